@@ -1,0 +1,32 @@
+"""pgsynth: methods of pose-guided person image synthesis as parts.
+
+The names below are the Python interface; each is imported when it is first used, so that ``import pgsynth_core``
+costs nothing. Parts import `interfaces`, `attention`, `axes`, `options`, `errors`, `events`, `data`, `testing`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pgsynth_core.api import Composition as Composition
+    from pgsynth_core.api import compose as compose
+
+__all__ = ["Composition", "__version__", "compose"]
+
+_SERVED = {"Composition": "pgsynth_core.api", "compose": "pgsynth_core.api"}
+
+try:
+    __version__ = version("pgsynth")
+except PackageNotFoundError:  # a checkout on the path, not installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> object:
+    # import_module, not an import statement: or every part that imports pgsynth_core.interfaces would seem, to the
+    # import linter, to import the whole api.
+    if name in _SERVED:
+        return getattr(importlib.import_module(_SERVED[name]), name)
+    raise AttributeError(f"pgsynth_core has no {name!r}; it has {', '.join(__all__)}")

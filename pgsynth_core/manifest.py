@@ -1,0 +1,387 @@
+"""The manifest: `registry.toml` of pgsynth and `pgsynth.toml` of every other package are files of this schema.
+
+Floor 0, no torch. Reading a manifest imports nobody's code. `Component` answers what a part needs, provides and takes
+as options, with its `when` clauses applied to given option values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pgsynth_core.errors import PartError, Problem
+
+MANIFEST_VERSION: Final = 1
+CONTRACT_FLOOR: Final = 1
+CONTRACT_CURRENT: Final = 1
+
+Kind = Literal["base", "encoder", "pose", "attention", "dataset", "annotator", "metric"]
+SLOTS: Final[Mapping[Kind, str]] = {
+    "base": "base",
+    "encoder": "encoder",
+    "pose": "pose",
+    "attention": "attn",
+    "dataset": "data",
+}
+"""Kind of part to the slot of a spec that holds it. Annotators and metrics are not composed."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset):[a-z][a-z0-9_-]*$")]
+Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+Range = Literal["any", "[0,1]", "[-1,1]", "imagenet", "clip"]
+DType = Literal["float", "bool", "label"]
+Role = Literal["local", "global"]
+Options = Mapping[str, Any]
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Condition(_Strict):
+    """A clause over a part's own options: true where every named option has one of the listed values."""
+
+    options: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+
+    def holds(self, options: Options) -> bool:
+        """Whether the option values satisfy the clause."""
+        return all(options.get(name) in allowed for name, allowed in self.options.items())
+
+
+class When(Condition):
+    """Replaces the keys it names while its options hold. `needed` / `provided` = false withdraws the port."""
+
+    axes: tuple[int | str, ...] | None = None
+    dtype: DType | None = None
+    range: Range | None = None
+    roles: tuple[Role, ...] | None = None
+    per: Literal["sites"] | None = None
+    scope: Literal["composition", "chain"] | None = None
+    dropped: Literal["zeros", "learned", "open"] | None = None
+    reader: Literal["required", "optional"] | None = None
+    needed: bool | None = None
+    provided: bool | None = None
+
+
+class Port(_Strict):
+    """One port a part reads or writes. `axes` entries: int, symbol of `axes.AXES`, option name, or a sum."""
+
+    axes: tuple[int | str, ...]
+    dtype: DType = "float"
+    range: Range = "any"
+    roles: tuple[Role, ...] = ()
+    per: Literal["sites"] | None = None
+    scope: Literal["composition", "chain"] = "composition"
+    when: tuple[When, ...] = ()
+
+
+class Needs(Port):
+    """A port that the part reads. `optional`: it reads the port where there is one, and works without."""
+
+    needed: bool = True
+    optional: bool = False
+
+
+class Provides(Port):
+    """A port that the part writes, what stands for "dropped", and whether somebody must read it."""
+
+    dropped: Literal["zeros", "learned", "open"] = "zeros"
+    reader: Literal["required", "optional"] = "required"
+    provided: bool = True
+
+
+P = TypeVar("P", bound=Port)
+
+
+def _applied(port: P, options: Options) -> P:
+    for clause in port.when:
+        if clause.holds(options):
+            given = clause.model_dump(exclude_none=True, exclude={"options"})
+            return port.model_copy(update=given)
+    return port
+
+
+class Refusal(Condition):
+    """Option values that make no sense together: refused with reason and cure before anything is built."""
+
+    unless: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    reason: str
+    cure: str
+
+    def applies(self, options: Options) -> bool:
+        """Whether these option values are refused."""
+        excepted = bool(self.unless) and Condition(options=self.unless).holds(options)
+        return self.holds(options) and not excepted
+
+
+class Bind(_Strict):
+    """The value of a shared axis symbol: an option of the base, through a table where the option is no number."""
+
+    option: str
+    values: dict[str, int] = Field(default_factory=dict)
+
+
+class Option(_Strict):
+    """One option as the manifest writes it; generated from the part's Config, see `options.option_table`."""
+
+    type: str = Field(pattern=r"^(bool|int|float|str|path|choice|sites|list\[(bool|int|float|str)\])$")
+    default: Any
+    ge: float | None = None
+    le: float | None = None
+    choices: tuple[Any, ...] = ()
+    help: str
+
+
+class Paper(_Strict):
+    """Where the method was published."""
+
+    title: str
+    arxiv: str = ""
+    section: str = ""
+    equations: tuple[str, ...] = ()
+    bibtex: str = ""
+
+
+class Weights(_Strict):
+    """Pretrained weights a part may use, and the option that turns them on."""
+
+    id: str
+    licence: str
+    megabytes: int
+    option: str = ""
+
+
+class Sites(_Strict):
+    """Where an attention processor may act, and where it acts unless told otherwise."""
+
+    allowed: Patterns
+    default: Patterns
+
+
+class Component(_Strict):
+    """One part: everything there is to know about it without importing it."""
+
+    kind: Kind
+    name: Name
+    summary: str
+    target: Target
+    config: Target
+    licence: str
+    paper: Paper | None = None
+    weights: tuple[Weights, ...] = ()
+    extra: str = ""
+    status: Literal["stable", "beta", "deprecated"] = "stable"
+    label_set: str = ""
+    needs: dict[str, Needs] = Field(default_factory=dict)
+    provides: dict[str, Provides] = Field(default_factory=dict)
+    binds: dict[str, int | Bind] = Field(default_factory=dict)
+    networks: dict[str, tuple[Literal["self", "cross"], ...]] = Field(default_factory=dict)
+    sites: Sites | None = None
+    refuses: tuple[Refusal, ...] = ()
+    size: str = ""
+    stride: int | Bind | None = None
+    options: dict[str, Option] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Component:
+        if (self.kind == "attention") != (self.sites is not None):
+            raise ValueError(f"{self.kind} {self.name}: [component.sites] is for kind attention, which must have it")
+        if (self.kind == "base") != bool(self.size and self.stride) or (self.kind != "base" and self.binds):
+            raise ValueError(
+                f"{self.kind} {self.name}: a base, and only a base, has `size`, `stride` and [component.binds]"
+            )
+        for port, allowed in ((Needs, {"needed"}), (Provides, {"provided", "dropped", "reader"})):
+            for name, given in (self.needs if port is Needs else self.provides).items():
+                for clause in given.when:
+                    wrong = {"needed", "provided", "dropped", "reader"} - allowed
+                    if used := sorted(wrong & clause.model_fields_set):
+                        raise ValueError(
+                            f"{self.kind} {self.name}: port {name}: `when` cannot set {', '.join(used)} here"
+                        )
+        named = {option for clause in self._clauses() for option in clause.options}
+        if unknown := sorted(named - set(self.options)):
+            raise ValueError(f"{self.kind} {self.name}: `when` or `refuses` names options it does not have: {unknown}")
+        return self
+
+    def _clauses(self) -> tuple[Condition, ...]:
+        ports: tuple[Port, ...] = (*self.needs.values(), *self.provides.values())
+        return (*self.refuses, *(clause for port in ports for clause in port.when))
+
+    def needed(self, options: Options) -> dict[str, Needs]:
+        """The ports it reads with these option values, `when` applied."""
+        resolved = {name: _applied(port, options) for name, port in self.needs.items()}
+        return {name: port for name, port in resolved.items() if port.needed}
+
+    def provided(self, options: Options) -> dict[str, Provides]:
+        """The ports it writes with these option values, `when` applied."""
+        resolved = {name: _applied(port, options) for name, port in self.provides.items()}
+        return {name: port for name, port in resolved.items() if port.provided}
+
+    def bound(self, options: Options) -> dict[str, int]:
+        """The axis symbols a base binds with these option values."""
+        return {symbol: _bound(bind, options) for symbol, bind in self.binds.items()}
+
+    def pixels_per_cell(self, options: Options) -> int:
+        """Of a base: image pixels along one side of a latent cell; the image size must be a multiple of it."""
+        assert self.stride is not None, "validated: a base has a stride"
+        return _bound(self.stride, options)
+
+    def defaults(self) -> dict[str, Any]:
+        """Every option at its default."""
+        return {name: option.default for name, option in self.options.items()}
+
+
+def _bound(bind: int | Bind, options: Options) -> int:
+    if isinstance(bind, int):
+        return bind
+    value = options[bind.option]
+    return bind.values[str(value)] if bind.values else int(value)  # keys of a TOML table are text
+
+
+class Preset(_Strict):
+    """A spec shipped as YAML; `file` is ``top_level_package:path/inside.yaml``, as in the entry point."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    file: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*:[\w./-]+\.ya?ml$")]
+    summary: str
+    paper: Paper | None = None
+
+
+class Hook(_Strict):
+    """An object with lifecycle hooks; imported when one of the named hooks is first called."""
+
+    target: Target
+    implements: tuple[str, ...] = Field(min_length=1)
+
+
+class Contribution(_Strict):
+    """A command or a panel of the TUI; shown from the manifest, imported when used."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    target: Target
+    summary: str = ""
+    title: str = ""
+
+
+class KnownPackage(_Strict):
+    """A package that exists but need not be installed; `adds` lists ``kind:name``, with ``preset`` as a kind too."""
+
+    name: str
+    version: str
+    sha256: str
+    adds: tuple[Added, ...]
+    summary: str
+    licence: str
+
+
+class PackageTable(_Strict):
+    """Whose manifest this is."""
+
+    name: str
+
+
+class Defaults(_Strict):
+    """What a command leaves out. First-party only: core names no part."""
+
+    base: str = ""
+    pose: str = ""
+    data: str = ""
+
+
+class Manifest(_Strict):
+    """A whole manifest file."""
+
+    manifest: int
+    contract: int
+    package: PackageTable
+    defaults: Defaults = Defaults()
+    component: tuple[Component, ...] = ()
+    preset: tuple[Preset, ...] = ()
+    hook: tuple[Hook, ...] = ()
+    command: tuple[Contribution, ...] = ()
+    panel: tuple[Contribution, ...] = ()
+    known: tuple[KnownPackage, ...] = ()
+
+
+def parse_manifest(text: str, *, where: str) -> Manifest:
+    """Read a manifest's text.
+
+    Args:
+        text: TOML.
+        where: The file, for messages.
+
+    Raises:
+        PartError: With every problem found: bad TOML, an unknown key, a wrong value, an unsupported version.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PartError(f"not valid TOML: {error}", where=where) from error
+    if problems := _version_problems(raw, where):
+        raise PartError(problems)
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        raise PartError(_explained(raw, failure, where) for failure in error.errors()) from error
+
+
+def read_manifest(path: Path) -> tuple[Manifest, str]:
+    """Read a manifest file.
+
+    Returns:
+        The manifest and the SHA-256 of the file, which locks record.
+
+    Raises:
+        PartError: If it cannot be read or is not valid.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PartError(f"cannot read the manifest: {error}", where=str(path)) from error
+    return parse_manifest(text, where=str(path)), hashlib.sha256(data).hexdigest()
+
+
+def _version_problems(raw: Mapping[str, Any], where: str) -> list[Problem]:
+    problems = []
+    if (version := raw.get("manifest")) != MANIFEST_VERSION:
+        problems.append(Problem(f"manifest = {version!r}; this pgsynth reads version {MANIFEST_VERSION}.", where=where))
+    contract = raw.get("contract")
+    if not isinstance(contract, int) or not CONTRACT_FLOOR <= contract <= CONTRACT_CURRENT:
+        window = f"{CONTRACT_FLOOR} to {CONTRACT_CURRENT}"
+        cure = (
+            "Upgrade pgsynth." if isinstance(contract, int) and contract > CONTRACT_CURRENT else "Upgrade the package."
+        )
+        problems.append(Problem(f"contract = {contract!r}; this pgsynth accepts {window}.", where=where, cure=cure))
+    return problems
+
+
+def _explained(raw: Mapping[str, Any], failure: Any, where: str) -> Problem:
+    """One pydantic failure in words, with the part's name in place of its index."""
+    place: list[str] = []
+    at: Any = raw
+    for key in failure["loc"]:
+        at = at[key] if isinstance(at, Mapping | list) and _has(at, key) else None
+        named = isinstance(at, Mapping) and "name" in at and isinstance(key, int)
+        place.append(f"[{at['name']}]" if named and at else str(key))
+    given = "" if failure["type"] == "missing" else f" (given: {failure['input']!r:.80})"
+    return Problem(
+        f"{'.'.join(place) or 'the file'}: {re.sub('^Value error, ', '', failure['msg'])}{given}", where=where
+    )
+
+
+def _has(container: Any, key: Any) -> bool:
+    return key in container if isinstance(container, Mapping) else isinstance(key, int) and key < len(container)
