@@ -1,0 +1,146 @@
+"""Call the lifecycle hooks of installed packages, each behind a guard. Floor 1, no torch.
+
+Nothing is imported until a hook is first called that a manifest's ``implements`` names. Every ``[[hook]]`` entry gets
+a pluggy manager of its own: its signatures are checked against `events.Events`, and neither a bad registration nor a
+raising call can touch another package. pluggy's own discovery of entry points is never used: it imports everything at
+once and unguarded.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pluggy import PluginManager, PluginValidationError
+
+from pgsynth_core.errors import PartError, Problem, suggestion
+from pgsynth_core.events import HOOK_NAMES, PROJECT, Events
+from pgsynth_core.manifest import Hook
+from pgsynth_core.registry import FOREIGN_FAULTS, Contributed, Registry, load_target, reason_of, removal
+
+__all__ = ["Disabled", "Lifecycle"]
+
+_LOG: Final = logging.getLogger(PROJECT)
+
+
+@dataclass(frozen=True)
+class Disabled:
+    """A hook that is switched off.
+
+    Attributes:
+        package: Normalised name of the distribution.
+        version: Its version.
+        hook: Which hook failed, or which the entry implements if it could not be loaded.
+        problem: The reason and the cure.
+    """
+
+    package: str
+    version: str
+    hook: str
+    problem: Problem
+
+
+class Lifecycle:
+    """The hooks of everything installed.
+
+    Making one imports nothing; an entry whose ``implements`` names no hook of ours is disabled at once.
+
+    Args:
+        registry: What is installed.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._waiting: list[Contributed[Hook]] = []
+        self._active: list[tuple[Contributed[Hook], PluginManager]] = []
+        self._disabled: list[Disabled] = []
+        for contributed in registry.hooks:
+            unknown = [name for name in contributed.item.implements if name not in HOOK_NAMES]
+            if unknown:
+                reason = f"there is no hook {unknown[0]!r}. {suggestion(unknown[0], HOOK_NAMES, what='hooks')}"
+                self._disable(contributed, reason)
+            else:
+                self._waiting.append(contributed)
+
+    @property
+    def disabled(self) -> tuple[Disabled, ...]:
+        """The hooks switched off so far, oldest first."""
+        return tuple(self._disabled)
+
+    def call(self, hook: str, **arguments: Any) -> None:
+        """Tell every package that implements the hook, in the order of the registry.
+
+        Each gets its own copy of the arguments. One that raises or exits is disabled, logged once, and the rest run.
+
+        Args:
+            hook: A name of `events.HOOK_NAMES`.
+            **arguments: All of that hook's arguments, plain data.
+
+        Raises:
+            TypeError: If the hook or its arguments are not those of `events.Events`: a mistake of the caller.
+        """
+        if hook not in HOOK_NAMES:
+            raise TypeError(f"there is no hook {hook!r}. {suggestion(hook, HOOK_NAMES, what='hooks')}")
+        if sorted(arguments) != (expected := sorted(_parameters(hook))):
+            raise TypeError(f"the hook {hook} takes {expected}, not {sorted(arguments)}.")
+        self._load(hook)
+        for pair in [pair for pair in self._active if hook in pair[0].item.implements]:
+            contributed, manager = pair
+            own = copy.deepcopy(arguments)
+            try:
+                getattr(manager.hook, hook)(**own)
+            except FOREIGN_FAULTS as error:
+                self._active.remove(pair)
+                self._disable(contributed, f"it raised {reason_of(error)}", hook=hook, error=error)
+
+    def _load(self, hook: str) -> None:
+        for contributed in [waiting for waiting in self._waiting if hook in waiting.item.implements]:
+            self._waiting.remove(contributed)
+            try:
+                self._active.append((contributed, _registered(contributed)))
+            except FOREIGN_FAULTS as error:
+                reason = error.problems[0].message if isinstance(error, PartError) else reason_of(error)
+                self._disable(contributed, reason, error=error)
+
+    def _disable(
+        self, contributed: Contributed[Hook], reason: str, *, hook: str = "", error: BaseException | None = None
+    ) -> None:
+        origin, entry = contributed.origin, contributed.item
+        message = f"the hook {entry.target} of {origin} is switched off: {reason}"
+        problem = Problem(message, cure=removal(origin.package))
+        named = hook or ", ".join(entry.implements)
+        self._disabled.append(Disabled(origin.package, origin.version, named, problem))
+        _LOG.warning("%s", problem)
+        _LOG.debug("the hook's traceback", exc_info=error)
+
+
+def _parameters(hook: str) -> tuple[str, ...]:
+    return tuple(inspect.signature(getattr(Events, hook)).parameters)[1:]
+
+
+def _registered(contributed: Contributed[Hook]) -> PluginManager:
+    """A manager that holds this entry alone, checked against the specs and the manifest."""
+    entry, origin = contributed.item, contributed.origin
+    plugin = load_target(origin, entry.target, part="it")
+    if isinstance(plugin, type):
+        plugin = plugin()
+    manager = PluginManager(PROJECT)
+    manager.add_hookspecs(Events)
+    try:
+        manager.register(plugin, name=entry.target)
+        manager.check_pending()
+    except PluginValidationError as error:
+        raise PartError(_explained(error, manager)) from error
+    implemented = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+    if implemented != set(entry.implements):
+        raise PartError(f"it implements {sorted(implemented)}, but its manifest says {sorted(entry.implements)}.")
+    return manager
+
+
+def _explained(error: PluginValidationError, manager: PluginManager) -> str:
+    if unknown := [name for name in vars(manager.hook) if name not in HOOK_NAMES]:
+        return f"there is no hook {unknown[0]!r}. {suggestion(unknown[0], HOOK_NAMES, what='hooks')}"
+    allowed = "; ".join(f"{hook}({', '.join(_parameters(hook))})" for hook in HOOK_NAMES)
+    return f"{' '.join(str(error).split())}. Hooks take some of: {allowed}."

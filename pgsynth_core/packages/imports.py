@@ -1,0 +1,138 @@
+"""Can everything that manifests name be imported? Asked in a process of its own. Floor 2; this process imports none.
+
+Other people's code may raise, hang or kill its process while it is imported. The child says before each import what
+comes, so that whatever ends it can be named; then another one goes on with the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from pgsynth_core.errors import PartError
+from pgsynth_core.packages.checks import Check
+from pgsynth_core.registry import Entry, Origin, Registry, discover, load_config, load_part, load_target, removal
+
+__all__ = ["import_checks"]
+
+_MARK: Final = "pgsynth-import:"
+
+
+class _Import(NamedTuple):
+    """One thing to import: what it is in words, whose, and how."""
+
+    what: str
+    origin: Origin
+    load: Callable[[], object]
+    extra: str = ""
+
+
+def import_checks(registry: Registry, patience: float = 120.0) -> Iterator[Check]:
+    """One check for everything that can be imported, then one for each thing that cannot.
+
+    Args:
+        registry: What is installed.
+        patience: Seconds to wait for one process.
+    """
+    wanted = list(_imports(registry))
+    done: list[str] = []
+    faults: list[Check] = []
+    while len(done) < len(wanted):
+        lines, ended = _ask(done, patience)
+        begun = [line["what"] for line in lines if "fault" not in line]
+        faults += [
+            _check(line, line["fault"], line["cure"], missing=line["missing"]) for line in lines if line.get("fault")
+        ]
+        finished = {line["what"] for line in lines if "fault" in line}
+        if stuck := [line for line in lines if line["what"] not in finished]:
+            faults.append(_check(stuck[-1], f"{_words(stuck[-1]['what'])} {ended}", stuck[-1]["cure"]))
+        elif not begun:  # the child never came to the first of them: no part is to blame
+            faults.append(
+                Check("imports", "fail", f"a process that imports parts {ended}", "Run: pgsynth --debug plugins list.")
+            )
+            break
+        done += begun
+    good = len(wanted) - len(faults)
+    yield Check("imports", "ok", f"{good} of {len(wanted)} parts, commands, hooks and panels can be imported")
+    yield from faults
+
+
+def _words(key: str) -> str:
+    return key.partition(" ")[2]
+
+
+def _ask(done: list[str], patience: float) -> tuple[list[dict[str, Any]], str]:
+    """What the child said, and how it ended."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-P", "-W", "ignore", "-c", "from pgsynth_core.packages.imports import answer; answer()"]
+    try:
+        ran = subprocess.run(
+            [*command, *done],
+            env=os.environ | {"PYTHONPATH": paths},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=patience,
+            check=False,
+        )
+        said, ended = ran.stdout, _end(ran.returncode, ran.stderr)
+    except subprocess.TimeoutExpired as error:
+        said, ended = error.stdout or b"", f"is not imported after {patience:g} seconds."
+    except OSError as error:
+        said, ended = b"", f"cannot be started: {error}."
+    lines = said.decode("utf-8", "replace").splitlines()
+    return [json.loads(line.removeprefix(_MARK)) for line in lines if line.startswith(_MARK)], ended
+
+
+def _end(code: int, stderr: bytes) -> str:
+    last = (stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1][:500]
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"ended the process that imported it ({how}): {last}"
+
+
+def _check(line: dict[str, Any], message: str, cure: str, *, missing: bool = False) -> Check:
+    return Check(f"package {line['package']}", "warn" if missing else "fail", message, cure)
+
+
+# ------------------------------------------------------------------------------------------- in the child
+def answer() -> None:
+    """Import everything but what the arguments name, and say so on stdout; run by the child only."""
+    for number, item in enumerate(_imports(discover())):
+        key = f"{number} {item.what}"
+        if key in sys.argv[1:]:
+            continue
+        fact = {"what": key, "package": item.origin.package, "cure": removal(item.origin.package)}
+        _say(fact)
+        fault, cure, missing = "", "", False
+        try:
+            item.load()
+        except PartError as error:
+            fault, cure = error.problems[0].message, error.problems[0].cure
+            missing = bool(item.extra) and isinstance(error.__cause__, ModuleNotFoundError)
+        _say({**fact, "fault": fault, "cure": cure, "missing": missing})
+
+
+def _say(fact: dict[str, Any]) -> None:
+    print(_MARK + json.dumps(fact), flush=True)
+
+
+def _imports(registry: Registry) -> Iterator[_Import]:
+    for entry in registry.entries:
+        yield _Import(f"{entry.kind} {entry.name}", entry.origin, partial(_both, entry), entry.component.extra)
+    contributed = [("command", registry.commands), ("panel", registry.panels)]
+    for noun, items in contributed:
+        for found in items:
+            what = f"{noun} {found.item.name}"
+            yield _Import(what, found.origin, partial(load_target, found.origin, found.item.target, part=what))
+    for hook in registry.hooks:
+        what = f"hook {hook.item.target}"
+        yield _Import(what, hook.origin, partial(load_target, hook.origin, hook.item.target, part=what))
+
+
+def _both(entry: Entry) -> None:
+    load_config(entry)
+    load_part(entry)

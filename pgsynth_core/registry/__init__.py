@@ -1,0 +1,56 @@
+"""What is installed and how a name becomes a class.
+
+`discover` reads manifests and imports nobody's code; `Registry` answers by name; `load_part` and `load_config` import,
+inside a guard. The only door from a string to a class.
+"""
+
+from __future__ import annotations
+
+from pgsynth_core.registry.discovery import (
+    ALLOWED_VARIABLE,
+    GROUP,
+    allowed_packages,
+    checkout_manifest,
+    discover,
+    first_party_manifest,
+)
+from pgsynth_core.registry.loading import load_config, load_part, load_target
+from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, reason_of
+from pgsynth_core.registry.registry import (
+    NOUNS,
+    OWN_NAME,
+    Broken,
+    Contributed,
+    Entry,
+    Origin,
+    PresetEntry,
+    Registry,
+    registry_of,
+    removal,
+)
+
+__all__ = [
+    "ALLOWED_VARIABLE",
+    "FOREIGN_FAULTS",
+    "GROUP",
+    "NOUNS",
+    "OWN_NAME",
+    "Broken",
+    "Contributed",
+    "Entry",
+    "Origin",
+    "PresetEntry",
+    "Registry",
+    "allowed_packages",
+    "checkout_manifest",
+    "discover",
+    "file_in_package",
+    "first_party_manifest",
+    "load_config",
+    "load_part",
+    "load_target",
+    "normalised",
+    "reason_of",
+    "registry_of",
+    "removal",
+]

@@ -1,0 +1,90 @@
+"""Import what a manifest names, inside a guard. The only place where a string becomes a class.
+
+Floor 1. A part's module is imported when it is built, never before; whatever it does while it is imported, the user
+learns which package is to blame, why, and the command that helps.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from pgsynth_core.errors import PartError, nearest
+from pgsynth_core.options import PartConfig
+from pgsynth_core.registry.locate import FOREIGN_FAULTS, reason_of
+from pgsynth_core.registry.registry import Entry, Origin, removal
+
+__all__ = ["load_config", "load_part", "load_target"]
+
+
+def load_target(origin: Origin, target: str, *, part: str = "", extra: str = "") -> object:
+    """Import ``module:attribute``.
+
+    Args:
+        origin: The package whose manifest names the target.
+        target: What to import.
+        part: What it is for, in messages, e.g. ``encoder qfft``; the target if empty.
+        extra: The optional extra of the package that the part needs; named as the cure of a missing import.
+
+    Raises:
+        PartError: If importing raises or exits, or there is no such attribute. Caused by what was raised.
+    """
+    module_name, _, attribute = target.partition(":")
+    what = f"{part or target} of {origin}"
+    try:
+        module = importlib.import_module(module_name)
+        found: object = getattr(module, attribute, _MISSING)
+    except FOREIGN_FAULTS as error:
+        message = f"{what} cannot be imported: {reason_of(error)}"
+        raise PartError(message, where=target, cure=_cure(origin, module_name, extra, error)) from error
+    if found is _MISSING:
+        close = nearest(attribute, (name for name in vars(module) if not name.startswith("_")))
+        hint = f" Did you mean {close!r}?" if close else ""
+        message = f"{what} cannot be loaded: the module {module_name} has no {attribute!r}.{hint}"
+        raise PartError(message, where=target, cure=_cure(origin, module_name, "", None))
+    return found
+
+
+def load_part(entry: Entry) -> type[Any]:
+    """The class of a part.
+
+    Raises:
+        PartError: If it cannot be imported or is no class.
+    """
+    loaded = load_target(entry.origin, entry.component.target, part=_described(entry), extra=entry.component.extra)
+    if not isinstance(loaded, type):
+        raise _wrong_kind(entry, entry.component.target, loaded, "a class")
+    return loaded
+
+
+def load_config(entry: Entry) -> type[PartConfig]:
+    """The options of a part as a pydantic class.
+
+    Raises:
+        PartError: If it cannot be imported or is no `PartConfig`.
+    """
+    loaded = load_target(entry.origin, entry.component.config, part=_described(entry), extra=entry.component.extra)
+    if not (isinstance(loaded, type) and issubclass(loaded, PartConfig)):
+        raise _wrong_kind(entry, entry.component.config, loaded, "a subclass of pgsynth_core.options.PartConfig")
+    return loaded
+
+
+_MISSING = object()
+
+
+def _described(entry: Entry) -> str:
+    return f"{entry.kind} {entry.name}"
+
+
+def _wrong_kind(entry: Entry, target: str, loaded: object, expected: str) -> PartError:
+    message = f"{_described(entry)} of {entry.origin} cannot be loaded: {target} is {loaded!r:.80}, not {expected}."
+    return PartError(message, where=target, cure=_cure(entry.origin, "", "", None))
+
+
+def _cure(origin: Origin, module_name: str, extra: str, error: BaseException | None) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if extra and missing and missing.partition(".")[0] != module_name.partition(".")[0]:
+        return f'Install what it needs: pip install "{origin.package}[{extra}]".'
+    if origin.first_party:
+        return "See what is installed and what is not: pgsynth doctor."
+    return removal(origin.package)

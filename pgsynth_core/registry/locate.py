@@ -1,0 +1,58 @@
+"""Find a package's data files and its name without importing it.
+
+Floor 1, no torch. Only top-level packages are looked up: `find_spec` of a dotted name would import its parents.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from pgsynth_core.errors import PartError
+
+__all__ = ["FOREIGN_FAULTS", "file_in_package", "normalised", "reason_of"]
+
+FOREIGN_FAULTS: Final = (Exception, SystemExit)
+"""What other people's code may raise at us, and every guard catches. Never the user's own interrupt."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The last entry of the error's traceback on one line: its type and what it says."""
+    last = traceback.format_exception_only(type(error), error)[-1]
+    return " ".join(last.split())[:500]
+
+
+def normalised(distribution: str) -> str:
+    """The distribution's name as PEP 503 writes it: lower case, runs of ``-``, ``_`` and ``.`` one dash."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def file_in_package(reference: str) -> Path:
+    """The file that ``top_level_package:path/inside.toml`` names.
+
+    The path is checked as written, not where links lead: some installers fill site-packages with links.
+
+    Raises:
+        PartError: If the package is not there, the path leaves its folder, or there is no such file.
+    """
+    top, _, inside = reference.partition(":")
+    path = PurePosixPath(inside)
+    if not top.isidentifier() or not inside:
+        raise PartError(f"{reference!r} is not of the form top_level_package:path/to/file.")
+    if path.is_absolute() or ".." in path.parts or "\\" in inside:
+        raise PartError(f"{reference!r} leaves the folder of the package {top}; only files inside it are read.")
+    try:
+        spec = find_spec(top)
+    except FOREIGN_FAULTS as error:
+        raise PartError(f"looking for the package {top} failed: {reason_of(error)}.") from error
+    if spec is None:
+        raise PartError(f"{reference!r}: there is no package {top} on the import path.")
+    if spec.submodule_search_locations is None:
+        raise PartError(f"{reference!r}: {top} is a single module, not a package, so it holds no files.")
+    for folder in spec.submodule_search_locations:
+        if (candidate := Path(folder) / path).is_file():
+            return candidate
+    raise PartError(f"{reference!r}: the package {top} has no file {inside}.")

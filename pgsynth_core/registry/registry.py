@@ -1,0 +1,378 @@
+"""What exists: the parts, presets, hooks, commands and panels of every installed package, found by name.
+
+Floor 1, no torch, imports nobody's code. `Registry` is data; `discovery` makes it from what is installed and
+`registry_of` from given manifests. A name in two packages is never resolved by order: it is an error that names both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from pgsynth_core.errors import PartError, Problem, SpecError, suggestion
+from pgsynth_core.manifest import (
+    SLOTS,
+    Component,
+    Contribution,
+    Defaults,
+    Hook,
+    Kind,
+    KnownPackage,
+    Manifest,
+    Preset,
+)
+from pgsynth_core.registry.locate import file_in_package, normalised
+
+__all__ = [
+    "NOUNS",
+    "OWN_NAME",
+    "Broken",
+    "Contributed",
+    "Entry",
+    "Origin",
+    "PresetEntry",
+    "Registry",
+    "registry_of",
+    "removal",
+]
+
+OWN_NAME: Final = "pgsynth"
+"""The distribution whose manifest is `registry.toml`."""
+
+NOUNS: Final[Mapping[str, tuple[str, str]]] = {
+    "base": ("base", "bases"),
+    "encoder": ("encoder", "encoders"),
+    "pose": ("pose branch", "pose branches"),
+    "attention": ("attention processor", "attention processors"),
+    "dataset": ("dataset", "datasets"),
+    "annotator": ("annotator", "annotators"),
+    "metric": ("metric", "metrics"),
+}
+"""Kind of part to the words for one and for several."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where something comes from.
+
+    Attributes:
+        package: Normalised name of the distribution.
+        version: Its version.
+        manifest_path: The file that declares it.
+        manifest_sha256: Hash of that file, which locks record.
+        first_party: Whether it is pgsynth itself.
+    """
+
+    package: str
+    version: str
+    manifest_path: Path
+    manifest_sha256: str
+    first_party: bool
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A part that can be chosen."""
+
+    component: Component
+    origin: Origin
+
+    @property
+    def kind(self) -> Kind:
+        """The part's kind."""
+        return self.component.kind
+
+    @property
+    def name(self) -> str:
+        """The plain name."""
+        return self.component.name
+
+    @property
+    def qualified(self) -> str:
+        """``package:name``, unique in its kind."""
+        return f"{self.origin.package}:{self.name}"
+
+
+@dataclass(frozen=True)
+class PresetEntry:
+    """A spec that can be chosen; `path` is its YAML file, which existed when it was found."""
+
+    preset: Preset
+    origin: Origin
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The plain name."""
+        return self.preset.name
+
+    @property
+    def qualified(self) -> str:
+        """``package:name``, unique among presets."""
+        return f"{self.origin.package}:{self.name}"
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Contributed(Generic[T]):
+    """A hook, command or panel with its origin."""
+
+    item: T
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What is wrong with an installed package.
+
+    A manifest that cannot be used drops the whole package; a preset without its file drops only that preset.
+
+    Attributes:
+        package: Normalised name of the distribution.
+        version: Its version; empty if its metadata has none.
+        problems: What, why, and the command that removes it.
+    """
+
+    package: str
+    version: str
+    problems: tuple[Problem, ...]
+
+
+def removal(package: str) -> str:
+    """The cure for a package that is broken: the command that removes it, or that restores pgsynth itself."""
+    if package == OWN_NAME:
+        return "Mend the file, or reinstall: pip install --force-reinstall --no-deps pgsynth."
+    return f"Remove it: pip uninstall {package}."
+
+
+N = TypeVar("N", Entry, PresetEntry)
+
+
+_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    **NOUNS,
+    "preset": ("preset", "presets"),
+    "": ("part or preset", "parts and presets"),
+}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is looked up. `kind` is a kind of part, ``preset``, or empty where anything will do."""
+
+    kind: str
+    where: str
+
+    @property
+    def noun(self) -> str:
+        return _WORDS[self.kind][0]
+
+    @property
+    def plural(self) -> str:
+        return _WORDS[self.kind][1]
+
+    def fits(self, added: str, name: str) -> bool:
+        """Whether an item of a known package's `adds` (``kind:name``) is what is wanted."""
+        kind, _, added_name = added.partition(":")
+        return added_name == name and self.kind in ("", kind)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything that exists, in the order found: pgsynth's own first, then package by package.
+
+    Attributes:
+        entries: Parts.
+        presets: Specs shipped as YAML.
+        hooks: Lifecycle hooks, not imported.
+        commands: Extra commands, not imported.
+        panels: Extra panels of the TUI, not imported.
+        known: Packages that exist but need not be installed.
+        defaults: What a command leaves out.
+        broken: Installed packages with something wrong.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    presets: tuple[PresetEntry, ...] = ()
+    hooks: tuple[Contributed[Hook], ...] = ()
+    commands: tuple[Contributed[Contribution], ...] = ()
+    panels: tuple[Contributed[Contribution], ...] = ()
+    known: tuple[KnownPackage, ...] = ()
+    defaults: Defaults = field(default_factory=Defaults)
+    broken: tuple[Broken, ...] = ()
+
+    def of_kind(self, kind: Kind) -> tuple[Entry, ...]:
+        """Every part of a kind."""
+        return tuple(entry for entry in self.entries if entry.kind == kind)
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """What may be written for a kind: the plain name, or the qualified one where two packages use the name."""
+        return _written(self.of_kind(kind))
+
+    def preset_names(self) -> tuple[str, ...]:
+        """What may be written for a preset, as in `names`."""
+        return _written(self.presets)
+
+    def find(self, kind: Kind, name: str, *, where: str = "", package: str = "") -> Entry:
+        """The part of that kind and name.
+
+        Args:
+            kind: Kind of part.
+            name: Plain or qualified (``package:name``).
+            where: The place in the user's input, for messages.
+            package: Where a plain name is looked up first; for names written by that package itself.
+
+        Raises:
+            SpecError: If nobody has it, if two packages have it, or if the package named is broken.
+        """
+        return self._only(self.of_kind(kind), name, _Wanted(kind, where), package)
+
+    def find_preset(self, name: str, *, where: str = "", package: str = "") -> PresetEntry:
+        """The preset of that name, plain or qualified.
+
+        Raises:
+            SpecError: As `find`.
+        """
+        return self._only(self.presets, name, _Wanted("preset", where), package)
+
+    def find_all(self, name: str, *, kind: str = "", where: str = "") -> tuple[Entry | PresetEntry, ...]:
+        """Everything of that name, whichever kind and package: what a user wants to see who asks about a name.
+
+        Args:
+            name: Plain or qualified.
+            kind: A kind of part, or ``preset``; empty for all.
+            where: The place in the user's input, for messages.
+
+        Raises:
+            SpecError: If there is nothing of that name.
+        """
+        if kind not in _WORDS:
+            allowed = [known for known in _WORDS if known]
+            raise SpecError(f"there is no kind {kind!r}.", where=where, cure=suggestion(kind, allowed, what="kinds"))
+        entries = tuple(entry for entry in self.entries if kind in ("", entry.kind))
+        presets = self.presets if kind in ("", "preset") else ()
+        hits: list[Entry | PresetEntry] = [*_matching(entries, name, ""), *_matching(presets, name, "")]
+        if not hits:
+            allowed = [*dict.fromkeys(_written(entries) + _written(presets))]
+            raise SpecError(self._unknown(allowed, name, _Wanted(kind, where)))
+        return tuple(hits)
+
+    def _only(self, items: Sequence[N], name: str, wanted: _Wanted, package: str) -> N:
+        hits = _matching(items, name, package)
+        if len(hits) == 1:
+            return hits[0]
+        if hits:
+            origins = " and ".join(str(hit.origin) for hit in hits)
+            cure = f"Write {' or '.join(hit.qualified for hit in hits)}."
+            message = f"the {wanted.noun} {name!r} is in several packages: {origins}."
+            raise SpecError(message, where=wanted.where, cure=cure)
+        raise SpecError(self._unknown(_written(items), name, wanted))
+
+    def _unknown(self, allowed: Sequence[str], name: str, wanted: _Wanted) -> Problem:
+        owner, _, plain = name.rpartition(":")
+        owner = normalised(owner)
+        broken = next((broken for broken in self.broken if broken.package == owner), None)
+        if broken and not any(entry.origin.package == owner for entry in self.entries):
+            message = f"the {wanted.noun} {name!r} would come from {owner}, which is broken: {broken.problems[0]}"
+            return Problem(message, where=wanted.where)
+        known = next((known for known in self.known if any(wanted.fits(added, plain) for added in known.adds)), None)
+        if known and owner in ("", normalised(known.name)):
+            message = f"the {wanted.noun} {name!r} is in the package {known.name}, which is not installed."
+            cure = f'Install it: pip install "{known.name}=={known.version}".'
+            return Problem(message, where=wanted.where, cure=cure)
+        cures = [*self._of_another_kind(plain, wanted.kind), suggestion(name, allowed, what=wanted.plural)]
+        cures += [
+            f"The package {broken.package} is broken, and may have brought it: {broken.problems[0]}"
+            for broken in self.broken
+        ]
+        return Problem(f"there is no {wanted.noun} {name!r}.", where=wanted.where, cure=" ".join(cures))
+
+    def _of_another_kind(self, name: str, kind: str) -> Iterator[str]:
+        for entry in self.entries:
+            if kind and entry.name == name and entry.kind != kind:
+                place = f": write it at {SLOTS[entry.kind]}" if entry.kind in SLOTS else ""
+                yield f"{name!r} is a part of kind {entry.kind}{place}."
+
+
+def _matching(items: Iterable[N], name: str, package: str) -> list[N]:
+    owner, _, plain = name.rpartition(":")
+    hits = [item for item in items if item.name == plain and (not owner or item.origin.package == normalised(owner))]
+    own = [item for item in hits if package and item.origin.package == package]
+    return own or hits
+
+
+def _written(items: Sequence[N]) -> tuple[str, ...]:
+    uses = Counter(item.name for item in items)
+    return tuple(item.name if uses[item.name] == 1 else item.qualified for item in items)
+
+
+# ------------------------------------------------------------------------------------------- from manifests
+def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = ()) -> Registry:
+    """The registry of these manifests.
+
+    A manifest that contradicts itself (a name twice, tables only pgsynth may have) becomes `Broken` as a whole. A
+    preset whose file is missing becomes `Broken` alone: the package's other parts stay.
+
+    Args:
+        manifests: Each with its origin, in the order to show.
+        broken: Packages already found to be broken.
+    """
+    faults = list(broken)
+    usable: list[tuple[Manifest, Origin]] = []
+    presets: list[PresetEntry] = []
+    for manifest, origin in manifests:
+        if problems := tuple(_contradictions(manifest, origin)):
+            faults.append(Broken(origin.package, origin.version, problems))
+            continue
+        found, missing = _located(manifest, origin)
+        usable.append((manifest, origin))
+        presets += found
+        if missing:
+            faults.append(Broken(origin.package, origin.version, tuple(missing)))
+    return Registry(
+        entries=tuple(Entry(component, origin) for manifest, origin in usable for component in manifest.component),
+        presets=tuple(presets),
+        hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
+        commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),
+        panels=tuple(Contributed(panel, origin) for manifest, origin in usable for panel in manifest.panel),
+        known=tuple(known for manifest, _ in usable for known in manifest.known),
+        defaults=next((manifest.defaults for manifest, origin in usable if origin.first_party), Defaults()),
+        broken=tuple(faults),
+    )
+
+
+def _contradictions(manifest: Manifest, origin: Origin) -> Iterator[Problem]:
+    where, cure = str(origin.manifest_path), removal(origin.package)
+    named = [
+        *((NOUNS[component.kind][0], component.name) for component in manifest.component),
+        *(("preset", preset.name) for preset in manifest.preset),
+        *(("command", command.name) for command in manifest.command),
+        *(("panel", panel.name) for panel in manifest.panel),
+    ]
+    for (noun, name), uses in Counter(named).items():
+        if uses > 1:
+            yield Problem(f"the {noun} {name!r} stands {uses} times in one manifest.", where, cure)
+    if origin.first_party:
+        return
+    if manifest.known:
+        yield Problem("[[known]] is for pgsynth's own manifest only.", where, cure)
+    if manifest.defaults != Defaults():
+        yield Problem("[defaults] is for pgsynth's own manifest only.", where, cure)
+
+
+def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[Problem]]:
+    found, missing = [], []
+    for preset in manifest.preset:
+        try:
+            found.append(PresetEntry(preset, origin, file_in_package(preset.file)))
+        except PartError as error:
+            message = f"the preset {preset.name!r} cannot be used: {error}"
+            missing.append(Problem(message, str(origin.manifest_path), removal(origin.package)))
+    return found, missing

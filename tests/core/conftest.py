@@ -1,0 +1,7 @@
+"""What tests of core share: distributions made by code."""
+
+from __future__ import annotations
+
+from ..fixtures.fake_packages import fake_packages
+
+__all__ = ["fake_packages"]
