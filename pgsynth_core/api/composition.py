@@ -1,0 +1,77 @@
+"""A composition: a resolved spec whose parts fit. Torch-free until `proof` is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pgsynth_core.api.describe import Node, facts_of, tree_of
+from pgsynth_core.contract import Verdict
+from pgsynth_core.registry import Registry
+from pgsynth_core.spec import Resolved, Spec, explain
+
+if TYPE_CHECKING:
+    from pgsynth_core.composition.proof import Proof
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What `compose` gives.
+
+    Attributes:
+        resolved: The spec, where each value came from, warnings.
+        verdict: The contract check's answer; it is ok.
+        registry: What existed when it was composed.
+    """
+
+    resolved: Resolved
+    verdict: Verdict
+    registry: Registry
+
+    @property
+    def spec(self) -> Spec:
+        """The fully resolved spec."""
+        return self.resolved.spec
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was odd in the spec and refuses nothing."""
+        return self.resolved.warnings
+
+    @cached_property
+    def _proof(self) -> Proof:
+        module = importlib.import_module("pgsynth_core.composition.proof")
+        proof: Proof = module.prove(self.spec, self.registry, self.verdict)
+        return proof
+
+    def proof(self) -> Proof:
+        """Build it on the meta device and run it forward and backward, without weights; once, then remembered.
+
+        Raises:
+            ProofError: With every port and parameter that does not keep the contract.
+            PartError: If a part cannot be imported or built.
+        """
+        return self._proof
+
+    def explain(self) -> tuple[tuple[str, Any, str], ...]:
+        """(path, value, where it came from) of everything in the spec."""
+        return explain(self.resolved)
+
+    def tree(self, proof: Proof | None = None) -> Node:
+        """The description as a tree of lines; with a proof, its figures too."""
+        return tree_of(self.spec, self.verdict, self.registry, proof)
+
+    def describe(self) -> str:
+        """The description as text, with the proof's figures."""
+        return self.tree(self.proof()).text_block()
+
+    def facts(self, proof: Proof | None = None) -> Mapping[str, Any]:
+        """The description as plain data."""
+        return facts_of(self.spec, self.verdict, self.registry, proof)
+
+    def to_yaml(self) -> str:
+        """The canonical spec; resolving it gives this composition again."""
+        return self.spec.to_yaml()

@@ -1,0 +1,210 @@
+"""From a checked spec to a `Method`: load each part's class, build it, attach the chains. Places no weight itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from pgsynth_core.composition.chain import AttentionChain, StemConv, attach
+from pgsynth_core.composition.method import EncoderPlan, Method, MethodParts
+from pgsynth_core.composition.sites import select, sites_of
+from pgsynth_core.contract import Verdict
+from pgsynth_core.errors import PartError, PgsynthError
+from pgsynth_core.interfaces import AttentionProcessor, Base, BuildContext, Encoder, PoseBranch, Site
+from pgsynth_core.manifest import Component
+from pgsynth_core.options import PartConfig
+from pgsynth_core.registry import FOREIGN_FAULTS, Entry, Registry, load_config, load_part, reason_of, removal
+from pgsynth_core.spec import KIND_OF_SLOT, PartChoice, Spec
+
+WeightFinder = Callable[[str], str | None]
+"""Weight id -> local path; None on the meta device, where no weight is read."""
+
+T = TypeVar("T", bound=nn.Module)
+
+
+def no_weights(weight_id: str) -> str | None:
+    """The finder of the meta device: nothing is loaded."""
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What building has found out so far, for the parts that come after; see `BuildContext`."""
+
+    sites: tuple[Site, ...] = ()
+    denoiser: nn.Module | None = None
+    read_sites: tuple[Site, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """What every part's building needs to know."""
+
+    spec: Spec
+    registry: Registry
+    verdict: Verdict
+    weights: WeightFinder
+    stride: int
+
+    def context(self, label: str, known: Known) -> BuildContext:
+        """The context handed to one part."""
+        return BuildContext(
+            label=label,
+            axes=dict(self.verdict.axes),
+            image_size=self.spec.size,
+            stride=self.stride,
+            weights=self.weights,
+            sites=known.sites,
+            denoiser=known.denoiser,
+            read_sites=known.read_sites,
+        )
+
+    def entry(self, slot: str, choice: PartChoice) -> Entry:
+        """The registry's entry of a choice."""
+        return entry_of(self.registry, slot, choice)
+
+
+def entry_of(registry: Registry, slot: str, choice: PartChoice) -> Entry:
+    """The registry's entry of what a slot of a spec holds."""
+    return registry.find(KIND_OF_SLOT[slot], choice.part)
+
+
+def reading_sites(spec: Spec, registry: Registry, sites: Iterable[Site]) -> dict[str, tuple[Site, ...]]:
+    """Label of each attention part that reads a port per site -> the sites where it does."""
+    found: dict[str, tuple[Site, ...]] = {}
+    for choice in spec.attn:
+        component = entry_of(registry, "attn", choice).component
+        if any(need.per == "sites" for need in component.needed(choice.options).values()):
+            found[choice.label] = select(_patterns(component, choice), sites, label=choice.label)
+    return found
+
+
+def _patterns(component: Component, choice: PartChoice) -> Sequence[str]:
+    assert component.sites is not None, "validated: an attention part has sites"
+    patterns = choice.options.get("sites", component.sites.default)
+    return (patterns,) if isinstance(patterns, str) else tuple(patterns)
+
+
+def build(spec: Spec, registry: Registry, verdict: Verdict, *, device: str, weights: WeightFinder) -> Method:
+    """Build a composition.
+
+    Args:
+        spec: Resolved, checked.
+        registry: Where its parts come from.
+        verdict: The contract check's verdict on it; must be ok.
+        device: Where parameters are created: ``meta``, ``cpu``, ``cuda``.
+        weights: Finds pretrained weights.
+
+    Raises:
+        PartError: If a part cannot be imported or built; names the package and the cure.
+    """
+    verdict.raise_if_refused()
+    base_entry = registry.find("base", spec.base.part)
+    stride = base_entry.component.pixels_per_cell(spec.base.options)
+    building = Building(spec=spec, registry=registry, verdict=verdict, weights=weights, stride=stride)
+    with torch.device(device):
+        base = _built(base_entry, spec.base, Base, building.context(spec.base.label, Known()))
+        return _assemble(base, building)
+
+
+def _assemble(base: Base, building: Building) -> Method:
+    spec = building.spec
+    sites = sites_of("denoiser", base.denoiser)
+    read = {site for found in reading_sites(spec, building.registry, sites).values() for site in found}
+    known = Known(sites=sites, denoiser=base.denoiser, read_sites=tuple(site for site in sites if site in read))
+    poses = dict(_parts(building, "pose", spec.pose, PoseBranch, known))  # type: ignore[type-abstract]
+    encoders = dict(_parts(building, "encoder", spec.encoder, Encoder, known))  # type: ignore[type-abstract]
+    networks = {"denoiser": base.denoiser} | pose_networks(poses)
+    every = tuple(site for name, network in networks.items() for site in sites_of(name, network))
+    _attach_chains(building, networks, every)
+    base.denoiser.conv_in = StemConv.around(base.denoiser.conv_in)  # type: ignore[arg-type]
+    plans = {choice.label: plan_for(building.entry("encoder", choice), choice) for choice in spec.encoder}
+    crossing = any(
+        plans[choice.label].tokens_to == "cross"
+        and "tokens" in building.entry("encoder", choice).component.provided(choice.options)
+        for choice in spec.encoder
+    )
+    parts = MethodParts(
+        base=base,
+        encoders=encoders,
+        poses=poses,
+        plans=plans,
+        adapters={label: nn.Linear(*ports["tokens"]) for label, ports in spec.adapters.items() if "tokens" in ports},
+        sites=every,
+    )
+    return Method(parts, width=building.verdict.axes["D"], null_token=not crossing)
+
+
+def pose_networks(poses: Mapping[str, PoseBranch]) -> dict[str, nn.Module]:
+    """Network name -> tree: the first branch that has one is ``pose``, a further one ``pose.<label>``."""
+    found: dict[str, nn.Module] = {}
+    for label, branch in poses.items():
+        if branch.network is not None:
+            found[f"pose.{label}" if found else "pose"] = branch.network
+    return found
+
+
+def _parts(
+    building: Building, slot: str, choices: Iterable[PartChoice], expected: type[T], known: Known
+) -> Iterable[tuple[str, T]]:
+    for choice in choices:
+        context = building.context(choice.label, known)
+        yield choice.label, _built(building.entry(slot, choice), choice, expected, context)
+
+
+def _attach_chains(building: Building, networks: Mapping[str, nn.Module], sites: tuple[Site, ...]) -> None:
+    """A chain at every site of every network, empty where no processor acts."""
+    links: dict[str, dict[str, AttentionProcessor]] = {site.name: {} for site in sites}
+    for choice in building.spec.attn:
+        entry = building.entry("attn", choice)
+        context = building.context(choice.label, Known(sites=sites, denoiser=networks["denoiser"]))
+        for site in select(_patterns(entry.component, choice), sites, label=choice.label):
+            link = _built(entry, choice, AttentionProcessor, context, site=site)  # type: ignore[type-abstract]
+            links[site.name][choice.label] = link
+    for name, network in networks.items():
+        here = [site for site in sites if site.network == name]
+        attach(network, {site.path: AttentionChain(site, links[site.name]) for site in here})
+
+
+def plan_for(entry: Entry, choice: PartChoice) -> EncoderPlan:
+    """How core feeds an encoder: from its manifest, with its options applied."""
+    needs = entry.component.needed(choice.options)
+    return EncoderPlan(
+        image_range=needs["source_image"].range if "source_image" in needs else None,
+        crops_range=needs["source_crops"].range if "source_crops" in needs else None,
+        reads=frozenset(needs),
+        tokens_to=str(choice.options.get("tokens_to", "cross")),
+    )
+
+
+def _built(
+    entry: Entry, choice: PartChoice, expected: type[T], context: BuildContext, *, site: Site | None = None
+) -> T:
+    """Import, configure and build one part; whatever goes wrong names the part and its package."""
+    target = load_part(entry)
+    if not issubclass(target, expected):
+        raise PartError(
+            f"{entry.qualified}: target {entry.component.target} is {target!r}, not a {expected.__name__}.",
+            where=str(entry.origin.manifest_path),
+        )
+    config = configured(entry, choice)
+    try:
+        return target(config, context) if site is None else target(config, site, context)
+    except PgsynthError:
+        raise
+    except FOREIGN_FAULTS as error:
+        where = f" at {site.name}" if site else ""
+        raise PartError(
+            f"{entry.qualified} ({choice.label}) could not be built{where}: {reason_of(error)}.",
+            cure=removal(entry.origin.package),
+        ) from error
+
+
+def configured(entry: Entry, choice: PartChoice) -> PartConfig:
+    """The part's own Config from the spec's options, core's options left out."""
+    own = {name: value for name, value in choice.options.items() if name in entry.component.options}
+    return load_config(entry)(**own)

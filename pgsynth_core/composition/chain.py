@@ -1,0 +1,158 @@
+"""Chains: the processors of one site, run like middleware on diffusers' processor seam. No forward is patched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pgsynth_core.attention import plain_attention, split_heads
+from pgsynth_core.composition.sites import attention_layers
+from pgsynth_core.errors import PartError
+from pgsynth_core.interfaces import AttentionCall, AttentionProcessor, AttentionResult, Conditioning, Inner, Site
+
+Prepared = Mapping[str, Mapping[str, Tensor]]
+"""``<site name>/<label>`` -> what that link's `prepare` returned."""
+
+
+class AttentionChain(nn.Module):
+    """Stands where diffusers keeps a layer's processor; holds the links, first written innermost.
+
+    Args:
+        site: The layer it stands at.
+        links: Label -> processor, innermost first; may be empty, then it is plain attention.
+    """
+
+    def __init__(self, site: Site, links: Mapping[str, AttentionProcessor]) -> None:
+        super().__init__()
+        self.site = site
+        for label, link in links.items():
+            self.add_module(label, link)
+
+    @property
+    def links(self) -> dict[str, AttentionProcessor]:
+        """Label -> processor, innermost first."""
+        return {label: link for label, link in self.named_children() if isinstance(link, AttentionProcessor)}
+
+    def __call__(  # noqa: PLR0913 - diffusers reads these names and drops what it passes and does not find here
+        self,
+        attn: nn.Module,
+        hidden_states: Float[Tensor, "B Q C"],
+        encoder_hidden_states: Float[Tensor, "B K E"] | None = None,
+        attention_mask: Tensor | None = None,
+        *,
+        conditioning: Conditioning | None = None,
+        prepared: Prepared | None = None,
+    ) -> Float[Tensor, "B Q C"]:
+        """The seam of diffusers' `Attention`: tokens in, tokens out.
+
+        Raises:
+            PartError: If a mask of diffusers' own arrives, or no conditioning: the network was called past pgsynth.
+        """
+        if attention_mask is not None:
+            raise PartError(f"{self.site.name}: got attention_mask; masks come from processors, see `narrowed`.")
+        if conditioning is None:
+            raise PartError(f"{self.site.name}: no conditioning arrived.", cure="Pass on `attention` to the network.")
+        out: Tensor = super().__call__(
+            attn, hidden_states, encoder_hidden_states, conditioning=conditioning, prepared=prepared or {}
+        )
+        return out
+
+    def forward(
+        self,
+        attn: nn.Module,
+        hidden: Float[Tensor, "B Q C"],
+        context: Float[Tensor, "B K E"] | None,
+        *,
+        conditioning: Conditioning,
+        prepared: Prepared,
+    ) -> Float[Tensor, "B Q C"]:
+        """Project the query once, run the links, project out once."""
+        grid = self.site.grid(conditioning.latent_grid)
+        if hidden.shape[1] != grid[0] * grid[1]:
+            raise PartError(
+                f"{self.site.name}: {hidden.shape[1]} tokens arrived where the grid is {grid[0]}x{grid[1]}."
+            )
+        call = AttentionCall(
+            site=self.site,
+            hidden=hidden,
+            context=hidden if context is None else context,
+            query=split_heads(attn.get_submodule("to_q")(hidden), self.site.heads),
+            mask=None,
+            grid=grid,
+            conditioning=conditioning,
+            backbone=attn,
+            prepared={},
+        )
+        inner: Inner = plain_attention
+        for label, link in self.links.items():
+            inner = partial(_run, link, prepared.get(f"{self.site.name}/{label}", {}), inner)
+        out: Tensor = inner(call).hidden
+        for layer in attn.get_submodule("to_out").children():
+            out = layer(out)
+        return out
+
+
+def _run(
+    link: AttentionProcessor, prepared: Mapping[str, Tensor], inner: Inner, call: AttentionCall
+) -> AttentionResult:
+    result: AttentionResult = link(replace(call, prepared=prepared), inner)
+    return result
+
+
+def attach(network: nn.Module, chains: Mapping[str, AttentionChain]) -> dict[str, object]:
+    """Put a chain at each named path of a network.
+
+    Args:
+        network: A diffusers network.
+        chains: diffusers path -> chain.
+
+    Returns:
+        The processors that stood there, for `detach`.
+    """
+    layers = attention_layers(network)
+    before: dict[str, object] = {}
+    for path, chain in chains.items():
+        before[path] = layers[path].processor
+        layers[path].set_processor(chain)  # type: ignore[operator]
+    return before
+
+
+def detach(network: nn.Module, before: Mapping[str, object]) -> None:
+    """Put back what `attach` found: tree and state dict are as they were."""
+    layers = attention_layers(network)
+    for path, processor in before.items():
+        layer = layers[path]
+        layer._modules.pop("processor", None)  # a plain object may not replace a registered module
+        layer.set_processor(processor)  # type: ignore[operator]
+
+
+def chains_of(network: nn.Module) -> dict[str, AttentionChain]:
+    """diffusers path -> chain, where one is attached."""
+    layers = attention_layers(network)
+    found = {path: layer.processor for path, layer in layers.items()}
+    return {path: chain for path, chain in found.items() if isinstance(chain, AttentionChain)}
+
+
+class StemConv(nn.Conv2d):
+    """The denoiser's `conv_in` with room for a pose branch's stem: extra input channels are added to its output.
+
+    UNet2DConditionModel.forward has no argument for "added after conv_in"; features ride along as extra channels
+    instead. Shares the convolution's own parameters, so keys and values of the state dict stay as they are.
+    """
+
+    @classmethod
+    def around(cls, conv: nn.Conv2d) -> StemConv:
+        """The same convolution, sharing weights."""
+        stem = cls.__new__(cls)
+        stem.__dict__ = dict(conv.__dict__)
+        return stem
+
+    def forward(self, input: Float[Tensor, "B _ h w"]) -> Float[Tensor, "B C h w"]:
+        """Convolve the latent's channels; add the rest, if any."""
+        latent, features = input[:, : self.in_channels], input[:, self.in_channels :]
+        out = super().forward(latent)
+        return out + features if features.shape[1] else out

@@ -1,0 +1,268 @@
+"""A composed method: the module between a batch and a noise prediction. It is what trains, samples and is saved.
+
+`encode` runs the encoders once per image, `prepare` lets the attention processors compute what depends on the source
+alone, and `forward` is one denoising step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from diffusers.models.modeling_utils import ModelMixin
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pgsynth_core.composition.chain import Prepared, chains_of
+from pgsynth_core.composition.ranges import to_range
+from pgsynth_core.errors import PartError
+from pgsynth_core.interfaces import (
+    Base,
+    Conditioning,
+    Encoder,
+    PoseBranch,
+    PoseFeatures,
+    Regions,
+    Site,
+    SourceInputs,
+    Tokens,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderPlan:
+    """How core feeds one encoder and where its tokens go; from the manifest and the spec.
+
+    Attributes:
+        image_range: Range of `source_image`, or None if it does not read the image.
+        crops_range: Range of `source_crops`, or None.
+        reads: Names of the ports it reads.
+        tokens_to: ``cross``, or the ``package:port`` that gets its tokens.
+    """
+
+    image_range: str | None = None
+    crops_range: str | None = None
+    reads: frozenset[str] = frozenset()
+    tokens_to: str = "cross"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodParts:
+    """The built parts of a method, by label, in the spec's order."""
+
+    base: Base
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    poses: Mapping[str, PoseBranch] = field(default_factory=dict)
+    plans: Mapping[str, EncoderPlan] = field(default_factory=dict)
+    adapters: Mapping[str, nn.Module] = field(default_factory=dict)
+    sites: tuple[Site, ...] = ()
+
+
+class Method(nn.Module):
+    """Base, encoders, pose branches and attention chains as one module.
+
+    Args:
+        parts: What it is made of; the chains are attached to the networks already.
+        width: D, the width of the denoiser's cross-attention.
+        null_token: Whether cross-attention reads one learned token because no encoder gives any.
+    """
+
+    def __init__(self, parts: MethodParts, *, width: int, null_token: bool) -> None:
+        super().__init__()
+        self.base = parts.base
+        self.encoders = nn.ModuleDict(parts.encoders)
+        self.poses = nn.ModuleDict(parts.poses)
+        self.adapters = nn.ModuleDict(parts.adapters)
+        self.plans = dict(parts.plans)
+        self.sites = parts.sites
+        self.null_token = nn.Parameter(torch.zeros(1, 1, width)) if null_token else None
+
+    # ------------------------------------------------------------------ once per image
+    def encode(self, source: SourceInputs, data: Conditioning) -> Conditioning:
+        """Run every encoder and join what they give with what the data gives.
+
+        Args:
+            source: `image` in [-1, 1]; `latent` is made by the codec if an encoder reads it and it is None.
+            data: The ports made from data: latent grid, pose mask, parsing, skeleton, heatmaps.
+
+        Returns:
+            Conditioning with every port of the composition.
+        """
+        given = {label: self.run_encoder(label, source, data) for label in self._first()}
+        joined = self.merge(given, data)
+        late = [label for label in self.encoders if label not in given]
+        if not late:
+            return joined
+        source = replace(source, tokens=joined.tokens)
+        given |= {label: self.run_encoder(label, source, data) for label in late}
+        return self.merge({label: given[label] for label in self.encoders}, data)
+
+    def _first(self) -> list[str]:
+        """Encoders that do not read the tokens of others."""
+        return [label for label in self.encoders if "tokens" not in self.plans[label].reads]
+
+    def run_encoder(
+        self, label: str, source: SourceInputs, data: Conditioning, *, adapted: bool = True
+    ) -> Conditioning:
+        """One encoder on the inputs its manifest needs, in its ranges; `adapted`: with its adapter after it."""
+        inputs = self.inputs_for(self.plans[label], source)
+        given: Conditioning = self.encoders[label](inputs, data.latent_grid)
+        return self.adapted(label, given) if adapted else given
+
+    def adapted(self, label: str, given: Conditioning) -> Conditioning:
+        """An encoder's ports with its tokens brought to the width of their reader, where the spec has an adapter."""
+        if label not in self.adapters or given.tokens is None:
+            return given
+        return replace(given, tokens=replace(given.tokens, values=self.adapters[label](given.tokens.values)))
+
+    def inputs_for(self, plan: EncoderPlan, source: SourceInputs) -> SourceInputs:
+        """Only what the encoder declared, images in its range."""
+        image, latent, crops = source.image, source.latent, source.crops
+        if "source_latent" in plan.reads and latent is None and image is not None:
+            with torch.no_grad():
+                latent = self.base.codec.encode(image)
+        return SourceInputs(
+            image=None if plan.image_range is None or image is None else to_range(image, plan.image_range),
+            latent=latent if "source_latent" in plan.reads else None,
+            parsing=source.parsing if "source_parsing" in plan.reads else None,
+            crops=None if plan.crops_range is None or crops is None else to_range(crops, plan.crops_range),
+            tokens=source.tokens if "tokens" in plan.reads else None,
+        )
+
+    def merge(self, given: Mapping[str, Conditioning], data: Conditioning) -> Conditioning:
+        """Join the encoders' ports: tokens along N in order, unless the spec sends them to a port of their own."""
+        cross: list[Tokens] = []
+        reference: dict[str, Tensor] = {}
+        regions: Regions | None = None
+        extra: dict[str, Tensor] = dict(data.extra)
+        for label, ports in given.items():
+            if ports.tokens is not None and self.plans[label].tokens_to == "cross":
+                cross.append(replace(ports.tokens, spans={label: (0, ports.tokens.values.shape[1])}))
+            elif ports.tokens is not None:
+                extra[self.plans[label].tokens_to] = ports.tokens.values
+            reference |= ports.reference
+            regions = ports.regions if ports.regions is not None else regions
+            extra |= ports.extra
+        return replace(data, tokens=self._tokens(cross), reference=reference, regions=regions, extra=extra)
+
+    def _tokens(self, cross: Sequence[Tokens]) -> Tokens | None:
+        if cross:
+            return Tokens.cat(list(cross))
+        if self.null_token is None:
+            return None
+        return Tokens(values=self.null_token, is_global=(True,), spans={"null": (0, 1)})
+
+    def prepare(self, conditioning: Conditioning) -> Prepared:
+        """What each processor computes from the source alone; for the sampler to keep over all its steps."""
+        prepared: dict[str, Mapping[str, Tensor]] = {}
+        for network in self.networks():
+            for path, chain in chains_of(network).items():
+                layer = network.get_submodule(path)
+                for label, link in chain.links.items():
+                    if result := link.prepare(conditioning, layer):
+                        prepared[f"{chain.site.name}/{label}"] = result
+        return prepared
+
+    def networks(self) -> tuple[nn.Module, ...]:
+        """The networks that carry chains: the denoiser, then those of the pose branches."""
+        branches = (branch for branch in self.poses.values() if isinstance(branch, PoseBranch))
+        return (self.base.denoiser, *(branch.network for branch in branches if branch.network is not None))
+
+    def enable_checkpointing(self, on: bool = True) -> None:
+        """Recompute activations in the backward pass, in every network that can: less memory, a quarter more work."""
+        for network in self.networks():
+            if isinstance(network, ModelMixin):
+                network.enable_gradient_checkpointing() if on else network.disable_gradient_checkpointing()
+
+    # ------------------------------------------------------------------ every step
+    def forward(
+        self,
+        noisy: Float[Tensor, "B Z h w"],
+        timesteps: Int[Tensor, " B"],
+        conditioning: Conditioning,
+        prepared: Prepared | None = None,
+    ) -> Float[Tensor, "B Z h w"]:
+        """One step: what the denoiser predicts, in the sense of the schedule's prediction type.
+
+        Args:
+            noisy: Noisy latent.
+            timesteps: Diffusion time of each sample.
+            conditioning: From `encode`.
+            prepared: From `prepare`; None in training.
+        """
+        conditioning = self.batched(conditioning, noisy.shape[0])
+        attention = {"conditioning": conditioning, "prepared": prepared or {}}
+        features = [self.pose_features(label, noisy, timesteps, attention) for label in self.poses]
+        return self.denoise(noisy, timesteps, attention, add_features(features))
+
+    @staticmethod
+    def batched(conditioning: Conditioning, batch: int) -> Conditioning:
+        """A learned null token is one row; everything else has the batch already."""
+        tokens = conditioning.tokens
+        if tokens is None or tokens.values.shape[0] == batch:
+            return conditioning
+        return replace(conditioning, tokens=replace(tokens, values=tokens.values.expand(batch, -1, -1)))
+
+    def pose_features(
+        self,
+        label: str,
+        noisy: Float[Tensor, "B Z h w"],
+        timesteps: Int[Tensor, " B"],
+        attention: Mapping[str, object],
+    ) -> PoseFeatures:
+        """What one pose branch gives for this step."""
+        features: PoseFeatures = self.poses[label](noisy, timesteps, attention["conditioning"], attention)
+        return features
+
+    def denoise(
+        self,
+        noisy: Float[Tensor, "B Z h w"],
+        timesteps: Int[Tensor, " B"],
+        attention: Mapping[str, object],
+        features: PoseFeatures,
+    ) -> Float[Tensor, "B Z h w"]:
+        """The denoiser alone, called as diffusers calls it."""
+        conditioning = attention["conditioning"]
+        assert isinstance(conditioning, Conditioning) and conditioning.tokens is not None, "encode gives tokens"
+        sample = noisy if features.stem is None else torch.cat([noisy, features.stem], dim=1)
+        predicted: Tensor = self.base.denoiser(
+            sample,
+            timesteps,
+            encoder_hidden_states=conditioning.tokens.values,
+            cross_attention_kwargs=dict(attention),
+            down_block_additional_residuals=features.down or None,
+            mid_block_additional_residual=features.mid,
+            down_intrablock_additional_residuals=list(features.intrablock) or None,
+            return_dict=False,
+        )[0]
+        return predicted
+
+
+def add_features(features: Sequence[PoseFeatures]) -> PoseFeatures:
+    """Sum what several pose branches give, place by place.
+
+    Raises:
+        PartError: If two branches give different numbers of residuals for the same place.
+    """
+    return PoseFeatures(
+        stem=_sum([one.stem for one in features if one.stem is not None]),
+        intrablock=_sum_each("intrablock", [one.intrablock for one in features if one.intrablock]),
+        down=_sum_each("down", [one.down for one in features if one.down]),
+        mid=_sum([one.mid for one in features if one.mid is not None]),
+    )
+
+
+def _sum(tensors: Sequence[Tensor]) -> Tensor | None:
+    total: Tensor | None = None
+    for tensor in tensors:
+        total = tensor if total is None else total + tensor
+    return total
+
+
+def _sum_each(place: str, rows: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    if len({len(row) for row in rows}) > 1:
+        raise PartError(
+            f"pose branches give {[len(row) for row in rows]} residuals at `{place}`; they cannot be summed."
+        )
+    return tuple(total for column in zip(*rows, strict=True) if (total := _sum(column)) is not None)

@@ -1,0 +1,355 @@
+"""The proof: a composition built, run forward and backward on the meta device, before a weight is read.
+
+It shows that each part gives the shapes its manifest promises, that every port is read, that gradients pass, and what
+the method costs. A part that does not keep its contract is named with the port.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from pgsynth_core.composition.build import build, entry_of, no_weights, reading_sites
+from pgsynth_core.composition.chain import chains_of
+from pgsynth_core.composition.cost import Count, count_parameters, counted_flops, peak_of, saved_activations
+from pgsynth_core.composition.inputs import Shapes, data_conditioning, levels_of, noisy_latent, source_inputs
+from pgsynth_core.composition.method import Method, add_features
+from pgsynth_core.composition.ports import as_leaves, port_of, port_tensors, tensors_by_mark
+from pgsynth_core.composition.promises import broken_promises
+from pgsynth_core.composition.taint import Taint
+from pgsynth_core.contract import Verdict
+from pgsynth_core.errors import PgsynthError, Problem, ProofError
+from pgsynth_core.interfaces import Base, Conditioning, Site, SourceInputs
+from pgsynth_core.registry import FOREIGN_FAULTS, Registry, reason_of
+from pgsynth_core.spec import PartChoice, Spec
+
+BATCH = 2
+"""Samples in the proof: more than one, so that a missing batch axis shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartCost:
+    """What one part brings: its parameters, and the operations of one call for one sample.
+
+    Attributes:
+        label: The part's label.
+        trainable: Parameters that train.
+        frozen: Parameters that do not; of a base, its denoiser's alone, so that papers' figures can be compared.
+        flops: A multiply-add is two. Of a base: one denoiser forward, its processors included; of a processor: 0.
+    """
+
+    label: str
+    trainable: int
+    frozen: int
+    flops: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What the meta device showed.
+
+    Attributes:
+        parts: Base first, then in the spec's order.
+        sites: Every site, with the labels that act there, innermost first.
+        ports: ``<label>.<tensor>`` -> shape for a batch of `BATCH`.
+        codec_frozen: Parameters of the codec.
+        stride: Image pixels along one side of a latent cell.
+        activation_bytes: Saved for one sample's backward pass in fp32, fused attention assumed.
+        sampling_bytes: Activations alive at once in one sample's step without gradients, in fp32.
+        seconds: What the proof took, imports of the parts' libraries included.
+    """
+
+    parts: tuple[PartCost, ...]
+    sites: tuple[tuple[Site, tuple[str, ...]], ...]
+    ports: Mapping[str, tuple[int, ...]]
+    codec_frozen: int
+    stride: int
+    activation_bytes: int
+    sampling_bytes: int
+    seconds: float
+
+
+def prove(spec: Spec, registry: Registry, verdict: Verdict) -> Proof:
+    """Prove a composition that passed the contract check.
+
+    Raises:
+        ProofError: With every port and parameter that does not keep the contract.
+        PartError: If a part cannot be built at all.
+    """
+    start = time.perf_counter()
+    method = build(spec, registry, verdict, device="meta", weights=no_weights)
+    method.enable_checkpointing(spec.train.checkpointing)
+    with torch.device("meta"):
+        prover = _Prover(spec=spec, registry=registry, method=method, axes=dict(verdict.axes))
+        return prover.run(start)
+
+
+def shapes_for(spec: Spec, registry: Registry, method: Method, *, batch: int) -> Shapes:
+    """The shapes of a composition's inputs, with only the ports that some part reads."""
+    base = entry_of(registry, "base", spec.base).component
+    components = [(entry_of(registry, slot, choice).component, choice) for slot, choice in spec.choices()]
+    label_sets = [component.label_set for component, _ in components if component.label_set]
+    return Shapes(
+        batch=batch,
+        image_size=spec.size,
+        stride=base.pixels_per_cell(spec.base.options),
+        latent_channels=base.bound(spec.base.options)["Z"],
+        levels=levels_of(method.sites),
+        label_set=label_sets[0] if label_sets else "atr18",
+        ports=frozenset(port for component, choice in components for port in component.needed(choice.options)),
+    )
+
+
+@dataclass(kw_only=True)
+class _Prover:
+    """One proof under way; gathers problems so that all of a stage are told at once."""
+
+    spec: Spec
+    registry: Registry
+    method: Method
+    axes: dict[str, int]
+    problems: list[Problem] = field(default_factory=list)
+    ports: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    flops: dict[str, int] = field(default_factory=dict)
+
+    def run(self, start: float) -> Proof:
+        shapes = shapes_for(self.spec, self.registry, self.method, batch=BATCH)
+        source, data = source_inputs(shapes), data_conditioning(shapes)
+        given = self._encoders(source, data)
+        self._check_references(given)
+        self._stop_on_problems()
+        noisy, timesteps = noisy_latent(shapes)
+        activations = self._step(given, data, noisy, timesteps)
+        self._stop_on_problems()
+        conditioning = self.method.merge({label: self.method.adapted(label, given[label]) for label in given}, data)
+        return Proof(
+            parts=tuple(self._part_costs()),
+            sites=tuple(_acting(self.method)),
+            ports=self.ports,
+            codec_frozen=count_parameters(self.method.base.codec).frozen,
+            stride=shapes.stride,
+            activation_bytes=activations // BATCH,
+            sampling_bytes=peak_of(lambda: self.method(noisy, timesteps, conditioning)) // BATCH,
+            seconds=time.perf_counter() - start,
+        )
+
+    def _stop_on_problems(self) -> None:
+        if self.problems:
+            raise ProofError(self.problems)
+
+    def _problem(self, message: str, cure: str) -> None:
+        self.problems.append(Problem(message, cure=cure))
+
+    # ---------------------------------------------------------------- encoders, one by one
+    def _encoders(self, source: SourceInputs, data: Conditioning) -> dict[str, Conditioning]:
+        """Every encoder's ports, checked; those that read others' tokens come last, as in `Method.encode`."""
+        plans, given = self.method.plans, dict[str, Conditioning]()
+        for choice in sorted(self.spec.encoder, key=lambda choice: "tokens" in plans[choice.label].reads):
+            if "tokens" in plans[choice.label].reads:
+                leaves = {label: as_leaves(ports) for label, ports in given.items()}  # each encoder's own backward
+                source = replace(source, tokens=self.method.batched(self.method.merge(leaves, data), BATCH).tokens)
+            given[choice.label] = self._encoder(choice, source, data)
+        return {choice.label: given[choice.label] for choice in self.spec.encoder}
+
+    def _encoder(self, choice: PartChoice, source: SourceInputs, data: Conditioning) -> Conditioning:
+        label = choice.label
+        with Taint() as taint:
+            for name, tensor in self._encoder_inputs(label, source).items():
+                taint.mark(name, tensor)
+            ports, self.flops[label] = counted_flops(lambda: self._guarded(choice, source, data))
+        tensors = port_tensors(ports)
+        self.ports |= {f"{label}.{name}": tuple(tensor.shape) for name, tensor in tensors.items()}
+        provided = entry_of(self.registry, "encoder", choice).component.provided(choice.options)
+        self.problems += broken_promises(choice, provided, ports, self._bound(label))
+        for name in taint.missing_in(list(tensors.values())):
+            self._problem(
+                f"{label} declares that it needs `{name}` and does not read it.", "Read it, or drop the need."
+            )
+        self._tell_unreached(label, _unreached(self.method.encoders[label], list(tensors.values())))
+        return ports
+
+    def _bound(self, label: str) -> dict[str, int]:
+        """Symbols in force for what a part's own forward returned; an adapted width is the part's own."""
+        widths = {"D": self.spec.adapters[label]["tokens"][0]} if "tokens" in self.spec.adapters.get(label, {}) else {}
+        return self.axes | {"B": BATCH} | widths
+
+    def _encoder_inputs(self, label: str, source: SourceInputs) -> dict[str, Tensor]:
+        given = self.method.inputs_for(self.method.plans[label], source)
+        named = {
+            "source_image": source.image if given.image is not None else None,
+            "source_crops": source.crops if given.crops is not None else None,
+            "source_latent": given.latent,
+            "source_parsing": given.parsing,
+            "tokens": given.tokens.values if given.tokens else None,
+        }
+        return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+    def _guarded(self, choice: PartChoice, source: SourceInputs, data: Conditioning) -> Conditioning:
+        """The encoder's own forward, before any adapter."""
+        try:
+            return self.method.run_encoder(choice.label, source, data, adapted=False)
+        except PgsynthError:
+            raise
+        except FOREIGN_FAULTS as error:
+            height, width = self.spec.size
+            raise ProofError(
+                f"{choice.label} ({choice.part}) failed in forward: {reason_of(error)}.",
+                cure=f"It was given a batch of {BATCH} at {height}x{width} on the meta device, where no value exists.",
+            ) from error
+
+    def _check_references(self, given: Mapping[str, Conditioning]) -> None:
+        """Every site at which somebody reads source features is supplied, by name."""
+        supplied = {name for ports in given.values() for name in ports.reference}
+        for label, sites in reading_sites(self.spec, self.registry, self.method.sites).items():
+            missing = [site.twin("source") for site in sites if site.twin("source") not in supplied]
+            if missing:
+                self._problem(
+                    f"{label} reads `reference` at {len(sites)} sites, {len(missing)} are not given: {missing[0]}, …",
+                    f"Narrow attn.{label}.sites, or compose an encoder that gives them.",
+                )
+
+    # ---------------------------------------------------------------- one step of everything else
+    def _step(self, given: Mapping[str, Conditioning], data: Conditioning, noisy: Tensor, timesteps: Tensor) -> int:
+        """Forward with every port marked, backward to every port and parameter. Returns bytes saved for backward."""
+        method = self.method
+        owners = {label: as_leaves(ports) for label, ports in given.items()} | {"data": as_leaves(data)}
+        with Taint() as taint, saved_activations(method) as saved:
+            taint.mark("noisy latent", noisy)
+            taint.mark("timesteps", timesteps)
+            for owner, ports in owners.items():
+                for name, group in tensors_by_mark(ports).items():
+                    taint.mark(f"{owner}.{name}", group)
+            encoded = {label: method.adapted(label, owners[label]) for label in given}
+            conditioning = method.batched(method.merge(encoded, owners["data"]), BATCH)
+            predicted = self._predicted(conditioning, noisy, timesteps)
+            activations = saved()
+        if predicted.shape != noisy.shape:
+            shapes = f"{tuple(predicted.shape)} for a latent {tuple(noisy.shape)}"
+            self._problem(f"the denoiser predicts {shapes}.", "Mend the base.")
+        unread = taint.missing_in(predicted)
+        for name in unread:
+            self._tell_unread(name)
+        networks = nn.ModuleDict({"base": method.base, "poses": method.poses, "adapters": method.adapters})
+        for label, names in _by_owner(_unreached(networks, [predicted]), self.spec.base.label).items():
+            self._tell_unreached(label, names)
+        for owner, ports in owners.items():
+            self._check_gradients(owner, ports, set(unread))
+        return activations
+
+    def _predicted(self, conditioning: Conditioning, noisy: Tensor, timesteps: Tensor) -> Tensor:
+        """One step, its operations counted part by part."""
+        method = self.method
+        attention = {"conditioning": conditioning, "prepared": {}}
+        features = []
+        for label in method.poses:
+            one, self.flops[label] = counted_flops(
+                lambda label=label: method.pose_features(label, noisy, timesteps, attention)  # type: ignore[misc]
+            )
+            features.append(one)
+        predicted, self.flops[self.spec.base.label] = counted_flops(
+            lambda: method.denoise(noisy, timesteps, attention, add_features(features))
+        )
+        return predicted
+
+    def _check_gradients(self, owner: str, ports: Conditioning, unread: set[str]) -> None:
+        for name, tensor in port_tensors(ports).items():
+            if f"{owner}.{name}" in unread or not tensor.is_floating_point() or tensor.grad is not None:
+                continue
+            readers = ", ".join(self._readers(owner, name)) or "whoever reads it"
+            self._problem(
+                f"`{name}` from {owner} is read, but no gradient comes back: it is detached on the way.",
+                f"Readers must not detach it: {readers}.",
+            )
+
+    def _tell_unread(self, mark: str) -> None:
+        owner, _, name = mark.partition(".")
+        readers = ", ".join(self._readers(owner, name))
+        if not name:
+            self._problem(f"the prediction does not depend on the {mark}.", "Mend the base.")
+        elif owner == "data":
+            self._problem(
+                f"{readers} declares that it needs `{name}` and does not read it.", "Read it, or drop the need."
+            )
+        elif readers:
+            self._problem(f"{owner} produces `{name}` and it is not read, though {readers} should.", f"Mend {readers}.")
+        else:
+            self._problem(f"{owner} produces `{name}` and nothing reads it.", f"Leave {owner} out, or add a reader.")
+
+    def _readers(self, owner: str, name: str) -> list[str]:
+        """Labels of the parts whose manifests say that they read a port."""
+        port = port_of(name)
+        if owner in self.method.plans and port == "tokens" and self.method.plans[owner].tokens_to != "cross":
+            port = self.method.plans[owner].tokens_to
+        return [
+            choice.label
+            for slot, choice in self.spec.choices()
+            if port in entry_of(self.registry, slot, choice).component.needed(choice.options)
+        ]
+
+    def _tell_unreached(self, label: str, names: Sequence[str]) -> None:
+        if names:
+            self._problem(
+                f"{label}: no gradient reaches {len(names)} of its trainable parameters, e.g. {names[0]}.",
+                "Use them, freeze them with requires_grad_(False), or leave them out.",
+            )
+
+    # ---------------------------------------------------------------- figures
+    def _part_costs(self) -> Iterator[PartCost]:
+        method = self.method
+        counts = {self.spec.base.label: _without_chains(method.base)}
+        counts |= {label: count_parameters(encoder) for label, encoder in method.encoders.items()}
+        counts |= {label: _without_chains(branch) for label, branch in method.poses.items()}
+        counts |= {choice.label: _of_links(method, choice.label) for choice in self.spec.attn}
+        counts |= {f"adapter of {label}": count_parameters(linear) for label, linear in method.adapters.items()}
+        for label, count in counts.items():
+            flops = self.flops.get(label, 0) // BATCH
+            yield PartCost(label=label, trainable=count.trainable, frozen=count.frozen, flops=flops)
+
+
+def _unreached(module: nn.Module, outputs: Sequence[Tensor]) -> list[str]:
+    """Backward from the outputs; trainable parameters that got no gradient, by name."""
+    if totals := [output.sum() for output in outputs if output.requires_grad]:
+        torch.stack(totals).sum().backward()  # type: ignore[no-untyped-call]
+    return [name for name, value in module.named_parameters() if value.requires_grad and value.grad is None]
+
+
+def _by_owner(names: Sequence[str], base: str) -> dict[str, list[str]]:
+    """Parameter names below ``base``, ``poses`` and ``adapters``, by the label of the part that owns them."""
+    owners: dict[str, list[str]] = {}
+    for name in names:
+        group, _, rest = name.partition(".")
+        owner = base if group == "base" else rest.partition(".")[0]
+        if ".processor." in name:
+            owner = name.partition(".processor.")[2].partition(".")[0]
+        owners.setdefault(owner, []).append(name)
+    return owners
+
+
+def _acting(method: Method) -> Iterator[tuple[Site, tuple[str, ...]]]:
+    for network in method.networks():
+        for chain in chains_of(network).values():
+            yield chain.site, tuple(chain.links)
+
+
+def _without_chains(part: nn.Module) -> Count:
+    """Of a base its denoiser's, of a pose branch all parameters; processors count for themselves."""
+    module = part.denoiser if isinstance(part, Base) else part
+    whole, links = count_parameters(module), [count_parameters(chain) for chain in chains_of(module).values()]
+    return Count(
+        trainable=whole.trainable - sum(link.trainable for link in links),
+        frozen=whole.frozen - sum(link.frozen for link in links),
+    )
+
+
+def _of_links(method: Method, label: str) -> Count:
+    links = [
+        count_parameters(chain.links[label])
+        for network in method.networks()
+        for chain in chains_of(network).values()
+        if label in chain.links
+    ]
+    return Count(trainable=sum(link.trainable for link in links), frozen=sum(link.frozen for link in links))

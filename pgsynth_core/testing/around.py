@@ -1,0 +1,108 @@
+"""A composition around one part: the smallest method in which it fits, found by following the contract's own cures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pgsynth_core.composition.build import build, no_weights
+from pgsynth_core.composition.inputs import Shapes, data_conditioning, noisy_latent, source_inputs
+from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.proof import shapes_for
+from pgsynth_core.contract import Verdict, check, with_adapters
+from pgsynth_core.errors import ContractError
+from pgsynth_core.interfaces import Conditioning, SourceInputs
+from pgsynth_core.manifest import SLOTS
+from pgsynth_core.registry import Entry, Registry
+from pgsynth_core.spec import Spec, resolve
+
+ODD_SIZE = "26x22"
+"""Height x width whose latent grid on `tiny` is 13x11: odd, and not square."""
+
+MOST_CURES = 8
+
+
+@dataclass(frozen=True)
+class Around:
+    """A composition that holds the part under test.
+
+    Attributes:
+        spec: Resolved; its parts fit.
+        verdict: Of the contract check.
+        registry: Where the parts come from.
+    """
+
+    spec: Spec
+    verdict: Verdict
+    registry: Registry
+
+    def method(self, *, seed: int = 0, device: str = "cpu") -> Method:
+        """Built with random weights; the same seed gives the same weights."""
+        torch.manual_seed(seed)
+        return build(self.spec, self.registry, self.verdict, device=device, weights=no_weights)
+
+    def shapes(self, method: Method, *, batch: int) -> Shapes:
+        """The shapes of its inputs."""
+        return shapes_for(self.spec, self.registry, method, batch=batch)
+
+    def inputs(self, method: Method, *, batch: int, seed: int = 0) -> Inputs:
+        """Inputs filled with noise; the same seed gives the same."""
+        torch.manual_seed(seed)
+        shapes = self.shapes(method, batch=batch)
+        noisy, timesteps = noisy_latent(shapes)
+        return Inputs(source_inputs(shapes), data_conditioning(shapes), noisy, timesteps)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one training step of a method is given."""
+
+    source: SourceInputs
+    data: Conditioning
+    noisy: torch.Tensor
+    timesteps: torch.Tensor
+
+    def predicted(self, method: Method) -> torch.Tensor:
+        """Encode and take one step."""
+        out: torch.Tensor = method(self.noisy, self.timesteps, method.encode(self.source, self.data))
+        return out
+
+
+def compose_around(entry: Entry, registry: Registry, options: Mapping[str, Any] | None = None) -> Around:
+    """The part on the small base `tiny`, with the parts that the contract's cures ask for.
+
+    Args:
+        entry: The part under test.
+        registry: What there is to compose it with.
+        options: Options of the part; others stay at their defaults.
+
+    Raises:
+        ContractError: If following the cures does not lead to a composition; holds what is still in the way.
+    """
+    slot = SLOTS[entry.kind]
+    overrides = [f"{slot}={entry.qualified}"]
+    if entry.kind != "base":
+        overrides = ["base=pgsynth:tiny", f"size={ODD_SIZE}", *overrides]
+    overrides += [f"{slot}.{entry.name}.{name}={_written(value)}" for name, value in (options or {}).items()]
+    for _ in range(MOST_CURES):
+        spec = resolve(None, overrides, registry).spec
+        verdict = check(spec, registry)
+        if verdict.adapters and not verdict.problems:
+            spec = with_adapters(spec, verdict.adapters)
+            verdict = check(spec, registry)
+        if verdict.ok:
+            return Around(spec, verdict, registry)
+        remedies = [misfit.remedies[0] for misfit in verdict.problems if misfit.remedies]
+        if not remedies:
+            break
+        overrides += remedies[0]
+    raise ContractError(verdict.problems)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(map(_written, value))}]" if isinstance(value, list | tuple) else str(value)

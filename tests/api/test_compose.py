@@ -1,0 +1,88 @@
+"""`compose` in Python: the shell's words, what it refuses, what it describes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import pgsynth_core
+from pgsynth_core import compose
+from pgsynth_core.errors import ContractError, SpecError
+
+
+def test_the_shells_own_words_may_stand_first() -> None:
+    composition = compose("base=tiny", "encoder=qfft", "attn=pma", "attn.pma.mask=eq9")
+    assert composition.spec.attn[0].options["mask"] == "eq9" and composition.spec.base.part == "pgsynth:tiny"
+
+
+def test_a_preset_a_mapping_and_a_path_say_the_same(tmp_path: pytest.TempPathFactory) -> None:
+    preset = compose("tiny")
+    path = tmp_path / "same.yaml"
+    path.write_text(preset.to_yaml(), encoding="utf-8")
+    assert compose(str(path)).spec == compose(preset.spec.to_mapping()).spec == preset.spec
+
+
+def test_a_refused_pair_says_why_and_how_to_mend_it() -> None:
+    with pytest.raises(ContractError, match="pma .* needs `tokens`") as error:
+        compose("base=tiny", "attn=pma")
+    assert error.value.exit_code == 2 and "encoder=qfft" in error.value.problems[0].cure
+
+
+def test_every_problem_at_once() -> None:
+    with pytest.raises(SpecError) as error:
+        compose("base=tini", "encoder=qft", "train.stepz=3", "attn.pma.mask=eq8")
+    assert len(error.value.problems) >= 4
+
+
+def test_composing_imports_neither_torch_nor_a_part() -> None:
+    code = (
+        "import sys; from pgsynth_core import compose; compose('encoder=qfft', 'attn=pma').tree();"
+        "print([m for m in ('torch', 'diffusers', 'pgsynth_plugins') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("size", "gigaflops"), [("512x352", 529), ("512x512", 803)])
+def test_stable_diffusion_has_the_published_figures(size: str, gigaflops: int) -> None:
+    composition = compose("encoder=qfft", "attn=pma", f"size={size}")
+    facts = composition.facts(composition.proof())
+    parts = {part["label"]: part for part in facts["parts"]}
+    assert round(parts["sd"]["frozen"] / 1e6, 1) == 859.5
+    assert round(parts["controlnet"]["trainable"] / 1e6, 1) == 361.3
+    assert parts["sd"]["flops"] / 1e9 == pytest.approx(gigaflops, rel=0.002)
+    assert len(facts["proof"]["sites"]) == 46
+
+
+def test_the_description_names_parts_ports_sites_and_cost() -> None:
+    text = compose("tiny").describe()
+    for line in (
+        "base tiny",
+        "encoder qfft",
+        "gives tokens [B, ",
+        "pose:cross at 3 sites",
+        "plain -> pma",
+        "estimated",
+    ):
+        assert line in text, text
+
+
+def test_checkpointing_lowers_the_estimate() -> None:
+    plain, saving = (
+        composition.facts(composition.proof())["proof"]["training_bytes"]
+        for composition in (compose("tiny"), compose("tiny", "train.checkpointing=true"))
+    )
+    assert saving < plain
+
+
+def test_explain_says_where_each_value_came_from() -> None:
+    rows = {path: origin for path, _, origin in compose("tiny", "attn.pma.mask=eq9").explain()}
+    assert rows["attn.pma.mask"].startswith("argument") and rows["base.tiny"].startswith("preset tiny")
+
+
+def test_the_python_names_are_served_and_nothing_else() -> None:
+    assert pgsynth_core.compose is compose and "compose" in pgsynth_core.__all__
+    with pytest.raises(AttributeError, match="it has Composition, __version__, compose"):
+        _ = pgsynth_core.compos  # type: ignore[attr-defined]

@@ -1,0 +1,59 @@
+"""The kit itself: honest third-party parts pass, each lie fails its check, zero ran is a failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgsynth_core.errors import PartError, SpecError
+from pgsynth_core.manifest import Kind
+from pgsynth_core.registry import Registry
+from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, compose_around
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("encoder", "toy_tokens"), ("encoder", "toy_wide"), ("attention", "toy_ip"), ("pose", "toy_stem")],
+)
+def test_an_honest_part_of_a_third_party_passes(toys: Registry, kind: Kind, name: str) -> None:
+    report = check_part(kind, name, registry=toys)
+    report.raise_if_failed()
+    assert report.part == f"pgsynth-toys:{name}" and report.counts["ran"] >= 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("encoder", "liar_pooled"), ("encoder", "liar_blind"), ("encoder", "liar_idle"), ("attention", "liar_detached")],
+)
+def test_a_lie_fails_the_check_of_honesty(toys: Registry, kind: Kind, name: str) -> None:
+    report = check_part(kind, name, registry=toys)
+    failed = {outcome.check for outcome in report.outcomes if outcome.status == "failed"}
+    assert "contract_is_honest" in failed and not report.ok
+    with pytest.raises(PartError, match=f"pgsynth-toys:{name}: contract_is_honest"):
+        report.raise_if_failed()
+
+
+def test_the_cures_lead_to_a_composition(toys: Registry) -> None:
+    around = compose_around(toys.find("attention", "toy_caa"), toys)
+    labels = [choice.label for _, choice in around.spec.choices()]
+    assert "toy_caa" in labels and "toy_hpfa" in labels and around.spec.size == (26, 22)
+
+
+def test_unknown_parts_are_refused_with_the_nearest(toys: Registry) -> None:
+    with pytest.raises(SpecError, match="toy_tokens"):
+        check_part("encoder", "toy_token", registry=toys)
+
+
+def test_zero_ran_is_a_failure() -> None:
+    report = Report("x:y", (Outcome("one", "skipped", "no device"),))
+    assert report.counts == {"ran": 0, "passed": 0, "failed": 0, "skipped": 1} and not report.ok
+    with pytest.raises(PartError, match="no check ran.*no device"):
+        report.raise_if_failed()
+
+
+def test_the_report_is_plain_data() -> None:
+    report = Report("x:y", (Outcome("one", "passed"), Outcome("two", "failed", "why")))
+    assert report.to_json()["counts"]["failed"] == 1 and report.to_json()["outcomes"][1]["reason"] == "why"
+
+
+def test_every_check_says_what_it_checks() -> None:
+    assert len({check.__name__ for check in CHECKS}) == len(CHECKS) and all(check.__doc__ for check in CHECKS)
