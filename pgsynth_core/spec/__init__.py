@@ -1,0 +1,36 @@
+"""The spec: what a composition is made of, read from YAML, presets, overrides or Python, checked, and written again.
+
+Floor 1, no torch. `resolve` reads and checks names, options and sections; whether parts fit together is for
+`pgsynth_core.contract`.
+"""
+
+from __future__ import annotations
+
+from pgsynth_core.spec.explain import Explained, explain
+from pgsynth_core.spec.grammar import KIND_OF_SLOT, SPEC_KEYS, is_path, split_sweep
+from pgsynth_core.spec.model import SPEC_VERSION, PartChoice, Spec
+from pgsynth_core.spec.resolve import Resolved, resolve
+from pgsynth_core.spec.settings import GROUPS, SCHEDULERS, TABLES, LossWeights, SampleSettings, Setting, TrainSettings
+from pgsynth_core.spec.values import options_of
+
+__all__ = [
+    "GROUPS",
+    "KIND_OF_SLOT",
+    "SCHEDULERS",
+    "SPEC_KEYS",
+    "SPEC_VERSION",
+    "TABLES",
+    "Explained",
+    "LossWeights",
+    "PartChoice",
+    "Resolved",
+    "SampleSettings",
+    "Setting",
+    "Spec",
+    "TrainSettings",
+    "explain",
+    "is_path",
+    "options_of",
+    "resolve",
+    "split_sweep",
+]

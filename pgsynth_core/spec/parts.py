@@ -1,0 +1,124 @@
+"""From drafted parts to chosen ones: names looked up, options checked and completed, senseless combinations refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgsynth_core.errors import SpecError, nearest, suggestion
+from pgsynth_core.manifest import Component, Refusal
+from pgsynth_core.registry import Entry
+from pgsynth_core.spec.draft import Draft, PartDraft
+from pgsynth_core.spec.grammar import KIND_OF_SLOT
+from pgsynth_core.spec.model import PartChoice
+from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Problems
+from pgsynth_core.spec.reserved import MEANINGS, MODULE_NAMES
+from pgsynth_core.spec.values import BadValue, checked, default_of, options_of
+
+
+@dataclass
+class Chosen:
+    """The parts of a composition, as far as they could be found.
+
+    Attributes:
+        slots: Slot -> its parts, in order.
+        entries: Label -> entry, of every part found.
+        labels: Labels that conditions may name, per group: encoders are `appearance`.
+        hoped: Names near to parts that were not found; a condition named so is not reported a second time.
+        complete: Whether the labels are all there are.
+        origins: Path -> where its value comes from.
+    """
+
+    slots: dict[str, list[PartChoice]] = field(default_factory=lambda: {slot: [] for slot in KIND_OF_SLOT})
+    entries: dict[str, Entry] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=lambda: {"pose": [], "appearance": []})
+    hoped: list[str] = field(default_factory=list)
+    complete: bool = True
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+def choose(draft: Draft) -> Chosen:
+    """Look up and check every part of a draft; what is wrong goes to the draft's problems."""
+    chosen = Chosen(complete=not draft.unread & {"encoder", "pose"})
+    taken: dict[str, str] = {}
+    for slot, parts in draft.slots.items():
+        _check_count(slot, draft)
+        if not parts:
+            chosen.origins[slot] = draft.written_at.get(slot, DEFAULT).origin
+        for label, part in parts.items():
+            _check_label(label, slot, part, taken, draft.problems)
+            taken.setdefault(label, slot)
+            if slot in ("encoder", "pose"):
+                chosen.labels["appearance" if slot == "encoder" else "pose"].append(label)
+            _choose(slot, label, part, draft, chosen)
+    return chosen
+
+
+def _check_count(slot: str, draft: Draft) -> None:
+    count = len(draft.slots[slot])
+    if slot != "base" or count == 1 or slot in draft.unread:
+        return
+    mark = draft.written_at.get(slot, NOWHERE)
+    cure = suggestion("", draft.registry.names("base"), what="bases")
+    found = f"base takes one part; {count} are written." if count else "a composition needs a base, and none is chosen."
+    draft.problems.add(found, mark, f"Write base=NAME. {cure}")
+
+
+def _check_label(label: str, slot: str, part: PartDraft, taken: dict[str, str], problems: Problems) -> None:
+    cure = f"Give it another label: {slot}: {{{label.replace('-', '_')}_1: {{part: {part.name}}}}}."
+    if label in taken:
+        found = f"the label {label} is at {taken[label]} and at {slot}; labels begin the keys of a checkpoint."
+        problems.add(found, part.mark, cure)
+    elif label in MEANINGS:
+        problems.add(f"{label!r} cannot be a label: it means {MEANINGS[label]}.", part.mark, cure)
+    elif label in MODULE_NAMES:
+        problems.add(f"{label!r} cannot be a label: torch keeps the word for itself.", part.mark, cure)
+    elif not (label.isidentifier() and label.isascii()) and part.name.rpartition(":")[2] != label:
+        problems.add(f"{label!r} cannot be a label: use letters, digits and _.", part.mark, cure)
+
+
+def _choose(slot: str, label: str, part: PartDraft, draft: Draft, chosen: Chosen) -> None:
+    try:
+        entry = part.found(slot, draft.registry)
+    except SpecError as error:
+        draft.problems.extend(error.problems, part.mark)
+        if hit := nearest(part.name, draft.registry.names(KIND_OF_SLOT[slot])):
+            chosen.hoped.append(hit)
+        return
+    path = f"{slot}.{label}"
+    options, faulty = _options(path, entry.component, part, draft.problems)
+    for refusal in _refusals(entry.component, options, faulty):
+        named = [name for name in (*refusal.options, *refusal.unless) if name in part.options]
+        reason, cure = (text.replace("{label}", label) for text in (refusal.reason, refusal.cure))
+        draft.problems.add(f"{path}: {reason}", part.options[named[0]].mark if named else part.mark, cure)
+    chosen.slots[slot].append(PartChoice(label=label, part=entry.qualified, options=options))
+    chosen.entries[label] = entry
+    chosen.origins[path] = part.mark.origin
+    for name in options:
+        chosen.origins[f"{path}.{name}"] = part.options[name].mark.origin if name in part.options else DEFAULT.origin
+
+
+def _options(path: str, component: Component, part: PartDraft, problems: Problems) -> tuple[dict[str, Any], set[str]]:
+    """Every option of the part, in the manifest's order, and the names of those that are wrong."""
+    table = options_of(component)
+    values = {name: default_of(option) for name, option in table.items()}
+    faulty: set[str] = set()
+    for name, node in part.options.items():
+        if name not in table:
+            cure = suggestion(name, tuple(table), what=f"options of {component.name}")
+            problems.add(f"{component.name} has no option {name!r}.", node.mark, cure)
+            continue
+        try:
+            values[name] = checked(name, table[name], node)
+        except BadValue as error:
+            problems.add(f"{path}.{name}: {error.message}", node.mark, error.cure)
+            faulty.add(name)
+    return values, faulty
+
+
+def _refusals(component: Component, options: dict[str, Any], faulty: set[str]) -> Iterator[Refusal]:
+    """The refusals that apply; those about a wrong value wait until it is mended."""
+    for refusal in component.refuses:
+        if not faulty & {*refusal.options, *refusal.unless} and refusal.applies(options):
+            yield refusal

@@ -1,0 +1,69 @@
+"""From what the user writes to a spec with nothing left open, or to every problem at once.
+
+Order: the registry's defaults, what the file extends, the file, the overrides from left to right. Then names are
+looked up, options and sections checked. Only after all of it is anything raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgsynth_core.registry import OWN_NAME, Registry
+from pgsynth_core.spec.draft import Draft
+from pgsynth_core.spec.grammar import KIND_OF_SLOT, parse_override
+from pgsynth_core.spec.layers import read_layers
+from pgsynth_core.spec.model import Spec
+from pgsynth_core.spec.nodes import Problems
+from pgsynth_core.spec.parts import choose
+from pgsynth_core.spec.sections import read_sections
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A spec, and how it came about.
+
+    Attributes:
+        spec: Complete.
+        origins: Path, e.g. ``attn.pma.mask``, to where its value comes from: ``method.yaml:12``, ``preset qen:4``,
+            ``argument 2``, ``mapping``, ``default``. Every value of the spec has one, and every empty slot.
+        warnings: Settings without effect, one sentence each.
+    """
+
+    spec: Spec
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def resolve(source: str | Path | Mapping[str, Any] | None, overrides: Sequence[str], registry: Registry) -> Resolved:
+    """Resolve a composition.
+
+    Args:
+        source: A path (ends in .yaml or .yml, or holds a separator), a preset's name, a mapping, or None for the
+            defaults alone.
+        overrides: ``path=value``, applied from left to right; `grammar` has the forms.
+        registry: What exists.
+
+    Raises:
+        SpecError: With every problem of every file, argument, part and section.
+    """
+    problems = Problems()
+    layers, complete = read_layers(source, registry, problems)
+    arguments = [parse_override(text, number, problems) for number, text in enumerate(overrides, 1)]
+    draft = Draft(registry, problems)
+    draft.lay_defaults(OWN_NAME)
+    for layer in layers:
+        draft.lay(layer.tree, layer.package)
+    if not complete:
+        draft.unread |= set(KIND_OF_SLOT)
+    read = [argument for argument in arguments if argument is not None]
+    for place, argument in enumerate(read):
+        draft.lay_override(argument, tuple(read[place + 1 :]))
+    chosen = choose(draft)
+    sections = read_sections(draft, chosen)
+    problems.raise_if_any()
+    slots: dict[str, Any] = {slot: tuple(choices) for slot, choices in chosen.slots.items()}
+    spec = Spec.model_validate({**slots, **sections.values, "base": chosen.slots["base"][0]})
+    return Resolved(spec, {**chosen.origins, **sections.origins}, (*draft.warnings, *sections.warnings))

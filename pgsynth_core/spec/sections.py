@@ -1,0 +1,233 @@
+"""The rest of a spec: `size`, `fit`, `adapters`, `train`, `sample`; and the names of conditions in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, get_args
+
+from pgsynth_core.errors import suggestion
+from pgsynth_core.manifest import Option
+from pgsynth_core.spec.draft import Draft
+from pgsynth_core.spec.model import Fit
+from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Node, Problems
+from pgsynth_core.spec.parts import Chosen
+from pgsynth_core.spec.settings import GROUPS, SETTINGS, TABLES, Setting
+from pgsynth_core.spec.values import BadValue, checked
+
+MAX_SIDE: Final = 8192
+"""Longest image side in pixels."""
+
+_SIZE: Final = re.compile(r"([0-9]{1,5}) ?[xX×] ?([0-9]{1,5})")
+_FIT_OPTION: Final = Option(type="choice", default="squash", choices=get_args(Fit), help="How an image gets there.")
+_SIDE_OPTION: Final = Option(type="int", default=0, ge=1, help="A width.")
+_SIZE_CURE: Final = "Write HEIGHTxWIDTH in pixels, e.g. 512x352."
+
+
+@dataclass
+class Sections:
+    """Values of everything that is no part.
+
+    Attributes:
+        values: Fields of `Spec` that were given or have a default of the base.
+        origins: Path -> where its value comes from.
+        warnings: Settings without effect.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_sections(draft: Draft, chosen: Chosen) -> Sections:
+    """Check and complete every section of a draft; what is wrong goes to the draft's problems."""
+    sections = Sections()
+    for name, reader in (("size", _size), ("fit", _fit)):
+        sections.values[name] = reader(draft, chosen)
+        sections.origins[name] = draft.plain[name].mark.origin if name in draft.plain else DEFAULT.origin
+    sections.values["adapters"] = _adapters(draft, chosen, sections)
+    for section, model in SETTINGS.items():
+        given = _settings(section, draft, chosen)
+        complete = model().model_dump() | given
+        sections.values[section] = complete
+        sections.origins |= _setting_origins(section, complete, draft.sections[section])
+    _warn(draft, chosen, sections)
+    return sections
+
+
+# ------------------------------------------------------------------------------------------- size and fit
+def _size(draft: Draft, chosen: Chosen) -> tuple[int, int] | None:
+    node = draft.plain.get("size")
+    given = node.value if node else _size_of_base(chosen)
+    size = _parsed_size(given)
+    if size is None:
+        if node is not None:
+            draft.problems.add(f"size is {node.said()}.", node.mark, _SIZE_CURE)
+        elif given:
+            draft.problems.add(f"the base's own size is {given!r}, which is no size.", NOWHERE, _SIZE_CURE)
+        return None
+    if node is not None and (fault := _stride_fault(size, chosen)):
+        draft.problems.add(fault[0], node.mark, fault[1])
+    return size
+
+
+def _size_of_base(chosen: Chosen) -> str:
+    bases = chosen.slots["base"]
+    return chosen.entries[bases[0].label].component.size if bases else ""
+
+
+def _parsed_size(given: object) -> tuple[int, int] | None:
+    sides: list[object] = []
+    if isinstance(given, str) and (match := _SIZE.fullmatch(given.strip())):
+        sides = [int(match[1]), int(match[2])]
+    elif isinstance(given, tuple):
+        sides = [item.value for item in given]
+    if len(sides) != 2:
+        return None
+    height, width = sides
+    whole = isinstance(height, int) and isinstance(width, int) and bool not in (type(height), type(width))
+    if not whole or not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):  # type: ignore[operator]
+        return None
+    return height, width  # type: ignore[return-value]
+
+
+def _stride_fault(size: tuple[int, int], chosen: Chosen) -> tuple[str, str] | None:
+    """The latent has whole cells only, so both sides must be multiples of the base's stride."""
+    bases = chosen.slots["base"]
+    if not bases:
+        return None
+    try:
+        stride = chosen.entries[bases[0].label].component.pixels_per_cell(bases[0].options)
+    except (KeyError, ValueError):  # an option value that was refused above
+        return None
+    if not any(side % stride for side in size):
+        return None
+    near = "x".join(str(max(stride, round(side / stride) * stride)) for side in size)
+    found = f"size is {size[0]}x{size[1]}; {bases[0].label} needs multiples of {stride}."
+    return found, f"Write e.g. {near}."
+
+
+def _fit(draft: Draft, chosen: Chosen) -> str:
+    node = draft.plain.get("fit")
+    value = _value("fit", _FIT_OPTION, node, draft.problems) if node else None
+    return str(value or _FIT_OPTION.default)
+
+
+def _value(path: str, option: Option, node: Node, problems: Problems) -> Any:
+    """The checked value; None where it is wrong, after saying so."""
+    try:
+        return checked(path.rpartition(".")[2], option, node)
+    except BadValue as error:
+        problems.add(f"{path}: {error.message}", node.mark, error.cure)
+        return None
+
+
+# ------------------------------------------------------------------------------------------- adapters
+def _adapters(draft: Draft, chosen: Chosen, sections: Sections) -> dict[str, dict[str, tuple[int, int]]]:
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    labels = [label for parts in draft.slots.values() for label in parts]
+    for label, ports in draft.sections["adapters"].items():
+        if label not in labels and not draft.unread:
+            cure = suggestion(label, labels, what="parts")
+            draft.problems.add(f"adapters: there is no part {label!r}.", ports.mark, cure)
+        if not isinstance(ports.value, dict):
+            cure = f"Write adapters: {{{label}: {{PORT: [GIVEN, WANTED]}}}}."
+            draft.problems.add(f"adapters.{label} is {ports.said()}; it takes ports.", ports.mark, cure)
+            continue
+        for port, widths in ports.value.items():
+            if (pair := _pair(f"adapters.{label}.{port}", widths, draft.problems)) is not None:
+                found.setdefault(label, {})[port] = pair
+                sections.origins[f"adapters.{label}.{port}"] = widths.mark.origin
+    return found
+
+
+def _pair(path: str, node: Node, problems: Problems) -> tuple[int, int] | None:
+    if not isinstance(node.value, tuple) or len(node.value) != 2:
+        problems.add(f"{path} is {node.said()}; it takes two widths.", node.mark, "Write [GIVEN, WANTED].")
+        return None
+    given, wanted = (_value(path, _SIDE_OPTION, item, problems) for item in node.value)
+    return None if given is None or wanted is None else (given, wanted)
+
+
+# ------------------------------------------------------------------------------------------- train and sample
+def _settings(section: str, draft: Draft, chosen: Chosen) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, node in draft.sections[section].items():
+        setting, path = TABLES[section][key], f"{section}.{key}"
+        if setting.names is None:
+            value = _value(path, setting.option, node, draft.problems)
+        else:
+            value = _named(path, setting, node, (draft.problems, chosen))
+        if value is not None:
+            values[key] = value
+    return values
+
+
+def _named(path: str, setting: Setting, node: Node, context: tuple[Problems, Chosen]) -> dict[str, Any] | None:
+    problems, chosen = context
+    if not isinstance(node.value, dict):
+        if setting.shorthand:
+            value = _value(path, setting.option, node, problems)
+            return None if value is None else {setting.shorthand: value}
+        names = ", ".join(f"{name}: 1.0" for name in setting.names or GROUPS[:1])
+        problems.add(f"{path} is {node.said()}; it takes a mapping.", node.mark, f"Write {path}: {{{names}}}.")
+        return None
+    values: dict[str, Any] = {}
+    for name, item in node.value.items():
+        if cure := _unknown_name(name, setting, chosen):
+            noun = "key" if setting.names else "condition"
+            problems.add(f"{path}: there is no {noun} {name!r}.", item.mark, cure)
+        values[name] = _value(f"{path}.{name}", setting.option, item, problems)
+    if setting.names:  # a key that is left out keeps its default
+        values = {name: values.get(name, setting.option.default) for name in setting.names}
+    return values
+
+
+def _unknown_name(name: str, setting: Setting, chosen: Chosen) -> str:
+    """The cure for a name that is none; empty if it is one, or may be one of a part that could not be read."""
+    if setting.names:
+        return "" if name in setting.names else suggestion(name, setting.names)
+    allowed = (*GROUPS, *chosen.labels["appearance"], *chosen.labels["pose"])
+    if name in allowed or name in chosen.hoped or not chosen.complete:
+        return ""
+    return suggestion(name, allowed, what="conditions")
+
+
+def _setting_origins(section: str, complete: Mapping[str, Any], written: Mapping[str, Node]) -> dict[str, str]:
+    origins: dict[str, str] = {}
+    for key, value in complete.items():
+        node = written.get(key)
+        for path, inner in ((f"{key}.{name}", name) for name in value) if isinstance(value, dict) else ((key, ""),):
+            own = node.value.get(inner) if node and isinstance(node.value, dict) else node
+            origins[f"{section}.{path}"] = own.mark.origin if own else DEFAULT.origin
+        if value == {}:
+            origins[f"{section}.{key}"] = node.mark.origin if node else DEFAULT.origin
+    return origins
+
+
+# ------------------------------------------------------------------------------------------- without effect
+def _warn(draft: Draft, chosen: Chosen, sections: Sections) -> None:
+    """Warn of what was written and changes nothing; defaults may."""
+    train, sample = sections.values["train"], sections.values["sample"]
+    guidance = draft.sections["sample"].get("guidance")
+    covered: set[str] = set()
+    for name in sample["guidance"]:
+        conditions = _covered(name, chosen)
+        if guidance and conditions <= covered:
+            reason = "the names before it cover it" if conditions else "there is no such part"
+            sections.warnings.append(f"{guidance.mark}: sample.guidance.{name} has no effect: {reason}.")
+        covered |= conditions
+    drop = draft.sections["train"].get("drop")
+    for name in train["drop"]:
+        if drop and not _covered(name, chosen):
+            sections.warnings.append(f"{drop.mark}: train.drop.{name} has no effect: there is no such part.")
+    warmup = draft.sections["train"].get("warmup_steps")
+    if warmup and train["warmup_steps"] > train["steps"]:
+        reason = f"warmup_steps is more than the {train['steps']} steps"
+        sections.warnings.append(f"{warmup.mark}: train.learning_rate is never reached: {reason}.")
+
+
+def _covered(name: str, chosen: Chosen) -> set[str]:
+    groups = {**chosen.labels, "all": chosen.labels["pose"] + chosen.labels["appearance"]}
+    return set(groups.get(name, [name]))

@@ -1,0 +1,140 @@
+"""The sections `train` and `sample`: what can be set, with its range, its default and a line of help.
+
+The models are what training and sampling read. `TABLES` says the same as the options of a part are said
+(`manifest.Option`), so that one check, one wording and one help serve parts and sections alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pgsynth_core.manifest import Option
+
+GROUPS: Final = ("all", "pose", "appearance")
+"""Names of several conditions at once: every one, every pose branch, every encoder."""
+
+SCHEDULERS: Final[Mapping[str, str]] = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "deis": "DEISMultistepScheduler",
+    "dpm": "DPMSolverMultistepScheduler",
+    "dpm_single": "DPMSolverSinglestepScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler_ancestral": "EulerAncestralDiscreteScheduler",
+    "heun": "HeunDiscreteScheduler",
+    "pndm": "PNDMScheduler",
+    "unipc": "UniPCMultistepScheduler",
+}
+"""Our name of a sampler to its class in diffusers. All of them sample on the noise schedule a run was trained with."""
+
+SchedulerName = Literal[
+    "ddim", "ddpm", "deis", "dpm", "dpm_single", "euler", "euler_ancestral", "heun", "pndm", "unipc"
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LossWeights(_Section):
+    """Weights of the two noise-prediction losses; their weighted sum is minimised (QEN, Eq. 8)."""
+
+    mse: float = Field(default=1.0, ge=0, description="Weight of source to target (QEN, Eq. 6).")
+    reconstruction: float = Field(default=1.0, ge=0, description="Weight of source to source (QEN, Eq. 7); 0: off.")
+
+
+class TrainSettings(_Section):
+    """How a composition is trained."""
+
+    steps: int = Field(default=1000, ge=1, description="Optimiser steps.")
+    batch_size: int = Field(default=8, ge=1, description="Pairs per process and step, before accumulation.")
+    accumulate: int = Field(default=1, ge=1, description="Batches whose gradients make one step.")
+    learning_rate: float = Field(default=1e-5, ge=0, le=1, description="Peak learning rate of AdamW.")
+    warmup_steps: int = Field(default=100, ge=0, description="Steps of linear warm-up to the learning rate.")
+    weight_decay: float = Field(default=0.01, ge=0, le=1, description="Decoupled weight decay of AdamW.")
+    max_grad_norm: float = Field(default=1.0, ge=0, description="Gradients are clipped to this norm; 0: never.")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(default="fp32", description="Arithmetic of the model's passes.")
+    ema: float = Field(default=0.999, ge=0, le=1, description="Decay of the weights' fp32 moving average; 0: off.")
+    seed: int = Field(default=0, ge=0, le=2**53 - 1, description="Order, noise and drops follow from it.")
+    drop: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=lambda: {"all": 0.1, "pose": 0.05, "appearance": 0.05},
+        description="Probability per sample that a condition is dropped: all, pose, appearance or a part's label.",
+    )
+    loss: LossWeights = Field(default_factory=LossWeights, description="Weights of the two losses.")
+    checkpoint_every: int = Field(default=500, ge=0, description="Steps between checkpoints; 0: only at the end.")
+    sample_every: int = Field(default=500, ge=0, description="Steps between sample sheets; 0: only at the end.")
+    keep_checkpoints: int = Field(default=3, ge=1, description="How many of the last checkpoints stay.")
+    checkpointing: bool = Field(default=False, description="Recompute activations: slower, far less memory.")
+    workers: int = Field(default=2, ge=0, le=256, description="Processes that load data; 0: no extra ones.")
+
+
+class SampleSettings(_Section):
+    """How pictures are sampled."""
+
+    scheduler: SchedulerName = Field(default="ddim", description="Sampler.")
+    steps: int = Field(default=50, ge=1, le=1000, description="Denoising steps.")
+    guidance: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
+        default_factory=lambda: {"all": 2.0},
+        description="Guidance scales, nested in written order: one number, or all, pose, appearance or a part's label.",
+    )
+    seed: int = Field(default=0, ge=0, le=2**53 - 1, description="Each pair's seed follows from it.")
+    batch_size: int = Field(default=4, ge=1, description="Pictures at once.")
+
+
+SETTINGS: Final[Mapping[str, type[TrainSettings | SampleSettings]]] = {
+    "train": TrainSettings,
+    "sample": SampleSettings,
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of a section.
+
+    Attributes:
+        option: Type, range, default and help of its value; of a mapping: of each of its values.
+        names: None for a single value; for a mapping, the names it may hold, and empty where they are conditions.
+        shorthand: Of a mapping: the name that a single value stands for; empty if a single value is refused.
+    """
+
+    option: Option
+    names: tuple[str, ...] | None = None
+    shorthand: str = ""
+
+
+_TYPES: Final = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
+
+
+def _option(schema: Mapping[str, Any], field: Mapping[str, Any]) -> Option:
+    return Option(
+        type="choice" if "enum" in schema else _TYPES[schema["type"]],
+        default=field.get("default"),
+        ge=schema.get("minimum"),
+        le=schema.get("maximum"),
+        choices=tuple(schema.get("enum", ())),
+        help=field["description"],
+    )
+
+
+def _setting(name: str, schema: Mapping[str, Any]) -> Setting:
+    if isinstance(value := schema.get("additionalProperties"), Mapping):
+        return Setting(_option(value, schema), names=(), shorthand="all" if name == "guidance" else "")
+    return Setting(_option(schema, schema))
+
+
+def _table(model: type[BaseModel]) -> Mapping[str, Setting]:
+    properties = model.model_json_schema(mode="serialization")["properties"]
+    weights = LossWeights.model_json_schema(mode="serialization")["properties"]
+    rows = {name: _setting(name, schema) for name, schema in properties.items() if name != "loss"}
+    if "loss" in properties:
+        option = _option(weights["mse"], properties["loss"])
+        rows["loss"] = Setting(option, names=tuple(weights))
+    return {name: rows[name] for name in properties}
+
+
+TABLES: Final[Mapping[str, Mapping[str, Setting]]] = {section: _table(model) for section, model in SETTINGS.items()}
+"""Section -> key -> what may be written there, in the order of the models."""
