@@ -1,0 +1,1 @@
+"""Encoders: source in, appearance ports out. One folder per part; see `registry.toml`."""

@@ -1,0 +1,1 @@
+"""Pose branches: target pose in, residuals for the denoiser out. One folder per part; see `registry.toml`."""

@@ -1,0 +1,195 @@
+"""Stable Diffusion: the published shape without a network, a folder in diffusers layout, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch.utils.flop_counter import FlopCounterMode
+
+from pgsynth_core.errors import SpecError
+from pgsynth_core.interfaces import BuildContext
+from pgsynth_plugins.bases.sd import Config
+from pgsynth_plugins.bases.sd.model import StableDiffusion
+
+UNET: dict[str, Any] = {
+    "block_out_channels": (8, 16),
+    "layers_per_block": 1,
+    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    "attention_head_dim": 2,
+    "norm_num_groups": 4,
+    "cross_attention_dim": 768,
+}
+VAE: dict[str, Any] = {
+    "block_out_channels": (4, 4, 4, 4),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "norm_num_groups": 2,
+    "scaling_factor": 0.5,
+}
+SCHEDULE = {"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "prediction_type": "epsilon"}
+
+
+@pytest.fixture(scope="session")
+def sd(context: Callable[..., BuildContext]) -> Callable[..., StableDiffusion]:
+    """The base with given options; `folder` is where the weights are, none on the meta device."""
+
+    def make(folder: Path | None = None, **options: Any) -> StableDiffusion:
+        found = None if folder is None else str(folder)
+        size = {"image_size": (512, 352), "stride": 8, "axes": {"D": 768, "Z": 4}}
+        build = context(label="sd", weights=lambda weight_id: found, **size)
+        with torch.device("meta" if folder is None else "cpu"):
+            return StableDiffusion(Config(**options), build)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def known(sd: Callable[..., StableDiffusion]) -> StableDiffusion:
+    return sd()
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small checkpoint with random weights in diffusers layout."""
+    torch.manual_seed(0)
+    return written(tmp_path_factory.mktemp("checkpoint"))
+
+
+def written(folder: Path, *, unet: dict[str, Any] | None = None, vae: dict[str, Any] | None = None) -> Path:
+    UNet2DConditionModel(**(UNET | (unet or {}))).save_pretrained(folder / "unet")
+    AutoencoderKL(**(VAE | (vae or {}))).save_pretrained(folder / "vae")
+    (folder / "scheduler").mkdir()
+    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(SCHEDULE))
+    return folder
+
+
+# ------------------------------------------------------------------------------------------- the published shape
+def millions(module: torch.nn.Module) -> float:
+    return round(sum(parameter.numel() for parameter in module.parameters()) / 1e6, 1)
+
+
+def test_stable_diffusion_1_5_has_its_published_size(known: StableDiffusion) -> None:
+    assert (millions(known.denoiser), millions(known.codec)) == (859.5, 83.7)
+    assert all(parameter.is_meta for parameter in known.parameters())
+
+
+def test_stable_diffusion_2_has_its_published_size(sd: Callable[..., StableDiffusion]) -> None:
+    base = sd(architecture="sd2")
+    assert (millions(base.denoiser), millions(base.codec)) == (865.9, 83.7)
+    assert base.denoiser.config["cross_attention_dim"] == 1024 and base.schedule["prediction_type"] == "v_prediction"
+
+
+@pytest.mark.parametrize(("grid", "gigaflop"), [((64, 44), 529.3), ((64, 64), 803.3)])
+def test_one_forward_costs_what_it_should(grid: tuple[int, int], gigaflop: float, known: StableDiffusion) -> None:
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        inputs = torch.empty(1, 4, *grid), torch.empty(1, dtype=torch.long)
+        known.denoiser(*inputs, encoder_hidden_states=torch.empty(1, 77, 768))
+    assert round(counter.get_total_flops() / 1e9, 1) == gigaflop
+
+
+def test_the_codec_is_eight_times_coarser(known: StableDiffusion) -> None:
+    with torch.device("meta"):
+        latent = known.codec.encode(torch.empty(2, 3, 512, 352))
+        assert latent.shape == (2, 4, 64, 44) and known.codec.decode(latent).shape == (2, 3, 512, 352)
+
+
+def test_the_schedule_is_stable_diffusions(known: StableDiffusion) -> None:
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+    alphas = DDPMScheduler.from_config(dict(known.schedule)).alphas_cumprod
+    assert alphas[0].item() == pytest.approx(0.99915, abs=1e-5) and alphas[-1].item() == pytest.approx(
+        0.00466, abs=1e-5
+    )
+
+
+# ------------------------------------------------------------------------------------------- what trains
+@pytest.mark.parametrize("train", ["frozen", "cross_attention", "all"])
+def test_what_trains(train: str, original: Path, sd: Callable[..., StableDiffusion]) -> None:
+    base = sd(original, train=train)
+    training = {name for name, parameter in base.denoiser.named_parameters() if parameter.requires_grad}
+    every = {name for name, _ in base.denoiser.named_parameters()}
+    wanted = {"frozen": set(), "cross_attention": {name for name in every if ".attn2." in name}, "all": every}
+    assert training == wanted[train] and len(wanted["cross_attention"]) > 0
+    assert not any(parameter.requires_grad for parameter in base.codec.parameters())
+
+
+# ------------------------------------------------------------------------------------------- a folder
+def test_a_folder_is_loaded_with_its_own_shape_and_schedule(original: Path, sd: Callable[..., StableDiffusion]) -> None:
+    base = sd(original)
+    saved = UNet2DConditionModel.from_pretrained(original, subfolder="unet", use_safetensors=True)
+    assert base.schedule == SCHEDULE
+    for (name, ours), theirs in zip(base.denoiser.state_dict().items(), saved.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs), name
+    image = torch.rand(2, 3, 64, 48) * 2 - 1
+    mean = base.codec.vae.encode(image).latent_dist.mean
+    assert torch.equal(base.codec.encode(image), mean * 0.5) and torch.equal(base.codec.encode(image), mean * 0.5)
+    decoded = base.codec.vae.decode(mean).sample
+    torch.testing.assert_close(base.codec.decode(mean * 0.5), decoded)
+
+
+def test_half_precision_files_are_read_in_single_precision(
+    tmp_path: Path, original: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    written(tmp_path)
+    UNet2DConditionModel.from_pretrained(original, subfolder="unet").half().save_pretrained(tmp_path / "unet")
+    assert {parameter.dtype for parameter in sd(tmp_path).parameters()} == {torch.float32}
+
+
+def problems(make: Callable[..., StableDiffusion], folder: Path, **options: Any) -> Iterator[str]:
+    with pytest.raises(SpecError) as caught:
+        make(folder, **options)
+    return (str(problem) for problem in caught.value.problems)
+
+
+def test_another_width_is_refused_with_its_architecture(
+    tmp_path: Path, original: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    (message,) = problems(sd, original, architecture="sd2")
+    assert "tokens 768 wide; architecture=sd2 has 1024" in message and "Set base.sd.architecture=sd15." in message
+    (message,) = problems(sd, written(tmp_path, unet={"cross_attention_dim": 32}))
+    assert "tokens 32 wide" in message and "known width: sd15 768, sd2 1024" in message
+
+
+def test_a_wrong_local_folder_is_refused_before_anything_is_loaded(
+    original: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    assert millions(sd(weights=str(original)).denoiser) == 859.5, "on the meta device the published shape is built"
+    with pytest.raises(SpecError, match=r"Set base.sd.architecture=sd15"):
+        sd(weights=str(original), architecture="sd2")
+
+
+def test_everything_wrong_with_a_folder_is_said_at_once(tmp_path: Path, sd: Callable[..., StableDiffusion]) -> None:
+    shallow = {"block_out_channels": (4, 4), "down_block_types": ("DownEncoderBlock2D",) * 2}
+    written(tmp_path, unet={"in_channels": 9}, vae=shallow | {"up_block_types": ("UpDecoderBlock2D",) * 2})
+    (tmp_path / "scheduler/scheduler_config.json").unlink()
+    missing, channels, stride = problems(sd, tmp_path)
+    assert "there is no scheduler/scheduler_config.json" in missing
+    assert "reads 9 channels; the latent has 4" in channels and "not an inpainting" in channels
+    assert "one latent cell is 2 pixels wide; architecture=sd15 has 8" in stride
+
+
+def test_pickled_weights_and_an_empty_folder_are_refused(tmp_path: Path, sd: Callable[..., StableDiffusion]) -> None:
+    (message,) = problems(sd, tmp_path / "nowhere")
+    assert "no unet/config.json, no unet/diffusion_pytorch_model.safetensors" in message
+    assert "Set base.sd.weights to a folder in diffusers layout" in message
+    written(tmp_path)
+    weights = tmp_path / "unet/diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    (message,) = problems(sd, tmp_path)
+    assert message.startswith(f"{tmp_path}: there is no unet/diffusion_pytorch_model.safetensors.")
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "cannot be read"), ("[]", "holds a list, not an object")])
+def test_a_damaged_config_is_named(text: str, said: str, tmp_path: Path, sd: Callable[..., StableDiffusion]) -> None:
+    written(tmp_path)
+    (tmp_path / "vae/config.json").write_text(text)
+    (message,) = problems(sd, tmp_path)
+    assert f"{tmp_path}/vae/config.json" in message and said in message

@@ -1,0 +1,155 @@
+"""The first-party manifest and the parts say the same, part for part."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgsynth_core.contract import check
+from pgsynth_core.manifest import Component, Manifest, Preset, read_manifest
+from pgsynth_core.options import PartConfig, option_table
+from pgsynth_core.registry import Origin, Registry, registry_of
+from pgsynth_core.spec import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFEST: Manifest = read_manifest(ROOT / "registry.toml")[0]
+RAW: list[dict[str, Any]] = tomllib.loads((ROOT / "registry.toml").read_text(encoding="utf-8"))["component"]
+PARTS = [
+    pytest.param(part, raw, id=f"{part.kind}-{part.name}") for part, raw in zip(MANIFEST.component, RAW, strict=True)
+]
+KINDS = {"base": "Base", "encoder": "Encoder", "pose": "PoseBranch", "attention": "AttentionProcessor"}
+
+
+def attribute(target: str) -> Any:
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize(("part", "raw"), PARTS)
+def test_options_are_those_of_the_config(part: Component, raw: dict[str, Any]) -> None:
+    config = attribute(part.config)
+    assert issubclass(config, PartConfig)
+    assert raw.get("options", {}) == option_table(config), "run: pgsynth plugins sync"
+    assert list(raw.get("options", {})) == list(option_table(config)), "run: pgsynth plugins sync"
+
+
+@pytest.mark.parametrize(("part", "raw"), PARTS)
+def test_the_target_is_of_its_kind(part: Component, raw: dict[str, Any]) -> None:
+    interface = getattr(importlib.import_module("pgsynth_core.interfaces"), KINDS[part.kind])
+    assert issubclass(attribute(part.target), interface)
+
+
+@pytest.mark.parametrize(("part", "raw"), PARTS)
+def test_weights_name_an_option_and_its_default(part: Component, raw: dict[str, Any]) -> None:
+    for weights in part.weights:
+        assert weights.option in part.options
+        plain = weights.id.removeprefix("timm/")
+        assert any(option.default in (plain, weights.id) for option in part.options.values())
+
+
+def test_listing_every_option_needs_no_torch() -> None:
+    modules = sorted({part.config.split(":")[0] for part in MANIFEST.component})
+    heavy = "(name for name in ('torch', 'diffusers', 'timm') if name in sys.modules)"
+    program = f"import sys, {', '.join(modules)}\nprint(*{heavy})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+    canary = program.replace("import sys, ", "import sys, torch, ")
+    done = subprocess.run([sys.executable, "-c", canary], capture_output=True, text=True, check=True)
+    assert "torch" in done.stdout.split()
+
+
+def test_the_defaults_exist() -> None:
+    kinds = {(part.kind, part.name) for part in MANIFEST.component}
+    given = MANIFEST.defaults.model_dump()
+    slots = {"base": "base", "pose": "pose", "data": "dataset"}
+    assert all((slots[slot], name) in kinds for slot, name in given.items() if name)
+
+
+def component(kind: str, name: str) -> Component:
+    return next(part for part in MANIFEST.component if (part.kind, part.name) == (kind, name))
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_tiny_binds_its_latent_by_its_block(block: int) -> None:
+    tiny = component("base", "tiny")
+    options = {"unshuffle": block}
+    assert tiny.bound(options) == {"D": 64, "Z": 3 * block**2} and tiny.pixels_per_cell(options) == block
+    assert not any(refusal.applies(options) for refusal in tiny.refuses)
+    assert any(refusal.applies({"unshuffle": 3}) for refusal in tiny.refuses)
+
+
+@pytest.mark.parametrize(("architecture", "width"), [("sd15", 768), ("sd2", 1024)])
+def test_sd_binds_the_width_of_its_architecture(architecture: str, width: int) -> None:
+    from pgsynth_plugins.bases.sd.architectures import ARCHITECTURES
+
+    assert component("base", "sd").bound({"architecture": architecture}) == {"D": width, "Z": 4}
+    assert ARCHITECTURES[architecture].cross_attention_dim == width
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ({}, False),
+        ({"pretrained": False}, True),
+        ({"pretrained": False, "train_backbone": True}, False),
+        ({"pretrained": False, "backbone": "conv4"}, False),
+    ],
+)
+def test_a_frozen_backbone_without_weights_is_refused(options: dict[str, Any], refused: bool) -> None:
+    qfft = component("encoder", "qfft")
+    assert any(refusal.applies(qfft.defaults() | options) for refusal in qfft.refuses) == refused
+
+
+# ------------------------------------------------------------------------------------------- presets
+@pytest.mark.parametrize("preset", MANIFEST.preset, ids=lambda preset: preset.name)
+def test_a_preset_says_what_it_reproduces_and_what_the_paper_leaves_open(preset: Preset) -> None:
+    package, file = preset.file.split(":")
+    text = (ROOT / "plugins" / package / file).read_text(encoding="utf-8")
+    head = text.split("pgsynth:")[0]
+    assert all(line.startswith("#") for line in head.splitlines())
+    assert "# Paper: Learnable Query-Enhanced Pose Transformation, section" in head and "# Reading: " in head
+    content = yaml.safe_load(text)
+    assert content["pgsynth"] == 1 and Path(file).stem == preset.name
+
+
+TABLE_3 = {
+    "qen-b1": ("local", "none"),
+    "qen-b2": ("local", "eq9"),
+    "qen-b3": ("local+global", "none"),
+    "qen-b4": ("local+global", "eq9"),
+    "qen": ("local+global", "eq5"),
+}
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    origin = Origin(
+        package="pgsynth", version="0", manifest_path=ROOT / "registry.toml", manifest_sha256="", first_party=True
+    )
+    return registry_of((MANIFEST, origin))
+
+
+@pytest.mark.parametrize("preset", MANIFEST.preset, ids=lambda preset: preset.name)
+def test_a_preset_fits_together(preset: Preset, registry: Registry) -> None:
+    resolved = resolve(preset.name, [], registry)
+    verdict = check(resolved.spec, registry)
+    assert verdict.ok and not verdict.adapters and not resolved.warnings, verdict.problems
+    assert resolved.spec.base.label == ("tiny" if preset.name == "tiny" else "sd")
+    assert set(verdict.data_ports) == {"source_image", "target_keypoints"}
+
+
+@pytest.mark.parametrize("name", TABLE_3)
+def test_presets_are_the_rows_of_table_3_and_differ_in_nothing_else(name: str, registry: Registry) -> None:
+    specs = [resolve(preset, [], registry).spec.to_mapping() for preset in ("qen", name)]
+    encoders, processors = zip(*((spec.pop("encoder")["qfft"], spec.pop("attn")["pma"]) for spec in specs), strict=True)
+    assert (encoders[1]["queries"], processors[1]["mask"]) == TABLE_3[name]
+    assert specs[0] == specs[1] and specs[0]["size"] == "512x512"
+    assert {**encoders[0], "queries": ""} == {**encoders[1], "queries": ""}
+    assert {**processors[0], "mask": ""} == {**processors[1], "mask": ""}
