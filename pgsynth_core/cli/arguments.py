@@ -1,0 +1,110 @@
+"""Arguments of one command: argparse, with errors that name the nearest flag, and words and flags in any order."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from pgsynth_core.errors import Problem, UserError, nearest, suggestion
+
+__all__ = ["ArgumentsError", "Parser", "add_common", "one_of"]
+
+
+class ArgumentsError(UserError):
+    """The command line itself is wrong: an unknown command or flag, a missing or needless argument."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse for one command.
+
+    Abbreviated flags are refused: they would change their meaning when a flag is added.
+
+    Args:
+        command: The words after ``pgsynth``.
+        description: What it does.
+        epilog: Shown below the flags as written; examples.
+        override_keys: First words that the command takes as ``key=value``, to help who writes them as flags.
+    """
+
+    def __init__(self, command: str, description: str, *, epilog: str = "", override_keys: Iterable[str] = ()) -> None:
+        super().__init__(
+            prog=f"pgsynth {command}".rstrip(),
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            exit_on_error=False,
+        )
+        self._override_keys = tuple(override_keys)
+
+    def flags(self) -> dict[str, argparse.Action]:
+        """Every flag by each of its names."""
+        return dict(self._option_string_actions)
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse, flags and other words in any order.
+
+        Raises:
+            ArgumentsError: With every unknown flag and needless word.
+        """
+        try:
+            namespace, extra = self.parse_known_intermixed_args(list(words))
+        except argparse.ArgumentError as error:
+            where = f"argument {error.argument_name}" if error.argument_name else ""
+            raise ArgumentsError(_sentence(error.message), where=where, cure=self._help_cure()) from None
+        if problems := [self._unknown(word) for word in extra]:
+            raise ArgumentsError(problems)
+        return namespace
+
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse for what is missing.
+
+        Raises:
+            ArgumentsError: Always.
+        """
+        raise ArgumentsError(_sentence(message), where=self.prog, cure=self._help_cure())
+
+    def _help_cure(self) -> str:
+        return f"See: {self.prog} --help."
+
+    def _unknown(self, word: str) -> Problem:
+        if not word.startswith("-"):
+            return Problem(f"there is one argument too many: {word!r}.", self.prog, self._help_cure())
+        name, equals, value = word.partition("=")
+        key = name.lstrip("-")
+        if key.split(".")[0] in self._override_keys:
+            written = f"{key}={value}" if equals else f"{key}=VALUE"
+            return Problem(f"there is no flag {name!r}.", self.prog, f"Write it without dashes: {written}.")
+        known = [flag for flag in self.flags() if flag.startswith("--")]
+        hit = nearest(name, known)
+        hint = f"Did you mean {hit!r}? " if hit else ""
+        return Problem(f"there is no flag {name!r}.", self.prog, f"{hint}Flags: {', '.join(known)}.")
+
+
+def _sentence(message: str) -> str:
+    return message if message.endswith((".", "!", "?")) else f"{message}."
+
+
+def add_common(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
+    """The flags that every command has."""
+    if json:
+        parser.add_argument("--json", action="store_true", help="print the result, or the problems, as JSON")
+    parser.add_argument("--debug", action="store_true", help="show the full traceback if something fails")
+
+
+def one_of(names: Sequence[str], noun: str, plural: str) -> Callable[[str], str]:
+    """A check for an argument that must be one of some names; refuses with the nearest.
+
+    Args:
+        names: What may be given.
+        noun: Word for one, e.g. ``kind``.
+        plural: Word for several.
+    """
+
+    def checked(word: str) -> str:
+        if word in names:
+            return word
+        raise argparse.ArgumentTypeError(f"there is no {noun} {word!r}. {suggestion(word, names, what=plural)}")
+
+    return checked

@@ -1,0 +1,102 @@
+"""The table of commands: what there is, and the file that holds it, which is imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from pgsynth_core.cli.arguments import Parser
+from pgsynth_core.cli.report import tell_broken
+from pgsynth_core.registry import Registry, discover
+
+__all__ = ["VERBS", "Command", "Session", "Verb", "groups"]
+
+
+Completer = Callable[[list[str], str, Registry], dict[str, str]]
+"""``(finished words, what is typed of the next, what is installed)`` to candidates with a help text each."""
+
+
+def _loaded(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(f"pgsynth_core.cli.{module}"), attribute)
+
+
+@dataclass
+class Session:
+    """One run of the program: what is installed, looked up once; broken packages are named as soon as it is."""
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Everything that is installed."""
+        registry = discover()
+        tell_broken(registry.broken)
+        return registry
+
+    @property
+    def looked(self) -> bool:
+        """Whether that has been looked up."""
+        return "registry" in vars(self)
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a command reads its arguments and what it does.
+
+    Attributes:
+        parser: Makes the parser.
+        run: Does the work and returns the exit code.
+        completer: ``module:attribute`` of what gives the words that may come next, a `Completer`; empty for a command
+            without words. Only a completing shell has it imported.
+    """
+
+    parser: Callable[[], Parser]
+    run: Callable[[argparse.Namespace, Session], int]
+    completer: str = ""
+
+    def complete(self, words: list[str], prefix: str, registry: Registry) -> dict[str, str]:
+        """Candidates for the next word, with a help text each."""
+        completer: Completer | None = _loaded(self.completer) if self.completer else None
+        return completer(words, prefix, registry) if completer else {}
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command as the table knows it.
+
+    Attributes:
+        words: What is typed after ``pgsynth``: one word, or a group and a word.
+        summary: One sentence.
+        target: ``module:attribute`` of its `Command`.
+    """
+
+    words: tuple[str, ...]
+    summary: str
+    target: str = field(repr=False)
+
+    def load(self) -> Command:
+        """Import the command."""
+        command: Command = _loaded(self.target)
+        return command
+
+
+VERBS: Final = (
+    Verb(("compose",), "Resolve a method, check that its parts fit, prove it and describe it.", "compose:COMMAND"),
+    Verb(("plugins", "list"), "List the parts, presets and packages there are.", "plugins:LIST"),
+    Verb(
+        ("plugins", "show"),
+        "Show a part or a preset: what it needs, gives and takes, its paper and licence.",
+        "plugins:SHOW",
+    ),
+    Verb(("plugins", "sync"), "Write the options of a package's parts into its manifest.", "sync:COMMAND"),
+    Verb(("doctor",), "Say what is installed, which devices there are, and what is broken.", "doctor:COMMAND"),
+    Verb(("completion",), "Print the script that makes a shell complete pgsynth's words.", "completion:COMMAND"),
+)
+
+
+def groups() -> tuple[str, ...]:
+    """First words that take a second one."""
+    return tuple(dict.fromkeys(verb.words[0] for verb in VERBS if len(verb.words) > 1))

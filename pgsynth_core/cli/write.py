@@ -1,0 +1,111 @@
+"""Write a result to a file: whole or not at all, and never over something else without being told to."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgsynth_core.errors import UserError, nearest
+
+__all__ = ["Target"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a result goes; made before the work begins, so that a bad place is told at once.
+
+    Attributes:
+        given: The path as the user wrote it.
+        force: Whether a file that differs may be replaced.
+    """
+
+    given: str
+    force: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file itself: links are followed, or replacing would turn a link into a file."""
+        return Path(self.given).resolve()
+
+    def check_place(self) -> None:
+        """Refuse a place where no file can be.
+
+        Raises:
+            UserError: If it is a folder, or its folder does not exist.
+        """
+        try:
+            path = self.path
+            if path.is_dir():
+                raise self._refused("this is a folder.", "Add a file name, e.g. method.yaml.")
+            if not path.parent.is_dir():
+                raise self._refused(f"there is no folder {str(path.parent)!r}.", self._parent_cure(path.parent))
+        except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL, a circle of links
+            raise self._refused(f"this cannot be a file: {_reason(error)}.", "Give another path.") from error
+
+    def check_content(self, text: str) -> None:
+        """Refuse to replace a file that holds something else.
+
+        Raises:
+            UserError: If there is such a file and `force` is off.
+        """
+        if self.path.is_file() and not self.force and self._read() != text.encode():
+            raise self._refused("the file exists and holds something else.", "Give another name, or --force.")
+
+    def write(self, text: str) -> None:
+        """Write it beside, flush it to the disk, and rename: a reader sees the old file or the new one.
+
+        Raises:
+            UserError: If the system refuses; nothing is left behind.
+        """
+        try:
+            if self.path.exists() and not self.path.is_file():
+                self.path.write_text(text, encoding="utf-8")  # a device or a pipe: there is nothing to replace
+            else:
+                self._replace(text)
+        except OSError as error:
+            raise self._refused(f"cannot be written: {_reason(error)}.", "Mend that, or give another path.") from error
+
+    def _replace(self, text: str) -> None:
+        path = self.path
+        beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+        try:
+            with open(beside, "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                beside.chmod(path.stat().st_mode & 0o777)
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+        with suppress(OSError):  # a file system that cannot sync folders has nothing better to offer
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _read(self) -> bytes | None:
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return None
+
+    def _refused(self, message: str, cure: str) -> UserError:
+        return UserError(message, where=self.given, cure=cure)
+
+    @staticmethod
+    def _parent_cure(parent: Path) -> str:
+        beside = (
+            [folder.name for folder in parent.parent.iterdir() if folder.is_dir()] if parent.parent.is_dir() else []
+        )
+        hit = nearest(parent.name, beside)
+        return f"Did you mean {hit!r}? Or make it: mkdir -p '{parent}'." if hit else f"Make it: mkdir -p '{parent}'."
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

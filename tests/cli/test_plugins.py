@@ -1,0 +1,124 @@
+"""`pgsynth plugins list | show | sync`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..fixtures.fake_packages import FakePackages
+
+Run = Callable[..., Any]
+
+
+def test_everything_is_listed_by_kind(run: Run) -> None:
+    said = run("plugins", "list")
+    assert said.code == 0
+    titles = [line for line in said.out.splitlines() if line and not line.startswith(" ")]
+    assert titles[:1] == ["bases"] and titles[-1] == "presets"
+    assert "  qfft  Learnable local" in said.out and "  tiny " in said.out
+
+
+def test_one_kind_is_listed(run: Run) -> None:
+    facts = run("plugins", "list", "--kind", "encoder", "--json").facts
+    assert {row["kind"] for row in facts["plugins"]} == {"encoder"}
+    assert run("plugins", "list", "--kind=metric").out == "nothing of kind metric is installed\n"
+
+
+def test_the_listing_as_data_has_the_documented_keys(run: Run, fake_packages: FakePackages) -> None:
+    fake_packages.install()
+    facts = run("plugins", "list", "--json").facts
+    assert set(facts) == {"ok", "plugins", "commands", "panels", "broken"}
+    row = next(row for row in facts["plugins"] if row["package"] == "pgsynth-plugin-x")
+    documented = {"kind", "name", "qualified", "package", "version", "status", "summary", "paper", "licence"}
+    assert set(row) == documented and row["qualified"] == "pgsynth-plugin-x:x" and row["status"] == "installed"
+
+
+def test_names_in_two_packages_are_listed_qualified(run: Run, fake_packages: FakePackages) -> None:
+    fake_packages.install(manifest=fake_packages.manifest("pgsynth-plugin-x", fake_packages.part("encoder", "qfft")))
+    said = run("plugins", "list", "--kind", "encoder").out
+    assert "pgsynth:qfft" in said and "pgsynth-plugin-x:qfft" in said
+    shown = run("plugins", "show", "qfft", "--json").facts["shown"]
+    assert [item["package"] for item in shown] == ["pgsynth", "pgsynth-plugin-x"]
+
+
+def test_a_part_is_shown_with_its_options(run: Run) -> None:
+    said = run("plugins", "show", "pma")
+    assert said.code == 0
+    for words in (
+        "attention processor pma (pgsynth ",
+        "pose_mask [B, 1, h, w]",
+        "mask ",
+        "one of eq5, eq9, none",
+        "Eq",
+    ):
+        assert words.casefold() in said.out.casefold()
+    (shown,) = run("plugins", "show", "pma", "--json").facts["shown"]
+    assert shown["options"][0]["name"] == "mask" and shown["options"][0]["default"] == "eq5"
+
+
+def test_a_preset_is_shown(run: Run) -> None:
+    assert "preset qen" in run("plugins", "show", "qen").out
+
+
+def test_an_unknown_name_is_refused(run: Run) -> None:
+    said = run("plugins", "show", "pmaa")
+    assert said.code == 2 and "'pma'" in said.err and "plugins show pmaa" in said.err
+    assert run("plugins", "show", "qen", "--kind", "encoder").code == 2
+
+
+# ------------------------------------------------------------------------------------------- sync
+MANIFEST = """\
+manifest = 1
+contract = 1
+
+[package]
+name = "pgsynth-plugin-x"
+
+[[component]]
+kind = "encoder"
+name = "x"
+summary = "The encoder x."
+target = "pgsynth_plugin_x.parts:Part"
+config = "pgsynth_plugin_x.parts:Config"
+licence = "Apache-2.0"
+"""
+
+
+@pytest.fixture
+def manifest(fake_packages: FakePackages) -> Path:
+    """A manifest whose part has an option that it does not name yet."""
+    return fake_packages.install(manifest=MANIFEST) / "pgsynth.toml"
+
+
+def test_options_are_written_into_the_manifest(run: Run, manifest: Path) -> None:
+    checked = run("plugins", "sync", str(manifest), "--check")
+    assert checked.code == 2 and "encoder x: width" in checked.out and "1 option differ" in checked.out
+    assert manifest.read_text("utf-8") == MANIFEST, "--check writes nothing"
+    assert run("plugins", "sync", str(manifest)).code == 0
+    assert "width" in manifest.read_text("utf-8")
+    assert "nothing to change" in run("plugins", "sync", "--check", str(manifest)).out
+
+
+def test_differences_are_data(run: Run, manifest: Path) -> None:
+    said = run("plugins", "sync", str(manifest), "--check", "--json")
+    assert said.code == 2 and set(said.facts) == {"ok", "path", "written", "changes", "broken"}
+    assert said.facts["ok"] is False and said.facts["written"] is False
+    assert said.facts["changes"][0]["option"] == "width" and said.facts["changes"][0]["before"] is None
+    assert run("plugins", "sync", str(manifest), "--json").facts["written"] is True
+
+
+def test_our_own_manifest_is_in_step(run: Run) -> None:
+    assert run("plugins", "sync", "--check").code == 0
+
+
+def test_a_manifest_that_cannot_be_read_is_refused(run: Run, tmp_path: Path, repository: Path) -> None:
+    assert run("plugins", "sync", str(tmp_path / "none.toml")).code == 2
+    shutil.copy(repository / "registry.toml", tmp_path / "bad.toml")
+    with open(tmp_path / "bad.toml", "a", encoding="utf-8") as file:
+        file.write("x = = 1\n")
+    said = run("plugins", "sync", str(tmp_path / "bad.toml"))
+    assert said.code == 2 and "not valid TOML" in said.err and "Traceback" not in said.err
