@@ -123,17 +123,16 @@ def _assemble(base: Base, building: Building) -> Method:
     _attach_chains(building, networks, every)
     base.denoiser.conv_in = StemConv.around(base.denoiser.conv_in)  # type: ignore[arg-type]
     plans = {choice.label: plan_for(building.entry("encoder", choice), choice) for choice in spec.encoder}
-    crossing = any(
-        plans[choice.label].tokens_to == "cross"
-        and "tokens" in building.entry("encoder", choice).component.provided(choice.options)
-        for choice in spec.encoder
-    )
+    crossing = any(plan.gives_tokens and plan.tokens_to == "cross" for plan in plans.values())
     parts = MethodParts(
         base=base,
         encoders=encoders,
         poses=poses,
         plans=plans,
-        adapters={label: nn.Linear(*ports["tokens"]) for label, ports in spec.adapters.items() if "tokens" in ports},
+        adapters={
+            label: {port: nn.Linear(*widths) for port, widths in ports.items()}
+            for label, ports in spec.adapters.items()
+        },
         sites=every,
     )
     return Method(parts, width=building.verdict.axes["D"], null_token=not crossing)
@@ -177,6 +176,7 @@ def plan_for(entry: Entry, choice: PartChoice) -> EncoderPlan:
         image_range=needs["source_image"].range if "source_image" in needs else None,
         crops_range=needs["source_crops"].range if "source_crops" in needs else None,
         reads=frozenset(needs),
+        gives_tokens="tokens" in entry.component.provided(choice.options),
         tokens_to=str(choice.options.get("tokens_to", "cross")),
     )
 

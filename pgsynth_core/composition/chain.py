@@ -18,8 +18,8 @@ Prepared = Mapping[str, Mapping[str, Tensor]]
 """``<site name>/<label>`` -> what that link's `prepare` returned."""
 
 
-class AttentionChain(nn.Module):
-    """Stands where diffusers keeps a layer's processor; holds the links, first written innermost.
+class AttentionChain(nn.ModuleDict):
+    """Stands where diffusers keeps a layer's processor; label -> link, first written innermost.
 
     Args:
         site: The layer it stands at.
@@ -27,15 +27,8 @@ class AttentionChain(nn.Module):
     """
 
     def __init__(self, site: Site, links: Mapping[str, AttentionProcessor]) -> None:
-        super().__init__()
+        super().__init__(links)
         self.site = site
-        for label, link in links.items():
-            self.add_module(label, link)
-
-    @property
-    def links(self) -> dict[str, AttentionProcessor]:
-        """Label -> processor, innermost first."""
-        return {label: link for label, link in self.named_children() if isinstance(link, AttentionProcessor)}
 
     def __call__(  # noqa: PLR0913 - diffusers reads these names and drops what it passes and does not find here
         self,
@@ -88,7 +81,7 @@ class AttentionChain(nn.Module):
             prepared={},
         )
         inner: Inner = plain_attention
-        for label, link in self.links.items():
+        for label, link in self.items():
             inner = partial(_run, link, prepared.get(f"{self.site.name}/{label}", {}), inner)
         out: Tensor = inner(call).hidden
         for layer in attn.get_submodule("to_out").children():
@@ -96,9 +89,7 @@ class AttentionChain(nn.Module):
         return out
 
 
-def _run(
-    link: AttentionProcessor, prepared: Mapping[str, Tensor], inner: Inner, call: AttentionCall
-) -> AttentionResult:
+def _run(link: nn.Module, prepared: Mapping[str, Tensor], inner: Inner, call: AttentionCall) -> AttentionResult:
     result: AttentionResult = link(replace(call, prepared=prepared), inner)
     return result
 

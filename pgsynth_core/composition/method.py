@@ -18,6 +18,7 @@ from pgsynth_core.composition.chain import Prepared, chains_of
 from pgsynth_core.composition.ranges import to_range
 from pgsynth_core.errors import PartError
 from pgsynth_core.interfaces import (
+    AttentionProcessor,
     Base,
     Conditioning,
     Encoder,
@@ -38,12 +39,14 @@ class EncoderPlan:
         image_range: Range of `source_image`, or None if it does not read the image.
         crops_range: Range of `source_crops`, or None.
         reads: Names of the ports it reads.
+        gives_tokens: Whether it gives tokens.
         tokens_to: ``cross``, or the ``package:port`` that gets its tokens.
     """
 
     image_range: str | None = None
     crops_range: str | None = None
     reads: frozenset[str] = frozenset()
+    gives_tokens: bool = False
     tokens_to: str = "cross"
 
 
@@ -55,7 +58,7 @@ class MethodParts:
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     poses: Mapping[str, PoseBranch] = field(default_factory=dict)
     plans: Mapping[str, EncoderPlan] = field(default_factory=dict)
-    adapters: Mapping[str, nn.Module] = field(default_factory=dict)
+    adapters: Mapping[str, Mapping[str, nn.Module]] = field(default_factory=dict)
     sites: tuple[Site, ...] = ()
 
 
@@ -73,7 +76,7 @@ class Method(nn.Module):
         self.base = parts.base
         self.encoders = nn.ModuleDict(parts.encoders)
         self.poses = nn.ModuleDict(parts.poses)
-        self.adapters = nn.ModuleDict(parts.adapters)
+        self.adapters = nn.ModuleDict({label: nn.ModuleDict(ports) for label, ports in parts.adapters.items()})
         self.plans = dict(parts.plans)
         self.sites = parts.sites
         self.null_token = nn.Parameter(torch.zeros(1, 1, width)) if null_token else None
@@ -89,18 +92,27 @@ class Method(nn.Module):
         Returns:
             Conditioning with every port of the composition.
         """
-        given = {label: self.run_encoder(label, source, data) for label in self._first()}
-        joined = self.merge(given, data)
-        late = [label for label in self.encoders if label not in given]
-        if not late:
-            return joined
-        source = replace(source, tokens=joined.tokens)
-        given |= {label: self.run_encoder(label, source, data) for label in late}
+        given: dict[str, Conditioning] = {}
+        for label in self.encoding_order():
+            given[label] = self.run_encoder(label, self.with_tokens(label, source, given, data), data)
         return self.merge({label: given[label] for label in self.encoders}, data)
 
-    def _first(self) -> list[str]:
-        """Encoders that do not read the tokens of others."""
-        return [label for label in self.encoders if "tokens" not in self.plans[label].reads]
+    def encoding_order(self) -> list[str]:
+        """Encoders that read the tokens of others come after those that give some; else as written.
+
+        The contract refuses two encoders that would need each other's tokens.
+        """
+        plans = self.plans
+        return sorted(self.encoders, key=lambda label: ("tokens" in plans[label].reads, not plans[label].gives_tokens))
+
+    def with_tokens(
+        self, label: str, source: SourceInputs, given: Mapping[str, Conditioning], data: Conditioning
+    ) -> SourceInputs:
+        """The source with the tokens that the encoders so far gave, for an encoder that reads them."""
+        if "tokens" not in self.plans[label].reads:
+            return source
+        batch = next(tensor.shape[0] for tensor in (source.image, source.latent) if tensor is not None)
+        return replace(source, tokens=self.batched(self.merge(given, data), batch).tokens)
 
     def run_encoder(
         self, label: str, source: SourceInputs, data: Conditioning, *, adapted: bool = True
@@ -111,10 +123,17 @@ class Method(nn.Module):
         return self.adapted(label, given) if adapted else given
 
     def adapted(self, label: str, given: Conditioning) -> Conditioning:
-        """An encoder's ports with its tokens brought to the width of their reader, where the spec has an adapter."""
-        if label not in self.adapters or given.tokens is None:
+        """An encoder's ports brought to the width of their reader, where the spec has adapters."""
+        if label not in self.adapters:
             return given
-        return replace(given, tokens=replace(given.tokens, values=self.adapters[label](given.tokens.values)))
+        adapters = dict(self.adapters[label].named_children())
+        tokens, regions = given.tokens, given.regions
+        if tokens is not None and "tokens" in adapters:
+            tokens = replace(tokens, values=adapters["tokens"](tokens.values))
+        if regions is not None and "regions" in adapters:
+            regions = replace(regions, values=adapters["regions"](regions.values))
+        extra = {port: adapters[port](value) if port in adapters else value for port, value in given.extra.items()}
+        return replace(given, tokens=tokens, regions=regions, extra=extra)
 
     def inputs_for(self, plan: EncoderPlan, source: SourceInputs) -> SourceInputs:
         """Only what the encoder declared, images in its range."""
@@ -159,7 +178,8 @@ class Method(nn.Module):
         for network in self.networks():
             for path, chain in chains_of(network).items():
                 layer = network.get_submodule(path)
-                for label, link in chain.links.items():
+                for label, link in chain.items():
+                    assert isinstance(link, AttentionProcessor), "chains are built of them"
                     if result := link.prepare(conditioning, layer):
                         prepared[f"{chain.site.name}/{label}"] = result
         return prepared

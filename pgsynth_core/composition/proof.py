@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -84,22 +84,21 @@ def prove(spec: Spec, registry: Registry, verdict: Verdict) -> Proof:
     method = build(spec, registry, verdict, device="meta", weights=no_weights)
     method.enable_checkpointing(spec.train.checkpointing)
     with torch.device("meta"):
-        prover = _Prover(spec=spec, registry=registry, method=method, axes=dict(verdict.axes))
+        prover = _Prover(spec=spec, registry=registry, verdict=verdict, method=method)
         return prover.run(start)
 
 
-def shapes_for(spec: Spec, registry: Registry, method: Method, *, batch: int) -> Shapes:
+def shapes_for(spec: Spec, registry: Registry, verdict: Verdict, method: Method, *, batch: int) -> Shapes:
     """The shapes of a composition's inputs, with only the ports that some part reads."""
     base = entry_of(registry, "base", spec.base).component
     components = [(entry_of(registry, slot, choice).component, choice) for slot, choice in spec.choices()]
-    label_sets = [component.label_set for component, _ in components if component.label_set]
     return Shapes(
         batch=batch,
         image_size=spec.size,
         stride=base.pixels_per_cell(spec.base.options),
         latent_channels=base.bound(spec.base.options)["Z"],
         levels=levels_of(method.sites),
-        label_set=label_sets[0] if label_sets else "atr18",
+        label_set=verdict.label_set or "atr18",
         ports=frozenset(port for component, choice in components for port in component.needed(choice.options)),
     )
 
@@ -110,14 +109,14 @@ class _Prover:
 
     spec: Spec
     registry: Registry
+    verdict: Verdict
     method: Method
-    axes: dict[str, int]
     problems: list[Problem] = field(default_factory=list)
     ports: dict[str, tuple[int, ...]] = field(default_factory=dict)
     flops: dict[str, int] = field(default_factory=dict)
 
     def run(self, start: float) -> Proof:
-        shapes = shapes_for(self.spec, self.registry, self.method, batch=BATCH)
+        shapes = shapes_for(self.spec, self.registry, self.verdict, self.method, batch=BATCH)
         source, data = source_inputs(shapes), data_conditioning(shapes)
         given = self._encoders(source, data)
         self._check_references(given)
@@ -146,14 +145,13 @@ class _Prover:
 
     # ---------------------------------------------------------------- encoders, one by one
     def _encoders(self, source: SourceInputs, data: Conditioning) -> dict[str, Conditioning]:
-        """Every encoder's ports, checked; those that read others' tokens come last, as in `Method.encode`."""
-        plans, given = self.method.plans, dict[str, Conditioning]()
-        for choice in sorted(self.spec.encoder, key=lambda choice: "tokens" in plans[choice.label].reads):
-            if "tokens" in plans[choice.label].reads:
-                leaves = {label: as_leaves(ports) for label, ports in given.items()}  # each encoder's own backward
-                source = replace(source, tokens=self.method.batched(self.method.merge(leaves, data), BATCH).tokens)
-            given[choice.label] = self._encoder(choice, source, data)
-        return {choice.label: given[choice.label] for choice in self.spec.encoder}
+        """Every encoder's ports, checked, in the order of `Method.encode`."""
+        method, choices = self.method, {choice.label: choice for choice in self.spec.encoder}
+        given: dict[str, Conditioning] = {}
+        for label in method.encoding_order():
+            before = {name: method.adapted(name, as_leaves(ports)) for name, ports in given.items()}
+            given[label] = self._encoder(choices[label], method.with_tokens(label, source, before, data), data)
+        return {label: given[label] for label in choices}
 
     def _encoder(self, choice: PartChoice, source: SourceInputs, data: Conditioning) -> Conditioning:
         label = choice.label
@@ -164,7 +162,7 @@ class _Prover:
         tensors = port_tensors(ports)
         self.ports |= {f"{label}.{name}": tuple(tensor.shape) for name, tensor in tensors.items()}
         provided = entry_of(self.registry, "encoder", choice).component.provided(choice.options)
-        self.problems += broken_promises(choice, provided, ports, self._bound(label))
+        self.problems += broken_promises(choice, provided, ports, self._bound())
         for name in taint.missing_in(list(tensors.values())):
             self._problem(
                 f"{label} declares that it needs `{name}` and does not read it.", "Read it, or drop the need."
@@ -172,10 +170,9 @@ class _Prover:
         self._tell_unreached(label, _unreached(self.method.encoders[label], list(tensors.values())))
         return ports
 
-    def _bound(self, label: str) -> dict[str, int]:
-        """Symbols in force for what a part's own forward returned; an adapted width is the part's own."""
-        widths = {"D": self.spec.adapters[label]["tokens"][0]} if "tokens" in self.spec.adapters.get(label, {}) else {}
-        return self.axes | {"B": BATCH} | widths
+    def _bound(self) -> dict[str, int]:
+        """Symbols in force for what a part's own forward returned; `adapted` comes after it."""
+        return dict(self.verdict.axes) | {"B": BATCH}
 
     def _encoder_inputs(self, label: str, source: SourceInputs) -> dict[str, Tensor]:
         given = self.method.inputs_for(self.method.plans[label], source)
@@ -304,7 +301,7 @@ class _Prover:
         counts |= {label: count_parameters(encoder) for label, encoder in method.encoders.items()}
         counts |= {label: _without_chains(branch) for label, branch in method.poses.items()}
         counts |= {choice.label: _of_links(method, choice.label) for choice in self.spec.attn}
-        counts |= {f"adapter of {label}": count_parameters(linear) for label, linear in method.adapters.items()}
+        counts |= {f"adapters of {label}": count_parameters(ports) for label, ports in method.adapters.items()}
         for label, count in counts.items():
             flops = self.flops.get(label, 0) // BATCH
             yield PartCost(label=label, trainable=count.trainable, frozen=count.frozen, flops=flops)
@@ -332,7 +329,7 @@ def _by_owner(names: Sequence[str], base: str) -> dict[str, list[str]]:
 def _acting(method: Method) -> Iterator[tuple[Site, tuple[str, ...]]]:
     for network in method.networks():
         for chain in chains_of(network).values():
-            yield chain.site, tuple(chain.links)
+            yield chain.site, tuple(chain)
 
 
 def _without_chains(part: nn.Module) -> Count:
@@ -347,9 +344,9 @@ def _without_chains(part: nn.Module) -> Count:
 
 def _of_links(method: Method, label: str) -> Count:
     links = [
-        count_parameters(chain.links[label])
+        count_parameters(chain[label])
         for network in method.networks()
         for chain in chains_of(network).values()
-        if label in chain.links
+        if label in chain
     ]
     return Count(trainable=sum(link.trainable for link in links), frozen=sum(link.frozen for link in links))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from torch import nn
 
+from pgsynth_core.contract import SitePattern
 from pgsynth_core.errors import PartError, UserError
 from pgsynth_core.interfaces import Site
 
@@ -82,9 +82,7 @@ def _down(network: str, path: str, levels: int) -> int:
 
 def matches(pattern: str, site: Site) -> bool:
     """Whether a site lies in ``NETWORK:KIND[:GLOB over the path]``; network ``pose`` also means ``pose.<label>``."""
-    network, kind, glob = (*pattern.split(":", 2), "*", "*")[:3]
-    in_network = fnmatch.fnmatchcase(site.network, network) or fnmatch.fnmatchcase(site.network, f"{network}.*")
-    return in_network and fnmatch.fnmatchcase(site.kind, kind) and fnmatch.fnmatchcase(site.path, glob)
+    return SitePattern.parse(pattern).selects(site.network, site.kind, site.path)
 
 
 def select(patterns: str | Iterable[str], sites: Iterable[Site], *, label: str) -> tuple[Site, ...]:

@@ -92,7 +92,7 @@ class _Reader:
             self.problems.add("the spec has no name.", mark, "Give a preset, or a path that ends in .yaml.")
             return None
         source = self._preset(given, mark, "")
-        if source is None and Path(given).is_file():
+        if source is None and _exists(Path(given)) and Path(given).is_file():
             self.problems.add("there is a file of this name.", mark, f"To read it, write .{sep}{given}.")
         return source
 

@@ -46,7 +46,7 @@ class Around:
 
     def shapes(self, method: Method, *, batch: int) -> Shapes:
         """The shapes of its inputs."""
-        return shapes_for(self.spec, self.registry, method, batch=batch)
+        return shapes_for(self.spec, self.registry, self.verdict, method, batch=batch)
 
     def inputs(self, method: Method, *, batch: int, seed: int = 0) -> Inputs:
         """Inputs filled with noise; the same seed gives the same."""

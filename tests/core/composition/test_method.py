@@ -26,7 +26,7 @@ def made(composed: Compose, *overrides: str, batch: int = 2) -> tuple[Method, Co
     torch.manual_seed(0)
     composition = composed(*overrides)
     method = built(composition)
-    shapes = shapes_for(composition.spec, composition.registry, method, batch=batch)
+    shapes = shapes_for(composition.spec, composition.registry, composition.verdict, method, batch=batch)
     conditioning = method.encode(source_inputs(shapes), data_conditioning(shapes))
     return method, conditioning, *noisy_latent(shapes)
 

@@ -1,0 +1,82 @@
+"""How long the instant commands take, from a fresh process; the best of several, for the machine has other work too.
+
+Bars: 0.5 s for help, version, listing and completion; 1 s for `compose ... --no-proof`; 50 ms for the contract check.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pgsynth_core.contract import check
+from pgsynth_core.registry import discover
+from pgsynth_core.spec import resolve
+
+pytestmark = pytest.mark.bench
+
+ROUNDS = 7
+
+COMMANDS = [
+    (["--version"], 0.5),
+    (["--help"], 0.5),
+    (["plugins", "list"], 0.5),
+    (["plugins", "show", "pma"], 0.5),
+    (["completion", "bash"], 0.5),
+    (["compose", "encoder=qfft", "attn=pma", "--no-proof"], 1.0),
+    (["compose", "qen", "--no-proof", "--json"], 1.0),
+]
+
+
+def best(words: list[str], env: dict[str, str]) -> float:
+    """Seconds of the fastest of some runs."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "pgsynth_core", *words], env={**os.environ, **env}, capture_output=True, check=False
+        )
+        times.append(time.perf_counter() - start)
+        assert done.returncode == 0, done.stderr
+    return min(times)
+
+
+@pytest.fixture
+def env(repository: Path) -> dict[str, str]:
+    """Environment of a process that runs this checkout."""
+    return {"PYTHONPATH": os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))}
+
+
+@pytest.mark.parametrize(
+    ("words", "bar"), COMMANDS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_a_command_is_instant(words: list[str], bar: float, env: dict[str, str]) -> None:
+    seconds = best(words, env)
+    print(f"\npgsynth {' '.join(words)}: {seconds:.2f} s (bar {bar} s)")
+    assert seconds < bar
+
+
+@pytest.mark.parametrize("prefix", ["", "pl", "compose ", "compose attn.pma.mask=", "compose encoder.qfft."])
+def test_completion_is_instant(prefix: str, env: dict[str, str], tmp_path: Path) -> None:
+    line = f"pgsynth {prefix}"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_STDOUT_FILENAME": ""}
+    seconds = best([], {**env, **asked, "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "answer")})
+    print(f"\ncompleting {line!r}: {seconds:.2f} s (bar 0.5 s)")
+    assert (tmp_path / "answer").stat().st_size and seconds < 0.5
+
+
+def test_the_contract_check_is_within_50_ms() -> None:
+    registry = discover()
+    spec = resolve(None, ["encoder=qfft", "attn=pma"], registry).spec
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        verdict = check(spec, registry)
+        times.append(time.perf_counter() - start)
+    assert verdict.ok
+    print(f"\ncontract check: {1000 * min(times):.1f} ms (bar 50 ms)")
+    assert min(times) < 0.05

@@ -1,0 +1,76 @@
+"""The README keeps its word: its commands run, its Python runs, its tree and its refusals are what is printed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """Every command of an indented block, in order, without its comment."""
+    lines = re.findall(r"^ {4}(?:\$ )?(\S.*)$", TEXT, re.MULTILINE)
+    written = [shlex.join(shlex.split(line, comments=True)) for line in lines if line.startswith("pgsynth ")]
+    return list(dict.fromkeys(written))
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pgsynth_core", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_every_command_runs_in_the_order_written(tmp_path: Path) -> None:
+    assert len(found := commands()) >= 9, found
+    for command in found:
+        arguments = shlex.split(command)[1:]
+        if "compose" in arguments and not {"--explain", "-o", "--json"} & set(arguments):
+            arguments.append("--no-proof")  # the proof has tests of its own; here it would cost minutes
+        done = run(arguments, tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+
+
+def test_the_tree_is_the_one_that_is_printed(tmp_path: Path) -> None:
+    tree = re.search(r"```\n(qfft \+ .*?)```", TEXT, re.DOTALL)
+    assert tree is not None
+    printed = run(["compose", "encoder=qfft", "attn=pma"], tmp_path).stdout
+    for line in tree[1].splitlines():
+        if line != "…":
+            assert re.sub(r"in [\d.]+ s", "in N s", line) in re.sub(r"in [\d.]+ s", "in N s", printed), line
+
+
+def test_the_refusal_is_the_one_that_is_printed(tmp_path: Path) -> None:
+    block = re.search(r"\$ (pgsynth compose [^\n]*)\n((?: {7,}\S[^\n]*\n)+)", TEXT)
+    assert block is not None
+    done = run(shlex.split(block[1])[1:], tmp_path)
+    assert done.returncode == 2
+    for line in block[2].splitlines():
+        assert line.strip() in done.stderr
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
+def test_the_python_runs(block: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout, done.stderr
+
+
+def test_the_yaml_composes(tmp_path: Path) -> None:
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)):
+        (tmp_path / f"{number}.yaml").write_text(block, encoding="utf-8")
+        done = run(["compose", f"{number}.yaml", "--no-proof"], tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_part_and_preset_is_named(tmp_path: Path) -> None:
+    listed = run(["plugins", "list", "--json"], tmp_path)
+    names = set(re.findall(r'"name": "([a-z][\w-]*)"', listed.stdout))
+    assert names
+    missing = [name for name in names if f"`{name}`" not in TEXT and not re.fullmatch(r"qen-b[23]", name)]
+    assert not missing
