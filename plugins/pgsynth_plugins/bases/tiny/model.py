@@ -6,7 +6,8 @@ that composes, trains and samples here does so there.
 
 Differs: the large bases predict the noise. Here the default is v: the first sampling steps start from noise alone,
 where a predicted noise that is slightly wrong is a picture that is far off, and a small network trained for minutes is
-slightly wrong. One run each on 8 photographs, 600 steps: samples at 16.1 dB with v, 9.0 dB with epsilon.
+slightly wrong. One run each on 8 photographs, 600 steps: samples at 16.1 dB with v, 9.0 dB with epsilon (2000 steps
+of v: 26.5 dB, where copying the source gives 11.8 dB).
 """
 
 from __future__ import annotations
