@@ -1,0 +1,62 @@
+"""What every test stands on: no network, no two copies of one module, no compiling under the shape-checking hook."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports torch or a hub client: weights never come over the network, and workers share the cores.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SOURCE_ROOTS = ("plugins", "tui")
+
+
+def doubly_imported(modules: Iterable[str]) -> list[str]:
+    """Modules that were imported through the folder of their source root, as second copies of themselves."""
+    return sorted(name for name in modules if name.split(".")[0] in SOURCE_ROOTS)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--regenerate`: stored expectations are written anew; read the difference before committing it."""
+    parser.addoption("--regenerate", action="store_true", help="write stored expectations anew (golden files, lists)")
+
+
+@pytest.fixture(scope="session")
+def regenerate(request: pytest.FixtureRequest) -> bool:
+    """Whether stored expectations are to be written anew instead of compared."""
+    return bool(request.config.getoption("--regenerate"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout's root."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_module_twice() -> Iterator[None]:
+    """In an editable install `plugins.pgsynth_plugins.x` imports too, and its classes are not those of the package."""
+    yield
+    assert not (twice := doubly_imported(sys.modules)), f"imported through a source root's folder: {twice}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse to compile under the hook, and say why where compiling is not to be had."""
+    compiled = [item for item in items if item.get_closest_marker("compiled")]
+    if compiled and config.getoption("jaxtyping_packages"):
+        raise pytest.UsageError(
+            f"{compiled[0].nodeid} runs without the shape-checking hook, which breaks fullgraph: "
+            "make test-compiled, or pytest -o addopts=--import-mode=importlib -m compiled"
+        )
+    if not shutil.which(compiler := os.environ.get("CXX", "g++")):
+        for item in compiled:
+            item.add_marker(pytest.mark.skip(reason=f"torch.compile needs a C++ compiler and there is no {compiler}"))
