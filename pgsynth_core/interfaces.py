@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
 
 from pgsynth_core.options import PartConfig
@@ -254,6 +254,7 @@ class BuildContext:
         denoiser: For parts that copy it; None for a base.
         read_sites: For an encoder that gives a port per site: the sites at which somebody reads it. What nobody
             reads is not built.
+        label_set: Of the composition's parsing: what the R regions mean.
     """
 
     label: str
@@ -264,6 +265,7 @@ class BuildContext:
     sites: tuple[Site, ...] = ()
     denoiser: nn.Module | None = None
     read_sites: tuple[Site, ...] = ()
+    label_set: str = "atr18"
 
     @property
     def latent_grid(self) -> Grid:
@@ -350,7 +352,7 @@ class PoseBranch(nn.Module, ABC):
     def forward(
         self,
         noisy: Float[Tensor, "B Z h w"],
-        timesteps: Int[Tensor, " B"],
+        timesteps: Num[Tensor, " B"],
         conditioning: Conditioning,
         attention: Mapping[str, object],
     ) -> PoseFeatures:

@@ -6,14 +6,39 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pgsynth_core.api.composition import Composition
+from pgsynth_core.api.composition import Composition, OnEvent, with_steps
+from pgsynth_core.api.run import Run
 from pgsynth_core.contract import Verdict, check, with_adapters
+from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
+from pgsynth_core.runs import latest_checkpoint
 from pgsynth_core.spec import Resolved, resolve
 
-__all__ = ["Composition", "compose"]
+if TYPE_CHECKING:
+    from pgsynth_core.api.evaluating import demo as demo
+    from pgsynth_core.api.evaluating import evaluate as evaluate
+    from pgsynth_core.api.evaluating import sample_pairs as sample_pairs
+    from pgsynth_core.api.model import Model as Model
+    from pgsynth_core.api.model import load as load
+
+__all__ = ["Composition", "Model", "Run", "compose", "continue_run", "demo", "evaluate", "load", "sample_pairs"]
+
+_LATER = {
+    "Model": "model",
+    "demo": "evaluating",
+    "evaluate": "evaluating",
+    "load": "model",
+    "sample_pairs": "evaluating",
+}
+"""Names that need torch, and the module of this package that has them."""
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        return getattr(importlib.import_module(f"pgsynth_core.api.{_LATER[name]}"), name)
+    raise AttributeError(f"pgsynth_core.api has no {name!r}; it has {', '.join(__all__)}")
 
 
 def compose(
@@ -74,3 +99,37 @@ def _tell_hooks(resolved: Resolved, verdict: Verdict, registry: Registry) -> Non
         "notes": list(verdict.notes),
     }
     hooks.Lifecycle(registry).call("composed", spec=resolved.spec.to_mapping(), verdict=found)
+
+
+def continue_run(
+    run: Run | str | Path,
+    *,
+    steps: int | None = None,
+    runs: str | Path | None = None,
+    on_event: OnEvent | None = None,
+    registry: Registry | None = None,
+) -> Run:
+    """Train a run on from its last checkpoint.
+
+    Args:
+        run: A run, its id, a unique prefix, ``latest`` or its folder.
+        steps: Train up to this step instead of the spec's.
+        runs: Where runs are.
+        on_event: Told of what happens.
+        registry: What exists; found anew if None.
+
+    Raises:
+        UserError: If there is no such run or checkpoint, it is damaged, or has all its steps.
+    """
+    registry = registry or discover()
+    found = Run.find(run, runs)
+    composition = compose(found.folder.spec_file, registry=registry)
+    spec = composition.spec if steps is None else with_steps(composition.spec, steps)
+    checkpoint = latest_checkpoint(found.folder)
+    if checkpoint and checkpoint.step >= spec.train.steps:
+        message = f"it has taken {checkpoint.step} of {spec.train.steps} steps: there is nothing left to do."
+        cure = f"To go further, give more steps: pgsynth train --resume {found.id} train.steps={2 * checkpoint.step}."
+        raise UserError(message, where=found.id, cure=cure)
+    training = importlib.import_module("pgsynth_core.api.training")
+    continued: Run = training.resume(found, spec, registry, composition.verdict, on_event=on_event)
+    return continued

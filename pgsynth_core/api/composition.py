@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core.api.describe import Node, facts_of, tree_of
 from pgsynth_core.contract import Verdict
+from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.spec import Resolved, Spec, explain
 
 if TYPE_CHECKING:
+    from pgsynth_core.api.run import Run
     from pgsynth_core.composition.proof import Proof
+
+OnEvent = Callable[[Mapping[str, Any]], None]
+"""Told of what happens in a run: ``kind`` and plain data; see `pgsynth_core.runs`."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,25 @@ class Composition:
         """
         return self._proof
 
+    def train(
+        self, *, runs: str | Path | None = None, steps: int | None = None, on_event: OnEvent | None = None
+    ) -> Run:
+        """Train it; blocks until the last step, or until an interrupt has saved and stopped it.
+
+        Args:
+            runs: Where the run's folder is made; by default ``$PGSYNTH_RUNS``, else ``./runs``.
+            steps: In place of the spec's.
+            on_event: Told of each step, checkpoint and sheet, as plain data.
+
+        Raises:
+            UserError: For everything the user can mend; nothing is left half-written.
+        """
+        spec = self.spec if steps is None else with_steps(self.spec, steps)
+        training = importlib.import_module("pgsynth_core.api.training")
+        root = importlib.import_module("pgsynth_core.runs").runs_root(None if runs is None else str(runs))
+        run: Run = training.start(spec, self.registry, self.verdict, runs=root, on_event=on_event)
+        return run
+
     def explain(self) -> tuple[tuple[str, Any, str], ...]:
         """(path, value, where it came from) of everything in the spec."""
         return explain(self.resolved)
@@ -75,3 +100,14 @@ class Composition:
     def to_yaml(self) -> str:
         """The canonical spec; resolving it gives this composition again."""
         return self.spec.to_yaml()
+
+
+def with_steps(spec: Spec, steps: int) -> Spec:
+    """The spec with another number of training steps.
+
+    Raises:
+        UserError: If it is below 1.
+    """
+    if steps < 1:
+        raise UserError(f"steps is {steps}; it is at least 1.", cure="Give steps=1 or more.")
+    return spec.model_copy(update={"train": spec.train.model_copy(update={"steps": steps})})

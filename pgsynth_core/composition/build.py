@@ -61,6 +61,7 @@ class Building:
             sites=known.sites,
             denoiser=known.denoiser,
             read_sites=known.read_sites,
+            label_set=self.verdict.label_set or "atr18",
         )
 
     def entry(self, slot: str, choice: PartChoice) -> Entry:

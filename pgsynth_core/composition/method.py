@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from pgsynth_core.composition.chain import Prepared, chains_of
@@ -92,10 +92,18 @@ class Method(nn.Module):
         Returns:
             Conditioning with every port of the composition.
         """
+        return self.joined(self.encode_parts(source, data), data)
+
+    def encode_parts(self, source: SourceInputs, data: Conditioning) -> dict[str, Conditioning]:
+        """Every encoder's own ports by label, before adapters and joining, so that each can be dropped by itself."""
         given: dict[str, Conditioning] = {}
         for label in self.encoding_order():
             given[label] = self.run_encoder(label, self.with_tokens(label, source, given, data), data)
-        return self.merge({label: given[label] for label in self.encoders}, data)
+        return {label: given[label] for label in self.encoders}
+
+    def joined(self, parts: Mapping[str, Conditioning], data: Conditioning) -> Conditioning:
+        """What the encoders gave, adapted, joined with what the data gives."""
+        return self.merge({label: self.adapted(label, ports) for label, ports in parts.items()}, data)
 
     def encoding_order(self) -> list[str]:
         """Encoders that read the tokens of others come after those that give some; else as written.
@@ -112,15 +120,13 @@ class Method(nn.Module):
         if "tokens" not in self.plans[label].reads:
             return source
         batch = next(tensor.shape[0] for tensor in (source.image, source.latent) if tensor is not None)
-        return replace(source, tokens=self.batched(self.merge(given, data), batch).tokens)
+        return replace(source, tokens=self.batched(self.joined(given, data), batch).tokens)
 
-    def run_encoder(
-        self, label: str, source: SourceInputs, data: Conditioning, *, adapted: bool = True
-    ) -> Conditioning:
-        """One encoder on the inputs its manifest needs, in its ranges; `adapted`: with its adapter after it."""
+    def run_encoder(self, label: str, source: SourceInputs, data: Conditioning) -> Conditioning:
+        """One encoder on the inputs its manifest needs, in its ranges."""
         inputs = self.inputs_for(self.plans[label], source)
         given: Conditioning = self.encoders[label](inputs, data.latent_grid)
-        return self.adapted(label, given) if adapted else given
+        return given
 
     def adapted(self, label: str, given: Conditioning) -> Conditioning:
         """An encoder's ports brought to the width of their reader, where the spec has adapters."""
@@ -184,6 +190,13 @@ class Method(nn.Module):
                         prepared[f"{chain.site.name}/{label}"] = result
         return prepared
 
+    @property
+    def latent_channels(self) -> int:
+        """Z: channels of a latent."""
+        channels = self.base.denoiser.get_submodule("conv_in").in_channels
+        assert isinstance(channels, int), "a convolution"
+        return channels
+
     def networks(self) -> tuple[nn.Module, ...]:
         """The networks that carry chains: the denoiser, then those of the pose branches."""
         branches = (branch for branch in self.poses.values() if isinstance(branch, PoseBranch))
@@ -199,9 +212,10 @@ class Method(nn.Module):
     def forward(
         self,
         noisy: Float[Tensor, "B Z h w"],
-        timesteps: Int[Tensor, " B"],
+        timesteps: Num[Tensor, " B"],
         conditioning: Conditioning,
         prepared: Prepared | None = None,
+        branches: Mapping[str, Conditioning] | None = None,
     ) -> Float[Tensor, "B Z h w"]:
         """One step: what the denoiser predicts, in the sense of the schedule's prediction type.
 
@@ -210,10 +224,12 @@ class Method(nn.Module):
             timesteps: Diffusion time of each sample.
             conditioning: From `encode`.
             prepared: From `prepare`; None in training.
+            branches: Label of a pose branch -> what it reads instead of `conditioning`; see `conditions`.
         """
-        conditioning = self.batched(conditioning, noisy.shape[0])
-        attention = {"conditioning": conditioning, "prepared": prepared or {}}
-        features = [self.pose_features(label, noisy, timesteps, attention) for label in self.poses]
+        batch, others = noisy.shape[0], branches or {}
+        attention = {"conditioning": self.batched(conditioning, batch), "prepared": prepared or {}}
+        own = {label: {**attention, "conditioning": self.batched(other, batch)} for label, other in others.items()}
+        features = [self.pose_features(label, noisy, timesteps, own.get(label, attention)) for label in self.poses]
         return self.denoise(noisy, timesteps, attention, add_features(features))
 
     @staticmethod
@@ -228,7 +244,7 @@ class Method(nn.Module):
         self,
         label: str,
         noisy: Float[Tensor, "B Z h w"],
-        timesteps: Int[Tensor, " B"],
+        timesteps: Num[Tensor, " B"],
         attention: Mapping[str, object],
     ) -> PoseFeatures:
         """What one pose branch gives for this step."""
@@ -238,7 +254,7 @@ class Method(nn.Module):
     def denoise(
         self,
         noisy: Float[Tensor, "B Z h w"],
-        timesteps: Int[Tensor, " B"],
+        timesteps: Num[Tensor, " B"],
         attention: Mapping[str, object],
         features: PoseFeatures,
     ) -> Float[Tensor, "B Z h w"]:
@@ -285,4 +301,5 @@ def _sum_each(place: str, rows: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, .
         raise PartError(
             f"pose branches give {[len(row) for row in rows]} residuals at `{place}`; they cannot be summed."
         )
-    return tuple(total for column in zip(*rows, strict=True) if (total := _sum(column)) is not None)
+    totals = [_sum(column) for column in zip(*rows, strict=True)]
+    return tuple(total for total in totals if total is not None)

@@ -124,7 +124,7 @@ class _Prover:
         noisy, timesteps = noisy_latent(shapes)
         activations = self._step(given, data, noisy, timesteps)
         self._stop_on_problems()
-        conditioning = self.method.merge({label: self.method.adapted(label, given[label]) for label in given}, data)
+        conditioning = self.method.joined(given, data)
         return Proof(
             parts=tuple(self._part_costs()),
             sites=tuple(_acting(self.method)),
@@ -149,7 +149,7 @@ class _Prover:
         method, choices = self.method, {choice.label: choice for choice in self.spec.encoder}
         given: dict[str, Conditioning] = {}
         for label in method.encoding_order():
-            before = {name: method.adapted(name, as_leaves(ports)) for name, ports in given.items()}
+            before = {name: as_leaves(ports) for name, ports in given.items()}
             given[label] = self._encoder(choices[label], method.with_tokens(label, source, before, data), data)
         return {label: given[label] for label in choices}
 
@@ -188,7 +188,7 @@ class _Prover:
     def _guarded(self, choice: PartChoice, source: SourceInputs, data: Conditioning) -> Conditioning:
         """The encoder's own forward, before any adapter."""
         try:
-            return self.method.run_encoder(choice.label, source, data, adapted=False)
+            return self.method.run_encoder(choice.label, source, data)
         except PgsynthError:
             raise
         except FOREIGN_FAULTS as error:
@@ -220,8 +220,8 @@ class _Prover:
             for owner, ports in owners.items():
                 for name, group in tensors_by_mark(ports).items():
                     taint.mark(f"{owner}.{name}", group)
-            encoded = {label: method.adapted(label, owners[label]) for label in given}
-            conditioning = method.batched(method.merge(encoded, owners["data"]), BATCH)
+            joined = method.joined({label: owners[label] for label in given}, owners["data"])
+            conditioning = method.batched(joined, BATCH)
             predicted = self._predicted(conditioning, noisy, timesteps)
             activations = saved()
         if predicted.shape != noisy.shape:

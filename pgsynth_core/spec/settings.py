@@ -65,6 +65,7 @@ class TrainSettings(_Section):
         description="Probability per sample that a condition is dropped: all, pose, appearance or a part's label.",
     )
     loss: LossWeights = Field(default_factory=LossWeights, description="Weights of the two losses.")
+    min_snr: float = Field(0.0, ge=0, description="Gamma of min-SNR weighting of times (2303.09556); 0: all alike.")
     checkpoint_every: int = Field(default=500, ge=0, description="Steps between checkpoints; 0: only at the end.")
     sample_every: int = Field(default=500, ge=0, description="Steps between sample sheets; 0: only at the end.")
     keep_checkpoints: int = Field(default=3, ge=1, description="How many of the last checkpoints stay.")

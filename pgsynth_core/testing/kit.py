@@ -205,7 +205,7 @@ def dropped_is_what_the_manifest_says(subject: Subject) -> None:
         raise Skip("only encoders have ports to drop")
     method = subject.small_method()
     inputs = subject.around.inputs(method, batch=2)
-    given = method.run_encoder(subject.label, inputs.source, inputs.data, adapted=False)
+    given = method.run_encoder(subject.label, inputs.source, inputs.data)
     encoder = method.encoders[subject.label]
     assert isinstance(encoder, interfaces.Encoder), "built as one"
     null = port_tensors(encoder.null(given))

@@ -15,6 +15,14 @@ REGISTRY = discover()
 PARTS = [entry for entry in REGISTRY.entries if entry.origin.first_party and entry.kind in SLOTS]
 
 VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "clip": (
+        {"backbone": "ViT-B-32:openai"},
+        {"backbone": "ViT-S-32", "pretrained": False, "train_backbone": True, "layer": -2, "fit": "pad"},
+    ),
+    "dinov2": (
+        {"backbone": "facebook/dinov2-with-registers-small"},
+        {"backbone": "facebook/dinov2-small", "pretrained": False, "train_backbone": True, "layer": -2},
+    ),
     "qfft": ({"backbone": "conv4"}, {"backbone": "conv4", "queries": "local"}),
     "pma": ({"mask": "eq9"}, {"mask": "eq9", "eq9_keys": "local_only"}, {"mask": "none"}),
     "tiny": ({"unshuffle": 1}, {"unshuffle": 4}),

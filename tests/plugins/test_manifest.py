@@ -24,7 +24,15 @@ RAW: list[dict[str, Any]] = tomllib.loads((ROOT / "registry.toml").read_text(enc
 PARTS = [
     pytest.param(part, raw, id=f"{part.kind}-{part.name}") for part, raw in zip(MANIFEST.component, RAW, strict=True)
 ]
-KINDS = {"base": "Base", "encoder": "Encoder", "pose": "PoseBranch", "attention": "AttentionProcessor"}
+BY_TAG = {"ViT-L-14:openai": "timm/vit_large_patch14_clip_224.openai"}
+"""Default of an option -> weight id that a library's own table gives it; that part's tests hold the two together."""
+KINDS = {
+    "base": "interfaces:Base",
+    "encoder": "interfaces:Encoder",
+    "pose": "interfaces:PoseBranch",
+    "attention": "interfaces:AttentionProcessor",
+    "dataset": "data:Dataset",
+}
 
 
 def attribute(target: str) -> Any:
@@ -42,8 +50,7 @@ def test_options_are_those_of_the_config(part: Component, raw: dict[str, Any]) -
 
 @pytest.mark.parametrize(("part", "raw"), PARTS)
 def test_the_target_is_of_its_kind(part: Component, raw: dict[str, Any]) -> None:
-    interface = getattr(importlib.import_module("pgsynth_core.interfaces"), KINDS[part.kind])
-    assert issubclass(attribute(part.target), interface)
+    assert issubclass(attribute(part.target), attribute(f"pgsynth_core.{KINDS[part.kind]}"))
 
 
 @pytest.mark.parametrize(("part", "raw"), PARTS)
@@ -51,12 +58,13 @@ def test_weights_name_an_option_and_its_default(part: Component, raw: dict[str, 
     for weights in part.weights:
         assert weights.option in part.options
         plain = weights.id.removeprefix("timm/")
-        assert any(option.default in (plain, weights.id) for option in part.options.values())
+        defaults = [option.default for option in part.options.values()]
+        assert any(BY_TAG.get(str(default), default) in (plain, weights.id) for default in defaults)
 
 
 def test_listing_every_option_needs_no_torch() -> None:
     modules = sorted({part.config.split(":")[0] for part in MANIFEST.component})
-    heavy = "(name for name in ('torch', 'diffusers', 'timm') if name in sys.modules)"
+    heavy = "(name for name in ('torch', 'diffusers', 'timm', 'open_clip', 'transformers') if name in sys.modules)"
     program = f"import sys, {', '.join(modules)}\nprint(*{heavy})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
@@ -95,16 +103,32 @@ def test_sd_binds_the_width_of_its_architecture(architecture: str, width: int) -
 
 @pytest.mark.parametrize(
     ("options", "refused"),
+    [({}, False), ({"pretrained": False}, True), ({"pretrained": False, "train_backbone": True}, False)],
+)
+@pytest.mark.parametrize("name", ["qfft", "clip", "dinov2"])
+def test_a_frozen_backbone_without_weights_is_refused(name: str, options: dict[str, Any], refused: bool) -> None:
+    encoder = component("encoder", name)
+    assert any(refusal.applies(encoder.defaults() | options) for refusal in encoder.refuses) == refused
+
+
+def test_a_backbone_that_always_trains_needs_no_weights() -> None:
+    qfft = component("encoder", "qfft")
+    options = qfft.defaults() | {"pretrained": False, "backbone": "conv4"}
+    assert not any(refusal.applies(options) for refusal in qfft.refuses)
+
+
+@pytest.mark.parametrize(
+    ("output", "needs", "gives"),
     [
-        ({}, False),
-        ({"pretrained": False}, True),
-        ({"pretrained": False, "train_backbone": True}, False),
-        ({"pretrained": False, "backbone": "conv4"}, False),
+        ("tokens", {"source_image"}, {"tokens"}),
+        ("regions", {"source_crops", "source_parsing"}, {"regions"}),
+        ("both", {"source_image", "source_crops", "source_parsing"}, {"tokens", "regions"}),
     ],
 )
-def test_a_frozen_backbone_without_weights_is_refused(options: dict[str, Any], refused: bool) -> None:
-    qfft = component("encoder", "qfft")
-    assert any(refusal.applies(qfft.defaults() | options) for refusal in qfft.refuses) == refused
+def test_clip_needs_what_it_gives(output: str, needs: set[str], gives: set[str]) -> None:
+    clip = component("encoder", "clip")
+    options = clip.defaults() | {"output": output}
+    assert set(clip.needed(options)) == needs and set(clip.provided(options)) == gives
 
 
 # ------------------------------------------------------------------------------------------- presets

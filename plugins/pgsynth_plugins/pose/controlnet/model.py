@@ -23,7 +23,7 @@ from collections.abc import Mapping
 
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from pgsynth_core.errors import ContractError
@@ -60,7 +60,7 @@ class ControlNet(PoseBranch):
     def forward(
         self,
         noisy: Float[Tensor, "B Z h w"],
-        timesteps: Int[Tensor, " B"],
+        timesteps: Num[Tensor, " B"],
         conditioning: Conditioning,
         attention: Mapping[str, object],
     ) -> PoseFeatures:

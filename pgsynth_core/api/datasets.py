@@ -1,0 +1,54 @@
+"""The dataset of a spec, built without torch: what is wrong with the data shows before anything heavy is imported."""
+
+from __future__ import annotations
+
+from pgsynth_core.data.records import DataContext, Dataset, Split
+from pgsynth_core.errors import PartError, PgsynthError, UserError
+from pgsynth_core.registry import FOREIGN_FAULTS, Registry, load_config, load_part, reason_of, removal
+from pgsynth_core.spec import PartChoice, Spec
+
+__all__ = ["build_dataset", "dataset_of"]
+
+
+def dataset_of(spec: Spec, registry: Registry, split: Split) -> Dataset:
+    """The dataset of a spec.
+
+    Raises:
+        UserError: If the spec has none, several, or one that is empty.
+        DataError: If its files cannot be read.
+        PartError: If the part cannot be imported or built.
+    """
+    if not spec.data:
+        names = " | ".join(registry.names("dataset"))
+        raise UserError("the spec has no dataset.", cure=f"Write data=NAME: {names}.")
+    if len(spec.data) > 1:
+        labels = ", ".join(choice.label for choice in spec.data)
+        raise UserError(f"the spec has {len(spec.data)} datasets ({labels}); one is used at a time.", cure="Keep one.")
+    choice = spec.data[0]
+    dataset = build_dataset(choice, DataContext(split=split, image_size=spec.size), registry)
+    if not len(dataset):
+        raise UserError(f"{choice.label} has no pair in its {split} split.", cure="Look at it: pgsynth data check.")
+    return dataset
+
+
+def build_dataset(choice: PartChoice, context: DataContext, registry: Registry) -> Dataset:
+    """Import, configure and build a dataset; whatever goes wrong names the part and its package.
+
+    Raises:
+        UserError: What the dataset says itself.
+        PartError: If the part cannot be imported, is no dataset, or breaks.
+    """
+    entry = registry.find("dataset", choice.part)
+    target = load_part(entry)
+    if not issubclass(target, Dataset):
+        raise PartError(f"{entry.qualified}: its target {target.__name__} is no Dataset.")
+    own = {name: value for name, value in choice.options.items() if name in entry.component.options}
+    config = load_config(entry)(**own)
+    try:
+        made: Dataset = target(config, context)
+    except PgsynthError:
+        raise
+    except FOREIGN_FAULTS as error:
+        message = f"{entry.qualified} ({choice.label}) could not be built: {reason_of(error)}."
+        raise PartError(message, cure=removal(entry.origin.package)) from error
+    return made

@@ -1,0 +1,142 @@
+"""Conditions: what can be dropped, per sample, in training and in guidance alike.
+
+A condition is one encoder or one pose branch, by its label; ``appearance`` means all encoders, ``pose`` all pose
+branches with everything made from the target pose, ``all`` both. A dropped condition is the same tensor in training
+and in sampling: an encoder's `null`; a pose's maps zero and its mask all True.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from pgsynth_core.composition.method import Method
+from pgsynth_core.interfaces import Conditioning, Encoder
+
+Rows = Bool[Tensor, " B"]
+"""Which samples of a batch are dropped."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What one step is conditioned on.
+
+    Attributes:
+        shared: What encoders' ports and the denoiser's processors read.
+        branches: Label of a pose branch -> what it reads instead, where branches are dropped one by one.
+    """
+
+    shared: Conditioning
+    branches: Mapping[str, Conditioning] = field(default_factory=dict)
+
+
+def labels_of(name: str, method: Method) -> tuple[str, ...]:
+    """The labels of the conditions that a name means: ``all``, ``appearance``, ``pose``, or one label."""
+    encoders, poses = tuple(method.encoders), tuple(method.poses)
+    return {"all": (*encoders, *poses), "appearance": encoders, "pose": poses}.get(name, (name,))
+
+
+def conditions(
+    method: Method, parts: Mapping[str, Conditioning], data: Conditioning, dropped: Mapping[str, Rows]
+) -> Conditions:
+    """Join what encoders and data give, with some conditions dropped in some samples.
+
+    Args:
+        method: The method.
+        parts: From `Method.encode_parts`.
+        data: The ports made from data.
+        dropped: Label -> which samples; labels that are absent are kept.
+    """
+    shown = {label: _encoder_dropped(method, label, ports, dropped.get(label)) for label, ports in parts.items()}
+    rows = {label: dropped[label] for label in method.poses if label in dropped}
+    everywhere = _all([rows[label] for label in rows]) if len(rows) == len(method.poses) else None
+    shared = method.joined(shown, pose_dropped(data, everywhere))
+    if len({id(row) for row in rows.values()}) <= 1 and len(rows) in (0, len(method.poses)):
+        return Conditions(shared)  # every branch is dropped in the same samples
+    return Conditions(shared, {label: method.joined(shown, pose_dropped(data, row)) for label, row in rows.items()})
+
+
+def _all(rows: Iterable[Rows]) -> Rows | None:
+    stacked = list(rows)
+    return torch.stack(stacked).all(0) if stacked else None
+
+
+def _encoder_dropped(method: Method, label: str, ports: Conditioning, rows: Rows | None) -> Conditioning:
+    if rows is None:
+        return ports
+    encoder = method.encoders[label]
+    assert isinstance(encoder, Encoder), "built as one"
+    return chosen(rows, encoder.null(ports), ports)
+
+
+def pose_dropped(data: Conditioning, rows: Rows | None) -> Conditioning:
+    """The data's ports with the target pose dropped in some samples: maps zero, `pose_mask` all True."""
+    if rows is None:
+        return data
+    null = replace(
+        data,
+        pose_mask=tuple(torch.ones_like(mask) for mask in data.pose_mask),
+        skeleton=None if data.skeleton is None else torch.zeros_like(data.skeleton),
+        heatmaps=None if data.heatmaps is None else torch.zeros_like(data.heatmaps),
+    )
+    return chosen(rows, null, data)
+
+
+def chosen(rows: Rows, null: Conditioning, given: Conditioning) -> Conditioning:
+    """`null` in the samples that `rows` names, `given` in the others, tensor by tensor."""
+
+    def pick(dropped: Tensor, kept: Tensor) -> Tensor:
+        return torch.where(rows.view(-1, *[1] * (kept.ndim - 1)), dropped.to(kept.dtype), kept)
+
+    return over_ports(pick, null, given)
+
+
+def over_ports(change: Callable[..., Tensor], *all_ports: Conditioning) -> Conditioning:
+    """A conditioning whose every tensor is `change` of the tensors at the same place of the given ones.
+
+    Everything that is no tensor (roles, spans, label set, grid) is taken from the last.
+    """
+    like = all_ports[-1]
+    tokens, regions = [ports.tokens for ports in all_ports], [ports.regions for ports in all_ports]
+
+    def at(name: str) -> Tensor | None:
+        values = [getattr(ports, name) for ports in all_ports]
+        return None if values[-1] is None else change(*values)
+
+    def levels(name: str) -> tuple[Tensor, ...]:
+        return tuple(change(*level) for level in zip(*(getattr(ports, name) for ports in all_ports), strict=True))
+
+    def named(name: str) -> dict[str, Tensor]:
+        return {key: change(*(getattr(ports, name)[key] for ports in all_ports)) for key in getattr(like, name)}
+
+    return replace(
+        like,
+        tokens=None if like.tokens is None else replace(like.tokens, values=change(*(t.values for t in tokens if t))),
+        regions=None
+        if like.regions is None
+        else replace(
+            like.regions,
+            values=change(*(r.values for r in regions if r)),
+            exists=change(*(r.exists for r in regions if r)),
+        ),
+        reference=named("reference"),
+        extra=named("extra"),
+        pose_mask=levels("pose_mask"),
+        parsing=levels("parsing"),
+        skeleton=at("skeleton"),
+        heatmaps=at("heatmaps"),
+    )
+
+
+def repeated(ports: Conditioning, times: int) -> Conditioning:
+    """The batch `times` over: [B, …] -> [times * B, …]."""
+    return over_ports(lambda tensor: torch.cat([tensor] * times), ports)
+
+
+def stacked(*all_ports: Conditioning) -> Conditioning:
+    """Several batches after each other."""
+    return over_ports(lambda *tensors: torch.cat(tensors), *all_ports)

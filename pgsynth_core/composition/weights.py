@@ -1,0 +1,97 @@
+"""The weights of a method that a checkpoint keeps: those that train and those that are new, by part.
+
+Keys are ``<label>.<parameter>``; of a processor ``<label>.<site>.<parameter>``; of pgsynth itself ``core.…``. Frozen
+pretrained weights are not kept: they come again from where they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pgsynth_core.composition.chain import chains_of
+from pgsynth_core.composition.method import Method
+from pgsynth_core.errors import Problem, UserError, nearest
+
+
+def kept_tensors(method: Method, base: str) -> dict[str, Tensor]:
+    """Key -> parameter or buffer, not copied: every trainable parameter, and the buffers of parts that train.
+
+    Args:
+        method: The method.
+        base: Label of its base.
+    """
+    found: dict[str, Tensor] = {}
+    for label, prefix, module in _owners(method, base):
+        own = {f"{prefix}{name}": value for name, value in module.named_parameters() if value.requires_grad}
+        found |= {f"{label}.{name}": value for name, value in own.items() if ".processor." not in f".{name}"}
+        if own:
+            found |= {f"{label}.{prefix}{name}": value for name, value in _buffers(module)}
+    return found
+
+
+def trained_parameters(method: Method, base: str) -> dict[str, nn.Parameter]:
+    """Key -> parameter, those that train; the order is the same in every process."""
+    return {key: value for key, value in kept_tensors(method, base).items() if isinstance(value, nn.Parameter)}
+
+
+def load_kept(method: Method, base: str, tensors: Mapping[str, Tensor], *, where: str, partial: bool = False) -> None:
+    """Put a checkpoint's tensors in place.
+
+    Args:
+        method: Built from the checkpoint's spec.
+        base: Label of its base.
+        tensors: Key -> value.
+        where: The file, for messages.
+        partial: Keys may be missing: a moving average has no buffers.
+
+    Raises:
+        UserError: If keys are missing, unknown, or of another shape: it belongs to another method.
+    """
+    wanted = kept_tensors(method, base)
+    problems = [
+        Problem(f"{key} is missing.", where=where, cure="The file is of another method or version; see lock.json.")
+        for key in (set() if partial else wanted.keys() - tensors.keys())
+    ]
+    for key, value in tensors.items():
+        if key not in wanted:
+            near = nearest(key, wanted)
+            problems.append(
+                Problem(f"{key} belongs to no part.", where=where, cure=f"Nearest: {near}." if near else "")
+            )
+        elif wanted[key].shape != value.shape:
+            shapes = f"{tuple(value.shape)} where the method has {tuple(wanted[key].shape)}"
+            problems.append(Problem(f"{key} is {shapes}.", where=where))
+    if problems:
+        raise UserError(sorted(problems, key=str)[:20])
+    with torch.no_grad():
+        for key, value in tensors.items():
+            wanted[key].copy_(value)
+
+
+def _owners(method: Method, base: str) -> Iterator[tuple[str, str, nn.Module]]:
+    """(label, prefix of the parameter, module) of every part."""
+    yield base, "codec.", method.base.codec
+    yield base, "denoiser.", method.base.denoiser
+    for label, encoder in method.encoders.items():
+        yield label, "", encoder
+    for label, branch in method.poses.items():
+        yield label, "", branch
+    for network in method.networks():
+        for chain in chains_of(network).values():
+            for label, link in chain.items():
+                yield label, f"{chain.site.name}.", link
+    for label, ports in method.adapters.items():
+        yield "core", f"adapters.{label}.", ports
+    if method.null_token is not None:
+        yield "core", "", nn.ParameterDict({"null_token": method.null_token})
+
+
+def _buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    persistent = module.state_dict(keep_vars=True)
+    parameters = {name for name, _ in module.named_parameters()}
+    for name, value in persistent.items():
+        if name not in parameters and ".processor." not in f".{name}":
+            yield name, value

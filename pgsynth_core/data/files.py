@@ -1,0 +1,146 @@
+"""Files of a dataset: pictures, label maps, and paths that may not leave the dataset's folder.
+
+Whatever is wrong with a file becomes a `DataError` that names it; no decoder's own error comes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps
+from PIL.PngImagePlugin import PngImageFile, PngInfo
+
+from pgsynth_core.data.labels import label_set_of, voc_palette
+from pgsynth_core.data.records import BadRecord, DataError, Image, LabelMap
+
+__all__ = ["PARSING_SUFFIX", "POSE_SUFFIX", "beside", "inside", "read_image", "read_label_map", "write_label_map"]
+
+POSE_SUFFIX = ".pose.json"
+PARSING_SUFFIX = ".parsing.png"
+"""What lies beside ``NAME.jpg`` is ``NAME`` and one of these."""
+
+_LONGEST = 255
+"""Bytes of a file's name, on every common file system."""
+
+_SINGLE_CHANNEL = ("P", "L", "1")
+
+
+def inside(root: Path, given: str) -> Path:
+    """The path that a table of a dataset names, held inside the dataset's folder.
+
+    The rule is about the text alone: a link that the owner of the folder put there may lead anywhere.
+
+    Args:
+        root: The dataset's folder.
+        given: A path relative to it, with forward slashes.
+
+    Raises:
+        ValueError: If it is empty, absolute, or has a part ``..``; the message is a reason for a `BadRecord`.
+    """
+    if not given.strip() or "\0" in given:
+        raise ValueError(f"the path {given!r} is empty; write one relative to the dataset's folder.")
+    if any(len(part.encode()) > _LONGEST for part in PurePosixPath(given).parts):
+        raise ValueError(f"the path {given[:40]!r}... has a part longer than file names can be.")
+    if PurePosixPath(given).is_absolute() or PureWindowsPath(given).drive or given.startswith("\\"):
+        raise ValueError(f"the path {given!r} is absolute; paths are relative to the dataset's folder.")
+    if ".." in PurePosixPath(given).parts or ".." in PureWindowsPath(given).parts:
+        raise ValueError(f"the path {given!r} leads upwards; paths stay in the dataset's folder, without '..'.")
+    return root / given
+
+
+def beside(image: str, suffix: str) -> str:
+    """The file beside a photo: ``folder/NAME.jpg`` and `suffix` give ``folder/NAME.pose.json``."""
+    return without_suffix(image) + suffix
+
+
+def without_suffix(path: str) -> str:
+    """``folder/NAME`` of ``folder/NAME.jpg``; plain text, for a hundred thousand of them."""
+    head, dot, suffix = path.rpartition(".")
+    return head if dot and "/" not in suffix and head and not head.endswith("/") else path
+
+
+@contextmanager
+def _decoding(path: Path, shown: str) -> Iterator[Pillow.Image]:
+    """The decoded picture; whatever goes wrong from here on is said of the file."""
+    named = shown or str(path)
+    try:
+        with Pillow.open(path) as opened:
+            opened.load()
+            yield opened
+    except FileNotFoundError:
+        raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
+    except Exception as failure:  # a damaged file makes decoders raise anything, SyntaxError and struct.error included
+        reason = f"it cannot be read: {str(failure).rstrip('.') or type(failure).__name__}."
+        raise DataError.of(BadRecord(named, 0, reason, "unreadable")) from failure
+
+
+def read_image(path: Path, *, shown: str = "") -> Image:
+    """A photo as RGB, turned upright as its EXIF says; transparency is laid over white.
+
+    Args:
+        path: JPEG, PNG or whatever Pillow reads.
+        shown: How messages call it; the path if empty.
+
+    Raises:
+        DataError: If it is missing, truncated, no picture, or has more than 8 bits a channel.
+    """
+    with _decoding(path, shown) as opened:
+        if opened.mode.startswith(("I", "F")):
+            raise ValueError(f"{opened.mode} pixels have more than 8 bits a channel; save it as 8-bit RGB")
+        upright = ImageOps.exif_transpose(opened)
+        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+            layer = upright.convert("RGBA")
+            upright = Pillow.alpha_composite(Pillow.new("RGBA", layer.size, "white"), layer)
+        return np.array(upright.convert("RGB"))
+
+
+def read_label_map(path: Path, *, label_set: str, size: tuple[int, int] | None = None, shown: str = "") -> LabelMap:
+    """A label map: a picture of one channel whose values are labels.
+
+    Args:
+        path: A PNG, mode P (indices) or L. Its text chunk ``label_set`` says which set the labels are of.
+        label_set: The set that is wanted, and that is meant where the file does not say.
+        size: (height, width) of the photo it is a map of; None if any size will do.
+        shown: How messages call it; the path if empty.
+
+    Raises:
+        DataError: If it is missing or unreadable, not of one channel, of another label set or size, or holds a value
+            that is no label of the set.
+    """
+    known = label_set_of(label_set)
+    with _decoding(path, shown) as opened:
+        if opened.mode not in _SINGLE_CHANNEL:
+            raise ValueError(f"a label map has one channel of labels (mode P or L); this one has mode {opened.mode}")
+        parsing = np.array(opened, dtype=np.uint8)
+        said = opened.text.get("label_set", "") if isinstance(opened, PngImageFile) else ""
+        if said and str(said) != label_set:
+            raise ValueError(f"its labels are of {said!s}, and the dataset's option label_set says {label_set}")
+        if size not in (None, parsing.shape):
+            raise ValueError(f"it is {_by(parsing.shape)}, and the photo is {_by(size or ())}, height by width")
+        if (top := int(parsing.max())) >= len(known):
+            row, column = np.argwhere(parsing == top)[0].tolist()
+            message = f"{top} at row {row}, column {column} is no label of {label_set} (0 to {len(known) - 1})"
+            raise ValueError(message)
+        return parsing
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))
+
+
+def write_label_map(path: Path, parsing: LabelMap, *, label_set: str) -> None:
+    """Write a label map as PNG of mode P, in the usual colours, with its label set in the text chunk ``label_set``.
+
+    Raises:
+        ValueError: If there is no such label set.
+        OSError: If the file cannot be written.
+    """
+    picture = Pillow.fromarray(parsing)
+    picture.putpalette(voc_palette().tobytes())
+    text = PngInfo()
+    text.add_text("label_set", label_set_of(label_set).name)
+    picture.save(path, format="PNG", pnginfo=text)

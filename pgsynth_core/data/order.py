@@ -1,0 +1,92 @@
+"""The order in which pairs are taken: a function of seed and position, so there is no state to save or to restore.
+
+Positions count samples from the start of training over all processes: 0, 1, 2, and so on through the epochs. Step s of
+global batch size G takes positions s * G to s * G + G - 1; of those, process r of R takes the r-th run of G / R. So one
+process or two see the same batch at the same step, and a continued run goes on where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int64, UInt64
+
+__all__ = ["Order", "positions"]
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mixed(numbers: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
+    """splitmix64's finisher: neighbouring numbers become unrelated ones. The same on every machine and version."""
+    with np.errstate(over="ignore"):
+        numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(numbers ^ (numbers >> np.uint64(31)))
+
+
+@lru_cache(maxsize=4)
+def _permutation(length: int, seed: int, epoch: int) -> Int64[np.ndarray, " length"]:
+    """Indices sorted by a hash of (seed, epoch, index); ties, if ever, by index."""
+    with np.errstate(over="ignore"):
+        key = _mixed(np.array([seed], np.uint64) + _GOLDEN)
+        key = _mixed(key + np.array([epoch], np.uint64) * _GOLDEN)
+        hashes = _mixed(_mixed(np.arange(length, dtype=np.uint64) * _GOLDEN + key))
+    order = np.argsort(hashes, kind="stable").astype(np.int64)
+    order.setflags(write=False)
+    return order
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which pair is taken at which position.
+
+    Attributes:
+        length: How many pairs there are.
+        seed: From 0 to 2^53 - 1, the spec's `train.seed`.
+        shuffle: False takes them in the dataset's own order in every epoch.
+
+    Raises:
+        ValueError: If there are no pairs, or the seed is negative.
+    """
+
+    length: int
+    seed: int = 0
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.seed < 0:
+            raise ValueError(
+                f"an order has pairs and a seed of at least 0; given: {self.length} pairs, seed {self.seed}"
+            )
+
+    def at(self, position: int) -> tuple[int, int]:
+        """(epoch, index) at a position from 0 on; every index comes once in each epoch.
+
+        Raises:
+            ValueError: If the position is negative.
+        """
+        if position < 0:
+            raise ValueError(f"positions start at 0; given: {position}")
+        epoch, place = divmod(position, self.length)
+        return epoch, int(_permutation(self.length, self.seed, epoch)[place]) if self.shuffle else place
+
+
+def positions(step: int, batch_size: int, *, rank: int = 0, world: int = 1) -> range:
+    """The positions that one process takes at a step.
+
+    Args:
+        step: From 0 on; with accumulation, count batches, not optimiser steps.
+        batch_size: Of one process.
+        rank: Which process, from 0 to `world` - 1.
+        world: How many processes.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+    if step < 0 or batch_size < 1 or not 0 <= rank < world:
+        raise ValueError(f"no such shard: step {step}, batch_size {batch_size}, rank {rank} of {world}")
+    start = (step * world + rank) * batch_size
+    return range(start, start + batch_size)

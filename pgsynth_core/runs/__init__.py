@@ -1,0 +1,56 @@
+"""Runs: folders that outlive whoever trains in them, checkpoints that no kill can spoil, a status nobody stores.
+
+Floor 1, no torch. `folder` says what lies where, `schema` what stands in the events, `checkpoints` what a checkpoint
+is, `status` who trains and how it ended, `lock` what a run was made with. These forms are only ever added to.
+"""
+
+from __future__ import annotations
+
+from pgsynth_core.runs.checkpoints import Checkpoint, latest_checkpoint, list_checkpoints
+from pgsynth_core.runs.differences import LockProblem, check_lock
+from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events, read_losses
+from pgsynth_core.runs.find import LATEST, find_checkpoint, find_run, list_runs
+from pgsynth_core.runs.folder import RUNS_VARIABLE, RunFolder, create_run, runs_root
+from pgsynth_core.runs.identity import Process, is_alive, this_process
+from pgsynth_core.runs.lock import Lock, build_lock, read_lock
+from pgsynth_core.runs.saving import Writer, write_checkpoint
+from pgsynth_core.runs.schema import EVENTS, SCHEMA_VERSION
+from pgsynth_core.runs.status import Ended, RunStatus, Session, State, session, start_session, status_of
+
+__all__ = [
+    "DAMAGED",
+    "EVENTS",
+    "LATEST",
+    "RUNS_VARIABLE",
+    "SCHEMA_VERSION",
+    "Checkpoint",
+    "Ended",
+    "EventLog",
+    "Lock",
+    "LockProblem",
+    "Process",
+    "RunFolder",
+    "RunStatus",
+    "Session",
+    "State",
+    "Writer",
+    "build_lock",
+    "check_lock",
+    "create_run",
+    "find_checkpoint",
+    "find_run",
+    "is_alive",
+    "last_events",
+    "latest_checkpoint",
+    "list_checkpoints",
+    "list_runs",
+    "read_events",
+    "read_lock",
+    "read_losses",
+    "runs_root",
+    "session",
+    "start_session",
+    "status_of",
+    "this_process",
+    "write_checkpoint",
+]

@@ -1,0 +1,95 @@
+"""Find checkpoints, and find and name what is damaged in one. Floor 1, no torch.
+
+    checkpoints/step-00000200/           a checkpoint; under this name it is whole
+    checkpoints/step-00000200.old        one being replaced by another of its step; stands in for it meanwhile
+    checkpoints/step-00000400.superseded the run went on from before it; never loaded, yours to delete
+    checkpoints/step-00000200.HEX.tmp    being written or deleted; whoever writes next removes it
+
+Inside: the files the trainer writes, ``spec.yaml`` and ``lock.json``, and ``SHA256SUMS`` as ``sha256sum`` writes it:
+``sha256sum -c SHA256SUMS`` checks a checkpoint without us.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.runs.durable import refusing
+from pgsynth_core.runs.folder import RunFolder
+
+__all__ = ["OLD", "STEP_NAME", "SUMS", "Checkpoint", "hash_of", "latest_checkpoint", "list_checkpoints"]
+
+SUMS: Final = "SHA256SUMS"
+OLD: Final = ".old"
+STEP_NAME: Final = re.compile(r"step-(\d{8,})(\.old)?")
+"""Of a checkpoint's folder."""
+_SUM: Final = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
+_CURE: Final = "Use another checkpoint of the run, or copy this one again if it is a copy."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's folder, and the steps taken until it."""
+
+    path: Path
+    step: int
+
+    def verify(self) -> None:
+        """Read every file and compare it with its hash.
+
+        Raises:
+            UserError: With every file that is damaged, missing or not listed.
+        """
+        with refusing("the checkpoint cannot be read", self.path):
+            problems = [Problem(message, str(self.path / name), _CURE) for name, message in _damages(self.path)]
+        if problems:
+            raise UserError(problems)
+
+
+def _damages(folder: Path) -> Iterator[tuple[str, str]]:
+    """(file, what is wrong with it)."""
+    if not (folder / SUMS).is_file():
+        yield SUMS, "the list of hashes is missing: nothing says that this checkpoint is whole."
+        return
+    text = (folder / SUMS).read_text(encoding="utf-8", errors="replace")
+    lines = text.splitlines()
+    listed = [match for line in lines if (match := _SUM.fullmatch(line))]
+    if not text.endswith("\n") or len(listed) < len(lines):
+        yield SUMS, "the list of hashes is damaged."
+    for expected, name in (match.groups() for match in listed):
+        if not (folder / name).is_file():
+            yield name, "the file is missing."
+        elif hash_of(folder / name) != expected:
+            yield name, f"the file is damaged: its hash is not the one in {SUMS}."
+    unlisted = {file.name for file in folder.glob("*.safetensors")} - {match[2] for match in listed}
+    yield from ((name, f"the file is not listed in {SUMS}.") for name in sorted(unlisted))
+
+
+def hash_of(file: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+# ------------------------------------------------------------------------------------------- find
+def list_checkpoints(folder: RunFolder) -> tuple[Checkpoint, ...]:
+    """Every checkpoint of a run, by step. Not verified: that means reading them whole."""
+    if not folder.checkpoints.is_dir():
+        return ()
+    with refusing("the checkpoints cannot be listed", folder.checkpoints):
+        found = [(match, path) for path in folder.checkpoints.iterdir() if (match := STEP_NAME.fullmatch(path.name))]
+        by_step: dict[int, Path] = {}
+        for match, path in sorted(found, key=lambda pair: not pair[0][2]):  # one being replaced, then what replaces it
+            if path.is_dir():
+                by_step[int(match[1])] = path
+    return tuple(Checkpoint(by_step[step], step) for step in sorted(by_step))
+
+
+def latest_checkpoint(folder: RunFolder) -> Checkpoint | None:
+    """The one of the highest step; None if there is none yet."""
+    return next(reversed(list_checkpoints(folder)), None)

@@ -1,0 +1,118 @@
+"""Is what a run was made with still here? Floor 1, no torch; imports no part.
+
+What differs and only may matter is a warning; what is missing, so that the run cannot be built, is an error with the
+command that installs it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from pgsynth_core.errors import Problem, SpecError
+from pgsynth_core.manifest import CONTRACT_CURRENT, CONTRACT_FLOOR
+from pgsynth_core.registry import OWN_NAME, Registry
+from pgsynth_core.runs.lock import LOCK_VERSION, RESTORE, Lock, LockedPart, installed
+from pgsynth_core.spec import KIND_OF_SLOT
+
+__all__ = ["LockProblem", "check_lock"]
+
+_UPGRADE: Final = f"Upgrade it: pip install --upgrade {OWN_NAME}."
+
+
+@dataclass(frozen=True)
+class LockProblem(Problem):
+    """A difference between a run's lock and what is here.
+
+    Attributes:
+        level: ``error``: the run cannot be built; ``warning``: it can, and may give other results.
+        package: The package concerned; empty if it is about none.
+    """
+
+    level: Literal["error", "warning"] = "error"
+    package: str = ""
+
+
+def check_lock(lock: Mapping[str, Any], registry: Registry) -> list[LockProblem]:
+    """What differs between a run's lock and what is installed, errors first; empty if nothing does."""
+    form = lock.get("lock")
+    if isinstance(form, int) and form > LOCK_VERSION:
+        return [LockProblem(f"lock.json is of form {form}; this pgsynth reads up to {LOCK_VERSION}.", cure=_UPGRADE)]
+    try:
+        made = Lock.model_validate(lock)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3])
+        return [LockProblem(f"lock.json is damaged: {faults}.", cure=RESTORE)]
+    found = [*_contract(made), *_missing_parts(made, registry), *_packages(made, registry), *_libraries(made)]
+    return sorted(found, key=lambda problem: problem.level)
+
+
+def _contract(made: Lock) -> Iterator[LockProblem]:
+    if not CONTRACT_FLOOR <= made.contract <= CONTRACT_CURRENT:
+        accepted = f"this pgsynth accepts {CONTRACT_FLOOR} to {CONTRACT_CURRENT}"
+        message = f"the run was made under contract {made.contract}; {accepted}."
+        yield LockProblem(message, cure=f"Install: pip install {_wanted(made, OWN_NAME)}.", package=OWN_NAME)
+
+
+def _missing_parts(made: Lock, registry: Registry) -> Iterator[LockProblem]:
+    for part in made.parts:
+        where = f"{part.slot}.{part.label}"
+        if part.slot not in KIND_OF_SLOT:
+            yield LockProblem(f"lock.json is damaged: there is no slot {part.slot!r}.", where, RESTORE)
+            continue
+        try:
+            registry.find(KIND_OF_SLOT[part.slot], part.part)
+        except SpecError:
+            yield _missing(made, part, registry)
+
+
+def _missing(made: Lock, part: LockedPart, registry: Registry) -> LockProblem:
+    package, _, name = part.part.partition(":")
+    cure = f"Install it: pip install {_wanted(made, package)}."
+    broken = next((broken for broken in registry.broken if broken.package == package), None)
+    if any(entry.origin.package == package for entry in registry.entries):
+        reason = "is installed and has no such part."
+    elif broken:
+        reason = f"is broken: {broken.problems[0].message}"
+        cure = f"Install it again: pip install --force-reinstall {_wanted(made, package)}."
+    else:
+        reason = "is not installed."
+    message = f"the part {name!r} comes from {package}, which {reason}"
+    return LockProblem(message, f"{part.slot}.{part.label}", cure, package=package)
+
+
+def _packages(made: Lock, registry: Registry) -> Iterator[LockProblem]:
+    """Packages that are here in another version, or with another manifest."""
+    here = {entry.origin.package: entry.origin for entry in registry.entries}
+    for name, locked in made.packages.items():
+        if name not in here:
+            continue  # its parts are missing, which is told
+        labels = [part.label for part in made.parts if part.part.partition(":")[0] == name]
+        brings = f", which brings {', '.join(labels)}," if labels else ""
+        if here[name].version != locked.version:
+            message = f"the run was made with {name} {locked.version}{brings} and {here[name].version} is installed."
+            cure = f"For the same: pip install {_wanted(made, name)}."
+            yield LockProblem(message, cure=cure, level="warning", package=name)
+        elif here[name].manifest_sha256 != locked.manifest_sha256:
+            message = f"{name} {locked.version}{brings} has another manifest than when the run was made."
+            cure = f"If nobody changed it on purpose: pip install --force-reinstall {_wanted(made, name)}."
+            yield LockProblem(message, cure=cure, level="warning", package=name)
+
+
+def _libraries(made: Lock) -> Iterator[LockProblem]:
+    then, now = {"Python": made.python} | made.libraries, {"Python": platform.python_version()}
+    now |= installed(made.libraries)
+    if others := [name for name in then if now.get(name) != then[name]]:
+        told = "; ".join(f"{name} {then[name]} then, {now.get(name, 'none')} now" for name in others)
+        wanted = " ".join(f'"{name}=={then[name]}"' for name in others if name != "Python")
+        cure = f"For the same: pip install {wanted}." if wanted else ""
+        yield LockProblem(f"results may differ in their last digits: {told}.", cure=cure, level="warning")
+
+
+def _wanted(made: Lock, package: str) -> str:
+    version = made.packages[package].version if package in made.packages else ""
+    return f'"{package}=={version}"' if version else package

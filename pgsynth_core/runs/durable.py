@@ -1,0 +1,152 @@
+"""Files that are there whole or not at all, and one wording for what the system refuses. Floor 1, no torch.
+
+A file survives a loss of power once it is flushed, its name once its folder is: so flush, rename, flush the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from pgsynth_core.errors import UserError
+
+__all__ = [
+    "json_text",
+    "passed_on",
+    "read_json",
+    "refused",
+    "refusing",
+    "remove",
+    "replace_text",
+    "require_room",
+    "sync",
+    "temporary",
+]
+
+_CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_RESERVE: Final = 16 * 2**20
+"""Bytes left free on top of what is asked for: the log and the events go on being written."""
+
+
+def temporary(final: Path) -> Path:
+    """A name beside `final` that nothing has; whoever sees it may remove it once its writer is dead."""
+    return final.with_name(f"{final.name}.{secrets.token_hex(4)}.tmp")
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a folder to the disk; file systems that cannot flush a folder are let be."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, also after a loss of power."""
+    beside = temporary(path)
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        sync(beside)
+        os.replace(beside, path)
+        sync(path.parent)
+    except BaseException:
+        remove(beside)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all it holds, never what a link leads to; what will not go, stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def json_text(value: Any) -> str:
+    """JSON as people read it; a file name that is no Unicode keeps its bytes as escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None if there is no such file, or none that can be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+# ------------------------------------------------------------------------------------------- refusals
+@contextmanager
+def refusing(what: str, where: Path) -> Iterator[None]:
+    """Turn what the system refuses into a `UserError`: ``what`` reads as in "the run cannot be made"."""
+    try:
+        yield
+    except OSError as error:
+        raise refused(error, what, where) from error
+    except ValueError as error:
+        if "embedded null" not in str(error):  # a NUL in a path; any other is a mistake of ours
+            raise
+        raise refused(error, what, where) from error
+
+
+def refused(error: Exception, what: str, where: Path) -> UserError:
+    """The `UserError` for an error of the system: what, where, why and a cure that fits."""
+    number = _number(error)
+    reason = os.strerror(number) if number else str(error)
+    cure = "Mend that, or choose another folder: --runs FOLDER."
+    if number in _NO_ROOM:
+        cure = "Make room on that disk, or choose a folder on another: --runs FOLDER."
+    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        cure = "Choose a folder that you may write to: --runs FOLDER."
+    elif number in (errno.EEXIST, errno.ENOTDIR):
+        cure = "A file stands where a folder is needed: move it, or choose another folder: --runs FOLDER."
+    return UserError(f"{what}: {reason}.", where=str(where), cure=cure)
+
+
+def _number(error: Exception) -> int | None:
+    """The error's number. Writers in Rust, safetensors among them, say it in their text only."""
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    return error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+
+
+def passed_on(error: Exception) -> bool:
+    """Whether it was the system that refused, and a library put that into an error of its own."""
+    return not isinstance(error, OSError | UserError) and _number(error) is not None
+
+
+def require_room(folder: Path, needed: int, what: str) -> None:
+    """Refuse to begin what will not fit.
+
+    Args:
+        folder: A folder on the disk in question.
+        needed: Bytes that will be written.
+        what: What needs them, for the message, e.g. ``a checkpoint``.
+
+    Raises:
+        UserError: If fewer are free; says how many are needed and how many there are.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed + _RESERVE:
+        message = f"{what} needs {_amount(needed + _RESERVE)}, and only {_amount(free)} are free on this disk."
+        cure = "Make room there, keep fewer checkpoints, or choose a folder on another disk: --runs FOLDER."
+        raise UserError(message, where=str(folder), cure=cure)
+
+
+def _amount(count: int) -> str:
+    return f"{count:,} bytes ({count / 2**30:.2f} GiB)"

@@ -1,0 +1,147 @@
+"""Find a run or a checkpoint by what a user writes. Floor 1, no torch.
+
+    20260131-1204   a run's id, or as much of its beginning as no other shares
+    latest          the newest
+    runs/x, ./x     a path: whatever holds a separator, begins with ~, or is . or ..
+
+An id is compared with the names in the folder of runs and never joined to a path, so it cannot lead out of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pgsynth_core.errors import UserError, nearest
+from pgsynth_core.runs.checkpoints import STEP_NAME, SUMS, Checkpoint, latest_checkpoint
+from pgsynth_core.runs.durable import read_json, refusing
+from pgsynth_core.runs.folder import RunFolder
+
+__all__ = ["LATEST", "find_checkpoint", "find_run", "list_runs"]
+
+LATEST: Final = "latest"
+_DATED: Final = re.compile(r"\d{8}-\d{6}-.+")
+_MOST_LISTED: Final = 8
+
+
+def list_runs(root: Path) -> tuple[RunFolder, ...]:
+    """Every run in a folder, oldest first; folders whose name has no date come before all others.
+
+    Raises:
+        UserError: If the folder cannot be read; one that does not exist holds no runs.
+    """
+    with refusing("the runs cannot be listed", root):
+        if not root.exists():
+            return ()
+        folders = [path for path in root.iterdir() if not path.name.startswith(".") and _shows_a_run(path)]
+    return tuple(map(RunFolder, sorted(folders, key=lambda path: (bool(_DATED.fullmatch(path.name)), path.name))))
+
+
+def find_run(text: str | Path, root: Path) -> RunFolder:
+    """The run that is meant.
+
+    Args:
+        text: Id, unique beginning of one, ``latest``, or a path; a `Path` is a path.
+        root: Where runs are kept.
+
+    Raises:
+        UserError: If there is none, with the nearest; or several, with all of them.
+    """
+    if (path := _as_path(text)) is not None:
+        return _run_at(path)
+    runs = {run.id: run for run in list_runs(root)}
+    word = str(text)
+    if word in runs:
+        return runs[word]
+    if not runs:
+        raise UserError(
+            f"there is no run {word!r}: there are no runs here.",
+            where=str(root),
+            cure="Train one with `pgsynth train`, or say where they are: --runs FOLDER.",
+        )
+    if word == LATEST:
+        return runs[next(reversed(runs))]
+    hits = [name for name in runs if word and name.startswith(word)]
+    if len(hits) > 1:
+        raise UserError(f"{word!r} begins {len(hits)} runs.", where=str(root), cure=f"Write one of: {_listing(hits)}.")
+    if not hits:
+        raise UserError(f"there is no run {word!r}.", where=str(root), cure=_instead(word, [*runs]))
+    return runs[hits[0]]
+
+
+def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
+    """The checkpoint that is meant: a path to one, or the latest of the run that `find_run` finds.
+
+    A checkpoint that was copied elsewhere, under any name, is found by its path.
+
+    Raises:
+        UserError: As `find_run`, or if the run has none yet.
+    """
+    path = _as_path(text)
+    if path is not None and (path / SUMS).is_file():
+        return Checkpoint(path, _step_of(path))
+    run = find_run(text, root)
+    checkpoint = latest_checkpoint(run)
+    if checkpoint is None:
+        cure = "Train it on until its first, train.checkpoint_every steps on: pgsynth train writes one at the end too."
+        raise UserError(f"the run {run.id} has no checkpoint yet.", where=str(run.checkpoints), cure=cure)
+    return checkpoint
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "spec.yaml").is_file() and not (path / SUMS).exists()  # a checkpoint holds a spec too
+
+
+def _shows_a_run(path: Path) -> bool:
+    with suppress(OSError):  # somebody else's folder does not hide the others
+        return _is_run(path)
+    return False
+
+
+def _as_path(text: str | Path) -> Path | None:
+    """The path, absolute; None if it is a word."""
+    word = str(text)
+    is_path = isinstance(text, Path) or "/" in word or os.sep in word or word in (".", "..") or word.startswith("~")
+    if not is_path:
+        return None
+    try:
+        return Path(word).expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError(f"{error}.", where=word, cure="Write the folder without '~'.") from error
+
+
+def _run_at(path: Path) -> RunFolder:
+    where = str(path)
+    with refusing("the run cannot be read", path):
+        if _is_run(path):
+            return RunFolder(path)
+        if (path / SUMS).exists():
+            raise UserError("this is a checkpoint, not a run.", where=where, cure="Give the folder of its run.")
+        if path.exists():
+            raise UserError("this is no run: it holds no spec.yaml.", where=where, cure="Give the folder of a run.")
+        near = list_runs(path.parent)
+    cure = _instead(path.name, [run.id for run in near]) if near else "Check the path, or give the id of a run."
+    raise UserError("there is no such folder.", where=where, cure=cure)
+
+
+def _step_of(path: Path) -> int:
+    if match := STEP_NAME.fullmatch(path.name):
+        return int(match[1])
+    step = (read_json(path / "state.json") or {}).get("step")
+    return step if isinstance(step, int) else 0
+
+
+def _instead(word: str, names: Sequence[str]) -> str:
+    holding = [name for name in reversed(names) if word and word in name]
+    hit = holding[0] if holding else nearest(word, names)
+    newest = f"The newest: {_listing([*reversed(names)])}."
+    return f"Did you mean {hit!r}? {newest}" if hit else newest
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_LISTED
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")

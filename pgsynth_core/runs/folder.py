@@ -1,0 +1,158 @@
+"""A run is a folder: what lies where in it, and how a new one comes to be, whole at once. Floor 1, no torch.
+
+runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
+  spec.yaml       the resolved spec; never changes
+  lock.json       versions of every part; never changes (`lock.Lock`)
+  process.json    who trains it, or did last (`status.Session`)
+  exit.json       how that ended (`status.Session`)
+  events.jsonl    what happened, one JSON object a line (`schema`)
+  train.log       what was printed
+  control/        wishes to the process that trains, as empty files
+  samples/<step, 8 digits>/<index, 4 digits>.png
+  checkpoints/step-<step, 8 digits>/   (`checkpoints`)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from pgsynth_core.errors import UserError
+from pgsynth_core.runs.durable import json_text, refusing, remove, replace_text, sync, temporary
+
+__all__ = ["RUNS_VARIABLE", "RunFolder", "create_run", "runs_root"]
+
+RUNS_VARIABLE: Final = "PGSYNTH_RUNS"
+_LONGEST_SLUG: Final = 60
+_TAKEN: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+"""What renaming a folder onto something answers."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run; nothing is looked at until asked for."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def spec_file(self) -> Path:
+        """The resolved spec."""
+        return self.path / "spec.yaml"
+
+    @property
+    def lock_file(self) -> Path:
+        """Versions of every part."""
+        return self.path / "lock.json"
+
+    @property
+    def process_file(self) -> Path:
+        """Who trains it."""
+        return self.path / "process.json"
+
+    @property
+    def events_file(self) -> Path:
+        """What happened."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        """What was printed."""
+        return self.path / "train.log"
+
+    @property
+    def exit_file(self) -> Path:
+        """How it ended."""
+        return self.path / "exit.json"
+
+    @property
+    def control(self) -> Path:
+        """Folder of wishes."""
+        return self.path / "control"
+
+    @property
+    def samples(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def sample_file(self, step: int, index: int) -> Path:
+        """Where the picture of pair `index` after `step` steps goes; its folder need not exist yet."""
+        return self.samples / f"{step:08}" / f"{index:04}.png"
+
+
+def runs_root(given: str | None = None) -> Path:
+    """Where runs are kept: what is given (``--runs``), else ``$PGSYNTH_RUNS``, else ``./runs``. Need not exist.
+
+    Raises:
+        UserError: If it begins with ``~`` and a user that nobody knows.
+    """
+    written = given or os.environ.get(RUNS_VARIABLE) or "runs"
+    try:
+        return Path(written).expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError(f"{error}.", where=written, cure="Write the folder without '~'.") from error
+
+
+def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any]) -> RunFolder:
+    """Make the folder of a new run. It appears whole, with spec and lock, under a name nothing had.
+
+    Args:
+        root: Where runs are kept; made if need be.
+        slug: What the run is called behind its time, e.g. ``qfft-pma``; anything but ASCII letters and digits
+            becomes a dash.
+        spec_yaml: The resolved spec.
+        lock: What `build_lock` gave.
+
+    Raises:
+        UserError: If it cannot be made there; nothing is left behind.
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", slug)[:_LONGEST_SLUG].strip("-") or "run"
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{plain}"
+    locked = json_text(lock)
+    with refusing("a run cannot be made here", root):
+        root.mkdir(parents=True, exist_ok=True)
+        built = temporary(root / f".{name}")
+        try:
+            _fill(RunFolder(built), spec_yaml, locked)
+            final = _renamed(built, root, name)
+        except BaseException:
+            remove(built)
+            raise
+        sync(root)
+    return RunFolder(final)
+
+
+def _fill(run: RunFolder, spec_yaml: str, lock: str) -> None:
+    for folder in (run.path, run.control, run.samples, run.checkpoints):
+        folder.mkdir()
+    replace_text(run.lock_file, lock)
+    replace_text(run.spec_file, spec_yaml)
+
+
+def _renamed(built: Path, root: Path, name: str) -> Path:
+    """Under the first free name: runs made in the same second are told apart by a number."""
+    number = 1
+    while True:
+        final = root / (name if number == 1 else f"{name}-{number}")
+        try:
+            os.rename(built, final)
+            return final
+        except OSError as error:
+            if error.errno not in _TAKEN or not os.path.lexists(final):
+                raise
+        number += 1

@@ -1,0 +1,147 @@
+"""Write checkpoints so that at every instant there is one that can be loaded. Floor 1, no torch.
+
+Everything is written beside, flushed, hashed; then one rename makes it the checkpoint; only then do older ones go.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, hash_of, list_checkpoints
+from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
+from pgsynth_core.runs.folder import RunFolder
+
+__all__ = ["Writer", "write_checkpoint"]
+
+Writer = Callable[[Path], None]
+"""Writes one file at the path it is given."""
+
+_FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_TEMPORARY: Final = re.compile(r"step-\d{8,}.*\.tmp")
+_SUPERSEDED: Final = ".superseded"
+
+
+def write_checkpoint(
+    folder: RunFolder, step: int, files: Mapping[str, Writer], *, bytes_needed: int, keep: int
+) -> Path:
+    """Write a checkpoint; a kill at any instant leaves the one before or this one, whole.
+
+    Only one process may write a run's checkpoints at a time (`status.start_session`).
+
+    Args:
+        folder: The run.
+        step: Steps taken.
+        files: File name to what writes that file at the path it is given. ``spec.yaml`` and ``lock.json`` are copied
+            from the run if they are not among them.
+        bytes_needed: Size of all files together.
+        keep: How many of the last checkpoints stay, this one included; at least 1. Older ones go only after this one
+            stands. Those of later steps are set aside: the run went on from before them.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        UserError: If the disk has too little room, or the system refuses; nothing is left behind.
+        ValueError: If step, keep or a file name is out of range.
+    """
+    if step < 0 or keep < 1:
+        raise ValueError(f"step is {step}, at least 0 is allowed; keep is {keep}, at least 1 is allowed")
+    if wrong := [name for name in files if not _FILE.fullmatch(name) or name == SUMS]:
+        raise ValueError(f"{wrong} cannot be names of a checkpoint's files; letters, digits, dots, dashes can")
+    final = folder.checkpoints / f"step-{step:08}"
+    with refusing("the checkpoint cannot be written", final):
+        folder.checkpoints.mkdir(exist_ok=True)
+        _sweep(folder.checkpoints)
+        require_room(folder.checkpoints, bytes_needed, "a checkpoint")
+        built = temporary(final)
+        try:
+            _fill(built, _copies(folder) | dict(files))
+            _put(built, final)
+        except BaseException as error:
+            remove(built)
+            if isinstance(error, Exception) and passed_on(error):
+                raise refused(error, "the checkpoint cannot be written", final) from error
+            raise
+    _retire(folder, step, keep)
+    return final
+
+
+def _copies(folder: RunFolder) -> dict[str, Writer]:
+    def copy_of(source: Path) -> Writer:
+        def write(path: Path) -> None:
+            shutil.copyfile(source, path)
+
+        return write
+
+    return {source.name: copy_of(source) for source in (folder.spec_file, folder.lock_file)}
+
+
+def _fill(built: Path, files: Mapping[str, Writer]) -> None:
+    """Every file, flushed and hashed; then the hashes, then the folder itself."""
+    built.mkdir()
+    sums = built / SUMS
+    sums.touch()
+    lines = []
+    for name, write in sorted(files.items()):
+        write(built / name)
+        # safetensors makes files that only their owner can read; a run is shared as its folder is
+        (built / name).chmod(sums.stat().st_mode & 0o777)
+        sync(built / name)
+        lines.append(f"{hash_of(built / name)}  {name}\n")
+    sums.write_text("".join(lines), encoding="utf-8")
+    sync(sums)
+    sync(built)
+
+
+def _put(built: Path, final: Path) -> None:
+    aside = final.with_name(final.name + OLD)
+    if final.exists():
+        os.replace(final, aside)
+    os.replace(built, final)
+    sync(final.parent)
+    remove(aside)
+
+
+def _sweep(checkpoints: Path) -> None:
+    """Finish what a killed writer began: what is half written or half deleted goes, what was replaced comes back."""
+    for path in checkpoints.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            remove(path)
+        elif STEP_NAME.fullmatch(path.name) and path.name.endswith(OLD):
+            plain = path.with_suffix("")
+            if plain.exists():
+                _delete(path)
+            else:
+                os.replace(path, plain)
+
+
+def _retire(folder: RunFolder, step: int, keep: int) -> None:
+    """Set later ones aside and delete the oldest; what will not go is tried again with the next checkpoint."""
+    standing = list_checkpoints(folder)
+    for checkpoint in standing:
+        if checkpoint.step > step:
+            _move(checkpoint.path, checkpoint.path.with_name(checkpoint.path.name + _SUPERSEDED))
+    for checkpoint in [one for one in standing if one.step <= step][:-keep]:
+        _delete(checkpoint.path)
+
+
+def _delete(path: Path) -> None:
+    """Renamed first: under its own name a checkpoint is whole."""
+    going = temporary(path)
+    if _move(path, going):
+        remove(going)
+
+
+def _move(path: Path, to: Path) -> bool:
+    if to.exists():
+        remove(to)
+    try:
+        os.replace(path, to)
+    except OSError:
+        return False
+    return True

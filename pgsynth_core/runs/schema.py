@@ -1,0 +1,198 @@
+"""What stands in ``events.jsonl``: the kinds of event and their fields. Version 1; fields and kinds may only be added.
+
+One JSON object a line, in the order in which things happened, only ever appended to. Every event has
+
+    t       float, seconds since 1970 (UTC)
+    kind    one of run, step, checkpoint, sample, warning, problem, exit
+
+and the fields of its kind below; a field that says nothing (None, empty text) is left out. A reader passes over kinds
+and fields it does not know. Numbers that are not finite stand as the strings ``"NaN"``, ``"Infinity"``,
+``"-Infinity"``, which `events.read_events` turns back: JSON has none.
+
+Each time a process begins to train the run, it writes a `run` event. If that says ``step: S``, the run went on from
+the checkpoint of step S, and whatever earlier events say of steps after S is superseded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, Final
+
+from pgsynth_core.errors import suggestion
+
+__all__ = [
+    "EVENTS",
+    "SCHEMA_VERSION",
+    "CheckpointEvent",
+    "ExitEvent",
+    "ProblemEvent",
+    "RunEvent",
+    "SampleEvent",
+    "StepEvent",
+    "WarningEvent",
+    "checked",
+]
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEvent:
+    """A process begins to train the run: the header of what follows.
+
+    Attributes:
+        step: Steps already taken; 0 for a new run, else that of the checkpoint it goes on from.
+        steps: Steps it is to have in the end.
+        device: What it computes on, e.g. ``cuda: NVIDIA H100`` or ``cpu``.
+        processes: How many train together.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        parameters: How many numbers train.
+        pairs: Pairs of the dataset.
+        schema: Version of this form.
+    """
+
+    step: int
+    steps: int
+    device: str = ""
+    processes: int | None = None
+    precision: str = ""
+    parameters: int | None = None
+    pairs: int | None = None
+    schema: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEvent:
+    """An optimiser step was taken.
+
+    Attributes:
+        step: Its number; the first is 1.
+        loss: What was minimised: the weighted sum of the terms; mean over accumulation and processes.
+        steps: Steps the run is to have.
+        mse: Mean squared error of the noise, source to target (QEN, Eq. 6).
+        reconstruction: The same, source to source (QEN, Eq. 7).
+        learning_rate: Of this step.
+        grad_norm: Of all gradients together, before clipping.
+        skipped: True if a gradient was not finite and the weights stayed as they were.
+        seconds_per_step: Smoothed, seconds.
+        eta_seconds: Expected until the last step, seconds.
+        memory_bytes: Most that was ever allocated on the device, bytes.
+    """
+
+    step: int
+    loss: float
+    steps: int | None = None
+    mse: float | None = None
+    reconstruction: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    skipped: bool | None = None
+    seconds_per_step: float | None = None
+    eta_seconds: float | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointEvent:
+    """A checkpoint stands, whole.
+
+    Attributes:
+        step: Steps taken.
+        path: Its folder, relative to the run's.
+        seconds: What it took, seconds.
+        bytes: Its size.
+    """
+
+    step: int
+    path: str
+    seconds: float | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleEvent:
+    """Pictures are on disk.
+
+    Attributes:
+        step: Steps taken by the weights that made them.
+        path: Their folder, or the sheet, relative to the run's folder.
+        count: How many.
+        seconds: What they took, seconds.
+    """
+
+    step: int
+    path: str
+    count: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarningEvent:
+    """Something to know that stops nothing; said as an `errors.Problem`.
+
+    Attributes:
+        message: What.
+        where: The place in the user's input, or the file.
+        cure: What to do.
+        step: The step at which it came up.
+    """
+
+    message: str
+    where: str = ""
+    cure: str = ""
+    step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemEvent(WarningEvent):
+    """Something that ends the run, or spoils it; fields as in a warning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitEvent:
+    """The process stops training the run; `exit.json` says the same. Missing after a kill.
+
+    Attributes:
+        state: ``finished``, ``stopped`` (asked to) or ``failed``.
+        code: Exit code: 0, 1 failed, 2 the user can mend it, 130 interrupted.
+        step: Steps taken.
+        reason: Why, in a sentence.
+    """
+
+    state: str
+    code: int = 0
+    step: int | None = None
+    reason: str = ""
+
+
+EVENTS: Final[Mapping[str, type]] = {
+    "run": RunEvent,
+    "step": StepEvent,
+    "checkpoint": CheckpointEvent,
+    "sample": SampleEvent,
+    "warning": WarningEvent,
+    "problem": ProblemEvent,
+    "exit": ExitEvent,
+}
+"""Kind to fields."""
+
+
+def checked(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an event in the order of its kind, without those that say nothing.
+
+    Raises:
+        ValueError: If there is no such kind, or a field is missing or unknown: a reader would look for it in vain.
+    """
+    if kind not in EVENTS:
+        raise ValueError(f"there is no event {kind!r}. {suggestion(kind, tuple(EVENTS), what='kinds')}")
+    known = {field.name: field.default is MISSING for field in fields(EVENTS[kind])}
+    for name in data:
+        if name not in known:
+            raise ValueError(
+                f"an event {kind!r} has no field {name!r}. {suggestion(name, tuple(known), what='fields')}"
+            )
+    if missing := [name for name, required in known.items() if required and name not in data]:
+        raise ValueError(f"an event {kind!r} needs {', '.join(missing)}; given: {', '.join(data) or 'nothing'}.")
+    event = asdict(EVENTS[kind](**data))
+    return {name: value for name, value in event.items() if value is not None and value != ""}

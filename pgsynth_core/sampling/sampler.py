@@ -1,0 +1,94 @@
+"""From noise to pictures: one picture's noise depends on its own seed, whatever the batch it is drawn in."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pgsynth_core.composition.method import Method
+from pgsynth_core.interfaces import Conditioning, SourceInputs
+from pgsynth_core.sampling.guidance import Guidance
+from pgsynth_core.spec import SCHEDULERS
+
+OF_A_KIND: Final[Mapping[str, object]] = {"skip_prk_steps": True}
+"""Settings that a sampler needs whatever the run's config says: PNDM as Stable Diffusion uses it, for any steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplePlan:
+    """How pictures are drawn.
+
+    Attributes:
+        scheduler: Our name of a sampler, see `spec.SCHEDULERS`.
+        steps: Denoising steps.
+        guidance: Name of conditions -> scale, in nesting order.
+    """
+
+    scheduler: str
+    steps: int
+    guidance: Mapping[str, float]
+
+
+def sampler_of(name: str, schedule: Mapping[str, object]) -> Any:
+    """A diffusers scheduler on the noise schedule a run was trained with.
+
+    Args:
+        name: Our name of it.
+        schedule: The base's scheduler config; keys the class does not know are left out.
+    """
+    kind = getattr(importlib.import_module("diffusers"), SCHEDULERS[name])
+    known = inspect.signature(kind.__init__).parameters
+    config = {key: value for key, value in (dict(schedule) | OF_A_KIND).items() if key in known}
+    return kind.from_config(config)
+
+
+@torch.no_grad()
+def sample_latents(
+    method: Method, source: SourceInputs, data: Conditioning, plan: SamplePlan, generators: Sequence[torch.Generator]
+) -> Float[Tensor, "B Z h w"]:
+    """Draw one latent per source.
+
+    Args:
+        method: In evaluation mode, on its device.
+        source: The sources.
+        data: The target poses' ports.
+        plan: Sampler, steps, guidance.
+        generators: One per picture, on the CPU: its noise comes from it alone.
+    """
+    device = next(method.parameters()).device
+    guidance = Guidance.of(plan.guidance, method)
+    rows = torch.ones(len(generators), dtype=torch.bool, device=device)
+    shown = guidance.conditions(method, method.encode_parts(source, data), data, rows)
+    prepared = method.prepare(shown.shared)
+    sampler = sampler_of(plan.scheduler, method.base.schedule)
+    sampler.set_timesteps(plan.steps, device=device)
+    shape = (method.latent_channels, *data.latent_grid)
+    noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
+    latent: Tensor = noise.to(device) * sampler.init_noise_sigma
+    for time in sampler.timesteps:
+        inputs = sampler.scale_model_input(torch.cat([latent] * guidance.branches), time)
+        times = time.to(device).expand(inputs.shape[0])
+        predicted = guidance.combine(method(inputs, times, shown.shared, prepared, shown.branches))
+        latent = sampler.step(predicted, time, latent, **_chance(sampler, generators)).prev_sample
+    return latent
+
+
+def _chance(sampler: Any, generators: Sequence[torch.Generator]) -> dict[str, object]:
+    """The generators, for samplers that add noise of their own in a step."""
+    takes = "generator" in inspect.signature(sampler.step).parameters
+    return {"generator": list(generators)} if takes else {}
+
+
+def pictures(method: Method, latents: Float[Tensor, "B Z h w"]) -> list[Any]:
+    """Latents as uint8 arrays [H, W, 3], RGB."""
+    with torch.no_grad():
+        images = method.base.codec.decode(latents)
+    rounded = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return [array.numpy() for array in rounded.cpu()]

@@ -1,0 +1,28 @@
+"""The moving average of weights that samples are drawn from: always fp32, for in bf16 a decay of 0.999 stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+class Average:
+    """Exponential moving average.
+
+    Args:
+        tensors: Key -> what is averaged; copied.
+        decay: Of one step; early steps use less, so that the start is forgotten: min(decay, (1 + n) / (10 + n)).
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], decay: float) -> None:
+        self.decay = decay
+        self.tensors = {key: value.detach().float().clone() for key, value in tensors.items()}
+
+    def update(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Move towards the weights after a step; `step` counts from 1."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        floating = [key for key, value in self.tensors.items() if value.is_floating_point()]
+        current = [tensors[key].detach().float() for key in floating]
+        torch._foreach_lerp_([self.tensors[key] for key in floating], current, 1 - decay)

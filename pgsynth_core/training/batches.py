@@ -1,0 +1,67 @@
+"""Batches by position: which pairs a step sees is a function of the seed, so a run resumes at any sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import DataLoader
+
+from pgsynth_core.data.order import positions
+from pgsynth_core.data.tensors import Batch, Examples, checked, collate
+
+TIMEOUT_SECONDS = 300
+"""Of a data worker; a worker that hangs is an error and not a silence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """The endless stream of one process' batches.
+
+    Attributes:
+        examples: Pairs as tensors, by position.
+        batch_size: Pairs of this process in one batch.
+        accumulate: Batches of one step.
+        rank: Number of this process.
+        world: How many there are.
+        workers: Processes that load data; 0: this one.
+    """
+
+    examples: Examples
+    batch_size: int
+    accumulate: int = 1
+    rank: int = 0
+    world: int = 1
+    workers: int = 0
+
+    def since(self, step: int) -> Iterator[tuple[list[int], Batch]]:
+        """Positions and batches of every step after the given one.
+
+        Raises:
+            DataError: If a pair cannot be used and the dataset does not pass over it.
+        """
+        loader = DataLoader(
+            self.examples,
+            batch_sampler=_Endless(self, step),
+            collate_fn=collate,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            timeout=TIMEOUT_SECONDS if self.workers else 0,
+        )
+        for taken, batch in zip(_Endless(self, step), loader, strict=False):
+            yield taken, checked(batch)
+
+
+@dataclass(frozen=True)
+class _Endless:
+    """The positions of each batch of this process, without end; what the loader takes as its batch sampler."""
+
+    stream: Stream
+    step: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        stream, batch = self.stream, self.step * self.stream.accumulate
+        while True:
+            yield list(positions(batch, stream.batch_size, rank=stream.rank, world=stream.world))
+            batch += 1

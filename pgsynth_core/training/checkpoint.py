@@ -1,0 +1,126 @@
+"""What a checkpoint of a run holds, and how training continues from it: bitwise, from tensors and a step number.
+
+    weights.safetensors     what trains, and what is new
+    ema.safetensors         its moving average
+    optimizer.safetensors   Adam's moments
+    state.json              the step
+
+Draws and order are functions of seed and position, so there is no random stream to restore.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
+from pgsynth_core.errors import UserError
+from pgsynth_core.training.average import Average
+
+WEIGHTS, AVERAGE, OPTIMIZER, STATE = "weights.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Everything of a run that changes while it trains.
+
+    Attributes:
+        method: Unwrapped.
+        base: Label of its base.
+        optimizer: Over `trained_parameters(method, base)`, in their order.
+        average: Of the weights, or None.
+    """
+
+    method: Method
+    base: str
+    optimizer: torch.optim.Optimizer
+    average: Average | None
+
+    def writers(self, step: int, texts: Mapping[str, str]) -> dict[str, Callable[[Path], None]]:
+        """File name -> what writes it, for `runs.write_checkpoint`.
+
+        Args:
+            step: Steps taken.
+            texts: More files, name to text: the spec and the lock.
+        """
+        state = json.dumps({"state": STATE_VERSION, "step": step}) + "\n"
+        files = {WEIGHTS: self.weights(), OPTIMIZER: self._moments()}
+        if self.average is not None:
+            files[AVERAGE] = self.average.tensors
+        writers = {name: _tensors_writer(tensors) for name, tensors in files.items()}
+        return writers | {name: _text_writer(text) for name, text in {**texts, STATE: state}.items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Key -> weights, as they are now."""
+        return {key: value.detach() for key, value in kept_tensors(self.method, self.base).items()}
+
+    def size(self) -> int:
+        """Bytes that a checkpoint takes."""
+        tensors = [*self.weights().values(), *self._moments().values()]
+        averaged = [] if self.average is None else [*self.average.tensors.values()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in [*tensors, *averaged])
+
+    def _moments(self) -> dict[str, Tensor]:
+        moments: dict[str, Tensor] = {}
+        for key, parameter in trained_parameters(self.method, self.base).items():
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                moments[f"{key}.{name}"] = value.detach()
+        return moments
+
+    def restore(self, folder: Path) -> int:
+        """Put a checkpoint's tensors in place; give its step.
+
+        Raises:
+            UserError: If a file cannot be read or belongs to another method.
+        """
+        load_kept(self.method, self.base, read_tensors(folder / WEIGHTS), where=str(folder / WEIGHTS))
+        if self.average is not None:
+            if (folder / AVERAGE).exists():
+                self.average.tensors = read_tensors(folder / AVERAGE)
+            else:  # the run had none so far: it starts from the weights
+                self.average.tensors = {key: value.float().clone() for key, value in self.weights().items()}
+        self._restore_moments(read_tensors(folder / OPTIMIZER))
+        return int(json.loads((folder / STATE).read_text(encoding="utf-8"))["step"])
+
+    def _restore_moments(self, moments: Mapping[str, Tensor]) -> None:
+        for key, parameter in trained_parameters(self.method, self.base).items():
+            own = {name.rpartition(".")[2]: value for name, value in moments.items() if name.rpartition(".")[0] == key}
+            if own:
+                self.optimizer.state[parameter] = {
+                    name: value if name == "step" else value.to(parameter.device) for name, value in own.items()
+                }
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """A safetensors file, on the CPU.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    try:
+        tensors: dict[str, Tensor] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"cannot read the tensors: {error}.", where=str(file), cure="Use another checkpoint of the run."
+        ) from error
+    return tensors
+
+
+def _tensors_writer(tensors: Mapping[str, Tensor]) -> Callable[[Path], None]:
+    return lambda path: save_file({key: value.contiguous() for key, value in tensors.items()}, path)
+
+
+def _text_writer(text: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return write

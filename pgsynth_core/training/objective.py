@@ -1,0 +1,111 @@
+"""What is minimised: noise prediction from source to target and from source to source, in one doubled batch.
+
+Paper: Learnable Query-Enhanced Pose Transformation, Eq. 6, 7 and 8. The loss is the weighted *sum* of two means, as
+Eq. 8 writes it; one mean over the doubled batch would be half of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pgsynth_core.composition.conditions import conditions, repeated, stacked
+from pgsynth_core.composition.method import Method
+from pgsynth_core.data.tensors import Batch
+from pgsynth_core.spec import LossWeights
+from pgsynth_core.training.draws import Draws
+
+Losses = Mapping[str, Float[Tensor, ""]]
+"""``loss``, which is minimised, and its terms ``mse`` and ``reconstruction``, unweighted."""
+
+
+class Objective(nn.Module):
+    """The method with its loss as one module: what Accelerate wraps, so that every forward is seen by it.
+
+    Args:
+        method: What trains.
+        weights: Of the two terms; a reconstruction weight of 0 halves the batch.
+        min_snr: Gamma of min-SNR weighting (Hang et al., 2303.09556); 0 weighs all times alike.
+    """
+
+    def __init__(self, method: Method, weights: LossWeights, *, min_snr: float = 0.0) -> None:
+        super().__init__()
+        self.method = method
+        self.weights = weights
+        self.min_snr = min_snr
+        self.scheduler = training_schedule(method.base.schedule)
+        self.register_buffer("snr", signal_to_noise(self.scheduler), persistent=False)
+
+    @property
+    def halves(self) -> int:
+        """2 with the reconstruction loss, else 1."""
+        return 2 if self.weights.reconstruction else 1
+
+    def forward(self, batch: Batch, draws: Draws) -> Losses:
+        """The losses of a batch.
+
+        Args:
+            batch: Pairs, as tensors on the method's device.
+            draws: Noise, times and drops of its one or two halves.
+        """
+        method, source = self.method, batch.source_inputs()
+        data = batch.conditioning("target")
+        parts = method.encode_parts(source, data)
+        with torch.no_grad():
+            clean = method.base.codec.encode(batch.target_image)
+            if self.halves == 2:
+                clean = torch.cat([clean, method.base.codec.encode(batch.source_image)])
+        if self.halves == 2:
+            parts = {label: repeated(ports, 2) for label, ports in parts.items()}
+            data = stacked(data, batch.conditioning("source"))
+        noisy = self.scheduler.add_noise(clean, draws.noise, draws.timesteps)  # type: ignore[arg-type]
+        shown = conditions(method, parts, data, draws.dropped)
+        predicted = method(noisy, draws.timesteps, shown.shared, branches=shown.branches)
+        return self._summed(self._per_sample(predicted, clean, draws))
+
+    def _per_sample(self, predicted: Tensor, clean: Tensor, draws: Draws) -> Float[Tensor, " B"]:
+        wanted = self._wanted(clean, draws)
+        error = F.mse_loss(predicted.float(), wanted.float(), reduction="none").flatten(1).mean(1)
+        return error * self._time_weight(draws.timesteps) if self.min_snr else error
+
+    def _wanted(self, clean: Tensor, draws: Draws) -> Tensor:
+        """What the schedule says the denoiser predicts."""
+        kind = self.scheduler.config["prediction_type"]
+        if kind == "epsilon":
+            return draws.noise
+        if kind == "v_prediction":
+            velocity: Tensor = self.scheduler.get_velocity(clean, draws.noise, draws.timesteps)  # type: ignore[arg-type]
+            return velocity
+        assert kind == "sample", f"unknown prediction_type {kind!r}"
+        return clean
+
+    def _time_weight(self, timesteps: Tensor) -> Tensor:
+        snr = self.get_buffer("snr")[timesteps]
+        clipped = snr.clamp(max=self.min_snr)
+        kind = self.scheduler.config["prediction_type"]
+        return {"epsilon": clipped / snr, "v_prediction": clipped / (snr + 1), "sample": clipped}[kind]
+
+    def _summed(self, per_sample: Float[Tensor, " B"]) -> Losses:
+        terms = dict(zip(("mse", "reconstruction"), per_sample.chunk(self.halves), strict=False))
+        means = {name: values.mean() for name, values in terms.items()}
+        weighted = torch.stack([getattr(self.weights, name) * value for name, value in means.items()])
+        return {"loss": weighted.sum(), **{name: value.detach() for name, value in means.items()}}
+
+
+def training_schedule(schedule: Mapping[str, object]) -> DDPMScheduler:
+    """The forward process of a base, whatever sampler its config names."""
+    known: dict[str, Any] = {name: value for name, value in schedule.items() if not name.startswith("_")}
+    scheduler: DDPMScheduler = DDPMScheduler.from_config(known)
+    return scheduler
+
+
+def signal_to_noise(scheduler: DDPMScheduler) -> Float[Tensor, " T"]:
+    """alpha_bar / (1 - alpha_bar) at each time; at least 1e-8, for a schedule that ends in pure noise."""
+    kept = scheduler.alphas_cumprod
+    return (kept / (1 - kept)).clamp(min=1e-8)

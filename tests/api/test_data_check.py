@@ -1,0 +1,224 @@
+"""`check_data`: counts, what is missing, unreadable or wrong, which dataset a folder is, the sheet."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pgsynth_core.api.data_check import DataCheck, check_data
+from pgsynth_core.data import write_pose
+from pgsynth_core.errors import SpecError, UserError
+
+from ..fixtures.fake_packages import FakePackages, fake_packages
+from ..fixtures.people import STANDING, annotation_row, shared, standing, write_annotations, write_pairs, write_photo
+
+__all__ = ["fake_packages", "shared"]
+
+MISSING = [(-1, -1)] * 18
+
+
+@pytest.fixture
+def fashion(tmp_path: Path) -> Path:
+    """A dataset in DeepFashion's layout: three photos for training, two for testing."""
+    root = tmp_path / "fashion"
+    for number, name in enumerate(("a", "b", "c", "d", "e")):
+        write_photo(root / "img" / f"{name}.png", seed=number, size=(72, 48) if name != "c" else (36, 24))
+    write_annotations(root / "fasion-resize-annotation-train.csv", map(annotation_row, ("a.png", "b.png", "c.png")))
+    write_annotations(root / "fasion-resize-annotation-test.csv", map(annotation_row, ("d.png", "e.png")))
+    pairs = [("a.png", "b.png"), ("b.png", "a.png"), ("a.png", "c.png")]
+    write_pairs(root / "fasion-resize-pairs-train.csv", pairs)
+    write_pairs(root / "fasion-resize-pairs-test.csv", [("d.png", "e.png")])
+    return root
+
+
+def split(found: DataCheck, name: str) -> Any:
+    """One split of what was found."""
+    return next(one for one in found.splits if one.split == name)
+
+
+def test_a_folder_in_order(fashion: Path) -> None:
+    found = check_data(fashion)
+    train = split(found, "train")
+    assert found.dataset == "pgsynth:deepfashion" and found.root == str(fashion) and found.ok
+    assert (train.pairs, train.photos, train.opened, train.joints) == (3, 3, 3, 18)
+    assert train.sizes == {(72, 48): 2, (36, 24): 1} and train.with_parsing == 0 and not train.without_pose
+    assert split(found, "test").pairs == 1 and not found.absent and not found.shared
+    assert json.loads(json.dumps(found.facts()))["splits"]["train"]["sizes"][0] == {"size": [72, 48], "photos": 2}
+
+
+def test_everything_wrong_is_named_and_the_rest_is_still_counted(fashion: Path) -> None:
+    (fashion / "img" / "a.png").write_bytes((fashion / "img" / "a.png").read_bytes()[:500])
+    (fashion / "img" / "c.png").unlink()
+    with open(fashion / "fasion-resize-pairs-train.csv", "a", encoding="utf-8") as file:
+        file.write("b.png,nobody.png\n")
+    found = check_data(fashion)
+    train = split(found, "train")
+    assert not found.ok and train.pairs == 2 and train.opened == 1
+    said = {(record.kind, record.file) for record in train.problems}
+    assert said == {("unreadable", "img/a.png"), ("missing", "c.png"), ("row", "fasion-resize-pairs-train.csv")}
+    assert not split(found, "test").problems
+
+
+def test_photos_without_a_pose_are_counted_and_no_fault(fashion: Path) -> None:
+    rows = [
+        annotation_row("a.png"),
+        annotation_row("b.png", MISSING),
+        annotation_row("c.png", [STANDING[0], *MISSING[1:]]),
+    ]
+    write_annotations(fashion / "fasion-resize-annotation-train.csv", rows)
+    found = check_data(fashion, splits=("train",))
+    assert found.ok and split(found, "train").without_pose == ("b.png",)
+    assert split(found, "train").joints == pytest.approx((18 + 0 + 1) / 3)
+
+
+def test_photos_in_both_splits_are_told(fashion: Path) -> None:
+    write_annotations(fashion / "fasion-resize-annotation-test.csv", map(annotation_row, ("d.png", "a.png")))
+    write_pairs(fashion / "fasion-resize-pairs-test.csv", [("d.png", "a.png")])
+    assert check_data(fashion).shared == ("a.png",)
+
+
+def test_a_split_that_is_not_there_is_no_fault_unless_it_is_asked_for(fashion: Path) -> None:
+    (fashion / "fasion-resize-annotation-test.csv").unlink()
+    found = check_data(fashion)
+    assert found.ok and [one.split for one in found.splits] == ["train"] and "keypoints" in found.absent["test"]
+    with pytest.raises(UserError, match="no file of keypoints for test"):
+        check_data(fashion, splits=("test",))
+
+
+def test_a_missing_column_is_said_once_with_its_file(fashion: Path) -> None:
+    for name in ("train", "test"):
+        write_pairs(fashion / f"fasion-resize-pairs-{name}.csv", [("a.png", "b.png")], header="from,two")
+    with pytest.raises(UserError) as caught:
+        check_data(fashion)
+    assert len(caught.value.problems) == 2
+    assert "'to'" in str(caught.value) and "fasion-resize-pairs-train.csv" in str(caught.value)
+
+
+def test_limit_opens_photos_from_everywhere(fashion: Path) -> None:
+    events: list[Any] = []
+    found = check_data(fashion, limit=2, splits=("train",), on_event=events.append)
+    assert split(found, "train").opened == 2 and split(found, "train").photos == 3
+    assert [(event["kind"], event["done"], event["of"]) for event in events] == [("count", 1, 2), ("count", 2, 2)]
+
+
+# ------------------------------------------------------------------------------------------- which dataset
+def test_options_are_given_in_the_words_of_a_spec(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_photo(tmp_path / f"{name}.png")
+        write_pose(tmp_path / f"{name}.pose.json", standing())
+    write_pairs(tmp_path / "mine.csv", [("one.png", "two.png")], header="source,target")
+    found = check_data(tmp_path, "data.folder.pairs=mine.csv", dataset="folder")
+    assert found.ok and split(found, "train").pairs == 1
+    with pytest.raises(SpecError, match="'pairs'"):
+        check_data(tmp_path, "data.folder.pars=mine.csv", dataset="folder")
+
+
+@pytest.mark.parametrize(
+    ("make", "message", "cure"),
+    [
+        (lambda root: root / "fashon", "no such folder", "fashion"),
+        (lambda root: root / "fashion" / "img" / "a.png", "this is a file", "folder"),
+        (lambda root: root / "fashion" / "img", "no dataset recognises", "--dataset"),
+        (lambda root: None, "nothing to check", "--dataset"),
+    ],
+    ids=["missing", "a file", "something else", "nothing"],
+)
+def test_a_folder_that_is_none(fashion: Path, make: Any, message: str, cure: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_data(make(fashion.parent))
+    (problem,) = caught.value.problems
+    assert message in problem.message and cure in problem.cure
+
+
+def test_two_that_recognise_it_are_both_named(fashion: Path) -> None:
+    write_pairs(fashion / "pairs.csv", [("img/a.png", "img/b.png")], header="source,target")
+    with pytest.raises(UserError, match="deepfashion, folder") as caught:
+        check_data(fashion)
+    assert "--dataset deepfashion" in caught.value.problems[0].cure
+    assert check_data(fashion, dataset="deepfashion").ok
+
+
+STRANGER = """\
+import numpy as np
+from pgsynth_core.data import Dataset, Pair, Person
+from pgsynth_core.options import PartConfig
+
+class Config(PartConfig):
+    pass
+
+class Drawn(Dataset):
+    def __len__(self): return 10**6
+    def name(self, index): return str(index)
+    def pair(self, index):
+        image = np.full((*(32, 24), 3), index, np.uint8)
+        joints = np.ones((18, 3), np.float32)
+        return Pair(str(index), Person(f"{index}s", image, joints), Person(f"{index}t", image, joints))
+
+class Broken(Drawn):
+    def __init__(self, config, build): raise RuntimeError("it fell over")
+"""
+
+
+def stranger(fake_packages: FakePackages, target: str) -> None:
+    """Install a package whose dataset draws its photos."""
+    lines = f"""
+[[component]]
+kind = "dataset"
+name = "drawn"
+summary = "Drawn."
+target = "pgsynth_plugin_x.mine:{target}"
+config = "pgsynth_plugin_x.mine:Config"
+licence = "MIT"
+"""
+    fake_packages.install(manifest=fake_packages.manifest("pgsynth-plugin-x", lines), files={"mine.py": STRANGER})
+
+
+def test_a_dataset_that_draws_without_end_is_looked_at_a_little(fake_packages: FakePackages, tmp_path: Path) -> None:
+    stranger(fake_packages, "Drawn")
+    found = check_data(None, dataset="drawn")
+    assert found.root == "" and split(found, "train").pairs == 10**6 and split(found, "train").opened == 200
+    assert split(check_data(None, dataset="drawn", limit=3), "train").opened == 6
+    with pytest.raises(UserError, match="reads no folder"):
+        check_data(tmp_path, dataset="drawn")
+
+
+def test_one_that_breaks_is_named_with_its_package(fake_packages: FakePackages) -> None:
+    stranger(fake_packages, "Broken")
+    with pytest.raises(UserError, match="it fell over") as caught:
+        check_data(None, dataset="drawn")
+    assert "pip uninstall pgsynth-plugin-x" in caught.value.problems[0].cure
+
+
+# ------------------------------------------------------------------------------------------- to look at
+def test_the_sheet_shows_photos_and_poses_of_both_splits(fashion: Path) -> None:
+    found = check_data(fashion)
+    assert [pair.name for pair in found.shown] == ["a___b", "b___a", "a___c", "d___e"]
+    sheet = found.sheet()
+    assert isinstance(sheet, Image.Image) and sheet.height > 4 * 256 and sheet.width > 4 * 150
+    assert len(np.unique(np.asarray(sheet))) > 50
+
+
+def test_without_a_pair_there_is_no_sheet(fashion: Path) -> None:
+    for name in ("a", "b", "c", "d", "e"):
+        (fashion / "img" / f"{name}.png").write_bytes(b"no picture")
+    found = check_data(fashion)
+    assert found.sheet() is None and not found.ok
+
+
+def test_it_imports_no_torch(fashion: Path) -> None:
+    code = "import sys; from pgsynth_core.api.data_check import check_data; check_data(sys.argv[1]).sheet()\n"
+    code += "assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, str(fashion)], check=True)
+
+
+def test_real_photos(shared: Any) -> None:
+    found = check_data(shared("deepfashion_mini"))
+    assert found.ok and split(found, "train").pairs == 256 and split(found, "test").pairs == 72
+    assert split(found, "train").sizes == {(256, 176): 229} and not found.shared and len(found.shown) == 8

@@ -1,0 +1,172 @@
+"""A run from end to end on `tiny` and a folder of pictures: trained, continued, loaded, sampled, scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from pgsynth_core import Run, compose, load
+from pgsynth_core.api import continue_run, evaluate, sample_pairs
+from pgsynth_core.data.formats import write_pose
+from pgsynth_core.data.records import DataContext
+from pgsynth_core.errors import UserError
+from pgsynth_core.options import PartConfig
+from pgsynth_core.runs import latest_checkpoint
+
+from ..fixtures.crowd import Crowd
+
+SMALL = (
+    "tiny",
+    "data=folder",
+    "encoder.qfft.depth=1",
+    "encoder.qfft.local_queries=4",
+    "train.batch_size=2",
+    "train.warmup_steps=0",
+    "train.workers=0",
+    "train.checkpoint_every=3",
+    "train.sample_every=0",
+    "sample.steps=2",
+)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The override that names a folder of five pairs for training and three for testing."""
+    root = tmp_path_factory.mktemp("photos")
+    rows = ["source,target,split"]
+    crowd = Crowd(PartConfig(), DataContext("train", (64, 48)), count=5)
+    for index in range(5):
+        pair = crowd.pair(index)
+        for person in (pair.source, pair.target):
+            Image.fromarray(person.image).save(root / f"{person.name}.png")
+            write_pose(root / f"{person.name}.pose.json", person.keypoints)
+        names = f"{pair.source.name}.png,{pair.target.name}.png"
+        rows += [f"{names},train"] + [f"{names},test"] * (index < 3)
+    (root / "pairs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return f"data.folder.root={root}"
+
+
+Train = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def train(photos: str) -> Train:
+    """Train the small method into a folder."""
+
+    def make(folder: Path, *overrides: str, steps: int = 6) -> Run:
+        return compose(*SMALL, photos, *overrides).train(runs=folder, steps=steps)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def run(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(tmp_path_factory.mktemp("runs"))
+
+
+def test_a_run_is_a_folder_of_the_documented_form(run: Run) -> None:
+    names = {path.name for path in run.path.iterdir()}
+    assert {"spec.yaml", "lock.json", "process.json", "events.jsonl", "exit.json", "samples", "checkpoints"} <= names
+    checkpoint = run.path / "checkpoints" / "step-00000006"
+    files = {path.name for path in checkpoint.iterdir()}
+    tensors = {"weights.safetensors", "ema.safetensors", "optimizer.safetensors"}
+    assert files == tensors | {"state.json", "spec.yaml", "lock.json", "SHA256SUMS"}
+    assert len(run.losses()) == 6 and run.status.state == "finished"
+    assert (run.path / "samples" / "00000006" / "sheet.png").exists()
+
+
+def test_events_tell_the_run(tmp_path: Path, photos: str) -> None:
+    told: list[Mapping[str, Any]] = []
+    compose(*SMALL, photos).train(runs=tmp_path, steps=2, on_event=told.append)
+    kinds = [event["kind"] for event in told]
+    assert kinds[0] == "run" and kinds.count("step") == 2 and kinds[-1] == "exit"
+    assert {"checkpoint", "sample"} <= set(kinds)
+    step = next(event for event in told if event["kind"] == "step")
+    assert {"step", "steps", "loss", "seconds_per_step", "eta_seconds", "learning_rate"} <= set(step)
+
+
+@pytest.mark.parametrize("overrides", [(), ("train.accumulate=2", "train.workers=1"), ("train.ema=0",)])
+def test_continuing_joins_bitwise(tmp_path: Path, train: Train, overrides: tuple[str, ...]) -> None:
+    whole = train(tmp_path / "whole", *overrides)
+    part = train(tmp_path / "part", *overrides, steps=3)
+    joined = continue_run(part, steps=6)
+    assert joined.losses() == whole.losses()
+    last = [latest_checkpoint(one.folder) for one in (whole, joined)]
+    for name in ("weights.safetensors", "optimizer.safetensors"):
+        left, right = (checkpoint.path / name for checkpoint in last if checkpoint)
+        assert left.read_bytes() == right.read_bytes(), name
+
+
+def test_the_same_spec_gives_the_same_losses(run: Run, train: Train, tmp_path: Path) -> None:
+    assert train(tmp_path).losses() == run.losses()
+    assert train(tmp_path, "train.seed=1").losses() != run.losses()
+
+
+def test_a_loaded_run_makes_pictures(run: Run, tmp_path: Path) -> None:
+    model = load(run)
+    photo = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    joints = np.concatenate([np.random.default_rng(1).uniform(5, 40, (18, 2)), np.ones((18, 1))], 1)
+    Image.fromarray(photo).save(tmp_path / "me.png")
+    write_pose(tmp_path / "kick.json", joints.astype(np.float32))
+    pictures = model.sample(tmp_path / "me.png", tmp_path / "kick.json", seed=3, steps=2, n=2)
+    assert [picture.size for picture in pictures] == [(24, 32)] * 2
+    again = model.sample(photo, joints, seed=3, steps=2)
+    assert np.array_equal(np.asarray(again[0]), np.asarray(pictures[0]))
+    assert not np.array_equal(np.asarray(pictures[1]), np.asarray(pictures[0]))
+
+
+def test_samples_do_not_depend_on_the_batch(run: Run, tmp_path: Path) -> None:
+    model = load(run)
+    whole = sample_pairs(model, tmp_path / "whole", limit=3)
+    spec = model.assembly.spec
+    one = spec.model_copy(update={"sample": spec.sample.model_copy(update={"batch_size": 1})})
+    object.__setattr__(model.assembly, "spec", one)
+    single = sample_pairs(model, tmp_path / "single", limit=3)
+    assert whole.names == single.names
+    for name in whole.names:
+        left, right = (np.asarray(Image.open(shown.folder / f"{name}.png"), int) for shown in (whole, single))
+        assert np.abs(left - right).max() <= 1
+
+
+def test_a_run_is_scored(run: Run) -> None:
+    found = evaluate(run, limit=2)
+    scores = json.loads(found.scores.read_text(encoding="utf-8"))
+    assert set(found.table.mean) >= {"ssim", "psnr", "l1"} and scores
+    assert found.pictures.sheet.exists() and found.scores.with_name("scores.csv").exists()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, train: Train) -> None:
+    run = train(tmp_path, steps=1)
+    weights = run.path / "checkpoints" / "step-00000001" / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(UserError, match=r"weights\.safetensors"):
+        load(run)
+
+
+def test_what_the_user_can_mend_leaves_nothing_behind(tmp_path: Path) -> None:
+    words = [word for word in SMALL if not word.startswith("data")]
+    with pytest.raises(UserError, match="the spec has no dataset"):
+        compose(*words, "data=none").train(runs=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_run_is_answered_with_the_nearest(run: Run) -> None:
+    with pytest.raises(UserError) as error:
+        load(run.id[:-2] + "zz", runs=run.path.parent)
+    assert error.value.exit_code == 2
+
+
+def test_a_checkpoint_keeps_what_trains_by_part(tmp_path: Path, train: Train) -> None:
+    run = train(tmp_path, steps=1)
+    with safe_open(run.path / "checkpoints/step-00000001/weights.safetensors", "pt") as file:
+        keys = set(file.keys())
+    assert {key.split(".")[0] for key in keys} == {"tiny", "qfft", "controlnet"}

@@ -1,0 +1,157 @@
+"""Pictures and label maps are read as they are meant, and bad files and paths are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from pgsynth_core.data import DataError, beside, inside, read_image, read_label_map, write_label_map
+
+from ...fixtures.people import noise, smooth, write_photo
+
+
+# ------------------------------------------------------------------------------------------- paths
+@pytest.mark.parametrize("given", ["a.jpg", "img/a.jpg", "./a.jpg", "a..b/c.jpg", "img/a b.jpg", "...jpg"])
+def test_paths_inside_stay(given: str, tmp_path: Path) -> None:
+    assert inside(tmp_path, given) == tmp_path / given
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("../a.jpg", "leads upwards"),
+        ("img/../../a.jpg", "leads upwards"),
+        ("img/../a.jpg", "leads upwards"),
+        ("img\\..\\..\\a.jpg", "leads upwards"),
+        ("..", "leads upwards"),
+        ("/etc/passwd", "is absolute"),
+        ("//server/share/a.jpg", "is absolute"),
+        ("C:\\a.jpg", "is absolute"),
+        ("c:a.jpg", "is absolute"),
+        ("\\a.jpg", "is absolute"),
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("a\0.jpg", "is empty"),
+        ("x" * 300 + ".jpg", "longer than file names"),
+    ],
+)
+def test_paths_out_are_refused(given: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=reason):
+        inside(tmp_path, given)
+
+
+def test_what_lies_beside_a_photo() -> None:
+    assert beside("img/a.b.jpg", ".pose.json") == "img/a.b.pose.json" and beside("a", ".x") == "a.x"
+    assert (
+        beside("v1.0/a", ".x") == "v1.0/a.x" and beside(".hidden", ".x") == ".hidden.x" == beside("./.hidden", ".x")[2:]
+    )
+
+
+# ------------------------------------------------------------------------------------------- photos
+def test_a_photo_is_read_as_rgb(tmp_path: Path) -> None:
+    picture = noise((5, 7))
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
+    assert (read == picture).all() and read.flags.writeable
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "1", "YCbCr"])
+def test_other_modes_become_rgb(mode: str, tmp_path: Path) -> None:
+    file = tmp_path / ("a.jpg" if mode in ("CMYK", "YCbCr") else "a.png")
+    Image.fromarray(smooth((8, 8))).convert(mode).save(file)
+    assert read_image(file).shape == (8, 8, 3)
+
+
+def test_transparency_lies_over_white(tmp_path: Path) -> None:
+    layers = np.zeros((2, 2, 4), np.uint8)
+    layers[0, 0] = 10, 20, 30, 255
+    Image.fromarray(layers).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").tolist() == [[[10, 20, 30], [255] * 3], [[255] * 3, [255] * 3]]
+
+
+def test_photos_are_turned_upright(tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6  # the camera was held on its side
+    Image.fromarray(smooth((20, 30))).save(tmp_path / "a.jpg", exif=tags, quality=95)
+    read = read_image(tmp_path / "a.jpg")
+    assert read.shape == (30, 20, 3) and read[0, 0, 1] > read[0, -1, 1]
+
+
+def test_a_truncated_photo_is_named(tmp_path: Path) -> None:
+    for suffix in ("jpg", "png"):
+        whole = write_photo(tmp_path / f"a.{suffix}", (64, 64)).read_bytes()
+        for length in (0, 10, len(whole) // 2, len(whole) - 30):
+            (tmp_path / f"b.{suffix}").write_bytes(whole[:length])
+            with pytest.raises(DataError, match=rf"^img/b\.{suffix}: it cannot be read: .*\.$") as caught:
+                read_image(tmp_path / f"b.{suffix}", shown=f"img/b.{suffix}")
+            assert caught.value.records[0].kind == "unreadable"
+
+
+def test_bytes_turned_at_random_never_crash(tmp_path: Path) -> None:
+    whole = bytearray(write_photo(tmp_path / "a.png", (16, 16)).read_bytes())
+    chance = np.random.default_rng(0)
+    broken = 0
+    for _ in range(200):
+        bad = bytearray(whole)
+        for place in chance.integers(0, len(bad), 3):
+            bad[place] = int(chance.integers(256))
+        (tmp_path / "b.png").write_bytes(bytes(bad))
+        try:
+            assert read_image(tmp_path / "b.png").dtype == np.uint8
+        except DataError:
+            broken += 1
+    assert broken > 100
+
+
+def test_what_is_no_photo_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("<html>", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot identify image file"):
+        read_image(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match="there is no such file") as caught:
+        read_image(tmp_path / "b.jpg")
+    assert caught.value.records[0].kind == "missing"
+    (tmp_path / "c.jpg").mkdir()
+    with pytest.raises(DataError, match="it cannot be read"):
+        read_image(tmp_path / "c.jpg")
+    Image.fromarray(np.full((2, 2), 40_000, np.uint16)).save(tmp_path / "d.png")
+    with pytest.raises(DataError, match="more than 8 bits a channel"):
+        read_image(tmp_path / "d.png")
+
+
+# ------------------------------------------------------------------------------------------- label maps
+def test_a_label_map_comes_back_with_its_set(tmp_path: Path) -> None:
+    parsing = np.random.default_rng(0).integers(0, 18, (9, 5), dtype=np.uint8)
+    write_label_map(tmp_path / "a.parsing.png", parsing, label_set="atr18")
+    with Image.open(tmp_path / "a.parsing.png") as stored:
+        assert stored.mode == "P" and stored.info["label_set"] == "atr18"
+    assert (read_label_map(tmp_path / "a.parsing.png", label_set="atr18", size=(9, 5)) == parsing).all()
+
+
+@pytest.mark.parametrize(
+    ("picture", "said", "reason"),
+    [
+        (np.full((4, 4), 18, np.uint8), "", "18 at row 0, column 0 is no label of atr18"),
+        (np.zeros((4, 4, 3), np.uint8), "", "one channel of labels .* mode RGB"),
+        (np.zeros((4, 4), np.uint8), "lip20", "its labels are of lip20, and .* label_set says atr18"),
+        (np.zeros((4, 5), np.uint8), "atr18", "it is 4x5, and the photo is 4x4"),
+    ],
+)
+def test_what_is_no_label_map_is_named(picture: np.ndarray, said: str, reason: str, tmp_path: Path) -> None:
+    text = PngInfo()
+    if said:
+        text.add_text("label_set", said)
+    Image.fromarray(picture).save(tmp_path / "a.png", pnginfo=text)
+    with pytest.raises(DataError, match=reason):
+        read_label_map(tmp_path / "a.png", label_set="atr18", size=(4, 4), shown="a.parsing.png")
+
+
+def test_an_unknown_label_set_is_no_matter_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no label set 'atr'"):
+        read_label_map(tmp_path / "a.png", label_set="atr")
+    with pytest.raises(ValueError, match="no label set 'atr'"):
+        write_label_map(tmp_path / "a.png", np.zeros((2, 2), np.uint8), label_set="atr")
+    assert not list(tmp_path.iterdir())

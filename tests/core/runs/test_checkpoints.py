@@ -1,0 +1,114 @@
+"""Checkpoints are found by step, and what is damaged in one is named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pgsynth_core.errors import UserError
+from pgsynth_core.runs import Checkpoint, RunFolder, latest_checkpoint, list_checkpoints
+
+from .conftest import Saved
+
+
+def damages(checkpoint: Checkpoint) -> dict[str, str]:
+    """File name -> what is said of it."""
+    with pytest.raises(UserError) as refused:
+        checkpoint.verify()
+    assert all(problem.cure for problem in refused.value.problems)
+    return {Path(problem.where).name: problem.message for problem in refused.value.problems}
+
+
+@pytest.fixture
+def saved(save: Saved) -> Checkpoint:
+    """A checkpoint that is whole."""
+    return Checkpoint(save(200), 200)
+
+
+def test_there_may_be_none(run: RunFolder) -> None:
+    assert latest_checkpoint(run) is None
+    run.checkpoints.rmdir()
+    assert list_checkpoints(run) == ()
+
+
+def test_they_are_found_by_step(run: RunFolder, save: Saved) -> None:
+    paths = [save(step) for step in (90, 100, 123_456_789)]
+    assert list_checkpoints(run) == tuple(map(Checkpoint, paths, (90, 100, 123_456_789)))
+    latest = latest_checkpoint(run)
+    assert latest == Checkpoint(paths[-1], 123_456_789)
+    latest.verify()
+
+
+def test_what_is_no_checkpoint_is_passed_over(run: RunFolder, save: Saved) -> None:
+    path = save(100)
+    for name in ("step-200", "step-00000300.0badcafe.tmp", "step-00000400.superseded", "best", "xstep-00000900"):
+        shutil.copytree(path, run.checkpoints / name)
+    (run.checkpoints / "step-00000500").touch()
+    assert [checkpoint.path.name for checkpoint in list_checkpoints(run)] == ["step-00000100"]
+
+
+def test_one_being_replaced_stands_in_until_the_new_one_is_there(run: RunFolder, save: Saved) -> None:
+    path = save(100)
+    old = path.with_name("step-00000100.old")
+    shutil.copytree(path, old)
+    assert list_checkpoints(run) == (Checkpoint(path, 100),)
+    shutil.rmtree(path)
+    assert latest_checkpoint(run) == Checkpoint(old, 100)
+
+
+# ------------------------------------------------------------------------------------------- verify
+def test_one_that_is_whole_passes_wherever_it_is(saved: Checkpoint, tmp_path: Path) -> None:
+    saved.verify()
+    Checkpoint(shutil.copytree(saved.path, tmp_path / "copy"), 200).verify()
+
+
+def test_every_damaged_file_is_named_at_once(saved: Checkpoint) -> None:
+    weights = saved.path / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    (saved.path / "state.json").unlink()
+    (saved.path / "ema.safetensors").touch()
+    assert damages(saved) == {
+        "weights.safetensors": "the file is damaged: its hash is not the one in SHA256SUMS.",
+        "state.json": "the file is missing.",
+        "ema.safetensors": "the file is not listed in SHA256SUMS.",
+    }
+
+
+@pytest.mark.parametrize("name", ["lock.json", "spec.yaml", "state.json", "weights.safetensors"])
+def test_one_flipped_bit_is_seen(saved: Checkpoint, name: str) -> None:
+    content = bytearray((saved.path / name).read_bytes())
+    content[0] ^= 1
+    (saved.path / name).write_bytes(content)
+    assert list(damages(saved)) == [name]
+
+
+def test_the_list_itself_may_be_damaged(saved: Checkpoint) -> None:
+    sums = saved.path / "SHA256SUMS"
+    lines = sums.read_text(encoding="utf-8")
+    for text in ("", "x\n", lines[:-5], lines + "\n\n", lines.replace("  ", " "), "\0" * 100):
+        sums.write_text(text, encoding="utf-8")
+        assert "SHA256SUMS" in damages(saved), text
+    sums.write_text(lines.splitlines()[0] + "\n", encoding="utf-8")
+    assert list(damages(saved)) == ["weights.safetensors"]
+    sums.unlink()
+    assert "nothing says that this checkpoint is whole" in damages(saved)["SHA256SUMS"]
+
+
+def test_the_list_leads_nowhere_else(saved: Checkpoint) -> None:
+    sums = saved.path / "SHA256SUMS"
+    for name in ("../../spec.yaml", "/etc/hostname", "..", "..\\x"):
+        sums.write_text(f"{'0' * 64}  {name}\n", encoding="utf-8")
+        assert "hash is not" not in str(damages(saved))
+
+
+def test_the_mark_of_a_binary_file_is_understood(saved: Checkpoint) -> None:
+    sums = saved.path / "SHA256SUMS"
+    sums.write_text(sums.read_text(encoding="utf-8").replace("  ", " *"), encoding="utf-8")
+    saved.verify()
+
+
+def test_a_folder_that_is_gone(saved: Checkpoint) -> None:
+    shutil.rmtree(saved.path)
+    assert list(damages(saved)) == ["SHA256SUMS"]

@@ -1,0 +1,203 @@
+"""A run's status follows from its files and its process, and is never stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgsynth_core.errors import PgsynthError, UserError
+from pgsynth_core.runs import EventLog, RunFolder, session, start_session, status, status_of, this_process
+
+TRAINER = """
+import sys, time
+from pathlib import Path
+from pgsynth_core.runs import EventLog, RunFolder, session
+run = RunFolder(Path(sys.argv[1]))
+with session(run), EventLog(run.events_file) as events:
+    events.write("run", step=0, steps=10)
+    events.write("step", step=1, loss=0.25, steps=10)
+    print("trains", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def trainer(run: RunFolder) -> Iterator[subprocess.Popen[str]]:
+    """A process that trains the run, at its first step."""
+    command = [sys.executable, "-c", TRAINER, str(run.path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "trains\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def rewrite(file: Path, **facts: Any) -> None:
+    """Change facts in a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | facts), encoding="utf-8")
+
+
+def test_a_run_that_nobody_began_is_lost(run: RunFolder) -> None:
+    found = status_of(run)
+    assert (found.state, found.step, found.loss, found.when) == ("lost", 0, None, None)
+    assert "no process has begun" in found.reason
+
+
+def test_running_then_killed_then_gone_on_with(run: RunFolder) -> None:
+    with trainer(run) as process:
+        found = status_of(run)
+        assert (found.state, found.step, found.steps, found.loss) == ("running", 1, 10, 0.25)
+        assert found.when is not None and abs(time.time() - found.when) < 30
+        with pytest.raises(UserError, match=f"trained already, by process {process.pid} on ") as refused:
+            start_session(run)
+        assert str(run.process_file) in refused.value.problems[0].cure
+        process.kill()
+        process.wait()
+        assert status_of(run).state == "lost"
+        assert "killed" in status_of(run).reason
+    with session(run):
+        assert status_of(run).state == "running"
+    assert status_of(run).state == "finished"
+
+
+def test_an_interrupt_is_a_stop(run: RunFolder) -> None:
+    with trainer(run) as process:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    assert status_of(run).state == "stopped"
+    assert json.loads(run.exit_file.read_text(encoding="utf-8"))["code"] == 130
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UserError("no such file."), 2), (PgsynthError("broken."), 1), (ValueError(), 1), (SystemExit("x"), 1)],
+)
+def test_an_error_is_a_failure_with_its_reason(run: RunFolder, error: BaseException, code: int) -> None:
+    with pytest.raises(type(error)), session(run):
+        raise error
+    found = status_of(run)
+    assert (found.state, found.reason) == ("failed", str(error) or type(error).__name__)
+    assert json.loads(run.exit_file.read_text(encoding="utf-8"))["code"] == code
+
+
+def test_what_the_trainer_says_itself_comes_first(run: RunFolder) -> None:
+    with session(run) as mine:
+        mine.end("stopped", step=40, reason="asked to.")
+    assert (status_of(run).state, status_of(run).reason) == ("stopped", "asked to.")
+    assert json.loads(run.exit_file.read_text(encoding="utf-8"))["step"] == 40
+
+
+def test_a_process_may_train_again_and_outlive_its_runs(run: RunFolder) -> None:
+    with session(run):
+        pass
+    assert status_of(run).state == "finished"  # this very process lives on
+    with pytest.raises(KeyError), session(run):
+        assert status_of(run).state == "running"  # the end of the first is not the end of the second
+        raise KeyError("x")
+    assert status_of(run).state == "failed"
+
+
+def test_the_end_of_an_earlier_session_is_not_the_end_of_a_killed_one(run: RunFolder) -> None:
+    with session(run):
+        pass
+    start_session(run)
+    rewrite(run.process_file, pid=2**22 + 1)
+    assert run.exit_file.exists()
+    assert status_of(run).state == "lost"
+
+
+def test_a_number_used_again_is_not_the_trainer(run: RunFolder) -> None:
+    start_session(run)
+    if this_process().started:
+        rewrite(run.process_file, started="1")
+        assert status_of(run).state == "lost"
+    rewrite(run.process_file, boot="another")
+    assert status_of(run).state == "lost"
+
+
+def test_a_run_on_another_machine_is_judged_by_its_last_event(run: RunFolder) -> None:
+    start_session(run)
+    rewrite(run.process_file, host="node7")
+    found = status_of(run)
+    assert found.state == "running" and "node7" in found.reason
+    with EventLog(run.events_file) as events:
+        events.write("step", step=3, loss=0.5)
+    long_ago = time.time() - 700
+    os.utime(run.process_file, (long_ago, long_ago))
+    assert status_of(run).state == "running"
+    os.utime(run.events_file, (long_ago, long_ago))
+    assert status_of(run).state == "lost" and "700 seconds" in status_of(run).reason
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', "\0", "[" * 100_000])
+def test_damaged_files_are_no_error(run: RunFolder, text: str) -> None:
+    run.process_file.write_text(text, encoding="utf-8")
+    run.exit_file.write_text(text, encoding="utf-8")
+    run.events_file.write_text(text, encoding="utf-8")
+    assert status_of(run).state == "lost"
+    assert status_of(run).reason == "process.json cannot be read."
+    with session(run):
+        pass
+    assert status_of(run).state == "finished"
+
+
+def test_the_step_is_that_of_the_last_event_of_this_session(run: RunFolder) -> None:
+    with EventLog(run.events_file) as events:
+        events.write("run", step=0, steps=10)
+        events.write("step", step=7, loss=0.5)
+        events.write("warning", message="x")
+        assert (status_of(run).step, status_of(run).loss) == (7, 0.5)
+        events.write("run", step=5, steps=20)
+    found = status_of(run)
+    assert (found.step, found.steps, found.loss) == (5, 20, None)
+
+
+def test_two_that_begin_at_once_do_not_both_begin(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, outcomes, together = status._state, [], threading.Barrier(6)
+
+    def slow(folder: RunFolder) -> Any:
+        found = real(folder)
+        time.sleep(0.05)
+        return found
+
+    def begin() -> None:
+        together.wait()
+        try:
+            start_session(run)
+            outcomes.append("begun")
+        except UserError:
+            outcomes.append("refused")
+
+    monkeypatch.setattr(status, "_state", slow)
+    threads = [threading.Thread(target=begin) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["begun", *["refused"] * 5]
+
+
+def test_a_folder_that_is_gone_is_told(run: RunFolder) -> None:
+    with pytest.raises(UserError, match="the run cannot be begun: No such file"):
+        start_session(replace(run, path=run.path / "gone"))
+
+
+def test_the_first_error_is_told_even_if_the_end_cannot_be(run: RunFolder) -> None:
+    with pytest.raises(ZeroDivisionError), session(run):
+        run.exit_file.mkdir()
+        raise ZeroDivisionError
