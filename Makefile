@@ -15,7 +15,7 @@ NO_HOOK := -o addopts="--import-mode=importlib --strict-config --strict-markers 
 lane = $(PYTEST) $(1) || { code=$$?; [ $$code -eq 5 ] && echo "(no test in this lane)" || exit $$code; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-main test-compiled test-slow test-gpu bench lint format clean
+.PHONY: help install demo test test-main test-compiled test-slow test-gpu bench lint format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
+
+demo: install ## a small method, composed, trained, sampled and scored on this machine, in minutes
+	$(VENV)/bin/pgsynth demo
 
 test: lint test-main test-compiled ## lint, then every test a bare CPU machine can run in minutes
 

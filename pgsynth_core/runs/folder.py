@@ -62,7 +62,7 @@ class RunFolder:
 
     @property
     def events_file(self) -> Path:
-        """What happened."""
+        """What happened, one event a line."""
         return self.path / "events.jsonl"
 
     @property

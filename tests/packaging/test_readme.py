@@ -14,9 +14,13 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
 
+LONG = ("train", "evaluate", "sample", "runs", "data")
+"""Commands that need a run; `test_the_way_from_training_to_pictures` takes them, in small."""
+
+
 def commands() -> list[str]:
     """Every command of an indented block, in order, without its comment."""
-    lines = re.findall(r"^ {4}(?:\$ )?(\S.*)$", TEXT, re.MULTILINE)
+    lines = re.findall(r"^ {4}(\S.*)$", TEXT, re.MULTILINE)
     written = [shlex.join(shlex.split(line, comments=True)) for line in lines if line.startswith("pgsynth ")]
     return list(dict.fromkeys(written))
 
@@ -30,11 +34,31 @@ def test_every_command_runs_in_the_order_written(tmp_path: Path) -> None:
     assert len(found := commands()) >= 9, found
     for command in found:
         arguments = shlex.split(command)[1:]
+        if arguments[0] in LONG:
+            continue
         if "compose" in arguments and not {"--explain", "-o", "--json"} & set(arguments):
             arguments.append("--no-proof")  # the proof has tests of its own; here it would cost minutes
         done = run(arguments, tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert "Traceback" not in done.stderr
+
+
+def test_the_way_from_training_to_pictures(tmp_path: Path) -> None:
+    """The commands of "Train, sample, look" in the order written, with as few steps and pictures as show the way."""
+    small = {"train.steps=300": "train.steps=2", "train.steps=400": "train.steps=3", "8": "2", "4": "1"}
+    tried = []
+    for command in commands():
+        verb, *arguments = shlex.split(command)[1:]
+        if verb not in LONG:
+            continue
+        arguments = [small.get(argument, argument) for argument in arguments]
+        if verb == "train" and "--resume" not in arguments:
+            arguments += ["data.figures.identities=2", "data.figures.test_identities=1", "train.workers=0"]
+        done = run([verb, *arguments], tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        tried.append(verb)
+    assert tried == ["train", "train", "runs", "evaluate", "sample"], tried
+    assert list(tmp_path.glob("pictures/**/*.png")) and list(tmp_path.glob("runs/*/evaluation/*/sheet.png"))
 
 
 def test_the_tree_is_the_one_that_is_printed(tmp_path: Path) -> None:

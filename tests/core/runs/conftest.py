@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,14 @@ def writers(files: Mapping[str, str]) -> dict[str, Callable[[Path], None]]:
         return write
 
     return {name: writer(text) for name, text in files.items()}
+
+
+@pytest.fixture(autouse=True)
+def real_fsync(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Nothing waits for the disk: what is flushed, and when, is for test_durable and for the trace in test_saving."""
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    return real
 
 
 @pytest.fixture
