@@ -45,7 +45,7 @@ def sampler_of(name: str, schedule: Mapping[str, object]) -> Any:
     """
     kind = getattr(importlib.import_module("diffusers"), SCHEDULERS[name])
     known = inspect.signature(kind.__init__).parameters
-    config = {key: value for key, value in (dict(schedule) | OF_A_KIND).items() if key in known}
+    config = {key: value for key, value in {**schedule, **OF_A_KIND}.items() if key in known}
     return kind.from_config(config)
 
 
