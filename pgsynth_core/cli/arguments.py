@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from pgsynth_core.errors import Problem, UserError, nearest, suggestion
 
-__all__ = ["ArgumentsError", "Parser", "add_common", "one_of"]
+__all__ = ["ArgumentsError", "Parser", "add_common", "add_runs", "at_least", "one_of"]
 
 
 class ArgumentsError(UserError):
@@ -93,6 +93,11 @@ def add_common(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
     parser.add_argument("--debug", action="store_true", help="show the full traceback if something fails")
 
 
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """The flag of every command that makes or looks for runs."""
+    parser.add_argument("--runs", metavar="DIR", help="where runs are; by default $PGSYNTH_RUNS, else ./runs")
+
+
 def one_of(names: Sequence[str], noun: str, plural: str) -> Callable[[str], str]:
     """A check for an argument that must be one of some names; refuses with the nearest.
 
@@ -106,5 +111,16 @@ def one_of(names: Sequence[str], noun: str, plural: str) -> Callable[[str], str]
         if word in names:
             return word
         raise argparse.ArgumentTypeError(f"there is no {noun} {word!r}. {suggestion(word, names, what=plural)}")
+
+    return checked
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A check for an argument that must be a whole number, not too small."""
+
+    def checked(word: str) -> int:
+        if word.isascii() and word.isdigit() and len(word) < 16 and int(word) >= least:
+            return int(word)
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from {least} on.")
 
     return checked

@@ -16,7 +16,8 @@ __all__ = ["group_overview", "overview", "unknown_command"]
 _HEAD = """\
 usage: pgsynth COMMAND ...
 
-Pose-guided person image synthesis: compose a method from parts, check it, prove it.
+Pose-guided person image synthesis: compose a method from parts, check it, train it, sample
+and score it.
 """
 _TAIL = """\
 flags:
@@ -25,8 +26,10 @@ flags:
   --debug        show the full traceback if something fails
 
 examples:
+  pgsynth demo                              the whole way in a few minutes, on a CPU
   pgsynth compose encoder=qfft attn=pma     check, prove and describe a method
-  pgsynth compose qen attn.pma.mask=eq9     a preset with one option changed
+  pgsynth train tiny data=figures           a preset, with one slot changed
+  pgsynth sample latest --source me.jpg --pose kick.json
   pgsynth plugins list                      what there is to choose from
 
 exit codes: 0 done, 1 failed while running, 2 you can mend it, 130 interrupted"""
@@ -70,7 +73,8 @@ def unknown_command(words: Sequence[str], registry: Registry) -> ArgumentsError:
         cure = suggestion(words[1], names, what=f"commands of {first}")
         return ArgumentsError(f"there is no command {' '.join(words[:2])!r}.", where=f"pgsynth {first}", cure=cure)
     if homes := [" ".join(verb.words) for verb in VERBS if verb.words[-1] == first]:
-        return ArgumentsError(f"there is no command {first!r}.", where="pgsynth", cure=f"Did you mean {homes[0]!r}?")
+        cure = f"Did you mean {' or '.join(map(repr, homes))}?"
+        return ArgumentsError(f"there is no command {first!r}.", where="pgsynth", cure=cure)
     names = [*dict.fromkeys(verb.words[0] for verb in VERBS), *extras.commands(registry)]
     cure = suggestion(first, names, what="commands")
     return ArgumentsError(f"there is no command {first!r}.", where="pgsynth", cure=cure)

@@ -80,19 +80,25 @@ def _of_command(command: Command, words: list[str], prefix: str, registry: Regis
     flags = parser.flags()
     name, equals, _ = prefix.partition("=")
     if equals and name in flags:
-        return {f"{name}={value}": text for value, text in _values(flags[name], prefix.partition("=")[2]).items()}
+        return {
+            f"{name}={word}": text for word, text in _values(flags[name], prefix.partition("=")[2], registry).items()
+        }
     if words and words[-1] in flags and flags[words[-1]].nargs != 0:
-        return _values(flags[words[-1]], prefix)
+        return _values(flags[words[-1]], prefix, registry)
     if prefix.startswith("-"):
         return _flags(parser, words)
     return command.complete(_without_flags(words, flags), prefix, registry)
 
 
-def _values(flag: argparse.Action, prefix: str) -> dict[str, str]:
-    """What a flag may be given: its choices, else files."""
-    from pgsynth_core.cli.words import file_words
+def _values(flag: argparse.Action, prefix: str, registry: Registry) -> dict[str, str]:
+    """What a flag may be given: its choices, else what its help calls it."""
+    from pgsynth_core.cli.words import flag_words
 
-    return {str(choice): "" for choice in flag.choices} if flag.choices else file_words(prefix)
+    return (
+        {str(choice): "" for choice in flag.choices}
+        if flag.choices
+        else flag_words(str(flag.metavar), prefix, registry)
+    )
 
 
 def _flags(parser: Parser, words: list[str]) -> dict[str, str]:

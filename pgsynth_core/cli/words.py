@@ -1,4 +1,4 @@
-"""What may be typed where a word of a command stands: presets, slots, parts, options and their values, files.
+"""What may be typed where a word of a command stands: presets, slots, parts, options and their values, runs, files.
 
 Everything comes from the manifests, so parts of installed packages complete like our own.
 """
@@ -16,7 +16,16 @@ from pgsynth_core.registry import Registry
 from pgsynth_core.spec import KIND_OF_SLOT, TABLES, options_of
 from pgsynth_core.spec.model import Fit
 
-__all__ = ["file_words", "manifest_words", "method_words", "part_words", "shell_words"]
+__all__ = [
+    "data_words",
+    "file_words",
+    "flag_words",
+    "manifest_words",
+    "method_words",
+    "part_words",
+    "run_words",
+    "shell_words",
+]
 
 Words = dict[str, str]
 
@@ -26,7 +35,7 @@ _TRUTH: Final = ("true", "false")
 
 
 def method_words(words: list[str], prefix: str, registry: Registry) -> Words:
-    """Words of ``compose``: a spec first, then overrides."""
+    """Words of ``compose`` and ``train``: a spec first, then overrides."""
     path, equals, value = prefix.partition("=")
     if equals:
         return {f"{path}={word}": text for word, text in _values(path, value, registry).items()}
@@ -47,6 +56,33 @@ def part_words(words: list[str], prefix: str, registry: Registry) -> Words:
 def manifest_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``plugins sync``: one manifest."""
     return {} if words else file_words(prefix, (".toml",))
+
+
+def run_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``sample`` and ``evaluate``: a run first, then overrides of `sample` and `data`."""
+    path, equals, value = prefix.partition("=")
+    if equals:
+        return {f"{path}={word}": text for word, text in _values(path, value, registry).items()}
+    runs = {} if any("=" not in word for word in words) else _runs() | file_words(prefix, ("/",))
+    return runs | (_below(("sample", "data"), words, prefix, registry) if prefix else {})
+
+
+def data_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``data check``: a folder first, then options of its dataset."""
+    path, equals, value = prefix.partition("=")
+    if equals:
+        return {f"{path}={word}": text for word, text in _values(path, value, registry).items()}
+    folders = {} if any("=" not in word for word in words) else file_words(prefix, ("/",))
+    return folders | (_below(("data",), words, prefix, registry) if prefix else {})
+
+
+def flag_words(kind: str, prefix: str, registry: Registry) -> Words:
+    """What a flag may be given, by the word that its help shows: ``RUN``, ``DIR``, ``DATASET``, else a file."""
+    if kind == "RUN":
+        return _runs() | file_words(prefix, ("/",))
+    if kind == "DATASET":
+        return _parts("dataset", registry)
+    return file_words(prefix, ("/",) if kind == "DIR" else ("",))
 
 
 def shell_words(words: list[str], prefix: str, registry: Registry) -> Words:
@@ -70,6 +106,25 @@ def file_words(prefix: str, endings: tuple[str, ...] = ("",)) -> Words:
         elif entry.name.endswith(endings):
             found[os.path.join(folder, entry.name)] = "file"
     return found
+
+
+# ------------------------------------------------------------------------------------------- runs
+def _runs() -> Words:
+    """Runs where commands look for them without ``--runs``, the newest first."""
+    from pgsynth_core.runs import list_runs, runs_root
+
+    try:
+        found = list_runs(runs_root())
+    except PgsynthError:
+        return {}
+    newest = {folder.id: "run" for folder in reversed(found)}
+    return ({"latest": "the newest run"} if newest else {}) | newest
+
+
+def _below(sections: tuple[str, ...], words: list[str], prefix: str, registry: Registry) -> Words:
+    """Paths of some sections and slots only."""
+    paths = _paths(words, prefix, registry)
+    return {path: text for path, text in paths.items() if path.partition(".")[0] in sections}
 
 
 # ------------------------------------------------------------------------------------------- left of `=`

@@ -53,26 +53,36 @@ class Target:
         if self.path.is_file() and not self.force and self._read() != text.encode():
             raise self._refused("the file exists and holds something else.", "Give another name, or --force.")
 
-    def write(self, text: str) -> None:
+    def check_new(self) -> None:
+        """Refuse to replace any file, for results that cannot be compared before the work is done.
+
+        Raises:
+            UserError: If there is a file and `force` is off.
+        """
+        if self.path.is_file() and not self.force:
+            raise self._refused("the file exists.", "Give another name, or --force.")
+
+    def write(self, content: str | bytes) -> None:
         """Write it beside, flush it to the disk, and rename: a reader sees the old file or the new one.
 
         Raises:
             UserError: If the system refuses; nothing is left behind.
         """
+        data = content.encode() if isinstance(content, str) else content
         try:
             if self.path.exists() and not self.path.is_file():
-                self.path.write_text(text, encoding="utf-8")  # a device or a pipe: there is nothing to replace
+                self.path.write_bytes(data)  # a device or a pipe: there is nothing to replace
             else:
-                self._replace(text)
+                self._replace(data)
         except OSError as error:
             raise self._refused(f"cannot be written: {_reason(error)}.", "Mend that, or give another path.") from error
 
-    def _replace(self, text: str) -> None:
+    def _replace(self, data: bytes) -> None:
         path = self.path
         beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
         try:
-            with open(beside, "x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with open(beside, "xb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():

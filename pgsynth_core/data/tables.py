@@ -76,7 +76,8 @@ def read_table(path: Path, *, columns: Sequence[str], delimiter: str = ",", show
     lines = text.splitlines()
     header = tuple(cell.strip() for cell in lines[0].split(delimiter)) if lines else ()
     if lost := [column for column in columns if column not in header]:
-        raise DataError.of(BadRecord(named, 1, _header_reason(lost, header, delimiter)))
+        cure = f"Name the columns in its first line: {delimiter.join(columns)}."
+        raise DataError.of(BadRecord(named, 1, _header_reason(lost, header, delimiter)), cure=cure)
     rows, problems = [], []
     for line, cells in _split(lines[1:], delimiter):
         if len(cells) == len(header):

@@ -27,6 +27,11 @@ COMMANDS = [
     (["plugins", "list"], 0.5),
     (["plugins", "show", "pma"], 0.5),
     (["completion", "bash"], 0.5),
+    (["train", "--help"], 0.5),
+    (["sample", "--help"], 0.5),
+    (["evaluate", "--help"], 0.5),
+    (["data", "check", "--help"], 0.5),
+    (["runs", "list"], 0.5),
     (["compose", "encoder=qfft", "attn=pma", "--no-proof"], 1.0),
     (["compose", "qen", "--no-proof", "--json"], 1.0),
 ]
@@ -60,7 +65,10 @@ def test_a_command_is_instant(words: list[str], bar: float, env: dict[str, str])
     assert seconds < bar
 
 
-@pytest.mark.parametrize("prefix", ["", "pl", "compose ", "compose attn.pma.mask=", "compose encoder.qfft."])
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "pl", "compose ", "compose attn.pma.mask=", "compose encoder.qfft.", "train ", "sample ", "sample x sample."],
+)
 def test_completion_is_instant(prefix: str, env: dict[str, str], tmp_path: Path) -> None:
     line = f"pgsynth {prefix}"
     asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_STDOUT_FILENAME": ""}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,10 @@ from typing import Any
 import pytest
 
 from pgsynth_core.cli import main
+from pgsynth_core.data import write_pose
 
 from ..fixtures.fake_packages import fake_packages
+from ..fixtures.people import standing, write_pairs, write_photo
 
 __all__ = ["Said", "fake_packages"]
 
@@ -74,3 +79,91 @@ def spawn(roots: str, tmp_path: Path) -> Run:
         return Said(done.returncode, done.stdout, done.stderr)
 
     return spawn
+
+
+@pytest.fixture
+def seen(roots: str) -> Callable[..., str]:
+    """What somebody at a terminal of 60 columns sees of a command, stdout and stderr together."""
+
+    def seen(*words: str, code: str = "", **env: str) -> str:
+        master, slave = pty.openpty()
+        settings = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
+        process = subprocess.Popen(
+            [sys.executable, *(["-c", code] if code else ["-m", "pgsynth_core", *words])],
+            env={**settings, "PYTHONPATH": roots, "TERM": "xterm-256color", "COLUMNS": "60", **env},
+            stdin=subprocess.DEVNULL,
+            stdout=slave,
+            stderr=slave,
+        )
+        os.close(slave)
+        chunks = []
+        while chunk := _read(master):
+            chunks.append(chunk)
+        os.close(master)
+        process.wait(60)
+        return b"".join(chunks).decode().replace("\r\n", "\n")
+
+    return seen
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is gone
+        return b""
+
+
+# ------------------------------------------------------------------------------------------- a run
+SMALL = (
+    "tiny",
+    "data=folder",
+    "encoder.qfft.depth=1",
+    "encoder.qfft.local_queries=4",
+    "train.batch_size=2",
+    "train.warmup_steps=0",
+    "train.workers=0",
+    "train.checkpoint_every=0",
+    "train.sample_every=0",
+    "sample.steps=2",
+)
+"""Words of the smallest method there is; a test gives the folder of photos besides."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run that the command line made.
+
+    Attributes:
+        said: What it said.
+        runs: Where it lies.
+        data: The word that names its photos.
+    """
+
+    said: Said
+    runs: Path
+    data: str
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.said.facts["run"])
+
+    @property
+    def run(self) -> list[str]:
+        """The words that name it."""
+        return [self.id, "--runs", str(self.runs)]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Three steps on three pairs of photos of noise, made once for all tests."""
+    photos, runs = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("runs")
+    for number, name in enumerate("abc"):
+        write_photo(photos / f"{name}.png", seed=number)
+        write_pose(photos / f"{name}.pose.json", standing())
+    write_pairs(photos / "pairs.csv", [("a.png", "b.png"), ("b.png", "c.png"), ("c.png", "a.png")], "source,target")
+    data = f"data.folder.root={photos}"
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["train", *SMALL, data, "train.steps=3", "--runs", str(runs), "--json"])
+    return Made(Said(code, out.getvalue(), err.getvalue()), runs, data)

@@ -29,7 +29,10 @@ def after(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("", ["compose", "doctor", "completion", "plugins"]),
+        (
+            "",
+            ["compose", "train", "sample", "evaluate", "demo", "doctor", "completion", "runs", "data", "plugins"],
+        ),
         ("pl", ["plugins"]),
         ("--v", ["--version"]),
         ("plugins ", ["list", "show", "sync"]),
@@ -43,9 +46,9 @@ def after(line: str) -> list[str]:
         ("compose qen-b", ["qen-b1", "qen-b2", "qen-b3", "qen-b4"]),
         ("compose qen qe", []),
         ("compose enc", ["encoder="]),
-        ("compose encoder=", ["encoder=qfft", "encoder=none"]),
+        ("compose encoder=", ["encoder=qfft", "encoder=clip", "encoder=dinov2", "encoder=none"]),
         ("compose base=t", ["base=tiny"]),
-        ("compose encoder=qfft+", []),
+        ("compose encoder=qfft+", ["encoder=qfft+clip", "encoder=qfft+dinov2"]),
         ("compose attn=pma attn.pma.m", ["attn.pma.mask="]),
         ("compose --json attn.pma.mask=", ["attn.pma.mask=eq5", "attn.pma.mask=eq9", "attn.pma.mask=none"]),
         ("compose encoder.qfft.pretrained=t", ["encoder.qfft.pretrained=true"]),
@@ -58,6 +61,15 @@ def after(line: str) -> list[str]:
         ("compose fit=", ["fit=squash", "fit=pad", "fit=crop"]),
         ("compose --no", ["--no-proof"]),
         ("compose --json --js", []),
+        ("train tiny train.pre", ["train.precision="]),
+        ("data ", ["check"]),
+        ("data check data.folder.lab", ["data.folder.label_set="]),
+        ("data check data.folder.label_set=a", ["data.folder.label_set=atr18"]),
+        ("data check --dataset fo", ["folder"]),
+        ("sample latest sample.sched", ["sample.scheduler="]),
+        ("sample latest sample.scheduler=un", ["sample.scheduler=unipc"]),
+        ("sample latest encoder", []),
+        ("evaluate --split t", ["train", "test"]),
         ("--debug comp", ["compose", "completion"]),
         ("nonsense ", []),
     ],
@@ -84,6 +96,22 @@ def test_files_are_completed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert after("compose -o mi") == ["mine.txt", "mine.yaml"]
     assert ".hidden.yaml" not in after("compose ")
     assert after("compose nowhere/") == []
+
+
+def test_runs_are_completed_the_newest_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PGSYNTH_RUNS", raising=False)
+    assert after("sample ") == after("train --resume ") == []
+    for name in ("20260101-120000-old", "20260102-120000-new"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "spec.yaml").touch()
+    newest = ["latest", "20260102-120000-new", "20260101-120000-old"]
+    assert after("sample ") == after("evaluate ") == after("train --resume ") == [*newest, "runs/"]
+    assert after("sample 20260101") == ["20260101-120000-old"]
+    assert after("sample latest ") == []
+    assert after("sample latest --source r") == ["runs/"] and after("sample --runs ru") == ["runs/"]
+    monkeypatch.setenv("PGSYNTH_RUNS", str(tmp_path / "nowhere"))
+    assert after("sample l") == []
 
 
 def test_parts_of_installed_packages_complete_without_being_imported(fake_packages: FakePackages) -> None:

@@ -136,7 +136,7 @@ def test_a_full_disk_is_told(run: Run) -> None:
 def test_a_question_is_answered_from_the_manifests(run: Run) -> None:
     said = run("compose", "encoder=?", "attn.pma.mask=?", "train.steps=?")
     assert said.code == 0
-    assert "qfft  Learnable local and global queries" in said.out
+    assert "qfft Learnable local and global queries" in " ".join(said.out.split())
     assert "eq5 | eq9 | none" in said.out and "int >= 1" in said.out
     facts = run("compose", "attn.pma=?", "--json").facts
     assert facts["answers"][0]["path"] == "attn.pma"

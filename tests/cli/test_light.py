@@ -32,6 +32,13 @@ LIGHT = [
     ["compose", "qen", "--explain"],
     ["compose", "encoder=?"],
     ["doctor", "--no-devices"],
+    ["train", "--help"],
+    ["train", "train.precision=?"],
+    ["sample", "--help"],
+    ["evaluate", "--help"],
+    ["demo", "--help"],
+    ["data", "check", "--help"],
+    ["runs", "list"],
 ]
 
 
@@ -58,8 +65,15 @@ def test_nor_what_only_other_commands_need(roots: str, words: list[str]) -> None
     assert not {"argcomplete", "packaging", "rich", "tomlkit", "yaml"} & held(roots, words)
 
 
-def test_completing_loads_nothing_heavy(roots: str, tmp_path: Path) -> None:
-    line = "pgsynth compose attn.pma.mask="
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("pgsynth compose attn.pma.mask=", "attn.pma.mask=eq5"),
+        ("pgsynth sample latest sample.scheduler=eu", "sample.scheduler=euler"),
+        ("pgsynth train --re", "--resume"),
+    ],
+)
+def test_completing_loads_nothing_heavy(roots: str, tmp_path: Path, line: str, answer: str) -> None:
     code = """
 import atexit, os, sys
 from argcomplete.finders import CompletionFinder
@@ -81,7 +95,7 @@ print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)
         text=True,
         check=False,
     )
-    assert (tmp_path / "answer").read_text("utf-8").split("\013")[0] == "attn.pma.mask=eq5", done.stderr
+    assert (tmp_path / "answer").read_text("utf-8").split("\013")[0].strip() == answer, done.stderr
     assert not HEAVY & set(done.stderr.splitlines()[-1].split())
 
 

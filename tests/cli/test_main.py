@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -43,6 +45,24 @@ def test_every_command_has_help_with_its_flags(run: Run, verb: Any, flag: str) -
     assert max(map(len, said.out.splitlines())) <= 95, "a help text fits a terminal"
 
 
+EXAMPLES = [
+    pytest.param(verb, shlex.split(line), id=line)
+    for verb in VERBS
+    for line in re.findall(
+        rf"^  pgsynth {' '.join(verb.words)} (.*?)(?:   .*)?$", verb.load().parser().epilog or "", re.M
+    )
+]
+
+
+@pytest.mark.parametrize(("verb", "words"), EXAMPLES)
+def test_the_examples_of_the_help_are_right(run: Run, verb: Any, words: list[str]) -> None:
+    verb.load().parser().read(words)
+    if verb.words[0] in ("compose", "train") and "--resume" not in words and "method.yaml" not in words:
+        words = [word for word in words if not word.startswith("-") and word != "method.yaml"]
+        said = run("compose", *words, "--no-proof")
+        assert said.code == 0, said.err
+
+
 def test_a_group_alone_lists_its_commands(run: Run) -> None:
     for words in (["plugins"], ["plugins", "--help"]):
         said = run(*words)
@@ -55,11 +75,11 @@ def test_a_group_alone_lists_its_commands(run: Run) -> None:
         (["compsoe"], "'compose'"),
         (["plugin", "list"], "'plugins'"),
         (["plugins", "lst"], "'list'"),
-        (["list"], "'plugins list'"),
+        (["list"], "'runs list' or 'plugins list'"),
         (["qen", "train.steps=3"], "pgsynth compose qen train.steps=3"),
         (["encoder=qfft"], "pgsynth compose encoder=qfft"),
         (["method.yaml"], "pgsynth compose method.yaml"),
-        (["zzz"], "Commands: compose, plugins, doctor, completion."),
+        (["zzz"], "Commands: compose, train, sample, evaluate, demo, runs, data, plugins, doctor, completion."),
         (["--jsn"], "--version"),
         (["--json", "plugins", "list"], "pgsynth plugins list --json"),
         (["compose", "--jsn"], "'--json'"),

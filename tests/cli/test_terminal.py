@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -17,38 +16,6 @@ from pgsynth_core.cli.console import Table, one_line, visible
 Run = Callable[..., Any]
 
 ESCAPE = "\033["
-
-
-@pytest.fixture
-def seen(roots: str) -> Callable[..., str]:
-    """What somebody at a terminal of 60 columns sees of a command, stdout and stderr together."""
-
-    def seen(*words: str, code: str = "", **env: str) -> str:
-        master, slave = pty.openpty()
-        settings = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
-        process = subprocess.Popen(
-            [sys.executable, *(["-c", code] if code else ["-m", "pgsynth_core", *words])],
-            env={**settings, "PYTHONPATH": roots, "TERM": "xterm-256color", "COLUMNS": "60", **env},
-            stdin=subprocess.DEVNULL,
-            stdout=slave,
-            stderr=slave,
-        )
-        os.close(slave)
-        chunks = []
-        while chunk := _read(master):
-            chunks.append(chunk)
-        os.close(master)
-        process.wait(60)
-        return b"".join(chunks).decode().replace("\r\n", "\n")
-
-    return seen
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # the other end is gone
-        return b""
 
 
 def plain(text: str) -> str:

@@ -47,14 +47,9 @@ class Chance:
         """One of the choices, all equally likely."""
         return choices[self.index(name, len(choices))]
 
-    def weighted(self, name: str, choices: Mapping[T, float]) -> T:
+    def weighted(self, name: str, choices: Mapping[T, int]) -> T:
         """One of the choices, likely in proportion to its weight."""
-        left = self.unit(name) * sum(choices.values())
-        for choice, weight in choices.items():
-            left -= weight
-            if left < 0.0:
-                return choice
-        return next(reversed(choices))
+        return self.pick(name, [choice for choice, weight in choices.items() for _ in range(weight)])
 
     def happens(self, name: str, probability: float) -> bool:
         """True with the probability."""

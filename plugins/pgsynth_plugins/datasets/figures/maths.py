@@ -8,16 +8,39 @@ its own sake. A test holds the whole painter to this.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from math import floor
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import NDArray
 
-__all__ = ["Matrix", "Vector", "Array", "cross", "matmul", "noise", "normalised", "rotation", "sine", "cosine", "smooth", "spline", "wave"]
+__all__ = [
+    "Array",
+    "Mask",
+    "Matrix",
+    "Numbers",
+    "Vector",
+    "cosine",
+    "cross",
+    "matmul",
+    "noise",
+    "normalised",
+    "rotation",
+    "sine",
+    "sine_of",
+    "smooth",
+    "spline",
+]
 
-Array = np.ndarray
-Vector = Float[np.ndarray, "3"]
-Matrix = Float[np.ndarray, "3 3"]
+if TYPE_CHECKING:  # so that mypy knows what arithmetic on arrays gives
+    Array = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+    Numbers = NDArray[Any]
+else:
+    Array = Mask = Numbers = np.ndarray
+Vector = Float[Array, "3"]
+Matrix = Float[Array, "3 3"]
 
 _TURN: Final = 6.283185307179586
 _TAYLOR: Final = (1.0 / 6.0, 1.0 / 20.0, 1.0 / 42.0, 1.0 / 72.0, 1.0 / 110.0, 1.0 / 156.0, 1.0 / 210.0)
@@ -27,12 +50,22 @@ def sine(turns: Array | float) -> Array:
     """Sine of an angle in turns (1.0 is the full circle); error below 1e-11."""
     t = np.asarray(turns, dtype=np.float64)
     t = t - np.floor(t + 0.5)  # [-0.5, 0.5)
-    t = np.where(t > 0.25, 0.5 - t, np.where(t < -0.25, -0.5 - t, t))
-    x = t * _TURN
+    x: Array = np.where(t > 0.25, 0.5 - t, np.where(t < -0.25, -0.5 - t, t)) * _TURN
     squared = x * x
     series = np.ones_like(x)
     for ratio in reversed(_TAYLOR):
         series = 1.0 - squared * ratio * series
+    return x * series
+
+
+def sine_of(turns: float) -> float:
+    """`sine` of one number, without the cost of an array."""
+    t = turns - floor(turns + 0.5)
+    t = 0.5 - t if t > 0.25 else -0.5 - t if t < -0.25 else t
+    x = t * _TURN
+    series = 1.0
+    for ratio in reversed(_TAYLOR):
+        series = 1.0 - x * x * ratio * series
     return x * series
 
 
@@ -41,9 +74,9 @@ def cosine(turns: Array | float) -> Array:
     return sine(np.asarray(turns, dtype=np.float64) + 0.25)
 
 
-def smooth(low: float, high: float, x: Array) -> Array:
+def smooth(low: Array | float, high: Array | float, x: Array) -> Array:
     """0 below `low`, 1 above `high`, a cubic without kinks between. `low` may be above `high`: then it falls."""
-    t = np.clip((x - low) * (1.0 / (high - low)), 0.0, 1.0)
+    t: Array = np.minimum(np.maximum((x - low) * (1.0 / (high - low)), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
@@ -69,36 +102,33 @@ def spline(at: Array, places: Sequence[float], values: Array) -> Array:
     t = ((np.clip(at, x[0], x[-1]) - x[i]) / step[i])[wide]
     h = step[i][wide]
     u = 1.0 - t
-    return u * u * (1.0 + 2.0 * t) * y[i] + t * t * (3.0 - 2.0 * t) * y[i + 1] + t * u * h * (u * tangent[i] - t * tangent[i + 1])
+    values_at: Array = u * u * (1.0 + 2.0 * t) * y[i] + t * t * (3.0 - 2.0 * t) * y[i + 1]
+    bend: Array = t * u * h * (u * tangent[i] - t * tangent[i + 1])
+    return values_at + bend
 
 
-def wave(x: Array) -> Array:
-    """A cheap periodic bump, period 1, range [-1, 1], zero at 0, peak at 0.25."""
-    t = x - np.floor(x)
-    t = 2.0 * t - 1.0  # [-1, 1)
-    return -4.0 * t * (1.0 - np.abs(t))
-
-
-def noise(x: Array, y: Array, salt: int) -> Array:
-    """Smooth noise in [0, 1]: hashed values on the integer grid, blended."""
+def noise(x: Array, y: Array, salt: int, wrap: int = 0) -> Array:
+    """Smooth noise in [0, 1]: hashed values on the integer grid, blended; with `wrap`, it repeats so along x."""
     column, row = np.floor(x), np.floor(y)
     s, t = x - column, y - row
     s, t = s * s * (3.0 - 2.0 * s), t * t * (3.0 - 2.0 * t)
-    column, row = column.astype(np.int64), row.astype(np.int64)
-    near = _hashed(column, row, salt) * (1.0 - s) + _hashed(column + 1, row, salt) * s
-    far = _hashed(column, row + 1, salt) * (1.0 - s) + _hashed(column + 1, row + 1, salt) * s
+    i, j = column.astype(np.int64), row.astype(np.int64)
+    i, after = (i % wrap, (i + 1) % wrap) if wrap else (i, i + 1)
+    near = _hashed(i, j, salt) * (1.0 - s) + _hashed(after, j, salt) * s
+    far = _hashed(i, j + 1, salt) * (1.0 - s) + _hashed(after, j + 1, salt) * s
     return near * (1.0 - t) + far * t
 
 
-def _hashed(column: Array, row: Array, salt: int) -> Array:
+def _hashed(column: Numbers, row: Numbers, salt: int) -> Array:
     mixed = (column * 374761393 + row * 668265263 + salt * 982451653) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 13)) * 1274126177) & 0xFFFFFFFF
-    return ((mixed ^ (mixed >> 16)) & 0xFFFF) * (1.0 / 65535.0)
+    value: Array = ((mixed ^ (mixed >> 16)) & 0xFFFF) * (1.0 / 65535.0)
+    return value
 
 
 def rotation(axis: int, degrees: float) -> Matrix:
     """Right-handed rotation about x (0), y (1) or z (2)."""
-    s, c = float(sine(degrees / 360.0)), float(cosine(degrees / 360.0))
+    s, c = sine_of(degrees / 360.0), sine_of(degrees / 360.0 + 0.25)
     matrix = np.eye(3)
     i, j = (axis + 1) % 3, (axis + 2) % 3
     matrix[i, i] = matrix[j, j] = c
@@ -108,18 +138,20 @@ def rotation(axis: int, degrees: float) -> Matrix:
 
 def matmul(a: Matrix, b: Matrix) -> Matrix:
     """a b, in a fixed order of additions."""
-    return a[:, 0:1] * b[0] + a[:, 1:2] * b[1] + a[:, 2:3] * b[2]
+    product: Array = a[:, 0:1] * b[0] + a[:, 1:2] * b[1] + a[:, 2:3] * b[2]
+    return product
 
 
-def cross(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+def cross(a: Float[Array, "*n 3"], b: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """Vector products along the last axis."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
 
 
-def normalised(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+def normalised(vectors: Float[Array, "*n 3"]) -> Float[Array, "*n 3"]:
     """Vectors of length one along the last axis; a zero vector stays zero."""
     x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
     length = np.sqrt(x * x + y * y + z * z)
-    return vectors / np.maximum(length, 1e-12)[..., None]
+    unit: Array = vectors / np.maximum(length, 1e-12)[..., None]
+    return unit

@@ -1,0 +1,154 @@
+"""``pgsynth data check``: what a dataset holds, what is missing or unreadable, and a sheet to look at."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least, one_of
+from pgsynth_core.cli.console import one_line, painted, say, say_json, tell, visible
+from pgsynth_core.cli.progress import follow
+from pgsynth_core.cli.report import broken_facts, tell_warning
+from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.cli.write import Target
+
+if TYPE_CHECKING:
+    from pgsynth_core.api.data_check import DataCheck, SplitCheck
+
+__all__ = ["COMMAND", "SPLITS"]
+
+SPLITS = ("train", "test")
+FOUND_FAULTS = 2
+_SHOWN = 20
+
+_DESCRIPTION = """\
+Read a dataset's tables and open its photos: counts, what is missing, unreadable or wrong,
+and a sheet of pairs to look at."""
+
+_EPILOG = """\
+ROOT is the dataset's folder; which dataset it is shows by its files, or say --dataset. A
+dataset that draws its photos has no ROOT.
+
+examples:
+  pgsynth data check data/fashion -o sheet.png
+  pgsynth data check photos --dataset folder data.folder.parsing=true
+  pgsynth data check --dataset figures -o sheet.png
+
+The exit code is 2 if a photo or label map is missing or unreadable, or a row of a table
+wrong. A photo without a single known joint is counted, and is no fault.
+
+With --json: ok (no fault), dataset, root, splits (split to pairs, photos, opened, sizes,
+joints, without_pose, with_parsing, problems, facts), absent (split to reason), shared
+(photos in several splits), sheet (its path), broken. Sizes are [height, width]."""
+
+
+def _parser() -> Parser:
+    parser = Parser("data check", _DESCRIPTION, epilog=_EPILOG, override_keys=("data", "size"))
+    parser.usage = "pgsynth data check [ROOT] [data.NAME.OPTION=value ...] [flags]"
+    parser.add_argument("words", nargs="*", metavar="ROOT, key=value", help="a folder, and options of the dataset")
+    parser.add_argument("--dataset", metavar="DATASET", help="the dataset that reads it; by default, found out")
+    split = parser.add_argument("--split", metavar="SPLIT", help=f"only this one: {', '.join(SPLITS)}")
+    split.type, split.choices = one_of(SPLITS, "split", "splits"), SPLITS
+    parser.add_argument(
+        "--limit", metavar="N", type=at_least(1), help="open only N photos of each split, evenly spread"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write a sheet of the first pairs as PNG")
+    parser.add_argument("--force", action="store_true", help="let -o replace a file")
+    add_common(parser)
+    return parser
+
+
+def _run(arguments: argparse.Namespace, session: Session) -> int:
+    roots = [word for word in arguments.words if "=" not in word]
+    if len(roots) > 1:
+        raise ArgumentsError(
+            f"several folders are given: {', '.join(roots)}.", where="pgsynth data check", cure="Give one."
+        )
+    target = _target(arguments)
+    from pgsynth_core.api.data_check import check_data  # numpy and Pillow
+
+    with follow() as follower:
+        found = check_data(
+            roots[0] if roots else None,
+            *(word for word in arguments.words if "=" in word),
+            dataset=arguments.dataset or "",
+            splits=(arguments.split,) if arguments.split else (),
+            limit=arguments.limit,
+            registry=session.registry,
+            on_event=follower.on_event,
+        )
+    written = _write_sheet(found, target)
+    if arguments.json:
+        sheet = {"sheet": str(target.path)} if target and written else {}
+        say_json({"ok": found.ok, **found.facts(), **sheet, "broken": broken_facts(session.registry.broken)})
+    else:
+        for line in _lines(found):
+            say(line)
+    return 0 if found.ok else FOUND_FAULTS
+
+
+def _target(arguments: argparse.Namespace) -> Target | None:
+    if arguments.output is None:
+        return None
+    target = Target(arguments.output, force=arguments.force)
+    target.check_place()
+    target.check_new()
+    return target
+
+
+def _write_sheet(found: DataCheck, target: Target | None) -> bool:
+    if target is None:
+        return False
+    sheet = found.sheet()
+    if sheet is None:
+        tell_warning("there is no pair that can be shown, so no sheet is written.")
+        return False
+    buffer = io.BytesIO()
+    sheet.save(buffer, format="PNG")
+    target.write(buffer.getvalue())
+    tell(f"wrote {visible(target.given)}")
+    return True
+
+
+# ------------------------------------------------------------------------------------------- as text
+def _lines(found: DataCheck) -> Iterator[str]:
+    yield one_line(f"{found.dataset} in {found.root}" if found.root else found.dataset)
+    for split in found.splits:
+        yield from _split_lines(split)
+    for name, reason in found.absent.items():
+        yield f"  {name}: none: {one_line(reason)}"
+    if found.shared:
+        what = f"{_count(len(found.shared), 'photo')} in both splits, e.g. {one_line(found.shared[0])}"
+        yield "  " + painted(f"{what}: scores on them say nothing", "warning", "stdout")
+    faults = [(split.split, record) for split in found.splits for record in split.problems]
+    if not faults:
+        yield painted("nothing is missing, unreadable or wrong", "good", "stdout")
+        return
+    yield painted(f"{_count(len(faults), 'fault')}:", "error", "stdout")
+    for name, record in faults[:_SHOWN]:
+        yield f"  {name}: {record.kind}: {one_line(record)}"
+    if len(faults) > _SHOWN:
+        yield f"  and {len(faults) - _SHOWN} more; all of them with --json"
+
+
+def _split_lines(split: SplitCheck) -> Iterator[str]:
+    photos = f" of {_count(split.photos, 'photo')}" if split.photos else ""
+    yield f"  {split.split}: {_count(split.pairs, 'pair')}{photos}"
+    for what, count in split.facts.items():
+        yield f"    {one_line(what)}: {count:,}"
+    sizes = [f"{height}x{width} ({count:,})" for (height, width), count in split.sizes.items()]
+    more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+    yield f"    opened {_count(split.opened, 'photo')}: {', '.join(sizes[:3]) or 'none'}{more}"
+    without = f"; {_count(len(split.without_pose), 'photo')} without any" if split.without_pose else ""
+    yield f"    joints known: {split.joints:.1f} of 18 a photo{without}"
+    if split.with_parsing:
+        yield f"    label maps: {split.with_parsing:,}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+COMMAND = Command(_parser, _run, "words:data_words")

@@ -1,0 +1,195 @@
+"""How work that takes minutes shows itself, on stderr: a bar on a terminal, elsewhere a line now and then.
+
+The work tells plain events: those of a run's ``events.jsonl`` (`pgsynth_core.runs.schema`), each with the run's folder
+as ``run``; and ``count`` (doing, done, and of, if it is known how many) for whatever else can be counted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pgsynth_core.cli.console import is_terminal, one_line, rich_console, tell
+
+__all__ = ["Follower", "duration", "follow"]
+
+EVERY_SECONDS: Final = 30.0
+"""Between two lines where there is no terminal: a log stays readable, and silence stays short."""
+
+_NARROW: Final = 80
+"""Columns below which the bar leaves room for the figures."""
+
+
+class _Shown(ABC):
+    """Where progress is shown."""
+
+    @abstractmethod
+    def update(self, doing: str, done: int, of: int | None, figures: str) -> None: ...
+
+    @abstractmethod
+    def note(self, text: str) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class Follower:
+    """Takes events and shows them; knows what was saved, for whoever has to say it.
+
+    Attributes:
+        run: The run's folder, as a path; empty until it is told.
+        step: The last step that is done; 0 if there is none.
+        loss: Its loss.
+        checkpoint: The last checkpoint, relative to the run's folder; empty if there is none.
+        checkpoint_step: Its step.
+        sheet: The last sheet of samples, relative to the run's folder; empty if there is none.
+    """
+
+    def __init__(self, shown: _Shown) -> None:
+        self._shown = shown
+        self.run = self.checkpoint = self.sheet = ""
+        self.step = self.checkpoint_step = 0
+        self.loss: float | None = None
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """Show one event."""
+        kind, path = event.get("kind"), str(event.get("path", ""))
+        self.run = str(event.get("run", self.run))
+        if kind == "step":
+            self.step, self.loss = int(event["step"]), event.get("loss")
+            self._shown.update("training", self.step, int(event["steps"]), _figures(event))
+        elif kind == "count":
+            self._shown.update(str(event["doing"]), int(event["done"]), event.get("of"), "")
+        elif kind == "run":
+            self._shown.note(f"run {one_line(self.run)}")
+        elif kind == "checkpoint":
+            self.checkpoint, self.checkpoint_step = path, int(event["step"])
+            self._shown.note(f"step {event['step']}: saved {one_line(path)}")
+        elif kind == "sample":
+            self.sheet = path
+            self._shown.note(f"step {event['step']}: drew {one_line(path)}")
+        elif kind in ("warning", "stopping"):
+            self._shown.note(one_line(f"{kind}: {event.get('message', '')}"))
+
+    def farewell(self) -> None:
+        """Say what is saved, after training ended before its end; nothing if it never began."""
+        if not self.step:
+            return
+        if not self.checkpoint:
+            tell(f"step {self.step} was reached, and no checkpoint is saved: the first was still to come.")
+            return
+        name = Path(self.run).name or "latest"
+        tell(f"step {self.checkpoint_step} is saved: {one_line(Path(self.run) / self.checkpoint)}")
+        tell(f"go on from there: pgsynth train --resume {one_line(name)}")
+
+
+def _figures(event: Mapping[str, Any]) -> str:
+    figures = []
+    if (loss := event.get("loss")) is not None:
+        figures.append(f"loss {loss:.4f}")
+    if seconds := event.get("seconds_per_step"):
+        figures.append(f"{seconds:.3g} s/step")
+    if eta := event.get("eta_seconds"):
+        figures.append(f"{duration(eta)} left")
+    return ", ".join(figures)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people, two units at most: ``8 s``, ``6 min 12 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    whole = round(seconds)
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    place = next((place for place, (_, length) in enumerate(units) if whole >= length), len(units) - 1)
+    parts: list[str] = []
+    for name, length in units[place : place + 2]:
+        count, whole = divmod(whole, length)
+        if count or not parts:
+            parts.append(f"{count} {name}")
+    return " ".join(parts)
+
+
+@contextmanager
+def follow(preparing: str = "") -> Iterator[Follower]:
+    """A follower for the time of some work; if that ends with an exception, what is saved is said.
+
+    Args:
+        preparing: What is done before the first event, for a terminal to show meanwhile; empty: nothing worth saying.
+    """
+    seen = is_terminal("stderr") and os.environ.get("TERM") != "dumb"
+    shown: _Shown = _Bar(preparing) if seen else _Lines()
+    follower = Follower(shown)
+    try:
+        yield follower
+    except BaseException:
+        shown.close()
+        follower.farewell()
+        raise
+    shown.close()
+
+
+class _Lines(_Shown):
+    """For logs and pipes: one each `EVERY_SECONDS`; where there are figures, the first and the last too."""
+
+    def __init__(self) -> None:
+        self._doing = ""
+        self._next = 0.0
+
+    def update(self, doing: str, done: int, of: int | None, figures: str) -> None:
+        now, first = time.monotonic(), doing != self._doing
+        if first:
+            self._doing, self._next = doing, now + EVERY_SECONDS
+        if now < self._next and not (figures and (first or done == of)):
+            return
+        self._next = now + EVERY_SECONDS
+        total = "" if of is None else f"/{of}"
+        tell(f"{doing} {done}{total}" + (f": {figures}" if figures else ""))
+
+    def note(self, text: str) -> None:
+        tell(text)
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+class _Bar(_Shown):
+    """For a terminal: one bar for each thing done, the figures behind it; before the first, a spinner."""
+
+    def __init__(self, preparing: str) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+        console = rich_console("stderr")
+        bar = [] if console.width < _NARROW else [BarColumn(bar_width=24)]
+        doing, figures = TextColumn("{task.description}", markup=False), "{task.fields[figures]}"
+        columns = [doing, *bar, MofNCompleteColumn(), TextColumn(figures, markup=False)]
+        self._progress = Progress(*columns, console=console)
+        self._tasks: dict[str, TaskID] = {}
+        self._waiting = console.status(preparing) if preparing else None
+        if self._waiting:
+            self._waiting.start()
+
+    def update(self, doing: str, done: int, of: int | None, figures: str) -> None:
+        self._begin()
+        if doing not in self._tasks:
+            self._tasks[doing] = self._progress.add_task(doing, total=of, figures="")
+        self._progress.update(self._tasks[doing], completed=done, total=of, figures=figures)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text, soft_wrap=True)
+
+    def close(self) -> None:
+        self._end_waiting()
+        self._progress.stop()
+
+    def _begin(self) -> None:
+        if not self._tasks:
+            self._end_waiting()
+            self._progress.start()
+
+    def _end_waiting(self) -> None:
+        if self._waiting:
+            self._waiting.stop()
+            self._waiting = None

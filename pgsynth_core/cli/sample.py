@@ -1,0 +1,271 @@
+"""``pgsynth sample``: pictures from a trained run, of one photo in one pose, or of the pairs of its dataset."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pgsynth_core import api
+from pgsynth_core.api.adjust import adjusted, adjusted_spec
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, one_of
+from pgsynth_core.cli.console import one_line, progress, say, say_json
+from pgsynth_core.cli.data import SPLITS
+from pgsynth_core.cli.progress import Follower, follow
+from pgsynth_core.cli.report import broken_facts, tell_warning
+from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.cli.write import Target
+from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.runs import find_checkpoint, runs_root
+from pgsynth_core.spec import resolve
+
+if TYPE_CHECKING:
+    from pgsynth_core.api import Model
+    from pgsynth_core.data import Split
+
+__all__ = ["COMMAND", "add_sampling", "add_split", "chosen_split", "loaded"]
+
+_OUTPUTS = Path("outputs")
+
+_DESCRIPTION = """\
+Make pictures with a trained run: of one photo in one pose, or of the pairs of a split of
+its dataset."""
+
+_EPILOG = """\
+RUN is a run's id or the beginning of it, latest, a run's folder or a checkpoint's. Words
+sample.KEY=value and data.NAME.OPTION=value change its settings of sampling, or say where
+its data is now; everything else is in its weights.
+
+examples:
+  pgsynth sample latest --source me.jpg --pose kick.json -n 4
+  pgsynth sample latest --split test --limit 16
+  pgsynth sample latest --steps 20 --guidance pose=2,appearance=3 sample.scheduler=dpm
+  pgsynth sample latest data.deepfashion.root=data/fashion
+
+A pose is OpenPose JSON. Pictures go to outputs/RUN; for pairs, each is NAME.png, and
+sheet.png shows the first: source, pose, target, output. A picture that is there is never
+written over: the new one gets a number. Each picture has a seed of its own, so neither
+batch nor order changes it.
+
+With --json: ok, run, step, pictures (paths), folder and sheet (of pairs), warnings,
+broken."""
+
+
+def _parser() -> Parser:
+    parser = Parser("sample", _DESCRIPTION, epilog=_EPILOG, override_keys=("sample", "data"))
+    parser.usage = "pgsynth sample RUN [--source IMAGE --pose POSE.json] [key=value ...] [flags]"
+    parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
+    parser.add_argument("--source", metavar="IMAGE", help="a photo of the person")
+    parser.add_argument("--pose", metavar="POSE", help="the pose they are to take, as JSON")
+    parser.add_argument("--parsing", metavar="PNG", help="label map of the photo, for methods that read one")
+    parser.add_argument("-n", "--number", metavar="N", type=at_least(1), help="so many pictures of the one photo")
+    add_split(parser)
+    parser.add_argument("-o", "--output", metavar="DIR", help="where pictures go; by default outputs/RUN")
+    add_sampling(parser)
+    add_common(parser)
+    return parser
+
+
+def add_split(parser: Parser) -> None:
+    """Which pairs of the dataset."""
+    split = parser.add_argument("--split", metavar="SPLIT", help=f"which pairs: {' or '.join(SPLITS)}; by default test")
+    split.type, split.choices = one_of(SPLITS, "split", "splits"), SPLITS
+    parser.add_argument("--limit", metavar="N", type=at_least(1), help="only the first N pairs")
+
+
+def add_sampling(parser: Parser) -> None:
+    """The flags of whatever samples from a run."""
+    parser.add_argument("--seed", metavar="N", type=at_least(0), help="in place of the run's sample.seed")
+    parser.add_argument("--steps", metavar="N", type=at_least(1), help="denoising steps, in place of sample.steps")
+    parser.add_argument(
+        "--guidance",
+        metavar="SCALE",
+        type=_guidance,
+        help="one number, or NAME=SCALE,... nested in that order; in place of sample.guidance",
+    )
+    parser.add_argument("--device", metavar="DEVICE", help="e.g. cpu or cuda:1; by default a GPU if there is one")
+    parser.add_argument("--no-ema", action="store_true", help="the weights themselves, not their moving average")
+    add_runs(parser)
+
+
+def _guidance(word: str) -> float | Mapping[str, float]:
+    scales: dict[str, float] = {}
+    for item in word.split(","):
+        name, equals, number = item.rpartition("=")
+        try:
+            scale = float(number)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{number!r} is no number; write 2.0, or pose=2,appearance=3.") from None
+        if not equals and "," not in word:
+            return scale
+        if not name or name in scales:
+            raise argparse.ArgumentTypeError(f"{item!r} has no name of its own; write pose=2,appearance=3.")
+        scales[name] = scale
+    return scales
+
+
+def sampling_words(arguments: argparse.Namespace) -> list[str]:
+    """The words of a spec that stand on the command line, as words or as flags."""
+    words = [word for word in arguments.words if "=" in word]
+    flags = {"sample.seed": arguments.seed, "sample.steps": arguments.steps}
+    return words + [f"{path}={value}" for path, value in flags.items() if value is not None]
+
+
+def chosen_split(arguments: argparse.Namespace) -> Split:
+    """The split that is asked for."""
+    split: Split = arguments.split or "test"
+    return split
+
+
+def run_word(arguments: argparse.Namespace, command: str) -> str:
+    """The run that is meant.
+
+    Raises:
+        ArgumentsError: If none is named, or several are.
+    """
+    runs = [word for word in arguments.words if "=" not in word]
+    if len(runs) != 1:
+        message = f"{len(runs)} runs are named: {', '.join(runs)}." if runs else "no run is named."
+        raise ArgumentsError(message, where=f"pgsynth {command}", cure="Name one; pgsynth runs list shows them.")
+    return str(runs[0])
+
+
+def loaded(arguments: argparse.Namespace, session: Session, command: str, split: Split | None) -> Model:
+    """The model of the run that is meant, with the settings that are asked for; what differs is told.
+
+    Everything on the command line is looked at first, the tables of the data too: loading may take minutes.
+
+    Args:
+        arguments: Of a command with `add_sampling`.
+        session: What is installed.
+        command: For messages.
+        split: The split of the run's data that is to be read; None if none is.
+    """
+    checkpoint = find_checkpoint(run_word(arguments, command), runs_root(arguments.runs))
+    words = sampling_words(arguments)
+    spec = resolve(checkpoint.path / "spec.yaml", (), session.registry).spec
+    spec, _ = adjusted_spec(spec, session.registry, words, guidance=arguments.guidance)
+    if split is not None:
+        from pgsynth_core.api.datasets import dataset_of  # numpy
+
+        dataset_of(spec, session.registry, split)
+    with progress("Loading the run; importing torch takes most of the time"):
+        model = api.load(checkpoint.path, device=arguments.device, ema=not arguments.no_ema, registry=session.registry)
+    for sentence in model.warnings:
+        tell_warning(sentence)
+    return adjusted(model, words, guidance=arguments.guidance)
+
+
+# ------------------------------------------------------------------------------------------- run
+def _run(arguments: argparse.Namespace, session: Session) -> int:
+    _refuse_mixture(arguments)
+    run_word(arguments, "sample")
+    _check_files(arguments)
+    split = None if arguments.source else chosen_split(arguments)
+    model = loaded(arguments, session, "sample", split)
+    run = model.checkpoint.path.parent.parent.name
+    folder = Path(arguments.output) if arguments.output else _OUTPUTS / run
+    facts: dict[str, Any] = {"ok": True, "run": run, "step": model.checkpoint.step}
+    with follow("Drawing the first pictures") as follower:
+        facts |= _one(model, folder, arguments) if arguments.source else _pairs(model, folder, arguments, follower)
+    if arguments.json:
+        say_json({**facts, "warnings": list(model.warnings), "broken": broken_facts(session.registry.broken)})
+        return 0
+    for name in ("sheet", "folder"):
+        if name in facts:
+            say(f"{name:<8}{one_line(facts[name])}")
+    for path in facts["pictures"] if "folder" not in facts else ():
+        say(one_line(path))
+    return 0
+
+
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Read the photo and the pose once before anything is loaded."""
+    files = {"--source": arguments.source, "--pose": arguments.pose, "--parsing": arguments.parsing}
+    missing = [
+        Problem("there is no such file.", f"{flag} {name}", "Give the path of one that is there.")
+        for flag, name in files.items()
+        if name is not None and not Path(name).is_file()
+    ]
+    if missing:
+        raise UserError(missing)
+    if arguments.source:
+        from pgsynth_core.data import present, read_image, read_pose  # numpy and Pillow
+
+        image = read_image(Path(arguments.source))
+        if not present(read_pose(Path(arguments.pose), size=(image.shape[0], image.shape[1]))).any():
+            cure = "Give a pose with some joints of confidence above 0."
+            raise UserError("the target pose has no joint.", where=f"--pose {arguments.pose}", cure=cure)
+
+
+def _refuse_mixture(arguments: argparse.Namespace) -> None:
+    one = {"--source": arguments.source, "--pose": arguments.pose}
+    with_one = {"--parsing": arguments.parsing, "-n": arguments.number}
+    with_pairs = {"--split": arguments.split, "--limit": arguments.limit}
+    missing = [flag for flag, value in one.items() if value is None]
+    where = "pgsynth sample"
+    if len(missing) == 1:
+        raise ArgumentsError(
+            f"--source and --pose go together; {missing[0]} is missing.", where=where, cure="Give both."
+        )
+    wrong = [flag for flag, value in (with_one if missing else with_pairs).items() if value is not None]
+    if wrong:
+        be = "is" if len(wrong) == 1 else "are"
+        what = f"{be} for one photo, given by --source and --pose" if missing else f"{be} for pairs of the dataset"
+        cure = "Give --source and --pose." if missing else "Leave them out, or --source and --pose."
+        raise ArgumentsError(f"{' and '.join(wrong)} {what}.", where=where, cure=cure)
+
+
+def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    _make(folder)
+    number = arguments.number or 1
+    with progress("Drawing"):
+        pictures = model.sample(arguments.source, arguments.pose, parsing=arguments.parsing, n=number)
+    first = model.assembly.spec.sample.seed
+    paths = []
+    for seed, picture in enumerate(pictures, start=first):
+        name = f"{Path(arguments.source).stem}-{Path(arguments.pose).stem}-seed{seed}"
+        path = next(path for path in _free(folder, name) if not path.exists())
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+        Target(str(path)).write(buffer.getvalue())
+        paths.append(str(path))
+    return {"pictures": paths}
+
+
+def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: Follower) -> dict[str, Any]:
+    split = chosen_split(arguments)
+    name = f"{split}-{model.checkpoint.step:08}"
+    out = next(path for path in _free(folder, name, suffix="") if not path.exists())
+    _make(out)
+
+    def counted(done: int) -> None:
+        follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": arguments.limit})
+
+    made = api.sample_pairs(model, out, split=split, limit=arguments.limit, on_picture=counted)
+    pictures = [str(made.folder / f"{name}.png") for name in made.names]
+    return {"pictures": pictures, "folder": str(made.folder), "sheet": str(made.sheet)}
+
+
+def _free(folder: Path, name: str, *, suffix: str = ".png") -> Iterator[Path]:
+    """Paths to try: the name, then with a number."""
+    yield folder / f"{name}{suffix}"
+    number = 1
+    while True:
+        number += 1
+        yield folder / f"{name}.{number}{suffix}"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"this folder cannot be made: {reason}.", where=str(folder), cure="Give another by -o."
+        ) from error
+
+
+COMMAND = Command(_parser, _run, "words:run_words")

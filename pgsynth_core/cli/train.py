@@ -1,0 +1,143 @@
+"""``pgsynth train``: a composition becomes a run; ``--resume`` goes on with one."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from pgsynth_core import api
+from pgsynth_core.api import Composition
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least
+from pgsynth_core.cli.compose import split_words
+from pgsynth_core.cli.console import one_line, progress, say, say_json
+from pgsynth_core.cli.progress import Follower, duration, follow
+from pgsynth_core.cli.questions import answer, is_question
+from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
+from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.spec import SPEC_KEYS
+
+if TYPE_CHECKING:
+    from pgsynth_core.api import Run
+
+__all__ = ["COMMAND"]
+
+INTERRUPTED = 130
+_STEPS = "train.steps"
+
+_DESCRIPTION = """\
+Train a method: compose it, prove it, and make a run of it, with checkpoints, samples and
+a log of every step."""
+
+_EPILOG = """\
+words, in any order with the flags: SPEC and key=value as in pgsynth compose.
+
+examples:
+  pgsynth train tiny data=figures train.steps=300
+  pgsynth train method.yaml data.deepfashion.root=data/fashion
+  pgsynth train --resume latest                       from its last checkpoint
+  pgsynth train --resume latest train.steps=2000      and further than it was to go
+  pgsynth train 'train.precision=?'                   what may be written there
+
+A run is a folder, RUNS/<date>-<time>-<parts>. Ctrl-C finishes the step, saves a
+checkpoint and ends with 130; a second Ctrl-C ends at once. Progress goes to stderr.
+
+With --json: ok (all steps taken), run, path, state, step, steps, loss, checkpoint, sheet
+(relative to path), seconds, broken."""
+
+
+def _parser() -> Parser:
+    parser = Parser("train", _DESCRIPTION, epilog=_EPILOG, override_keys=SPEC_KEYS)
+    parser.usage = "pgsynth train [SPEC] [key=value ...] [flags]"
+    parser.add_argument("words", nargs="*", metavar="SPEC, key=value", help="what to train, as in pgsynth compose")
+    add_runs(parser)
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run: its id, the beginning of it, latest, a path")
+    parser.add_argument(
+        "--adapt", action="store_true", help="take the linear adapters proposed where only widths differ"
+    )
+    parser.add_argument("--no-proof", action="store_true", help="begin without proving the method first")
+    add_common(parser)
+    return parser
+
+
+def _run(arguments: argparse.Namespace, session: Session) -> int:
+    if questions := [word for word in arguments.words if is_question(word)]:
+        answer(questions, session.registry, json=arguments.json)
+        return 0
+    began = time.monotonic()
+    if arguments.resume is not None:
+        steps = _steps(arguments)
+        with follow("Preparing data and weights") as follower:
+            run = api.continue_run(
+                arguments.resume,
+                steps=steps,
+                runs=arguments.runs,
+                on_event=follower.on_event,
+                registry=session.registry,
+            )
+    else:
+        composed = _composed(arguments, session)
+        with follow("Preparing data and weights") as follower:
+            run = composed.train(runs=arguments.runs, on_event=follower.on_event)
+    return _show(run, follower, time.monotonic() - began, arguments, session)
+
+
+# ------------------------------------------------------------------------------------------- before
+def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
+    source, overrides = split_words(arguments.words)
+    composed = api.compose(source, *overrides, adapt=arguments.adapt, registry=session.registry)
+    for sentence in composed.warnings:
+        tell_warning(sentence)
+    for sentence in composed.verdict.notes:
+        tell_note(sentence)
+    from pgsynth_core.api.datasets import dataset_of  # numpy
+
+    dataset_of(composed.spec, session.registry, "train")  # before torch is imported: cheap mistakes show first
+    if not arguments.no_proof:
+        with progress("Proving it on the meta device; importing torch takes most of the time"):
+            composed.proof()
+    return composed
+
+
+def _steps(arguments: argparse.Namespace) -> int | None:
+    """With --resume, the one thing that may be changed."""
+    others = [word for word in arguments.words if word.partition("=")[0] != _STEPS]
+    if others or arguments.adapt:
+        what = others[0] if others else "--adapt"
+        message = f"a run that is resumed keeps its spec; only {_STEPS} may be given, not {what}."
+        cure = f"Start another from its spec: pgsynth train {arguments.resume}/spec.yaml with your changes behind it."
+        raise ArgumentsError(message, where="pgsynth train --resume", cure=cure)
+    if not arguments.words:
+        return None
+    word = arguments.words[-1]
+    try:
+        return at_least(1)(word.partition("=")[2])
+    except argparse.ArgumentTypeError as error:
+        raise ArgumentsError(str(error), where=word, cure=f"Write e.g. {_STEPS}=2000.") from None
+
+
+# ------------------------------------------------------------------------------------------- after
+def _show(run: Run, follower: Follower, seconds: float, arguments: argparse.Namespace, session: Session) -> int:
+    status = run.status
+    finished = status.state == "finished"
+    code = 0 if finished else INTERRUPTED
+    if arguments.json:
+        facts: dict[str, Any] = {"ok": finished, "run": run.id, "path": str(run.path), "state": status.state}
+        facts |= {"step": status.step, "steps": status.steps, "loss": status.loss}
+        facts |= {"checkpoint": follower.checkpoint, "sheet": follower.sheet, "seconds": round(seconds, 1)}
+        say_json({**facts, "broken": broken_facts(session.registry.broken)})
+        return code
+    loss = "" if status.loss is None else f", loss {status.loss:.4f}"
+    say(one_line(f"{run.id}: {status.state} after {status.step} steps{loss}, {duration(seconds)}"))
+    rows = {"folder": run.path, "checkpoint": follower.checkpoint, "sheet": follower.sheet}
+    for name, value in rows.items():
+        if value:
+            say(f"  {name:<12}{one_line(value)}")
+    if finished:
+        say(f"next: pgsynth evaluate {one_line(run.id)}")
+    else:
+        follower.farewell()
+    return code
+
+
+COMMAND = Command(_parser, _run, "words:method_words")

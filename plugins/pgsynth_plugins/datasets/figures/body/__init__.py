@@ -1,0 +1,1 @@
+"""Bodies: build, bones, and the surfaces of skin, face and hair."""

@@ -1,0 +1,1 @@
+"""From posed surfaces to pixels."""

@@ -1,0 +1,156 @@
+"""Progress: a bar where somebody sees it, a line now and then elsewhere, and what is saved when work ends early."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from pgsynth_core.cli import progress
+from pgsynth_core.cli.progress import Follower, duration, follow
+
+RUN = "/runs/20260101-120000-qfft"
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock, as a list whose one number is the time."""
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    return clock
+
+
+def step(number: int, steps: int = 1000, **more: Any) -> dict[str, Any]:
+    """An event of a step."""
+    timing = {"seconds_per_step": 0.5, "eta_seconds": 0.5 * (steps - number)}
+    return {"kind": "step", "run": RUN, "step": number, "steps": steps, "loss": 1 / number, **timing, **more}
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines on stderr since the last time; stdout stays empty."""
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err.splitlines()
+
+
+def test_a_log_gets_a_line_now_and_then(now: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    with follow("Preparing") as follower:
+        for number in range(1, 1001):
+            now[0] += 0.5
+            follower.on_event(step(number))
+    lines = told(capsys)
+    assert lines[0] == "training 1/1000: loss 1.0000, 0.5 s/step, 8 min 20 s left"
+    assert lines[-1] == "training 1000/1000: loss 0.0010, 0.5 s/step"
+    assert len(lines) == 2 + 499 // 30
+
+
+def test_short_counts_say_nothing_and_long_ones_now_and_then(
+    now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with follow() as follower:
+        for done in range(1, 11):
+            now[0] += 1
+            follower.on_event({"kind": "count", "doing": "opening photos", "done": done, "of": 10})
+        assert told(capsys) == []
+        for done in range(1, 51):
+            now[0] += 1
+            follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": None})
+    assert told(capsys) == ["drawing 31"]
+
+
+def test_what_is_saved_is_told_as_it_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    with follow() as follower:
+        follower.on_event({"kind": "run", "run": RUN, "step": 0, "steps": 9})
+        follower.on_event({"kind": "checkpoint", "run": RUN, "step": 5, "path": "checkpoints/step-00000005"})
+        follower.on_event({"kind": "sample", "run": RUN, "step": 5, "path": "samples/00000005/sheet.png"})
+        follower.on_event({"kind": "warning", "run": RUN, "message": "two\nlines \033[2J"})
+        follower.on_event({"kind": "something new", "run": RUN})
+    assert told(capsys) == [
+        f"run {RUN}",
+        "step 5: saved checkpoints/step-00000005",
+        "step 5: drew samples/00000005/sheet.png",
+        "warning: two lines \\x1b[2J",
+    ]
+    assert (follower.run, follower.checkpoint, follower.checkpoint_step) == (RUN, "checkpoints/step-00000005", 5)
+    assert follower.sheet == "samples/00000005/sheet.png"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no")])
+def test_work_that_ends_early_says_what_is_saved(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(type(error)), follow() as follower:
+        follower.on_event(step(7))
+        follower.on_event({"kind": "checkpoint", "run": RUN, "step": 5, "path": "checkpoints/step-00000005"})
+        raise error
+    assert told(capsys)[-2:] == [
+        f"step 5 is saved: {RUN}/checkpoints/step-00000005",
+        "go on from there: pgsynth train --resume 20260101-120000-qfft",
+    ]
+
+
+def test_or_that_nothing_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), follow() as follower:
+        follower.on_event(step(7))
+        raise KeyboardInterrupt
+    assert told(capsys)[-1].startswith("step 7 was reached, and no checkpoint is saved")
+    with pytest.raises(KeyboardInterrupt), follow():
+        raise KeyboardInterrupt
+    assert told(capsys) == [], "before anything began there is nothing to say"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "0 s"),
+        (0.4, "0 s"),
+        (59.7, "1 min"),
+        (61.0, "1 min 1 s"),
+        (3600.0, "1 h"),
+        (7512.0, "2 h 5 min"),
+        (86399.0, "23 h 59 min"),
+        (90000.0, "1 d 1 h"),
+        (1e7, "115 d 17 h"),
+    ],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_figures_that_are_no_numbers_do_no_harm(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Follower(progress._Lines())
+    shown.on_event(step(1, loss=float("nan"), eta_seconds=None))
+    assert told(capsys) == ["training 1/1000: loss nan, 0.5 s/step"]
+
+
+WORK = """
+import time
+from pgsynth_core.cli.progress import follow
+with follow("Preparing") as follower:
+    time.sleep(0.3)
+    for step in range(1, 4):
+        follower.on_event({"kind": "step", "step": step, "steps": 3, "loss": 0.5, "seconds_per_step": 0.1, "run": "r"})
+        time.sleep(0.15)
+    follower.on_event({"kind": "checkpoint", "step": 3, "path": "checkpoints/[bold]3", "run": "r"})
+    follower.on_event({"kind": "count", "doing": "drawing", "done": 1, "of": None})
+print("the result")
+"""
+
+
+def test_a_terminal_gets_a_bar(seen: Any) -> None:
+    said = seen(code=WORK)
+    assert "Preparing" in said and "3/3" in said and "loss 0.5000" in said and "drawing" in said
+    assert "step 3: saved checkpoints/[bold]3" in said, "what looks like markup is text"
+    assert "the result" in said.splitlines()[-1]
+
+
+def test_a_dumb_terminal_gets_lines(seen: Any) -> None:
+    said = seen(code=WORK, TERM="dumb")
+    assert "\033" not in said and "training 1/3: loss 0.5000" in said
+
+
+def test_elsewhere_stdout_holds_the_result_alone(roots: str) -> None:
+    env = {**os.environ, "PYTHONPATH": roots}
+    done = subprocess.run([sys.executable, "-c", WORK], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "the result\n" and "\033" not in done.stderr and "training 3/3" in done.stderr

@@ -1,0 +1,78 @@
+"""`pgsynth runs list` and `pgsynth demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pgsynth_core.api import Run as RunOf
+from pgsynth_core.evaluation import Compared, score_pairs
+from pgsynth_core.runs import RunFolder
+
+from .conftest import Made
+
+Run = Callable[..., Any]
+
+
+def test_runs_are_listed_with_how_they_stand(run: Run, trained: Made) -> None:
+    said = run("runs", "list", "--runs", str(trained.runs))
+    assert (said.code, said.err) == (0, "")
+    head, row = said.out.splitlines()
+    assert head.split()[:4] == ["run", "state", "steps", "loss"]
+    assert row.split()[:3] == [trained.id, "finished", "3/3"]
+
+
+def test_runs_as_data(run: Run, trained: Made) -> None:
+    facts = run("runs", "list", "--runs", str(trained.runs), "--json").facts
+    (row,) = facts["runs"]
+    assert set(row) == {"run", "path", "state", "reason", "step", "steps", "loss", "when"}
+    assert facts["root"] == str(trained.runs) and row["loss"] == pytest.approx(trained.said.facts["loss"])
+
+
+def test_no_runs_are_no_error(run: Run, tmp_path: Path) -> None:
+    said = run("runs", "list", "--runs", str(tmp_path / "none"))
+    assert said.code == 0 and "there is no run" in said.out
+    (tmp_path / "20260101-120000-x").mkdir()
+    (tmp_path / "20260101-120000-x" / "spec.yaml").touch()
+    listed = run("runs", "list", "--runs", str(tmp_path))
+    assert listed.code == 0 and " lost " in listed.out
+
+
+# ------------------------------------------------------------------------------------------- demo
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
+    """Stands for the demo, which takes minutes; gives what it was called with."""
+    calls: list[dict[str, Any]] = []
+
+    def stand_in(folder: Path, *, steps: int | None, on_event: Callable[[dict[str, Any]], None]) -> SimpleNamespace:
+        calls.append({"folder": folder, "steps": steps})
+        on_event({"kind": "step", "run": "r", "step": 1, "steps": 1, "loss": 0.5})
+        pictures = np.zeros((3, 32, 24, 3), np.uint8)
+        table = score_pairs([Compared("a", *(pictures + np.arange(3, dtype=np.uint8)[:, None, None, None]))])
+        shown = SimpleNamespace(folder=tmp_path, sheet=tmp_path / "sheet.png", names=("a",))
+        evaluated = SimpleNamespace(table=table, pictures=shown, scores=tmp_path / "scores.json")
+        return SimpleNamespace(run=RunOf(RunFolder(tmp_path / "run")), evaluated=evaluated, seconds=61.0)
+
+    monkeypatch.setattr("pgsynth_core.api.demo", stand_in, raising=False)
+    return calls
+
+
+def test_the_demo_says_what_it_did_and_where_to_look(run: Run, demo: list[dict[str, Any]], tmp_path: Path) -> None:
+    said = run("demo", "-o", str(tmp_path / "here"), "--steps", "7")
+    assert said.code == 0 and demo == [{"folder": tmp_path / "here", "steps": 7}]
+    assert "in 1 min 1 s" in said.out and f"sheet   {tmp_path / 'sheet.png'}" in said.out and "psnr (dB)" in said.out
+    assert "training 1/1" in said.err
+
+
+def test_the_demo_as_data(
+    run: Run, demo: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PGSYNTH_RUNS", str(tmp_path / "runs"))
+    facts = run("demo", "--json").facts
+    assert set(facts) == {"ok", "run", "path", "sheet", "scores", "mean", "copy_source", "seconds", "broken"}
+    assert demo == [{"folder": tmp_path / "runs", "steps": None}], "where commands look for runs"

@@ -1,0 +1,157 @@
+"""`pgsynth sample` and `pgsynth evaluate`, over one trained run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pgsynth_core.data import no_keypoints, write_pose
+
+from ..fixtures.people import standing, write_photo
+from .conftest import Made
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> list[str]:
+    """The flags that name a photo and a pose."""
+    write_pose(tmp_path / "kick.json", standing())
+    return ["--source", str(write_photo(tmp_path / "me.png")), "--pose", str(tmp_path / "kick.json")]
+
+
+# ------------------------------------------------------------------------------------------- one photo
+def test_one_photo_in_one_pose(run: Run, trained: Made, one: list[str], tmp_path: Path) -> None:
+    out = ["-o", str(tmp_path / "out")]
+    said = run("sample", *trained.run, *one, *out, "-n", "2", "--steps", "2")
+    assert said.code == 0, said.err
+    paths = [Path(line) for line in said.out.splitlines()]
+    assert [path.name for path in paths] == ["me-kick-seed0.png", "me-kick-seed1.png"]
+    pictures = [np.asarray(Image.open(path)) for path in paths]
+    assert pictures[0].shape == (32, 24, 3) and (pictures[0] != pictures[1]).any()
+    again = run("sample", *trained.run, *one, *out, "--seed", "1", "--steps", "2", "--json").facts
+    assert set(again) == {"ok", "run", "step", "pictures", "warnings", "broken"} and again["step"] == 3
+    (path,) = again["pictures"]
+    assert Path(path).name == "me-kick-seed1.2.png", "what is there is never written over"
+    assert (np.asarray(Image.open(path)) == pictures[1]).all(), "the same seed, the same picture"
+
+
+def test_pictures_go_to_outputs_by_default(
+    run: Run, trained: Made, one: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("sample", *trained.run, *one, "--steps", "1").out.startswith(f"outputs/{trained.id}/")
+
+
+# ------------------------------------------------------------------------------------------- pairs
+def test_pairs_of_a_split(run: Run, trained: Made, tmp_path: Path) -> None:
+    words = [*trained.run, "--limit", "2", "--steps", "1", "-o", str(tmp_path), "--json"]
+    facts = run("sample", *words).facts
+    assert set(facts) == {"ok", "run", "step", "pictures", "folder", "sheet", "warnings", "broken"}
+    assert Path(facts["folder"]) == tmp_path / "test-00000003" and len(facts["pictures"]) == 2
+    assert all(Path(path).is_file() for path in [*facts["pictures"], facts["sheet"]])
+    assert run("sample", *words).facts["folder"].endswith("test-00000003.2")
+
+
+def test_words_change_how_it_samples_and_where_the_data_is(run: Run, trained: Made, tmp_path: Path) -> None:
+    base = [*trained.run, "--limit", "1", "--json", "-o", str(tmp_path)]
+    few, many = (["--steps", steps, "--guidance", "pose=1.5,appearance=2"] for steps in ("1", "3"))
+    shown = [run("sample", *base, *words).facts["pictures"][0] for words in (few, many, [*few, "sample.steps=3"])]
+    pictures = [np.asarray(Image.open(path)) for path in shown]
+    assert (pictures[0] != pictures[1]).any() and (pictures[0] == pictures[2]).all(), "a flag counts more than a word"
+
+
+# ------------------------------------------------------------------------------------------- scores
+def test_scores_beside_the_source_unchanged(run: Run, trained: Made) -> None:
+    said = run("evaluate", *trained.run, "--limit", "2", "--steps", "1")
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0] == f"{trained.id}: 2 pairs, split test, step 3, seed 0"
+    assert [line.split()[0] for line in lines[1:5]] == ["score", "ssim", "psnr", "l1"]
+    assert lines[1].split() == ["score", "output", "source", "unchanged", "better"]
+    sheet, scores = (Path(line.split()[1]) for line in lines[5:7])
+    assert sheet.is_file() and scores.with_suffix(".csv").is_file()
+    mean = json.loads(scores.read_text("utf-8"))["mean"]
+    assert f"{mean['ssim']:.4f}" in lines[2] and f"{mean['psnr']:.2f}" in lines[3]
+
+
+def test_scores_as_data(run: Run, trained: Made) -> None:
+    facts = run("evaluate", *trained.run, "--limit", "1", "--split", "train", "--steps", "1", "--json").facts
+    documented = "ok schema about images mean copy_source measures libraries rows pictures sheet scores warnings broken"
+    assert set(facts) == set(documented.split(" "))
+    assert facts["images"] == 1 and facts["about"]["split"] == "train" and "11x11" in facts["measures"]["ssim"]["id"]
+    assert set(facts["mean"]) == set(facts["copy_source"]) == {"ssim", "psnr", "l1"}
+
+
+# ------------------------------------------------------------------------------------------- what is refused
+REFUSED = [
+    (["{run}", "--source", "{photo}"], ["--pose is missing"]),
+    (["{run}", "--pose", "{pose}"], ["--source is missing"]),
+    (["{run}", "--source", "{photo}", "--pose", "{pose}", "--split", "test"], ["--split is for pairs"]),
+    (["{run}", "-n", "3", "--parsing", "x.png"], ["--parsing and -n are for one photo"]),
+    (["{run}", "--source", "no.png", "--pose", "no.json"], ["2 problems", "--source no.png", "--pose no.json"]),
+    (["{run}", "--source", "{cut}", "--pose", "{pose}"], ["cut.png", "cannot be read"]),
+    (["{run}", "--source", "{photo}", "--pose", "{photo}"], ["me.png", "JSON"]),
+    (["{run}", "--source", "{photo}", "--pose", "{empty}"], ["empty.json", "no joint"]),
+    (["nobody"], ["no run 'nobody'", "newest"]),
+    (["{run}", "{run}"], ["2 runs are named"]),
+    (["sample.steps=3"], ["no run is named", "pgsynth runs list"]),
+    (["{run}", "sample.steps=x", "train.steps=3", "encoder=none"], ["2 problems", "train.steps=3", "encoder=none"]),
+    (["{run}", "--steps", "2000"], ["sample.steps=2000", "at most 1000"]),
+    (["{run}", "--guidance", "ps=2"], ["'ps'", "'pose'"]),
+    (["{run}", "--guidance", "2,3"], ["--guidance", "no name"]),
+    (["{run}", "--guidance", "much"], ["'much'", "pose=2,appearance=3"]),
+    (["{run}", "data.folder.root=nowhere"], ["'nowhere'", "does not exist"]),
+    (["{run}", "--seed", "-1"], ["--seed"]),
+    (["{run}", "--split", "tst"], ["'test'"]),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), REFUSED)
+def test_what_is_refused(
+    run: Run, trained: Made, one: list[str], tmp_path: Path, words: list[str], expected: list[str]
+) -> None:
+    (tmp_path / "cut.png").write_bytes((tmp_path / "me.png").read_bytes()[:500])
+    write_pose(tmp_path / "empty.json", no_keypoints())
+    names = {"run": trained.id, "photo": one[1], "pose": one[3]}
+    names |= {"cut": str(tmp_path / "cut.png"), "empty": str(tmp_path / "empty.json")}
+    out = tmp_path / "out"
+    said = run("sample", *(word.format(**names) for word in words), "--runs", str(trained.runs), "-o", str(out))
+    assert said.code == 2 and said.out == "" and "Traceback" not in said.err
+    for word in expected:
+        assert word in said.err, said.err
+    assert not out.exists()
+
+
+def test_cheap_mistakes_are_told_without_torch(roots: str, trained: Made, one: list[str], tmp_path: Path) -> None:
+    code = "import sys; from pgsynth_core.cli import main; code = main(sys.argv[1:])\n"
+    code += "assert code == 2 and 'torch' not in sys.modules"
+    (tmp_path / "kick.json").write_text("{}", encoding="utf-8")
+    for words in (["nobody"], [*trained.run, "--steps", "2000"], [*trained.run, "sample.stps=3"], [*trained.run, *one]):
+        env = {**os.environ, "PYTHONPATH": roots}
+        done = subprocess.run(
+            [sys.executable, "-c", code, "sample", *words], env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (words, done.stderr)
+
+
+def test_a_damaged_checkpoint_is_named(run: Run, trained: Made, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "runs" / trained.id
+    shutil.copytree(trained.runs / trained.id, copy)
+    weights = next((copy / "checkpoints").glob("*/weights.safetensors"))
+    with open(weights, "r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(b"\xff" * 8)
+    said = run("sample", trained.id, "--runs", str(tmp_path / "runs"), "--limit", "1")
+    assert said.code == 2 and "weights.safetensors" in said.err and "Traceback" not in said.err

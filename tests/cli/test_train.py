@@ -1,0 +1,181 @@
+"""`pgsynth train`: a run is made, stopped, gone on with; what is refused is refused before torch is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgsynth_core.data import no_keypoints, write_pose
+from pgsynth_core.errors import UserError
+
+from ..fixtures.people import standing, write_pairs, write_photo
+from .conftest import SMALL, Made
+
+Run = Callable[..., Any]
+
+
+# ------------------------------------------------------------------------------------------- it trains
+def test_a_run_is_made_and_said(trained: Made) -> None:
+    said = trained.said
+    assert said.code == 0, said.err
+    facts = said.facts
+    documented = {"ok", "run", "path", "state", "step", "steps", "loss", "checkpoint", "sheet", "seconds", "broken"}
+    assert set(facts) == documented
+    assert (facts["ok"], facts["state"], facts["step"], facts["steps"]) == (True, "finished", 3, 3)
+    path = Path(facts["path"])
+    assert path.parent == trained.runs and path.name == facts["run"]
+    assert (path / facts["checkpoint"] / "weights.safetensors").is_file() and (path / facts["sheet"]).is_file()
+    assert f"run {path}" in said.err and "training 1/3: loss " in said.err
+    assert f"step 3: saved {facts['checkpoint']}" in said.err
+
+
+def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, trained: Made, tmp_path: Path) -> None:
+    words = [*SMALL, trained.data, "train.steps=1", "train.sample_every=0", "train.checkpoint_every=0"]
+    said = run("train", *words, "--runs", str(tmp_path), "--no-proof")
+    assert said.code == 0, said.err
+    (folder,) = tmp_path.iterdir()
+    assert said.out.startswith(f"{folder.name}: finished after 1 steps, loss ")
+    assert f"folder      {folder}" in said.out and "checkpoint  checkpoints/step-00000001" in said.out
+    assert said.out.endswith(f"next: pgsynth evaluate {folder.name}\n")
+
+
+def test_a_run_is_gone_on_with(run: Run, trained: Made, tmp_path: Path) -> None:
+    runs = ["--runs", str(tmp_path)]
+    words = [*SMALL, trained.data, "train.steps=2", "train.checkpoint_every=1", "--no-proof"]
+    assert run("train", *words, *runs).code == 0
+    said = run("train", "--resume", "latest", "train.steps=3", *runs, "--json")
+    assert said.code == 0 and said.facts["step"] == 3 and "training 3/3" in said.err
+    again = run("train", "--resume", "latest", *runs)
+    assert again.code == 2 and "it has taken 3 of 2 steps" in again.err and "train.steps=6" in again.err
+
+
+def test_ctrl_c_saves_says_so_and_ends_with_130(trained: Made, roots: str, tmp_path: Path) -> None:
+    words = [*SMALL, trained.data, "train.steps=100000", "train.workers=1", "train.checkpoint_every=0"]
+    command = [sys.executable, "-u", "-m", "pgsynth_core", "train", *words, "--runs", str(tmp_path), "--no-proof"]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": roots},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout and process.stderr
+    seen = []
+    with process.stdout as stdout, process.stderr as stderr:
+        for line in stderr:
+            seen.append(line)
+            if line.startswith("training"):
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+        out, code = stdout.read(), process.wait(60)
+    assert code == 130, "".join(seen)
+    (folder,) = tmp_path.iterdir()
+    checkpoint = max((folder / "checkpoints").iterdir())
+    assert ": stopped after " in out and f"is saved: {checkpoint}" in "".join(seen)
+    assert seen[-1] == f"go on from there: pgsynth train --resume {folder.name}\n"
+    assert "Traceback" not in "".join(seen)
+    assert json.loads((folder / "exit.json").read_text("utf-8"))["state"] == "stopped"
+
+
+# ------------------------------------------------------------------------------------------- what is refused
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tiny", "data=none"], ["no dataset", "data=NAME: "]),
+        (["tiny", "data=folder"], ["data.folder.root"]),
+        (["tiny", "data=folder", "data.folder.root=nowhere"], ["nowhere", "does not exist"]),
+        (["tiny", "data=folder", "data.folder.root={bad}"], ["pairs.csv", "'source'"]),
+        (["tiny", "data=flder"], ["'folder'"]),
+        (["tiny", "train.steps=0"], ["train.steps=0", "at least 1"]),
+        (["tiny", "qen"], ["a composition has one"]),
+        (["encoder=qfft", "--train.steps=3"], ["train.steps=3"]),
+        (["--resume"], ["expected one argument"]),
+        (["--resume", "latest"], ["no runs here", "pgsynth train"]),
+        (["--resume", "latest", "tiny"], ["keeps its spec", "spec.yaml"]),
+        (["--resume", "latest", "--adapt"], ["keeps its spec"]),
+        (["--resume", "latest", "train.steps=many"], ["train.steps=many", "'many'"]),
+    ],
+)
+def test_what_is_refused(run: Run, tmp_path: Path, words: list[str], expected: list[str]) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "pairs.csv").write_text("from,to\na,b\n", encoding="utf-8")
+    runs = tmp_path / "runs"
+    said = run("train", *(word.format(bad=tmp_path / "bad") for word in words), "--runs", str(runs))
+    assert said.code == 2 and said.out == "" and "cure: " in said.err and "Traceback" not in said.err
+    for word in expected:
+        assert word in said.err, said.err
+    assert not runs.exists(), "nothing is left of a run that never began"
+
+
+def test_cheap_mistakes_are_told_without_torch(roots: str, tmp_path: Path) -> None:
+    code = "import sys; from pgsynth_core.cli import main; code = main(sys.argv[1:])\n"
+    code += "assert code == 2 and 'torch' not in sys.modules"
+    for words in (["train", "tiny", "data=folder", "data.folder.root=nowhere"], ["train", "--resume", "latest"]):
+        env = {**os.environ, "PYTHONPATH": roots}
+        subprocess.run([sys.executable, "-c", code, *words], env=env, cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("failure", ["the folder of runs", "the disk"])
+def test_a_disk_that_takes_no_more_is_one_message(
+    run: Run, trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    runs = tmp_path / "runs"
+    if failure == "the folder of runs":
+        runs.write_text("a file", encoding="utf-8")
+    else:
+        usage = type("Usage", (), {"free": 1000})
+        monkeypatch.setattr("pgsynth_core.runs.durable.shutil.disk_usage", lambda _: usage)
+    words = [*SMALL, trained.data, "train.steps=1", "--no-proof", "--runs", str(runs)]
+    said = run("train", *words)
+    assert said.code == 2 and said.err.count("error: ") == 1 and "cure: " in said.err and "--runs" in said.err
+    assert not list(tmp_path.rglob("*.safetensors")) and not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("damage", ["a truncated photo", "no joint", "no pose at all"])
+def test_data_that_cannot_be_used_is_one_message_that_names_the_file(run: Run, tmp_path: Path, damage: str) -> None:
+    photos = tmp_path / "photos"
+    for number, name in enumerate("ab"):
+        write_photo(photos / f"{name}.png", seed=number)
+        write_pose(photos / f"{name}.pose.json", standing() if damage == "a truncated photo" else no_keypoints())
+    write_pairs(photos / "pairs.csv", [("a.png", "b.png"), ("b.png", "a.png")], "source,target")
+    if damage == "a truncated photo":
+        (photos / "b.png").write_bytes((photos / "b.png").read_bytes()[:900])
+    elif damage == "no pose at all":
+        (photos / "b.pose.json").unlink()
+    words = [*SMALL, f"data.folder.root={photos}", "train.steps=1", "--no-proof", "--runs", str(tmp_path / "runs")]
+    said = run("train", *words)
+    assert said.code == 2 and said.out == "" and "Traceback" not in said.err
+    assert said.err.count("error: ") == 1 and "cure: " in said.err and ("b.png" in said.err or "a.png" in said.err)
+
+
+def test_weights_out_of_reach_are_named_with_the_command_that_gets_them(
+    run: Run, trained: Made, tmp_path: Path
+) -> None:
+    said = run("train", "qen", "data=folder", trained.data, "--no-proof", "--runs", str(tmp_path / "runs"))
+    assert said.code == 2 and "hf download stable-diffusion-v1-5/stable-diffusion-v1-5" in said.err
+    assert said.err.count("error: ") == 1 and not (tmp_path / "runs").exists()
+
+
+def test_a_failure_while_training_says_what_is_saved(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(self: object, *, on_event: Callable[[dict[str, Any]], None], **_: object) -> None:
+        on_event({"kind": "step", "run": "/r/one", "step": 4, "steps": 9, "loss": 0.5})
+        on_event({"kind": "checkpoint", "run": "/r/one", "step": 4, "path": "checkpoints/step-00000004"})
+        raise UserError("the disk is full.", where="/r", cure="Make room.")
+
+    monkeypatch.setattr("pgsynth_core.api.composition.Composition.train", fail)
+    monkeypatch.setattr("pgsynth_core.api.datasets.dataset_of", lambda *_: None)
+    said = run("train", "tiny", "data=folder", "--no-proof")
+    assert said.code == 2 and "step 4 is saved: /r/one/checkpoints/step-00000004" in said.err
+    assert "the disk is full" in said.err
+
+
+def test_a_question_is_answered_as_by_compose(run: Run) -> None:
+    assert run("train", "train.precision=?").out == run("compose", "train.precision=?").out
