@@ -55,9 +55,10 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     Raises:
         UserError: For everything the user can mend; nothing is left half-written.
     """
-    session = _Session.open(spec, registry, verdict, on_event)
-    folder = session.new_folder(runs)
-    return session.run(folder, from_step=0)
+    opened = _Session.open(spec, registry, verdict, on_event)
+    opened.stream.first()  # data that cannot be used shows before there is a folder
+    folder = opened.new_folder(runs)
+    return opened.run(folder, from_step=0)
 
 
 def resume(run: Run, spec: Spec, registry: Registry, verdict: Verdict, *, on_event: OnEvent | None) -> Run:
@@ -70,8 +71,8 @@ def resume(run: Run, spec: Spec, registry: Registry, verdict: Verdict, *, on_eve
     if checkpoint is None:
         raise UserError(f"{run.id} has no checkpoint to continue from.", cure="Start it anew with pgsynth train.")
     checkpoint.verify()
-    session = _Session.open(spec, registry, verdict, on_event)
-    return session.run(run.folder, from_step=session.trained.restore(checkpoint.path))
+    opened = _Session.open(spec, registry, verdict, on_event)
+    return opened.run(run.folder, from_step=opened.trained.restore(checkpoint.path))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.cli.write import Target
 
 if TYPE_CHECKING:
-    from pgsynth_core.api.data_check import DataCheck, SplitCheck
+    from pgsynth_core.api.data_check import DataCheck
+    from pgsynth_core.data.check import DataReport
 
 __all__ = ["COMMAND", "SPLITS"]
 
@@ -39,9 +40,9 @@ examples:
 The exit code is 2 if a photo or label map is missing or unreadable, or a row of a table
 wrong. A photo without a single known joint is counted, and is no fault.
 
-With --json: ok (no fault), dataset, root, splits (split to pairs, photos, opened, sizes,
-joints, without_pose, with_parsing, problems, facts), absent (split to reason), shared
-(photos in several splits), sheet (its path), broken. Sizes are [height, width]."""
+With --json: ok (no fault), dataset, root, splits (split to pairs, photos, read, facts,
+sizes, joints, without_keypoints, joints_outside, label_maps, labels, problems), absent
+(split to reason), shared (photos in several splits), sheet (its path), broken."""
 
 
 def _parser() -> Parser:
@@ -54,7 +55,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--limit", metavar="N", type=at_least(1), help="open only N photos of each split, evenly spread"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="write a sheet of the first pairs as PNG")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write a sheet of some pairs as PNG")
     parser.add_argument("--force", action="store_true", help="let -o replace a file")
     add_common(parser)
     return parser
@@ -115,14 +116,14 @@ def _write_sheet(found: DataCheck, target: Target | None) -> bool:
 # ------------------------------------------------------------------------------------------- as text
 def _lines(found: DataCheck) -> Iterator[str]:
     yield one_line(f"{found.dataset} in {found.root}" if found.root else found.dataset)
-    for split in found.splits:
-        yield from _split_lines(split)
+    for split, report in found.reports.items():
+        yield from _split_lines(split, report)
     for name, reason in found.absent.items():
         yield f"  {name}: none: {one_line(reason)}"
     if found.shared:
         what = f"{_count(len(found.shared), 'photo')} in both splits, e.g. {one_line(found.shared[0])}"
         yield "  " + painted(f"{what}: scores on them say nothing", "warning", "stdout")
-    faults = [(split.split, record) for split in found.splits for record in split.problems]
+    faults = [(split, record) for split, report in found.reports.items() for record in report.problems]
     if not faults:
         yield painted("nothing is missing, unreadable or wrong", "good", "stdout")
         return
@@ -130,21 +131,25 @@ def _lines(found: DataCheck) -> Iterator[str]:
     for name, record in faults[:_SHOWN]:
         yield f"  {name}: {record.kind}: {one_line(record)}"
     if len(faults) > _SHOWN:
-        yield f"  and {len(faults) - _SHOWN} more; all of them with --json"
+        yield f"  and {len(faults) - _SHOWN:,} more; all of them with --json"
 
 
-def _split_lines(split: SplitCheck) -> Iterator[str]:
-    photos = f" of {_count(split.photos, 'photo')}" if split.photos else ""
-    yield f"  {split.split}: {_count(split.pairs, 'pair')}{photos}"
-    for what, count in split.facts.items():
+def _split_lines(split: str, report: DataReport) -> Iterator[str]:
+    yield f"  {split}: {_count(report.pairs, 'pair')} of {_count(report.photos, 'photo')}"
+    for what, count in report.facts.items():
         yield f"    {one_line(what)}: {count:,}"
-    sizes = [f"{height}x{width} ({count:,})" for (height, width), count in split.sizes.items()]
+    sizes = [f"{height}x{width} ({count:,})" for (height, width), count in report.sizes.items()]
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
-    yield f"    opened {_count(split.opened, 'photo')}: {', '.join(sizes[:3]) or 'none'}{more}"
-    without = f"; {_count(len(split.without_pose), 'photo')} without any" if split.without_pose else ""
-    yield f"    joints known: {split.joints:.1f} of 18 a photo{without}"
-    if split.with_parsing:
-        yield f"    label maps: {split.with_parsing:,}"
+    yield f"    opened {_count(report.read, 'photo')}: {', '.join(sizes[:3]) or 'none can be read'}{more}"
+    yield f"    joints known: {report.joints:.1f} of 18 a photo"
+    for names, what in (
+        (report.without_keypoints, "without a single joint"),
+        (report.joints_outside, "with joints far outside"),
+    ):
+        if names:
+            yield f"    {_count(len(names), 'photo')} {what}, e.g. {one_line(names[0])}"
+    if report.label_maps:
+        yield f"    label maps: {report.label_maps:,}, with {', '.join(report.labels)}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -13,12 +13,11 @@ from typing import Literal
 
 from pgsynth_core.data.files import inside, without_suffix
 from pgsynth_core.data.records import BadRecord, DataContext, DataError, Dataset, Pair, Person
+from pgsynth_core.data.taking import SKIP_CURE
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
 
 __all__ = ["FileDataset", "PhotoFolders", "existing_root", "pair_names"]
-
-SKIP_CURE = "Mend it, or set the dataset's option bad=skip to leave out every pair that cannot be used."
 
 
 def existing_root(root: str, *, part: str) -> Path:

@@ -14,6 +14,8 @@ __all__ = ["PATIENCE", "Taken", "lacking", "take"]
 PATIENCE: Final = 100
 """So many bad pairs in a row end the run, whatever the dataset's option `bad` says: the disk is gone, not a file."""
 
+SKIP_CURE: Final = "Mend it, or set the dataset's option bad=skip to leave out every pair that cannot be used."
+
 _MAKE_POSE: Final = "Make it: pgsynth annotate PATH --pose."
 _MAKE_PARSING: Final = "Make it: pgsynth annotate PATH --parsing."
 
@@ -56,12 +58,11 @@ def take(dataset: Dataset, index: int, *, needs: Collection[str] = ()) -> Taken:
         at = (index + step) % len(dataset)
         try:
             pair = dataset.pair(at)
-            found = tuple(lacking(pair, needs))
-            if found:
-                raise DataError.of(found, cure=_cure(found))
+            if found := tuple(lacking(pair, needs)):
+                raise DataError.of(found)
         except DataError as failure:
             if dataset.bad == "fail":
-                raise
+                raise _cured(failure) from failure
             found = failure.records or (BadRecord(dataset.name(at), 0, str(failure), "unreadable"),)
             dataset.report(found)
             skipped.extend(found)
@@ -70,8 +71,11 @@ def take(dataset: Dataset, index: int, *, needs: Collection[str] = ()) -> Taken:
     raise DataError.of(dict.fromkeys(skipped), cure="So many in a row are no accident: pgsynth data check.", shown=5)
 
 
-def _cure(found: Collection[BadRecord]) -> str:
-    return "" if any("Make it" in record.reason for record in found) else "Set the dataset's option bad=skip."
+def _cured(failure: DataError) -> DataError:
+    """The same with a cure, if it has none."""
+    if not failure.records or any(problem.cure for problem in failure.problems):
+        return failure
+    return DataError.of(failure.records, cure=SKIP_CURE)
 
 
 def lacking(pair: Pair, needs: Collection[str]) -> Iterator[BadRecord]:

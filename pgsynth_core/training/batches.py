@@ -52,6 +52,14 @@ class Stream:
         for taken, batch in zip(_Endless(self, step), loader, strict=False):
             yield taken, checked(batch)
 
+    def first(self) -> Batch:
+        """The first batch of the run, made in this process.
+
+        Raises:
+            DataError: If a pair of it cannot be used and the dataset does not pass over it.
+        """
+        return checked(collate([self.examples[position] for position in next(iter(_Endless(self, 0)))]))
+
 
 @dataclass(frozen=True)
 class _Endless:

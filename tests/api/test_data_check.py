@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.api.data_check import DataCheck, check_data
+from pgsynth_core.api.data_check import check_data
 from pgsynth_core.data import write_pose
 from pgsynth_core.errors import SpecError, UserError
 
@@ -38,19 +38,14 @@ def fashion(tmp_path: Path) -> Path:
     return root
 
 
-def split(found: DataCheck, name: str) -> Any:
-    """One split of what was found."""
-    return next(one for one in found.splits if one.split == name)
-
-
 def test_a_folder_in_order(fashion: Path) -> None:
     found = check_data(fashion)
-    train = split(found, "train")
+    train = found.reports["train"]
     assert found.dataset == "pgsynth:deepfashion" and found.root == str(fashion) and found.ok
-    assert (train.pairs, train.photos, train.opened, train.joints) == (3, 3, 3, 18)
-    assert train.sizes == {(72, 48): 2, (36, 24): 1} and train.with_parsing == 0 and not train.without_pose
-    assert split(found, "test").pairs == 1 and not found.absent and not found.shared
-    assert json.loads(json.dumps(found.facts()))["splits"]["train"]["sizes"][0] == {"size": [72, 48], "photos": 2}
+    assert (train.pairs, train.photos, train.read, train.joints) == (3, 3, 3, 18)
+    assert train.sizes == {(72, 48): 2, (36, 24): 1} and train.label_maps == 0 and not train.without_keypoints
+    assert found.reports["test"].pairs == 1 and not found.absent and not found.shared
+    assert json.loads(json.dumps(found.facts()))["splits"]["train"]["sizes"] == {"72x48": 2, "36x24": 1}
 
 
 def test_everything_wrong_is_named_and_the_rest_is_still_counted(fashion: Path) -> None:
@@ -59,11 +54,11 @@ def test_everything_wrong_is_named_and_the_rest_is_still_counted(fashion: Path) 
     with open(fashion / "fasion-resize-pairs-train.csv", "a", encoding="utf-8") as file:
         file.write("b.png,nobody.png\n")
     found = check_data(fashion)
-    train = split(found, "train")
-    assert not found.ok and train.pairs == 2 and train.opened == 1
+    train = found.reports["train"]
+    assert not found.ok and train.pairs == 2 and train.sizes == {(72, 48): 1}
     said = {(record.kind, record.file) for record in train.problems}
     assert said == {("unreadable", "img/a.png"), ("missing", "c.png"), ("row", "fasion-resize-pairs-train.csv")}
-    assert not split(found, "test").problems
+    assert not found.reports["test"].problems
 
 
 def test_photos_without_a_pose_are_counted_and_no_fault(fashion: Path) -> None:
@@ -74,8 +69,8 @@ def test_photos_without_a_pose_are_counted_and_no_fault(fashion: Path) -> None:
     ]
     write_annotations(fashion / "fasion-resize-annotation-train.csv", rows)
     found = check_data(fashion, splits=("train",))
-    assert found.ok and split(found, "train").without_pose == ("b.png",)
-    assert split(found, "train").joints == pytest.approx((18 + 0 + 1) / 3)
+    assert found.ok and found.reports["train"].without_keypoints == ("b.png",)
+    assert found.reports["train"].joints == pytest.approx((18 + 0 + 1) / 3)
 
 
 def test_photos_in_both_splits_are_told(fashion: Path) -> None:
@@ -87,7 +82,7 @@ def test_photos_in_both_splits_are_told(fashion: Path) -> None:
 def test_a_split_that_is_not_there_is_no_fault_unless_it_is_asked_for(fashion: Path) -> None:
     (fashion / "fasion-resize-annotation-test.csv").unlink()
     found = check_data(fashion)
-    assert found.ok and [one.split for one in found.splits] == ["train"] and "keypoints" in found.absent["test"]
+    assert found.ok and list(found.reports) == ["train"] and "keypoints" in found.absent["test"]
     with pytest.raises(UserError, match="no file of keypoints for test"):
         check_data(fashion, splits=("test",))
 
@@ -104,7 +99,7 @@ def test_a_missing_column_is_said_once_with_its_file(fashion: Path) -> None:
 def test_limit_opens_photos_from_everywhere(fashion: Path) -> None:
     events: list[Any] = []
     found = check_data(fashion, limit=2, splits=("train",), on_event=events.append)
-    assert split(found, "train").opened == 2 and split(found, "train").photos == 3
+    assert found.reports["train"].read == 2 and found.reports["train"].photos == 3
     assert [(event["kind"], event["done"], event["of"]) for event in events] == [("count", 1, 2), ("count", 2, 2)]
 
 
@@ -115,7 +110,7 @@ def test_options_are_given_in_the_words_of_a_spec(tmp_path: Path) -> None:
         write_pose(tmp_path / f"{name}.pose.json", standing())
     write_pairs(tmp_path / "mine.csv", [("one.png", "two.png")], header="source,target")
     found = check_data(tmp_path, "data.folder.pairs=mine.csv", dataset="folder")
-    assert found.ok and split(found, "train").pairs == 1
+    assert found.ok and found.reports["train"].pairs == 1
     with pytest.raises(SpecError, match="'pairs'"):
         check_data(tmp_path, "data.folder.pars=mine.csv", dataset="folder")
 
@@ -157,7 +152,7 @@ class Drawn(Dataset):
     def __len__(self): return 10**6
     def name(self, index): return str(index)
     def pair(self, index):
-        image = np.full((*(32, 24), 3), index, np.uint8)
+        image = np.full((32, 24, 3), index % 256, np.uint8)
         joints = np.ones((18, 3), np.float32)
         return Pair(str(index), Person(f"{index}s", image, joints), Person(f"{index}t", image, joints))
 
@@ -183,8 +178,8 @@ licence = "MIT"
 def test_a_dataset_that_draws_without_end_is_looked_at_a_little(fake_packages: FakePackages, tmp_path: Path) -> None:
     stranger(fake_packages, "Drawn")
     found = check_data(None, dataset="drawn")
-    assert found.root == "" and split(found, "train").pairs == 10**6 and split(found, "train").opened == 200
-    assert split(check_data(None, dataset="drawn", limit=3), "train").opened == 6
+    assert found.root == "" and found.reports["train"].pairs == 10**6 and found.reports["train"].read == 200
+    assert check_data(None, dataset="drawn", limit=3).reports["train"].read == 3
     with pytest.raises(UserError, match="reads no folder"):
         check_data(tmp_path, dataset="drawn")
 
@@ -199,10 +194,9 @@ def test_one_that_breaks_is_named_with_its_package(fake_packages: FakePackages) 
 # ------------------------------------------------------------------------------------------- to look at
 def test_the_sheet_shows_photos_and_poses_of_both_splits(fashion: Path) -> None:
     found = check_data(fashion)
-    assert [pair.name for pair in found.shown] == ["a___b", "b___a", "a___c", "d___e"]
-    sheet = found.sheet()
-    assert isinstance(sheet, Image.Image) and sheet.height > 4 * 256 and sheet.width > 4 * 150
-    assert len(np.unique(np.asarray(sheet))) > 50
+    sheet, train = found.sheet(), check_data(fashion, splits=("train",)).sheet()
+    assert isinstance(sheet, Image.Image) and isinstance(train, Image.Image)
+    assert sheet.height > train.height > 3 * 150 and len(np.unique(np.asarray(sheet))) > 50
 
 
 def test_without_a_pair_there_is_no_sheet(fashion: Path) -> None:
@@ -220,5 +214,5 @@ def test_it_imports_no_torch(fashion: Path) -> None:
 
 def test_real_photos(shared: Any) -> None:
     found = check_data(shared("deepfashion_mini"))
-    assert found.ok and split(found, "train").pairs == 256 and split(found, "test").pairs == 72
-    assert split(found, "train").sizes == {(256, 176): 229} and not found.shared and len(found.shown) == 8
+    assert found.ok and found.reports["train"].pairs == 256 and found.reports["test"].pairs == 72
+    assert found.reports["train"].sizes == {(256, 176): 229} and not found.shared

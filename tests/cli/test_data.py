@@ -66,8 +66,8 @@ def test_a_place_where_no_sheet_can_be_is_told_before_the_work(run: Run, photos:
 def test_as_data_it_has_the_documented_keys(run: Run, photos: Path, tmp_path: Path) -> None:
     facts = run("data", "check", str(photos), "--json", "-o", str(tmp_path / "sheet.png")).facts
     assert set(facts) == {"ok", "dataset", "root", "splits", "absent", "shared", "sheet", "broken"}
-    documented = {"pairs", "photos", "opened", "sizes", "joints", "without_pose", "with_parsing", "problems", "facts"}
-    assert facts["ok"] and set(facts["splits"]["train"]) == documented
+    documented = {"ok", "pairs", "photos", "read", "facts", "sizes", "joints", "without_keypoints", "joints_outside"}
+    assert facts["ok"] and set(facts["splits"]["train"]) == documented | {"label_maps", "labels", "problems"}
     assert facts["shared"] == ["a.png", "b.png", "c.png"], "without a column split, every row is in both"
 
 

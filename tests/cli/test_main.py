@@ -49,7 +49,7 @@ EXAMPLES = [
     pytest.param(verb, shlex.split(line), id=line)
     for verb in VERBS
     for line in re.findall(
-        rf"^  pgsynth {' '.join(verb.words)} (.*?)(?:   .*)?$", verb.load().parser().epilog or "", re.M
+        rf"^  pgsynth {' '.join(verb.words)} (.*?)(?:   .*)?$", verb.load().parser().epilog or "", re.MULTILINE
     )
 ]
 

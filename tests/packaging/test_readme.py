@@ -31,7 +31,8 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_command_runs_in_the_order_written(tmp_path: Path) -> None:
-    assert len(found := commands()) >= 9, found
+    found = commands()
+    assert len(found) >= 9, found
     for command in found:
         arguments = shlex.split(command)[1:]
         if arguments[0] in LONG:

@@ -22,7 +22,7 @@ from pgsynth_plugins.datasets.figures.render.backdrop import draw_backdrop
 
 __all__ = ["Figures"]
 
-_KEPT_BYTES: Final = 64 * 2**20
+_KEPT_BYTES: Final = 64 << 20
 
 
 @lru_cache(maxsize=24)
@@ -57,7 +57,7 @@ class Figures(Dataset):
         return self._identities * self._pairs
 
     def name(self, index: int) -> str:
-        """``SPLIT-PERSON-PICTURE_to_PICTURE``."""
+        """The pair's name: ``SPLIT-PERSON-PICTURE_to_PICTURE``."""
         person, source, target = self._place(index)
         return f"{self._photo(person, source)}_to_{target:02d}"
 

@@ -52,7 +52,7 @@ class Figure:
 
 
 def draw_traits(chance: Chance) -> Traits:
-    """Somebody new."""
+    """Somebody new: build, hair, face and clothes."""
     build = draw_build(chance.of("build"))
     hair = draw_hair(chance.of("hair"), build.feminine)
     look = draw_look(chance.of("look"), build.feminine, hair.colour)

@@ -69,7 +69,7 @@ def shaded(colour: Array, factor: Numbers) -> Array:
 
 @dataclass(frozen=True)
 class Skin:
-    """A complexion."""
+    """A complexion, with the lips and the blush that belong to it."""
 
     base: Rgb
     lips: Rgb

@@ -31,5 +31,5 @@ class Surfaces:
         return len(self.materials) - 1
 
     def add(self, *tubes: Tube) -> None:
-        """Add tubes."""
+        """Add surfaces that are ready."""
         self.tubes.extend(tubes)

@@ -53,7 +53,7 @@ class Look:
 
 
 def draw_look(chance: Chance, feminine: float, hair: Rgb) -> Look:
-    """Somebody's face."""
+    """Somebody's face, whose brows go with the hair."""
     skin = chance.pick("skin", SKINS)
     painted = feminine > 0.5 and chance.happens("lipstick", 0.4)
     beard: Literal["none", "stubble", "full"] = "none"

@@ -59,8 +59,8 @@ def _moon(x: Plane, y: Plane) -> Ink:
 
 
 def _peaks(x: Plane, y: Plane) -> Ink:
-    far = (y > -0.6) & (y < 0.62 - 1.25 * np.abs(x + 0.28))
-    near = (y > -0.6) & (y < 0.22 - 1.15 * np.abs(x - 0.42))
+    ground = (y > -0.6) & (np.abs(x) < 1.0)
+    far, near = ground & (y < 0.62 - 1.25 * np.abs(x + 0.28)), ground & (y < 0.22 - 1.15 * np.abs(x - 0.42))
     snow = far & (y > 0.26 + 0.12 * cosine(x * 2.6)) | _disc(x, y, 0.20, (0.62, 0.66))
     return _inks((far | near) & ~snow, snow)
 

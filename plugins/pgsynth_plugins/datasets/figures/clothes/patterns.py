@@ -113,7 +113,8 @@ def _flowers(p: Repeats, q: Repeats) -> Shares:
     for k in range(5):
         dx, dy = x - 0.125 * sine_of(k / 5.0), y - 0.125 * sine_of(k / 5.0 + 0.25)
         petals |= dx * dx + dy * dy < 0.0080
-    return _shares(petals, x * x + y * y < 0.0056)
+    middle = x * x + y * y < 0.0056
+    return _shares(petals & ~middle, middle)
 
 
 def _leaves(p: Repeats, q: Repeats) -> Shares:
