@@ -90,7 +90,8 @@ def evaluate(
 ) -> Evaluated:
     """Sample a split of a run's dataset and score it, against the target and beside copying the source.
 
-    Writes pictures, sheet and scores into the run's folder, ``evaluation/<split>-<step>/``.
+    Writes pictures, sheet and scores into the run's folder, ``evaluation/<split>-<step>/``; with a limit, ``-first<N>``
+    is added, so that a quick look does not take the place of the whole.
 
     Args:
         run: A run as in `load`, or a model that is loaded.
@@ -101,14 +102,16 @@ def evaluate(
     """
     model = run if isinstance(run, Model) else load(run, runs=runs)
     step = model.checkpoint.step
-    out = model.checkpoint.path.parent.parent / "evaluation" / f"{split}-{step:08d}"
+    folder = f"{split}-{step:08d}" if limit is None else f"{split}-{step:08d}-first{limit}"
+    out = model.checkpoint.path.parent.parent / "evaluation" / folder
     pictures = _Pictures(out)
     compared = (
         Compared(one.name, one.output, one.target, one.source)
         for one in pictures.keep(model.sample_pairs(split=split, limit=limit), on_picture)
     )
-    about = {"run": out.parent.parent.name, "step": step, "split": split, "seed": model.assembly.spec.sample.seed}
-    table = score_pairs(compared, about=about)
+    settings = model.assembly.spec.sample
+    about = {"run": out.parent.parent.name, "step": step, "split": split, "limit": limit, "seed": settings.seed}
+    table = score_pairs(compared, about={**about, "sample": settings.model_dump(mode="json")})
     shown = pictures.done()
     table.to_csv(out / "scores.csv")
     return Evaluated(table, shown, table.to_json(out / "scores.json"))
@@ -152,5 +155,10 @@ def demo(
     """
     began = time.perf_counter()
     run = compose("demo").train(runs=folder, steps=steps, on_event=on_event)
-    evaluated = evaluate(run, split="test", limit=SHEET_ROWS)
+
+    def counted(done: int) -> None:
+        if on_event:
+            on_event({"kind": "count", "doing": "drawing and scoring", "done": done, "of": SHEET_ROWS})
+
+    evaluated = evaluate(run, split="test", limit=SHEET_ROWS, on_picture=counted)
     return DemoResult(run, evaluated, time.perf_counter() - began)

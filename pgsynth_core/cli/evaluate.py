@@ -36,9 +36,9 @@ examples:
 Pictures, a sheet, scores.json and scores.csv go into the run's folder. Scores are of 8-bit
 pictures at the size the method works at; scores.json says the exact definition of each.
 
-With --json: ok, and everything of scores.json: about (run, step, split, seed), images,
-mean, copy_source, measures, libraries, rows (name, size, scores, copy_source); pictures
-and sheet (paths), scores (its path), warnings, broken."""
+With --json: ok, and everything of scores.json: schema, about (run, step, split, limit, seed,
+sample), images, mean, copy_source, measures, libraries, rows (name, size, the scores,
+copy_source); pictures and sheet (paths), scores (its path), warnings, broken."""
 
 
 def _parser() -> Parser:

@@ -127,22 +127,24 @@ class _Report:
         self.job = job
         self._waiting: tuple[int, dict[str, torch.Tensor], float] | None = None
         self._seconds = 0.0
+        self._told = 0
 
     def step(self, step: int, losses: list[Losses], began: float) -> None:
         self.flush()
         mean = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-        self._waiting = (step, mean, began)
+        self._waiting = (step, mean, time.perf_counter() - began)
         if step == self.job.settings.steps:
             self.flush()
 
     def flush(self) -> None:
         if self._waiting is None:
             return
-        step, mean, began = self._waiting
+        step, mean, seconds = self._waiting
         self._waiting = None
         reduced = {name: float(self.job.accelerator.reduce(value, "mean")) for name, value in mean.items()}
-        seconds = time.perf_counter() - began
-        self._seconds = seconds if not self._seconds else 0.9 * self._seconds + 0.1 * seconds
+        share = max(0.1, 1 / max(1, self._told))  # the first step warms up; the second says more, and replaces it
+        self._seconds += share * (seconds - self._seconds)
+        self._told += 1
         settings = self.job.settings
         eta = self._seconds * (settings.steps - step)
         rate = learning_rate(settings, step)

@@ -88,7 +88,8 @@ def test_scores_as_data(run: Run, trained: Made) -> None:
     facts = run("evaluate", *trained.run, "--limit", "1", "--split", "train", "--steps", "1", "--json").facts
     documented = "ok schema about images mean copy_source measures libraries rows pictures sheet scores warnings broken"
     assert set(facts) == set(documented.split(" "))
-    assert facts["images"] == 1 and facts["about"]["split"] == "train" and "11x11" in facts["measures"]["ssim"]["id"]
+    assert facts["images"] == 1 and facts["about"]["split"] == "train" and facts["about"]["sample"]["steps"] == 1
+    assert "11x11" in facts["measures"]["ssim"]["id"] and facts["scores"].endswith("train-00000003-first1/scores.json")
     assert set(facts["mean"]) == set(facts["copy_source"]) == {"ssim", "psnr", "l1"}
 
 

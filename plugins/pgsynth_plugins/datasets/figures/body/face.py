@@ -65,7 +65,7 @@ def draw_look(chance: Chance, feminine: float, hair: Rgb) -> Look:
         brow=darker(mixed(hair, rgb("2a1d18"), 0.45), 0.1),
         feminine=feminine,
         mouth=chance.between("mouth", 0.072, 0.092),
-        smile=chance.between("smile", 0.004, 0.026),
+        smile=chance.between("smile", 0.010, 0.036),
         lips=mixed(skin.lips, rgb("b3122e"), 0.65) if painted else skin.lips,
         beard=beard,
         freckles=chance.happens("freckles", 0.12),
@@ -138,7 +138,7 @@ def _eyes(look: Look, colour: Array, x: Array, y: Array) -> Array:
     inside = (up < upper) & (up > lower)
     lid = smooth(1.0, 0.3, _oval(left - EYE[0], y - EYE[1] - 0.02, 0.10, 0.062))
     colour = blend(colour, darker(look.skin.blush, 0.30), 0.22 * lid)
-    colour = blend(colour, _WHITE, inside)
+    colour = blend(colour, mixed(_WHITE, look.skin.base, 0.14), inside)
     away = _oval(left - EYE[0] + 0.002, up - 0.004, 0.032, 0.034)
     colour = blend(colour, look.iris, inside & (away < 1.0))
     colour = blend(colour, _DARK, inside & (away < 0.26))
@@ -153,6 +153,6 @@ def _eyes(look: Look, colour: Array, x: Array, y: Array) -> Array:
 
 def _brows(look: Look, colour: Array, left: Array, y: Array) -> Array:
     t = (left - 0.070) * (1.0 / 0.165)
-    line = 0.548 + 0.030 * t - 0.042 * t * t + 0.006 * look.feminine
+    line = 0.541 + 0.052 * t - 0.047 * t * t + 0.006 * look.feminine
     thick = (0.019 - 0.006 * look.feminine) * (1.0 - 0.55 * np.clip(t, 0.0, 1.0))
     return blend(colour, look.brow, 0.88 * ((np.abs(y - line) < thick) & (t > 0.0) & (t < 1.0)))

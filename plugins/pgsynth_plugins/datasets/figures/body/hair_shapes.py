@@ -55,7 +55,7 @@ def _front_edge(height: Array, fringe: float) -> Array:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The shell's points: place across, place down, height, half of the opening in front, sine and cosine of the angle."""
+    """The shell's points: places across and down, height, half of the opening, sine and cosine of the angle."""
 
     across: Float[Array, " S1"]
     down: Float[Array, "K 1"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -95,22 +96,30 @@ class Mesh:
     triangles: Int[np.ndarray, "T 3"]
     material: Int[np.ndarray, " T"]
 
+    @cached_property
+    def _ringed(self) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"], Int[np.ndarray, " Q"]]:
+        """Points with a way from their anchor; the place of their anchors among those; and those anchors."""
+        points = np.flatnonzero(self.offset.any(axis=1))
+        anchors, place = np.unique(self.anchor[points], return_inverse=True)
+        return points, place, anchors
+
     def posed(self, frames: Frames) -> Posed:
         """The mesh in a pose."""
-        turn = frames.turn[self.bones]
-        shift = frames.shift[self.bones]
-        w = self.weights
-        matrix = w[:, 0, None, None] * turn[:, 0] + w[:, 1, None, None] * turn[:, 1] + w[:, 2, None, None] * turn[:, 2]
-        base = w[:, 0, None] * shift[:, 0] + w[:, 1, None] * shift[:, 1] + w[:, 2, None] * shift[:, 2]
-        r = self.rest
-        base += matrix[:, :, 0] * r[:, 0:1] + matrix[:, :, 1] * r[:, 1:2] + matrix[:, :, 2] * r[:, 2:3]
-        axes = _orthonormal(matrix)[:, self.anchor]
-        o = self.offset
-        points = base[self.anchor] + (axes[0] * o[:, 0:1] + axes[1] * o[:, 1:2] + axes[2] * o[:, 2:3])
+        moves = np.concatenate([frames.turn, frames.shift[:, :, None]], axis=2).reshape(-1, 12)
+        w, b = self.weights, self.bones
+        blended: Array = w[:, 0:1] * moves[b[:, 0]] + w[:, 1:2] * moves[b[:, 1]] + w[:, 2:3] * moves[b[:, 2]]
+        matrix = blended.reshape(-1, 3, 4)
+        r = self.rest[:, :, None]
+        base = matrix[:, :, 0] * r[:, 0] + matrix[:, :, 1] * r[:, 1] + matrix[:, :, 2] * r[:, 2] + matrix[:, :, 3]
+        points = base[self.anchor]
+        ringed, place, anchors = self._ringed
+        axes, o = _orthonormal(matrix[anchors])[:, place], self.offset[ringed]
+        points[ringed] += axes[0] * o[:, 0:1] + axes[1] * o[:, 1:2] + axes[2] * o[:, 2:3]
         return Posed(points=points, normals=_normals(points, self.beside))
 
 
-def _orthonormal(matrix: Float[Array, "A 3 3"]) -> Float[Array, "3 A 3"]:
+def _orthonormal(matrix: Float[Array, "A 3 4"]) -> Float[Array, "3 A 3"]:
+    """The columns x, y, z, made orthonormal; y, which runs along the limb, keeps its direction."""
     along = normalised(matrix[:, :, 1])
     across = matrix[:, :, 0]
     overlap = across[:, 0] * along[:, 0] + across[:, 1] * along[:, 1] + across[:, 2] * along[:, 2]

@@ -68,7 +68,7 @@ def _strap(surfaces: Surfaces, shoulder: float, foot: tuple[float, float], ease:
     y = top + (foot[1] - top) * down
     skin, out = surfaces.torso.surface(x, y, np.where(t < 0.5, 1.0, -1.0))
     lift = smooth(0.12, 0.0, down)
-    path = skin + ease * out * (1.0 - lift[:, None]) + spread(np.zeros(1), (0.25 * u + ease) * lift, np.zeros(1))
+    path = skin + ease * out * (1.0 - lift[:, None]) + spread(np.zeros(1), (0.20 * u + 0.35 * ease) * lift, np.zeros(1))
     path[:, 0] = np.where(np.abs(x) > np.abs(path[:, 0]), x, path[:, 0])
     path[-1] = path[0]
     outwards = out * (1.0 - 0.9 * lift[:, None]) + spread(np.zeros(1), 1.2 * lift, np.zeros(1))
@@ -136,7 +136,7 @@ def _add_backpack(surfaces: Surfaces, materials: tuple[int, int], ease: float) -
         skin, out = surfaces.torso.surface(side * x, y, np.where(t < 0.30, -1.0, 1.0))
         lift = smooth(0.20, 0.0, np.abs(t - 0.30))
         path = skin + (ease + 0.25 * u) * out * (1.0 - lift[:, None])
-        path = path + spread(np.zeros(1), (0.35 * u + ease) * lift, np.zeros(1))
+        path = path + spread(np.zeros(1), (0.25 * u + 0.35 * ease) * lift, np.zeros(1))
         path[:, 0] = side * x
         outwards = out + spread(np.zeros(1), 2.0 * lift, np.zeros(1))
         band = Band(path=path, outwards=outwards, half=np.full(25, 0.95 * u), thick=0.30 * u)

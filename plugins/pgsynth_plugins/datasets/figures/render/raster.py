@@ -51,7 +51,7 @@ def rasterise(points: Float[Array, "V 3"], triangles: Int[np.ndarray, "T 3"], he
     """
     plane, box = _set_up(points, triangles, height, width)
     nearest = np.full(height * width, -1, dtype=np.int64)
-    ends = np.cumsum(box.count)
+    ends = np.cumsum(box.count)  # whole numbers
     start = 0
     while start < len(ends):
         before = int(ends[start - 1]) if start else 0
@@ -123,7 +123,8 @@ def _set_up(
 def _draw(nearest: Int[np.ndarray, " S"], planes: _Planes, box: _Boxes, width: int) -> None:
     """Enter one chunk of triangles into the buffer of (depth, number)."""
     which = np.repeat(np.arange(len(box.count)), box.count)
-    place = np.arange(len(which)) - np.repeat(np.cumsum(box.count) - box.count, box.count)
+    ends = np.cumsum(box.count)  # whole numbers
+    place = np.arange(len(which)) - np.repeat(ends - box.count, box.count)
     wide = box.wide[which]
     row = place // wide
     x, y = box.left[which] + (place - row * wide), box.top[which] + row
