@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from pgsynth_core.composition.inputs import Shapes, data_conditioning, noisy_lat
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.proof import shapes_for
 from pgsynth_core.contract import Verdict, check, with_adapters
-from pgsynth_core.errors import ContractError
+from pgsynth_core.errors import ContractError, UserError
 from pgsynth_core.interfaces import Conditioning, SourceInputs
 from pgsynth_core.manifest import SLOTS
 from pgsynth_core.registry import Entry, Registry
@@ -83,10 +84,26 @@ def compose_around(entry: Entry, registry: Registry, options: Mapping[str, Any] 
         ContractError: If following the cures does not lead to a composition; holds what is still in the way.
     """
     slot = SLOTS[entry.kind]
-    overrides = [f"{slot}={entry.qualified}"]
+    overrides = ["data=none", f"{slot}={entry.qualified}"]
     if entry.kind != "base":
         overrides = ["base=pgsynth:tiny", f"size={ODD_SIZE}", *overrides]
     overrides += [f"{slot}.{entry.name}.{name}={_written(value)}" for name, value in (options or {}).items()]
+    if entry.kind == "attention":  # with the lightest encoder, not the first that a cure names
+        for encoder in sorted(registry.of_kind("encoder"), key=_weight):
+            with suppress(UserError):
+                return _cured([*overrides, f"encoder={encoder.qualified}"], registry)
+    return _cured(overrides, registry)
+
+
+def _weight(entry: Entry) -> int:
+    """Megabytes of the weights a part may read; one that reads none and is somebody else's may do anything: last."""
+    megabytes = sum(weights.megabytes for weights in entry.component.weights)
+    return megabytes or 10**6
+
+
+def _cured(overrides: Sequence[str], registry: Registry) -> Around:
+    """Follow the contract's cures until the parts fit."""
+    overrides = list(overrides)
     for _ in range(MOST_CURES):
         spec = resolve(None, overrides, registry).spec
         verdict = check(spec, registry)

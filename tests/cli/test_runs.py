@@ -12,26 +12,35 @@ import pytest
 
 from pgsynth_core.api import Run as RunOf
 from pgsynth_core.evaluation import Compared, score_pairs
-from pgsynth_core.runs import RunFolder
-
-from .conftest import Made
+from pgsynth_core.runs import EventLog, RunFolder, create_run, session
 
 Run = Callable[..., Any]
 
 
-def test_runs_are_listed_with_how_they_stand(run: Run, trained: Made) -> None:
-    said = run("runs", "list", "--runs", str(trained.runs))
+@pytest.fixture
+def made(tmp_path: Path) -> RunFolder:
+    """A run that was stopped after 3 of 9 steps."""
+    folder = create_run(tmp_path / "runs", slug="qfft-pma", spec_yaml="pgsynth: 1\n", lock={})
+    with session(folder) as held, EventLog(folder.events_file) as log:
+        log.write("run", step=0, steps=9)
+        log.write("step", step=3, loss=0.25, steps=9)
+        held.end("stopped", code=130, step=3, reason="asked to.")
+    return folder
+
+
+def test_runs_are_listed_with_how_they_stand(run: Run, made: RunFolder) -> None:
+    said = run("runs", "list", "--runs", str(made.path.parent))
     assert (said.code, said.err) == (0, "")
     head, row = said.out.splitlines()
     assert head.split()[:4] == ["run", "state", "steps", "loss"]
-    assert row.split()[:3] == [trained.id, "finished", "3/3"]
+    assert row.split()[:4] == [made.id, "stopped", "3/9", "0.2500"] and row.endswith("asked to.")
 
 
-def test_runs_as_data(run: Run, trained: Made) -> None:
-    facts = run("runs", "list", "--runs", str(trained.runs), "--json").facts
+def test_runs_as_data(run: Run, made: RunFolder) -> None:
+    facts = run("runs", "list", "--runs", str(made.path.parent), "--json").facts
     (row,) = facts["runs"]
     assert set(row) == {"run", "path", "state", "reason", "step", "steps", "loss", "when"}
-    assert facts["root"] == str(trained.runs) and row["loss"] == pytest.approx(trained.said.facts["loss"])
+    assert facts["root"] == str(made.path.parent) and (row["step"], row["loss"]) == (3, 0.25)
 
 
 def test_no_runs_are_no_error(run: Run, tmp_path: Path) -> None:

@@ -47,6 +47,21 @@ def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, train
     assert said.out.endswith(f"next: pgsynth evaluate {folder.name}\n")
 
 
+def test_the_method_is_proved_first_unless_told_not_to(
+    run: Run, trained: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr("pgsynth_core.api.composition.Composition.proof", lambda _: called.append("proof"))
+
+    def stop(*_: object, **__: object) -> None:
+        called.append("train")
+        raise UserError("here it would train.")
+
+    monkeypatch.setattr("pgsynth_core.api.composition.Composition.train", stop)
+    assert run("train", *SMALL, trained.data).code == 2 and called == ["proof", "train"]
+    assert run("train", *SMALL, trained.data, "--no-proof").code == 2 and called[2:] == ["train"]
+
+
 def test_a_run_is_gone_on_with(run: Run, trained: Made, tmp_path: Path) -> None:
     runs = ["--runs", str(tmp_path)]
     words = [*SMALL, trained.data, "train.steps=2", "train.checkpoint_every=1", "--no-proof"]
