@@ -22,8 +22,9 @@ load_state_dict modules mtia named_buffers named_children named_modules named_pa
 register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
 register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
 register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
-set_submodule share_memory state_dict to to_empty train training type update values xpu zero_grad
+set_submodule share_memory smart_apply state_dict to to_empty train training type update values xpu zero_grad
 """
 
 MODULE_NAMES: Final = frozenset(_MODULE_NAMES.split())
-"""Attributes of torch's module containers: parts are held under their labels, and torch refuses these words."""
+"""Attributes of torch's module containers: parts are held under their labels, and torch refuses these words (`smart_apply` comes
+with transformers)."""

@@ -182,7 +182,7 @@ def test_an_adapter_is_proposed_and_taken_with_adapt(run: Run, fake_packages: Fa
 
 
 def test_a_dataset_to_come_is_a_note_not_an_error(run: Run) -> None:
-    said = run("compose", "tiny", "--no-proof")
+    said = run("compose", "tiny", "data=none", "--no-proof")
     assert said.code == 0 and said.err.startswith("note: ")
 
 
