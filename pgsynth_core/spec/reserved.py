@@ -26,4 +26,4 @@ set_submodule share_memory smart_apply state_dict to to_empty train training typ
 """
 
 MODULE_NAMES: Final = frozenset(_MODULE_NAMES.split())
-"""Attributes of torch's module containers, `smart_apply` added by transformers: torch refuses them as labels of parts."""
+"""Attributes of torch's module containers, `smart_apply` added by transformers: torch refuses them as labels."""
