@@ -54,7 +54,8 @@ class Events:
 
     @_hookspec
     def after_step(self, run: str, step: int, values: Mapping[str, float]) -> None:
-        """Called after each optimiser step, and after its checkpoint if it made one.
+        """Called when an optimiser step's figures are known: while the next one is under way, so that no device is
+        waited for, or before the step's checkpoint is written.
 
         May not wait, as `before_step`. Values that are not finite are given as they are.
 

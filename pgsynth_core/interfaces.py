@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Num
@@ -238,6 +239,22 @@ Inner = Callable[[AttentionCall], AttentionResult]
 
 
 # ------------------------------------------------------------------------------------------- building
+@runtime_checkable
+class WeightFinder(Protocol):
+    """Finds pretrained weights by id."""
+
+    def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str | None:
+        """The local path; None on the meta device, where no weight is read.
+
+        Args:
+            weight_id: A hub id ``owner/name``, or a path, which is given back as it is.
+            files: Glob patterns of the JSON and safetensors files that are read of a repository; none: all of them.
+
+        Raises:
+            PartError: With the command that gets them.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildContext:
     """What a part may know while it is built. Never kept.
@@ -247,8 +264,7 @@ class BuildContext:
         axes: Bound symbols, e.g. ``{"D": 768, "Z": 4}``.
         image_size: (height, width) in pixels.
         stride: Image pixels along one side of a latent cell.
-        weights: Weight id -> local path; None on the meta device, where no weight is read. Raises `PartError` with
-            the command that gets them.
+        weights: Weight id, and the files wanted of it -> local path; None on the meta device.
         sites: Every site of the composition that is known so far: the denoiser's for pose branches and encoders,
             all of them for attention processors; empty for a base.
         denoiser: For parts that copy it; None for a base.
@@ -261,7 +277,7 @@ class BuildContext:
     axes: Mapping[str, int]
     image_size: tuple[int, int]
     stride: int
-    weights: Callable[[str], str | None]
+    weights: WeightFinder
     sites: tuple[Site, ...] = ()
     denoiser: nn.Module | None = None
     read_sites: tuple[Site, ...] = ()

@@ -211,6 +211,8 @@ class Component(_Strict):
                         raise ValueError(
                             f"{self.kind} {self.name}: port {name}: `when` cannot set {', '.join(used)} here"
                         )
+        if reserved := sorted({"part", "tokens_to"} & set(self.options)):
+            raise ValueError(f"{self.kind} {self.name}: {', '.join(reserved)} is a word of every spec, and no option")
         named = {option for clause in self._clauses() for option in clause.options}
         if unknown := sorted(named - set(self.options)):
             raise ValueError(f"{self.kind} {self.name}: `when` or `refuses` names options it does not have: {unknown}")
@@ -377,7 +379,8 @@ def _explained(raw: Mapping[str, Any], failure: Any, where: str) -> Problem:
         at = at[key] if isinstance(at, Mapping | list) and _has(at, key) else None
         named = isinstance(at, Mapping) and "name" in at and isinstance(key, int)
         place.append(f"[{at['name']}]" if named and at else str(key))
-    given = "" if failure["type"] == "missing" else f" (given: {failure['input']!r:.80})"
+    whole = failure["type"] == "missing" or isinstance(failure["input"], Mapping)
+    given = "" if whole else f" (given: {failure['input']!r:.80})"
     return Problem(
         f"{'.'.join(place) or 'the file'}: {re.sub('^Value error, ', '', failure['msg'])}{given}", where=where
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core.api.composition import Composition, OnEvent, with_steps
 from pgsynth_core.api.run import Run
+from pgsynth_core.api.telling import Hooks
 from pgsynth_core.contract import Verdict, check, with_adapters
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
@@ -76,7 +77,7 @@ def compose(
         resolved = _adapted(resolved, verdict)
         verdict = check(resolved.spec, registry)
     verdict.raise_if_refused()
-    _tell_hooks(resolved, verdict, registry)
+    Hooks(registry).composed(resolved.spec, verdict)
     return Composition(resolved=resolved, verdict=verdict, registry=registry)
 
 
@@ -84,21 +85,6 @@ def _adapted(resolved: Resolved, verdict: Verdict) -> Resolved:
     taken = {f"adapters.{adapter.label}.{adapter.port}": "--adapt" for adapter in verdict.adapters}
     spec = with_adapters(resolved.spec, verdict.adapters)
     return replace(resolved, spec=spec, origins={**resolved.origins, **taken})
-
-
-def _tell_hooks(resolved: Resolved, verdict: Verdict, registry: Registry) -> None:
-    """Lifecycle hook `composed`; pluggy is imported only where some package has hooks."""
-    if not registry.hooks:
-        return
-    hooks = importlib.import_module("pgsynth_core.hooks")
-    found = {
-        "adapters": [asdict(adapter) for adapter in verdict.adapters],
-        "links": [asdict(link) for link in verdict.links],
-        "axes": dict(verdict.axes),
-        "data_ports": list(verdict.data_ports),
-        "notes": list(verdict.notes),
-    }
-    hooks.Lifecycle(registry).call("composed", spec=resolved.spec.to_mapping(), verdict=found)
 
 
 def continue_run(

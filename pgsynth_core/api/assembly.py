@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from pgsynth_core.composition.build import WeightFinder, build
+from pgsynth_core.composition.build import build
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.proof import shapes_for
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data.tensors import TensorPlan
+from pgsynth_core.interfaces import WeightFinder
 from pgsynth_core.registry import Registry
 from pgsynth_core.spec import Spec
 

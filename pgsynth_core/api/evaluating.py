@@ -14,9 +14,11 @@ from pgsynth_core.api import compose
 from pgsynth_core.api.model import Model, load
 from pgsynth_core.api.pictures import HEADINGS, Sampled
 from pgsynth_core.api.run import Run
+from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data.records import Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.evaluation import Compared, ScoreTable, score_pairs
+from pgsynth_core.runs import refusing
 
 SHEET_ROWS: Final = 8
 """How many pairs a sheet shows."""
@@ -38,6 +40,11 @@ class SampledPairs:
     folder: Path
     sheet: Path
     names: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        """The pictures, in order."""
+        return [self.folder / f"{name}.png" for name in self.names]
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,9 @@ def sample_pairs(
     pictures = _Pictures(out)
     for _ in pictures.keep(model.sample_pairs(split=split, limit=limit), on_picture):
         pass
-    return pictures.done()
+    shown = pictures.done()
+    Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, shown.paths)
+    return shown
 
 
 def evaluate(
@@ -91,7 +100,8 @@ def evaluate(
     """Sample a split of a run's dataset and score it, against the target and beside copying the source.
 
     Writes pictures, sheet and scores into the run's folder, ``evaluation/<split>-<step>/``; with a limit, ``-first<N>``
-    is added, so that a quick look does not take the place of the whole.
+    is added, so that a quick look does not take the place of the whole. For a checkpoint that was copied elsewhere,
+    they go beside it, into ``<its name>-evaluation/``.
 
     Args:
         run: A run as in `load`, or a model that is loaded.
@@ -103,18 +113,23 @@ def evaluate(
     model = run if isinstance(run, Model) else load(run, runs=runs)
     step = model.checkpoint.step
     folder = f"{split}-{step:08d}" if limit is None else f"{split}-{step:08d}-first{limit}"
-    out = model.checkpoint.path.parent.parent / "evaluation" / folder
+    place = model.run.path / "evaluation" if model.run else model.home.with_name(f"{model.name}-evaluation")
+    out = place / folder
     pictures = _Pictures(out)
     compared = (
         Compared(one.name, one.output, one.target, one.source)
         for one in pictures.keep(model.sample_pairs(split=split, limit=limit), on_picture)
     )
     settings = model.assembly.spec.sample
-    about = {"run": out.parent.parent.name, "step": step, "split": split, "limit": limit, "seed": settings.seed}
+    about = {"run": model.name, "step": step, "split": split, "limit": limit, "seed": settings.seed}
     table = score_pairs(compared, about={**about, "sample": settings.model_dump(mode="json")})
     shown = pictures.done()
     table.to_csv(out / "scores.csv")
-    return Evaluated(table, shown, table.to_json(out / "scores.json"))
+    scores = table.to_json(out / "scores.json")
+    hooks = Hooks(model.assembly.registry)
+    hooks.sampled(model.home, step, shown.paths)
+    hooks.evaluated(model.home, step, table.mean)
+    return Evaluated(table, shown, scores)
 
 
 class _Pictures:
@@ -127,9 +142,11 @@ class _Pictures:
 
     def keep(self, made: Iterator[Sampled], on_picture: OnPicture | None) -> Iterator[Sampled]:
         """Pass pictures on, writing each as NAME.png."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with refusing("pictures cannot be written", self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         for one in made:
-            Image.fromarray(one.output).save(self.folder / f"{one.name}.png")
+            with refusing("a picture cannot be written", self.folder):
+                Image.fromarray(one.output).save(self.folder / f"{one.name}.png")
             self._names.append(one.name)
             self._first = [*self._first, one][:SHEET_ROWS]
             if on_picture:

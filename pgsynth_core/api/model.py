@@ -31,7 +31,7 @@ from pgsynth_core.data.records import Keypoints, Pair, Person, Split
 from pgsynth_core.data.tensors import example
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
-from pgsynth_core.runs import Checkpoint, check_lock, find_checkpoint, read_lock, runs_root
+from pgsynth_core.runs import Checkpoint, RunFolder, check_lock, find_checkpoint, read_lock, run_of, runs_root
 from pgsynth_core.spec import resolve
 from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS, read_tensors
 
@@ -55,6 +55,21 @@ class Model:
     assembly: Assembly
     checkpoint: Checkpoint
     warnings: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The run it comes from; None if its checkpoint was copied elsewhere."""
+        return run_of(self.checkpoint)
+
+    @property
+    def name(self) -> str:
+        """Its run's id, or the name of its checkpoint's folder."""
+        return self.run.id if self.run else self.checkpoint.path.name
+
+    @property
+    def home(self) -> Path:
+        """What it belongs to: its run's folder, or its checkpoint's."""
+        return self.run.path if self.run else self.checkpoint.path
 
     def sample(  # noqa: PLR0913 - a person's words for one picture, all but two optional
         self,

@@ -14,8 +14,9 @@ from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.data.records import Dataset, Split
 from pgsynth_core.data.sheet import Sheet
-from pgsynth_core.data.tensors import Batch, Examples, checked, collate
-from pgsynth_core.sampling.sampler import SamplePlan, pictures, sample_latents
+from pgsynth_core.data.tensors import Batch, Examples, checked, collate, to_pictures
+from pgsynth_core.runs import refusing
+from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
 from pgsynth_core.spec import SampleSettings
 from pgsynth_core.training.draws import generator
 
@@ -66,36 +67,40 @@ def sampled_batch(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seed: i
     on_device = batch.to(device)
     generators = [generator(seed, "sample", name) for name in batch.names]
     latents = sample_latents(method, on_device.source_inputs(), on_device.conditioning(), plan, generators)
-    outputs = pictures(method, latents)
+    with torch.no_grad():
+        outputs = to_pictures(method.base.codec.decode(latents))
     method.train(training)
-    columns = (_shown(batch.source_image), _drawn(batch), _shown(batch.target_image), outputs)
+    columns = (to_pictures(batch.source_image), _drawn(batch), to_pictures(batch.target_image), outputs)
     return [Sampled(name, *tiles) for name, *tiles in zip(batch.names, *columns, strict=True)]
-
-
-def _shown(images: torch.Tensor) -> list[np.ndarray]:
-    """[-1, 1] to uint8 [H, W, 3]."""
-    rounded = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return list(rounded.cpu().numpy())
 
 
 def _drawn(batch: Batch) -> list[np.ndarray]:
     """The target pose as it was drawn; black where the method reads none."""
     skeleton = batch.target_pose.skeleton
-    return _shown(torch.full_like(batch.target_image, -1.0) if skeleton is None else skeleton * 2 - 1)
+    return to_pictures(torch.full_like(batch.target_image, -1.0) if skeleton is None else skeleton * 2 - 1)
 
 
-def save_pictures(folder: Path, found: Sequence[Sampled]) -> Path:
-    """Write each output as INDEX.png and all of them as a sheet; give the sheet's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, one in enumerate(found):
-        Image.fromarray(one.output).save(folder / f"{index}.png")
-    sheet = Sheet(HEADINGS, [one.row for one in found]).picture()
-    path = folder / "sheet.png"
-    sheet.save(path)
-    return path
+@dataclass(frozen=True)
+class Saved:
+    """Pictures on disk: `paths` in the order of the pairs, and a `sheet` of them."""
+
+    paths: tuple[Path, ...]
+    sheet: Path
 
 
-def sampled_sheet(assembly: Assembly, folder: Path, *, pairs: int) -> Path:
+def save_pictures(folder: Path, found: Sequence[Sampled]) -> Saved:
+    """Write each output as its number, and all of them as a sheet."""
+    sheet = folder / "sheet.png"
+    paths = tuple(folder / f"{index:04}.png" for index in range(len(found)))
+    with refusing("pictures cannot be written", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, one in zip(paths, found, strict=True):
+            Image.fromarray(one.output).save(path)
+        Sheet(HEADINGS, [one.row for one in found]).picture().save(sheet)
+    return Saved(paths, sheet)
+
+
+def sampled_sheet(assembly: Assembly, folder: Path, *, pairs: int) -> Saved:
     """The first pairs of the test split, sampled and shown."""
     dataset, settings = dataset_of(assembly.spec, assembly.registry, "test"), assembly.spec.sample
     indices = range(min(pairs, len(dataset)))

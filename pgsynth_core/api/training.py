@@ -17,6 +17,7 @@ from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.run import Run
+from pgsynth_core.api.telling import Hooks
 from pgsynth_core.composition.conditions import labels_of
 from pgsynth_core.composition.hub import Weights
 from pgsynth_core.composition.weights import trained_parameters
@@ -32,6 +33,7 @@ from pgsynth_core.runs import (
     build_lock,
     create_run,
     latest_checkpoint,
+    require_room,
     session,
     write_checkpoint,
 )
@@ -57,6 +59,7 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     """
     opened = _Session.open(spec, registry, verdict, on_event)
     opened.stream.first()  # data that cannot be used shows before there is a folder
+    require_room(runs, opened.trained.size(), "a checkpoint")
     folder = opened.new_folder(runs)
     return opened.run(folder, from_step=0)
 
@@ -72,6 +75,7 @@ def resume(run: Run, spec: Spec, registry: Registry, verdict: Verdict, *, on_eve
         raise UserError(f"{run.id} has no checkpoint to continue from.", cure="Start it anew with pgsynth train.")
     checkpoint.verify()
     opened = _Session.open(spec, registry, verdict, on_event)
+    require_room(run.path, opened.trained.size(), "a checkpoint")
     return opened.run(run.folder, from_step=opened.trained.restore(checkpoint.path))
 
 
@@ -85,6 +89,7 @@ class _Session:
     trained: Trained
     stream: Stream
     weights: Weights
+    hooks: Hooks
     on_event: OnEvent | None
 
     @staticmethod
@@ -123,6 +128,7 @@ class _Session:
             trained=Trained(assembly.method, spec.base.label, optimizer, average),
             stream=stream,
             weights=weights,
+            hooks=Hooks(registry),
             on_event=on_event,
         )
 
@@ -150,6 +156,7 @@ class _Session:
             def tell(kind: str, data: Mapping[str, Any]) -> None:
                 if self.accelerator.is_main_process:
                     log.write(kind, **data)
+                    self.hooks.event(folder, kind, data)
                     if self.on_event:
                         self.on_event({"kind": kind, "run": str(folder.path), **data})
 
@@ -176,6 +183,7 @@ class _Session:
             chance=chance,
             start=from_step,
             tell=tell,
+            begin=lambda step: self._begin(folder, step),
             save=lambda step: self._save(folder, step, tell),
             sample=lambda step: self._sample(folder, step, tell),
         )
@@ -206,6 +214,10 @@ class _Session:
             halves=objective.halves,
         )
 
+    def _begin(self, folder: RunFolder, step: int) -> None:
+        if self.accelerator.is_main_process:
+            self.hooks.before_step(folder, step)
+
     def _save(self, folder: RunFolder, step: int, tell: Tell) -> None:
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
@@ -227,8 +239,9 @@ class _Session:
         if not self.accelerator.is_main_process:
             return
         with averaged(self.trained):
-            sheet = sampled_sheet(self.assembly, folder.sample_file(step, 0).parent, pairs=SHEET_PAIRS)
-        tell("sample", {"step": step, "path": sheet.relative_to(folder.path).as_posix()})
+            made = sampled_sheet(self.assembly, folder.sample_file(step, 0).parent, pairs=SHEET_PAIRS)
+        tell("sample", {"step": step, "path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)})
+        self.hooks.sampled(folder.path, step, made.paths)
 
 
 @contextmanager

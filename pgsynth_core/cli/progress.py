@@ -73,8 +73,8 @@ class Follower:
         elif kind == "sample":
             self.sheet = path
             self._shown.note(f"step {event['step']}: drew {one_line(path)}")
-        elif kind in ("warning", "stopping"):
-            self._shown.note(one_line(f"{kind}: {event.get('message', '')}"))
+        elif kind == "warning":
+            self._shown.note(one_line(f"warning: {event.get('message', '')}"))
 
     def farewell(self) -> None:
         """Say what is saved, after training ended before its end; nothing if it never began."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgsynth_core import api
 from pgsynth_core.api.adjust import adjusted, adjusted_spec
+from pgsynth_core.api.telling import Hooks
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, one_of
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.data import SPLITS
@@ -165,9 +166,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     _check_files(arguments)
     split = None if arguments.source else chosen_split(arguments)
     model = loaded(arguments, session, "sample", split)
-    run = model.checkpoint.path.parent.parent.name
-    folder = Path(arguments.output) if arguments.output else _OUTPUTS / run
-    facts: dict[str, Any] = {"ok": True, "run": run, "step": model.checkpoint.step}
+    folder = Path(arguments.output) if arguments.output else _OUTPUTS / model.name
+    facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
     with follow("Drawing the first pictures") as follower:
         facts |= _one(model, folder, arguments) if arguments.source else _pairs(model, folder, arguments, follower)
     if arguments.json:
@@ -231,8 +231,9 @@ def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str,
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
         Target(str(path)).write(buffer.getvalue())
-        paths.append(str(path))
-    return {"pictures": paths}
+        paths.append(path)
+    Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
+    return {"pictures": [str(path) for path in paths]}
 
 
 def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: Follower) -> dict[str, Any]:
@@ -245,8 +246,7 @@ def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: 
         follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": arguments.limit})
 
     made = api.sample_pairs(model, out, split=split, limit=arguments.limit, on_picture=counted)
-    pictures = [str(made.folder / f"{name}.png") for name in made.names]
-    return {"pictures": pictures, "folder": str(made.folder), "sheet": str(made.sheet)}
+    return {"pictures": [str(path) for path in made.paths], "folder": str(made.folder), "sheet": str(made.sheet)}
 
 
 def _free(folder: Path, name: str, *, suffix: str = ".png") -> Iterator[Path]:

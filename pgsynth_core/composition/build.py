@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,19 +14,16 @@ from pgsynth_core.composition.method import EncoderPlan, Method, MethodParts
 from pgsynth_core.composition.sites import select, sites_of
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import PartError, PgsynthError
-from pgsynth_core.interfaces import AttentionProcessor, Base, BuildContext, Encoder, PoseBranch, Site
+from pgsynth_core.interfaces import AttentionProcessor, Base, BuildContext, Encoder, PoseBranch, Site, WeightFinder
 from pgsynth_core.manifest import Component
 from pgsynth_core.options import PartConfig
 from pgsynth_core.registry import FOREIGN_FAULTS, Entry, Registry, load_config, load_part, reason_of, removal
 from pgsynth_core.spec import KIND_OF_SLOT, PartChoice, Spec
 
-WeightFinder = Callable[[str], str | None]
-"""Weight id -> local path; None on the meta device, where no weight is read."""
-
 T = TypeVar("T", bound=nn.Module)
 
 
-def no_weights(weight_id: str) -> str | None:
+def no_weights(weight_id: str, files: Sequence[str] = (), /) -> str | None:
     """The finder of the meta device: nothing is loaded."""
     return None
 

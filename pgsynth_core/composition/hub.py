@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from pgsynth_core.errors import PartError
 
 WANTED: Final = ("*.json", "*.safetensors")
-"""Files of a repository that are fetched; never pickles."""
+"""The kinds of file that are fetched; never pickles."""
 
 CHUNK: Final = 1 << 22
 HEX_DIGITS: Final = 64
@@ -25,33 +28,42 @@ class Weights:
     """Finds weights and remembers which were used, for the lock. Call it with an id.
 
     Attributes:
-        used: Weight id -> local path.
+        used: Weight id -> local path, and the patterns of the files that are read there.
     """
 
-    used: dict[str, str] = field(default_factory=dict)
+    used: dict[str, tuple[Path, tuple[str, ...]]] = field(default_factory=dict)
 
-    def __call__(self, weight_id: str) -> str:
+    def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str:
         """The local path of weights.
 
         Args:
             weight_id: A path to a folder or file, or a hub id ``owner/name``.
+            files: Glob patterns of what is read, all `WANTED` ones if there are none.
 
         Raises:
             PartError: If it is neither here nor to be had; with the command that gets it.
+            ValueError: If a pattern is not of a `WANTED` kind of file.
         """
-        path = weight_id if Path(weight_id).exists() else _from_hub(weight_id)
-        self.used[weight_id] = path
+        if unwanted := [name for name in files if not _matches(name, WANTED)]:
+            raise ValueError(f"{unwanted} is not fetched; patterns end in one of {WANTED}")
+        patterns = tuple(files) or WANTED
+        path = weight_id if Path(weight_id).exists() else _from_hub(weight_id, patterns)
+        self.used[weight_id] = (Path(path), patterns)
         return path
 
     def identities(self) -> dict[str, dict[str, str]]:
         """Weight id -> its revision and the SHA-256 of each safetensors file, so that a run says what it stood on."""
-        return {weight_id: _identity(Path(path)) for weight_id, path in self.used.items()}
+        return {weight_id: _identity(*used) for weight_id, used in self.used.items()}
 
 
-def _from_hub(weight_id: str) -> str:
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _from_hub(weight_id: str, patterns: Sequence[str]) -> str:
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}
     try:
-        return snapshot_download(weight_id, allow_patterns=list(WANTED), local_files_only=offline)
+        return snapshot_download(weight_id, allow_patterns=list(patterns), local_files_only=offline)
     except HFValidationError as error:
         raise PartError(
             f"weights {weight_id!r}: there is no such folder, and it is no hub id.",
@@ -60,17 +72,23 @@ def _from_hub(weight_id: str) -> str:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         silent = f"the hub gave no answer ({type(error).__name__})"
         why = "the hub is turned off (HF_HUB_OFFLINE)" if offline else silent
+        command = _command(weight_id, patterns)
         raise PartError(
             f"weights {weight_id!r} are not on this machine, and {why}.",
-            cure=f"Where there is a network, run: hf download {weight_id} - or give the path of a local folder.",
+            cure=f"Where there is a network, run: {command} - or give the path of a local folder.",
         ) from error
 
 
-def _identity(path: Path) -> dict[str, str]:
-    files = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
-    known = {"revision": path.name} if path.parent.name == "snapshots" else {}
+def _command(weight_id: str, patterns: Sequence[str]) -> str:
+    return " ".join(["hf download", weight_id, *(f"--include {shlex.quote(pattern)}" for pattern in patterns)])
+
+
+def _identity(path: Path, patterns: Sequence[str]) -> dict[str, str]:
     root = path.parent if path.is_file() else path
-    return known | {file.relative_to(root).as_posix(): _sha256(file) for file in files}
+    found = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
+    names = {file.relative_to(root).as_posix(): file for file in found}
+    known = {"revision": path.name} if path.parent.name == "snapshots" else {}
+    return known | {name: _sha256(file) for name, file in names.items() if path.is_file() or _matches(name, patterns)}
 
 
 def _sha256(file: Path) -> str:

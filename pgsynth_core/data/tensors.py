@@ -26,7 +26,7 @@ from pgsynth_core.data.taking import take
 from pgsynth_core.errors import Problem
 from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
 
-__all__ = ["Batch", "Examples", "Failed", "PoseMaps", "TensorPlan", "checked", "collate", "example"]
+__all__ = ["Batch", "Examples", "Failed", "PoseMaps", "TensorPlan", "checked", "collate", "example", "to_pictures"]
 
 _POSE_PORTS: Final = frozenset({"skeleton", "heatmaps", "pose_mask"})
 _PARSING_PORTS: Final = frozenset({"parsing", "source_parsing", "source_crops"})
@@ -206,6 +206,12 @@ def _pose_fields(through: Callable[[Sequence[Any]], Any], poses: Sequence[PoseMa
 
 
 # ------------------------------------------------------------------------------------------- making
+def to_pictures(images: Float[Tensor, "B 3 H W"]) -> list[np.ndarray]:
+    """[-1, 1], clipped and rounded, as uint8 [H, W, 3] each."""
+    rounded = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return list(rounded.permute(0, 2, 3, 1).cpu().numpy())
+
+
 def _signed(image: np.ndarray) -> Tensor:
     """uint8 [..., H, W, 3] to [-1, 1] with channels first."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, -3))).float().div_(127.5).sub_(1)

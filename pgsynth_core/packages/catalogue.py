@@ -13,6 +13,7 @@ from pgsynth_core.axes import AXES, port_info
 from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.manifest import Component, Kind, Needs, Option, Paper, Port, Provides, Refusal, When
 from pgsynth_core.registry import Entry, Origin, PresetEntry, Registry
+from pgsynth_core.spec.values import options_of
 
 __all__ = ["OptionRow", "Row", "Shown", "listing", "show"]
 
@@ -212,7 +213,7 @@ def _shown_part(entry: Entry) -> Shown:
         provides=tuple(_port(name, port) for name, port in part.provides.items()),
         brings=tuple(_brought(part)),
         sites=tuple(_sites(part)),
-        options=tuple(_option(name, option) for name, option in part.options.items()),
+        options=tuple(_option(name, option) for name, option in options_of(part).items()),
         refuses=tuple(map(_refusal, part.refuses)),
         weights=tuple(
             f"{weights.id} ({weights.licence}, {weights.megabytes} MB)"

@@ -287,7 +287,7 @@ class Registry:
             message = f"the {wanted.noun} {name!r} is in the package {known.name}, which is not installed."
             cure = f'Install it: pip install "{known.name}=={known.version}".'
             return Problem(message, where=wanted.where, cure=cure)
-        cures = [*self._of_another_kind(plain, wanted.kind), suggestion(name, allowed, what=wanted.plural)]
+        cures = [*self._of_another_kind(plain, wanted.kind), suggestion(plain, allowed, what=wanted.plural)]
         cures += [
             f"The package {broken.package} is broken, and may have brought it: {broken.problems[0]}"
             for broken in self.broken

@@ -134,14 +134,15 @@ def require_room(folder: Path, needed: int, what: str) -> None:
     """Refuse to begin what will not fit.
 
     Args:
-        folder: A folder on the disk in question.
+        folder: A folder on the disk in question, or one that is still to be made there.
         needed: Bytes that will be written.
         what: What needs them, for the message, e.g. ``a checkpoint``.
 
     Raises:
         UserError: If fewer are free; says how many are needed and how many there are.
     """
-    free = shutil.disk_usage(folder).free
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
     if free < needed + _RESERVE:
         message = f"{what} needs {_amount(needed + _RESERVE)}, and only {_amount(free)} are free on this disk."
         cure = "Make room there, keep fewer checkpoints, or choose a folder on another disk: --runs FOLDER."

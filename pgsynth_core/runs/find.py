@@ -21,7 +21,7 @@ from pgsynth_core.runs.checkpoints import STEP_NAME, SUMS, Checkpoint, latest_ch
 from pgsynth_core.runs.durable import read_json, refusing
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["LATEST", "find_checkpoint", "find_run", "list_runs"]
+__all__ = ["LATEST", "find_checkpoint", "find_run", "list_runs", "run_of"]
 
 LATEST: Final = "latest"
 _DATED: Final = re.compile(r"\d{8}-\d{6}-.+")
@@ -69,7 +69,7 @@ def find_run(text: str | Path, root: Path) -> RunFolder:
     if len(hits) > 1:
         raise UserError(f"{word!r} begins {len(hits)} runs.", where=str(root), cure=f"Write one of: {_listing(hits)}.")
     if not hits:
-        raise UserError(f"there is no run {word!r}.", where=str(root), cure=_instead(word, [*runs]))
+        raise UserError(f"there is no run {word!r}.", where=str(root), cure=_instead(word, [*runs], LATEST))
     return runs[hits[0]]
 
 
@@ -90,6 +90,12 @@ def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
         cure = "Train it on until its first, train.checkpoint_every steps on: pgsynth train writes one at the end too."
         raise UserError(f"the run {run.id} has no checkpoint yet.", where=str(run.checkpoints), cure=cure)
     return checkpoint
+
+
+def run_of(checkpoint: Checkpoint) -> RunFolder | None:
+    """The run that a checkpoint belongs to; None for one that was copied elsewhere."""
+    run = RunFolder(checkpoint.path.parent.parent)
+    return run if run.checkpoints == checkpoint.path.parent and _is_run(run.path) else None
 
 
 def _is_run(path: Path) -> bool:
@@ -135,9 +141,9 @@ def _step_of(path: Path) -> int:
     return step if isinstance(step, int) else 0
 
 
-def _instead(word: str, names: Sequence[str]) -> str:
+def _instead(word: str, names: Sequence[str], *words: str) -> str:
     holding = [name for name in reversed(names) if word and word in name]
-    hit = holding[0] if holding else nearest(word, names)
+    hit = holding[0] if holding else nearest(word, [*names, *words])
     newest = f"The newest: {_listing([*reversed(names)])}."
     return f"Did you mean {hit!r}? {newest}" if hit else newest
 

@@ -84,11 +84,3 @@ def _chance(sampler: Any, generators: Sequence[torch.Generator]) -> dict[str, ob
     """The generators, for samplers that add noise of their own in a step."""
     takes = "generator" in inspect.signature(sampler.step).parameters
     return {"generator": list(generators)} if takes else {}
-
-
-def pictures(method: Method, latents: Float[Tensor, "B Z h w"]) -> list[Any]:
-    """Latents as uint8 arrays [H, W, 3], RGB."""
-    with torch.no_grad():
-        images = method.base.codec.decode(latents)
-    rounded = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return [array.numpy() for array in rounded.cpu()]

@@ -64,10 +64,10 @@ class Trained:
         return {key: value.detach() for key, value in kept_tensors(self.method, self.base).items()}
 
     def size(self) -> int:
-        """Bytes that a checkpoint takes."""
-        tensors = [*self.weights().values(), *self._moments().values()]
+        """Bytes that a checkpoint takes, known before the first step: Adam will keep two moments of what trains."""
+        moments = 2 * [*trained_parameters(self.method, self.base).values()]
         averaged = [] if self.average is None else [*self.average.tensors.values()]
-        return sum(tensor.numel() * tensor.element_size() for tensor in [*tensors, *averaged])
+        return sum(tensor.nbytes for tensor in [*self.weights().values(), *moments, *averaged])
 
     def _moments(self) -> dict[str, Tensor]:
         moments: dict[str, Tensor] = {}

@@ -41,6 +41,7 @@ class Job:
         chance: Draws by position.
         start: Steps already taken.
         tell: Takes events.
+        begin: Called with the number of the step about to be taken.
         save: Writes a checkpoint of the given step.
         sample: Draws a sheet at the given step; None: no sheets.
     """
@@ -55,6 +56,7 @@ class Job:
     chance: Chance
     start: int
     tell: Tell
+    begin: Callable[[int], None]
     save: Callable[[int], None]
     sample: Callable[[int], None] | None
 
@@ -79,6 +81,7 @@ def train(job: Job) -> Done:
     with _asked_to_stop() as asked:
         while step < settings.steps and not asked.is_set():
             step += 1
+            job.begin(step)
             began = time.perf_counter()
             for group in job.optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
@@ -87,6 +90,9 @@ def train(job: Job) -> Done:
                 job.average.update(job.parameters, step)
             report.step(step, losses, began)
             last = step == settings.steps or asked.is_set()
+            if asked.is_set():
+                message = f"asked to stop: step {step} is taken and will be saved."
+                job.tell("warning", {"message": message, "step": step})
             if last or (settings.checkpoint_every and step % settings.checkpoint_every == 0):
                 report.flush()  # nothing is saved that came after a loss that is no number
                 job.save(step)

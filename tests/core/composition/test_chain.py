@@ -23,7 +23,7 @@ from pgsynth_core.interfaces import (
 )
 from pgsynth_core.options import PartConfig
 
-CONTEXT = BuildContext(label="x", axes={}, image_size=(26, 22), stride=2, weights=lambda weight: None)
+CONTEXT = BuildContext(label="x", axes={}, image_size=(26, 22), stride=2, weights=lambda weight, files=(): None)
 GRID = (13, 11)
 
 

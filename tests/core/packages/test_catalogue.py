@@ -168,6 +168,7 @@ def test_an_encoder_is_shown_in_words(registry_from: RegistryOf) -> None:
         OptionRow("queries", "one of local, local+global", "local", "", "Which queries."),
         OptionRow("depth", "int", 4, "1 to 9", "Layers."),
     )
+    assert shown.options[-1].name == "tokens_to"
     assert shown.weights == ("timm/swin (MIT, 350 MB), with the option pretrained",)
     assert shown.paper == "A paper, section 3.2, equations 4, 5, arXiv:2502.1"
     assert shown.refuses == ("depth=8 or 9 and pretrained=false unless queries=local: Too deep. Use depth=4.",)

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from pgsynth_core.errors import Problem, SpecError
+from pgsynth_core.errors import PartError, Problem, SpecError
 from pgsynth_core.manifest import Kind, parse_manifest
 from pgsynth_core.registry import NOUNS, Broken, Origin, Registry, registry_of
 
@@ -112,6 +112,20 @@ def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:
         registry({"pgsynth": ("encoder:qfft", "encoder:clip")}).find("encoder", "qftf", where="argument 1")
     assert str(refused.value) == ("argument 1: there is no encoder 'qftf'. Did you mean 'qfft'? Encoders: qfft, clip.")
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["pgsynth:qftf", "pgsint:qfft"])
+def test_a_qualified_name_gets_the_nearest_too(name: str) -> None:
+    with pytest.raises(SpecError, match="Did you mean 'qfft'") as refused:
+        registry({"pgsynth": ("encoder:qfft", "encoder:clip")}).find("encoder", name)
+    assert f"no encoder '{name}'" in str(refused.value)
+
+
+def test_words_of_a_spec_cannot_be_options() -> None:
+    option = 'part = { type = "str", default = "", help = "Which." }'
+    block = FakePackages.part("encoder", "x").replace("[component.options]", f"[component.options]\n{option}")
+    with pytest.raises(PartError, match="part is a word of every spec"):
+        parse_manifest(FakePackages.manifest("pgsynth-plugin-x", block), where="x")
 
 
 def test_an_unknown_preset_gets_the_list(fake_packages: FakePackages) -> None:

@@ -44,7 +44,7 @@ def sd(context: Callable[..., BuildContext]) -> Callable[..., StableDiffusion]:
     def make(folder: Path | None = None, **options: Any) -> StableDiffusion:
         found = None if folder is None else str(folder)
         size = {"image_size": (512, 352), "stride": 8, "axes": {"D": 768, "Z": 4}}
-        build = context(label="sd", weights=lambda weight_id: found, **size)
+        build = context(label="sd", weights=lambda weight_id, files=(): found, **size)
         with torch.device("meta" if folder is None else "cpu"):
             return StableDiffusion(Config(**options), build)
 

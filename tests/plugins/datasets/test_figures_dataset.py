@@ -43,8 +43,13 @@ def test_every_ordered_pair_of_a_persons_pictures_is_there_once() -> None:
 def test_pairs_limits_the_pairs_of_each_person(pairs: int, expected: int) -> None:
     data = figures(identities=2, poses=4, pairs=pairs)
     assert len(data) == 2 * expected
-    sources = {data.pair(index).source.name for index in range(expected)}
+    sources = {data.pair(index).source.name for index in range(0, 2 * expected, 2)}
     assert len(sources) == min(expected, 4), "the first pairs use as many pictures as they can"
+
+
+def test_the_first_pairs_show_as_many_people_as_there_are() -> None:
+    data = figures(identities=5, poses=3)
+    assert [data.name(index)[6:11] for index in range(6)] == ["00000", "00001", "00002", "00003", "00004", "00000"]
 
 
 def test_people_are_the_photos_of_the_pairs() -> None:
@@ -83,6 +88,17 @@ def test_nobody_is_in_both_splits() -> None:
 
 
 # ------------------------------------------------------------------ options
+def test_the_test_split_may_hold_other_pictures_of_the_people_in_training() -> None:
+    data, trained = figures("test", identities=2, poses=3, test="pictures"), figures(identities=2, poses=9)
+    assert len(data) == 2 * 3 * 2 and data.name(0) == "test-00000-03_to_04"
+    assert list(data.people())[:3] == ["test-00000-03", "test-00000-04", "test-00000-05"]
+    for name in ("test-00000-04", "test-00001-05"):
+        assert digest(data.person(name)) == digest(trained.person(name.replace("test", "train")))
+    with pytest.raises(KeyError, match="names are test-00000-03 to test-00001-05"):
+        data.person("test-00000-00")
+    assert {pair.source.keypoints[0, 2] for pair in (data.pair(0), data.pair(1))} == {1.0}, "the first shows its face"
+
+
 def test_more_people_pictures_and_pairs_change_none_that_were_there() -> None:
     few, many = figures(identities=2, poses=3, pairs=2), figures(identities=9, poses=7)
     for name in few.people():
@@ -124,7 +140,9 @@ def test_mixed_framing_cuts_some_legs_off_and_full_none() -> None:
     assert legless(figures(identities=6)) == 0
 
 
-@pytest.mark.parametrize("options", [{"identities": 0}, {"poses": 1}, {"views": "up"}, {"seed": -1}, {"people": 3}])
+@pytest.mark.parametrize(
+    "options", [{"identities": 0}, {"poses": 1}, {"views": "up"}, {"seed": -1}, {"people": 3}, {"test": "train"}]
+)
 def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Config(**options)

@@ -35,7 +35,7 @@ class Composed:
     def method(self) -> Method:
         """On the CPU; weights are read from the folders that the options name."""
         torch.manual_seed(0)
-        return build(self.spec, self.registry, self.verdict, device="cpu", weights=lambda name: name)
+        return build(self.spec, self.registry, self.verdict, device="cpu", weights=lambda name, files=(): name)
 
 
 @pytest.fixture

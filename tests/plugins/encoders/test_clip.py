@@ -60,7 +60,7 @@ def clip(checkpoint: Path, context: Callable[..., BuildContext]) -> MakeCLIP:
 
     def make(label_set: str = "atr18", **options: Any) -> CLIP:
         torch.manual_seed(1)
-        build_context = context(label="appearance", weights=lambda weight_id: weight_id, label_set=label_set)
+        build_context = context(label="appearance", weights=lambda weight_id, files=(): weight_id, label_set=label_set)
         return CLIP(Config(**({"backbone": str(checkpoint)} | options)), build_context).double()
 
     return make
@@ -255,7 +255,7 @@ def asked(options: dict[str, Any], context: Callable[..., BuildContext]) -> tupl
     """A backbone on the meta device, and the weight ids it asked for."""
     ids: list[str] = []
     with torch.device("meta"):
-        return Backbone(Config(**options), context(label="clip", weights=lambda name: ids.append(name))), ids
+        return Backbone(Config(**options), context(label="clip", weights=lambda name, files=(): ids.append(name))), ids
 
 
 def test_the_default_is_vit_l_14_of_openai(context: Callable[..., BuildContext], open_clip: Any) -> None:
@@ -324,7 +324,7 @@ def test_a_file_is_loaded_into_the_model_named_with_it(
     stored = load_file(checkpoint / "open_clip_model.safetensors")
     file = tmp_path / "mine.safetensors"
     save_file({name: value.half() for name, value in stored.items()}, file)
-    built = context(weights=lambda name: name)
+    built = context(weights=lambda name, files=(): name)
     backbone = Backbone(Config(backbone=f"small:{file}", output="both"), built)
     for name, value in backbone.network.state_dict().items():
         assert value.dtype == torch.float32 and torch.equal(value, stored[f"visual.{name}"].half().float()), name
@@ -346,7 +346,7 @@ def test_weights_of_another_network_are_refused(
     config = {"model_cfg": MODEL | {"vision_cfg": VISION | changes}}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     with pytest.raises(PartError, match=message):
-        Backbone(Config(backbone=str(folder)), context(weights=lambda name: name))
+        Backbone(Config(backbone=str(folder)), context(weights=lambda name, files=(): name))
 
 
 def test_weights_that_cannot_be_read_are_refused(
@@ -357,10 +357,10 @@ def test_weights_that_cannot_be_read_are_refused(
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(PartError, match=r"open_clip_model.safetensors cannot be read: .*Get the weights again"):
-        Backbone(Config(backbone=str(folder)), context(weights=lambda name: name))
+        Backbone(Config(backbone=str(folder)), context(weights=lambda name, files=(): name))
     file.rename(folder / "open_clip_pytorch_model.bin")
     with pytest.raises(PartError, match="holds no weights of open_clip as safetensors"):
-        Backbone(Config(backbone=str(folder)), context(weights=lambda name: name))
+        Backbone(Config(backbone=str(folder)), context(weights=lambda name, files=(): name))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"embed_dim": 3}', '{"model_cfg": {}, "preprocess_cfg": 3}'])

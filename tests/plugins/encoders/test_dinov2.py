@@ -67,7 +67,7 @@ def dinov2(checkpoints: dict[str, Path], context: Callable[..., BuildContext]) -
 
     def make(kind: str = "dinov2", **options: Any) -> DINOv2:
         torch.manual_seed(1)
-        build_context = context(label="appearance", weights=lambda name: name)
+        build_context = context(label="appearance", weights=lambda name, files=(): name)
         return DINOv2(Config(**({"backbone": str(checkpoints[kind])} | options)), build_context).double()
 
     return make
@@ -191,7 +191,9 @@ def asked(options: dict[str, Any], context: Callable[..., BuildContext]) -> tupl
     """A backbone on the meta device, and the weight ids it asked for."""
     ids: list[str] = []
     with torch.device("meta"):
-        return Backbone(Config(**options), context(label="dinov2", weights=lambda name: ids.append(name))), ids
+        return Backbone(
+            Config(**options), context(label="dinov2", weights=lambda name, files=(): ids.append(name))
+        ), ids
 
 
 def test_the_default_is_the_base_model(context: Callable[..., BuildContext], transformers: Any) -> None:
@@ -259,7 +261,7 @@ def test_half_precision_files_are_read_in_single_precision(
     tmp_path: Path, checkpoints: dict[str, Path], context: Callable[..., BuildContext], transformers: Any
 ) -> None:
     transformers.Dinov2Model.from_pretrained(checkpoints["dinov2"]).half().save_pretrained(tmp_path)
-    backbone = Backbone(Config(backbone=str(tmp_path)), context(weights=lambda name: name))
+    backbone = Backbone(Config(backbone=str(tmp_path)), context(weights=lambda name, files=(): name))
     assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
 
 
@@ -281,7 +283,7 @@ def test_the_hubs_own_names_of_the_weights_are_understood(
     (tmp_path / "config.json").write_bytes((checkpoints["dinov2"] / "config.json").read_bytes())
     image = torch.rand(1, 3, 40, 40)
     one, other = (
-        Backbone(Config(backbone=str(folder)), context(weights=lambda name: name))(image)
+        Backbone(Config(backbone=str(folder)), context(weights=lambda name, files=(): name))(image)
         for folder in (checkpoints["dinov2"], tmp_path)
     )
     assert torch.equal(one, other)
@@ -295,7 +297,7 @@ def test_missing_weights_are_refused(tmp_path: Path, context: Callable[..., Buil
     assert len(left) < len(stored)
     save_file(left, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(PartError, match=r"lacks 4 weights of the model, e.g. encoder.layer.1.mlp.fc1.bias"):
-        Backbone(Config(backbone=str(folder)), context(weights=lambda name: name))
+        Backbone(Config(backbone=str(folder)), context(weights=lambda name, files=(): name))
 
 
 def test_weights_that_cannot_be_read_are_refused(
@@ -307,7 +309,7 @@ def test_weights_that_cannot_be_read_are_refused(
 
     def refused(message: str) -> None:
         with pytest.raises(PartError, match=message):
-            Backbone(Config(backbone=str(folder)), context(weights=lambda name: name))
+            Backbone(Config(backbone=str(folder)), context(weights=lambda name, files=(): name))
 
     file.write_bytes(whole[: len(whole) // 2])
     refused(r"the weights cannot be read: .*get them again")

@@ -201,7 +201,7 @@ def test_a_timm_backbone_gets_the_weights_of_its_tag(
 ) -> None:
     weights = weights_file(timm, tmp_path, "test_byobnet")
     asked: list[str] = []
-    build = context(weights=lambda weight_id: (asked.append(weight_id), str(tmp_path))[1])
+    build = context(weights=lambda weight_id, files=(): (asked.append(weight_id), str(tmp_path))[1])
     backbone = TimmBackbone(Config(backbone="test_byobnet.r160_in1k", train_backbone=train), build)
     assert asked == ["timm/test_byobnet.r160_in1k"]
     first = next(iter(backbone.network.parameters()))
@@ -257,7 +257,7 @@ def test_weights_that_are_no_safetensors_file_are_refused(
     (tmp_path / "weights.pth").touch()
     path = tmp_path if name.startswith("model") else tmp_path / name
     with pytest.raises(PartError, match="is no safetensors file"):
-        TimmBackbone(Config(backbone="test_byobnet.r160_in1k"), context(weights=lambda weight_id: str(path)))
+        TimmBackbone(Config(backbone="test_byobnet.r160_in1k"), context(weights=lambda weight_id, files=(): str(path)))
 
 
 def test_without_timm_the_cure_is_named(context: Callable[..., BuildContext], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ def test_conv4_never_imports_timm() -> None:
         "from pgsynth_core.interfaces import BuildContext\n"
         "from pgsynth_plugins.encoders.qfft import Config\n"
         "from pgsynth_plugins.encoders.qfft.model import QFFT\n"
-        "build = BuildContext(label='q', axes={'D': 8}, image_size=(8, 8), stride=2, weights=lambda name: None)\n"
+        "build = BuildContext(label='q', axes={'D': 8}, image_size=(8, 8), stride=2, weights=lambda name, files=(): None)\n"
         "QFFT(Config(backbone='conv4', depth=1), build)\n"
         "print('timm' in sys.modules, 'pgsynth_plugins.encoders.qfft.backbones' in sys.modules)"
     )

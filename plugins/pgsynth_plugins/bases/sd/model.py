@@ -32,6 +32,13 @@ __all__ = ["StableDiffusion", "VAECodec"]
 
 _WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
 _SCHEDULER: Final = "scheduler/scheduler_config.json"
+_READ: Final = (
+    *(f"{name}/config.json" for name in ("unet", "vae")),
+    *(f"{name}/{_WEIGHTS}{index}" for name in ("unet", "vae") for index in ("", ".index.json")),
+    *(f"{name}/diffusion_pytorch_model-*-of-*.safetensors" for name in ("unet", "vae")),
+    _SCHEDULER,
+)
+"""A repository holds the same weights several times over, and a text encoder: of 20 GB, 4 GB are read."""
 _STRIDE: Final = 8
 _LATENT_CHANNELS: Final = 4
 
@@ -75,7 +82,7 @@ class StableDiffusion(Base):
 
     def __init__(self, config: Config, build: BuildContext) -> None:
         super().__init__(config, build)
-        folder = build.weights(config.weights)
+        folder = build.weights(config.weights, _READ)
         local = folder or (config.weights if Path(config.weights).is_dir() else None)
         if local and (problems := [*folder_problems(Path(local), config.architecture, build.label)]):
             raise SpecError(problems)

@@ -15,7 +15,10 @@ class Config(PartConfig):
     """How many people, in how many pictures each, and how varied the pictures are."""
 
     identities: int = Field(200, ge=1, le=99999, description="People in the training split.")
-    test_identities: int = Field(40, ge=1, le=99999, description="People in the test split; nobody is in both.")
+    test_identities: int = Field(40, ge=1, le=99999, description="People in the test split, where they are others.")
+    test: Literal["people", "pictures"] = Field(
+        "people", description="New in the test split: people, or only pictures, of the people in training."
+    )
     poses: int = Field(6, ge=2, le=99, description="Pictures of each person; the first is seen from the front.")
     pairs: int = Field(0, ge=0, description="Pairs of each person; 0: every ordered pair of their pictures.")
     views: Literal["all", "front"] = Field("all", description="Seen from everywhere, or from the front only.")

@@ -46,7 +46,12 @@ class Figures(Dataset):
         self._config = config
         self._split = build.split
         self._size = build.image_size
-        self._identities = config.identities if build.split == "train" else config.test_identities
+        trained_people = build.split == "train" or config.test == "pictures"
+        self._group = "train" if trained_people else build.split
+        self._identities = config.identities if trained_people else config.test_identities
+        self._pictures = range(config.poses)
+        if build.split != "train" and trained_people:
+            self._pictures = range(config.poses, 2 * config.poses)
         every = config.poses * (config.poses - 1)
         self._pairs = min(config.pairs, every) if config.pairs else every
         self._kept: OrderedDict[str, Person] = OrderedDict()
@@ -62,16 +67,14 @@ class Figures(Dataset):
         return f"{self._photo(person, source)}_to_{target:02d}"
 
     def pair(self, index: int) -> Pair:
-        """The pair at `index`; pairs of one person stand together."""
+        """The pair at `index`: first one of each person, so that a look at the first few is a look at many."""
         person, source, target = self._place(index)
         pictures = [self.person(self._photo(person, picture)) for picture in (source, target)]
         return Pair(self.name(index), *pictures)
 
     def people(self) -> Sequence[str]:
         """Names of all pictures."""
-        return [
-            self._photo(person, picture) for person in range(self._identities) for picture in range(self._config.poses)
-        ]
+        return [self._photo(person, picture) for person in range(self._identities) for picture in self._pictures]
 
     def person(self, name: str) -> Person:
         """The picture of that name.
@@ -98,34 +101,34 @@ class Figures(Dataset):
         numbers = name.removeprefix(f"{self._split}-").split("-")
         if len(numbers) == 2 and all(number.isdecimal() for number in numbers):
             person, picture = map(int, numbers)
-            there = person < self._identities and picture < self._config.poses
+            there = person < self._identities and picture in self._pictures
             if there and name == self._photo(person, picture):
                 return person, picture
         raise KeyError(
-            f"no picture {name!r}: names are {self._photo(0, 0)} to "
-            f"{self._photo(self._identities - 1, self._config.poses - 1)}"
+            f"no picture {name!r}: names are {self._photo(0, self._pictures[0])} to "
+            f"{self._photo(self._identities - 1, self._pictures[-1])}"
         )
 
     def _place(self, index: int) -> tuple[int, int, int]:
         """Person, source picture and target picture of a pair."""
         if not 0 <= index < len(self):
             raise IndexError(f"pair {index} of {len(self)}")
-        person, place = divmod(index, self._pairs)
+        place, person = divmod(index, self._identities)
         source, target = _ordered_pairs(self._config.poses)[place]
-        return person, source, target
+        return person, self._pictures[source], self._pictures[target]
 
     def _painted(self, name: str, person: int, picture: int) -> Person:
         config = self._config
-        chance = _chance(config.seed, self._split, person)
+        chance = _chance(config.seed, self._group, person)
         own = chance.of("picture", picture)
-        front = config.views == "front" or picture == 0
+        front = config.views == "front" or picture == self._pictures[0]
         shot = Shot(
             pose=draw_pose(own, {"front": 1} if front else VIEWS),
             backdrop=draw_backdrop(chance.of("backdrop"), config.backdrops),
             cut=own.weighted("cut", {0.0: 2, 0.28: 1, 0.46: 2}) if config.framing == "mixed" else 0.0,
             shift=(own.around("sideways", 0.0, 0.8), own.around("upwards", 0.0, 0.8)),
         )
-        painted = paint(figure_of(config.seed, self._split, person), shot, *self._size)
+        painted = paint(figure_of(config.seed, self._group, person), shot, *self._size)
         for array in (painted.image, painted.keypoints, painted.parsing):
             array.flags.writeable = False  # kept, and given out more than once
         return Person(name, painted.image, painted.keypoints, painted.parsing)

@@ -81,7 +81,7 @@ def smooth(low: Array | float, high: Array | float, x: Array) -> Array:
 
 
 def spline(at: Array, places: Sequence[float], values: Array) -> Array:
-    """A smooth curve through control points: cubics whose slope at a point is that of the parabola through its neighbours.
+    """A smooth curve through control points: cubics, at each point as steep as the parabola beside it.
 
     Args:
         at: [K] where it is asked, within the first and the last place.

@@ -72,7 +72,8 @@ class Backbone(nn.Module):
         open_clip, where = _open_clip(), f"encoder.{build.label}.backbone"
         named = _named(open_clip, config, where)
         _refuse_unreadable(named, config, where)
-        path = build.weights(named.weights) if config.pretrained else None  # before anything is built for nothing
+        # before anything is built for nothing
+        path = build.weights(named.weights, ("*.json", *_FILES)) if config.pretrained else None
         # Of the text half the smallest there can be: the vision half comes from open_clip's own public constructor.
         vision, quick = named.model["vision_cfg"], named.model.get("quick_gelu", False)
         whole = open_clip.CLIP(named.model["embed_dim"], vision_cfg=vision, text_cfg=_TEXT, quick_gelu=quick)
