@@ -37,6 +37,7 @@ __all__ = [
     "Site",
     "SourceInputs",
     "Tokens",
+    "WeightFinder",
     "zeros_like_ports",
 ]
 
