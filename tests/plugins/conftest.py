@@ -19,7 +19,7 @@ def context() -> MakeContext:
 
     def make(denoiser: nn.Module | None = None, **given: Any) -> BuildContext:
         size = {"image_size": (26, 22), "stride": 2, "axes": {"D": 64, "Z": 12}}
-        plain = {"label": "part", "weights": lambda weight_id: None, "denoiser": denoiser}
+        plain = {"label": "part", "weights": lambda weight_id, files=(): None, "denoiser": denoiser}
         return BuildContext(**(plain | size | given))
 
     return make
