@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import DistributedType, broadcast_object_list
 from torch import Tensor
 
 from pgsynth_core.api.assembly import Assembly
@@ -19,10 +19,11 @@ from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.composition.conditions import labels_of
-from pgsynth_core.composition.hub import Weights
+from pgsynth_core.composition.hub import Weights, revisions_of
 from pgsynth_core.composition.weights import trained_parameters
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data.order import Order
+from pgsynth_core.data.records import BadRecord, Split
 from pgsynth_core.data.tensors import Examples
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
@@ -31,19 +32,24 @@ from pgsynth_core.runs import (
     EventLog,
     RunFolder,
     build_lock,
+    check_lock,
+    check_weights,
     create_run,
     latest_checkpoint,
+    read_lock,
     require_room,
     session,
     write_checkpoint,
 )
-from pgsynth_core.spec import GROUPS, Spec
+from pgsynth_core.spec import GROUPS, Spec, TrainSettings
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream
 from pgsynth_core.training.checkpoint import Trained
 from pgsynth_core.training.draws import Chance
-from pgsynth_core.training.loop import Done, Job, Tell, train
+from pgsynth_core.training.loop import Done, Job, train
 from pgsynth_core.training.objective import Objective
+from pgsynth_core.training.report import Tell
+from pgsynth_core.training.step import Stepper
 
 OnEvent = Callable[[Mapping[str, Any]], None]
 PRECISIONS: Final = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -59,7 +65,6 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     """
     opened = _Session.open(spec, registry, verdict, on_event)
     opened.stream.first()  # data that cannot be used shows before there is a folder
-    require_room(runs, opened.trained.size(), "a checkpoint")
     folder = opened.new_folder(runs)
     return opened.run(folder, from_step=0)
 
@@ -74,9 +79,15 @@ def resume(run: Run, spec: Spec, registry: Registry, verdict: Verdict, *, on_eve
     if checkpoint is None:
         raise UserError(f"{run.id} has no checkpoint to continue from.", cure="Start it anew with pgsynth train.")
     checkpoint.verify()
-    opened = _Session.open(spec, registry, verdict, on_event)
+    lock = read_lock(checkpoint.path / "lock.json")
+    differences = check_lock(lock, registry)
+    if errors := [problem for problem in differences if problem.level == "error"]:
+        raise UserError(errors)
+    opened = _Session.open(spec, registry, verdict, on_event, weights=Weights(revisions_of(lock)))
     require_room(run.path, opened.trained.size(), "a checkpoint")
-    return opened.run(run.folder, from_step=opened.trained.restore(checkpoint.path))
+    step = opened.trained.restore(checkpoint.path)
+    warnings = [*differences, *check_weights(lock, opened.weights.identities())]
+    return opened.run(run.folder, from_step=step, warnings=[str(problem) for problem in warnings])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,19 +99,27 @@ class _Session:
     objective: torch.nn.Module
     trained: Trained
     stream: Stream
+    unusable: tuple[BadRecord, ...]
+    sheet_split: Split
     weights: Weights
     hooks: Hooks
     on_event: OnEvent | None
 
     @staticmethod
-    def open(spec: Spec, registry: Registry, verdict: Verdict, on_event: OnEvent | None) -> _Session:
+    def open(
+        spec: Spec,
+        registry: Registry,
+        verdict: Verdict,
+        on_event: OnEvent | None,
+        *,
+        weights: Weights | None = None,
+    ) -> _Session:
         """Read the data's tables, then the weights: the cheap mistakes show first."""
         settings = spec.train
         dataset = dataset_of(spec, registry, "train")
-        accelerator = Accelerator(
-            mixed_precision=PRECISIONS[settings.precision], gradient_accumulation_steps=settings.accumulate
-        )
-        weights = Weights()
+        unusable, sheet_split = dataset.problems, _sheet_split(spec, registry)
+        accelerator = _accelerator(settings)
+        weights = weights or Weights()
         assembly = Assembly.of(spec, registry, verdict, device=str(accelerator.device), weights=weights)
         assembly.method.enable_checkpointing(settings.checkpointing)
         objective = Objective(assembly.method, settings.loss, min_snr=settings.min_snr).to(accelerator.device)
@@ -125,7 +144,9 @@ class _Session:
             assembly=assembly,
             accelerator=accelerator,
             objective=objective,
-            trained=Trained(assembly.method, spec.base.label, optimizer, average),
+            trained=Trained(assembly.method, spec.base.label, optimizer, average, accelerator.scaler),
+            unusable=unusable,
+            sheet_split=sheet_split,
             stream=stream,
             weights=weights,
             hooks=Hooks(registry),
@@ -142,45 +163,77 @@ class _Session:
         return lock | {"weights": self.weights.identities()}
 
     def new_folder(self, runs: Path) -> RunFolder:
-        """Made by the first process; the others are told where."""
-        made: list[Any] = [None]
+        """Made by the first process; the others are told where, or that there is none."""
+        told: list[Any] = ["", ""]
         if self.accelerator.is_main_process:
             slug = "-".join(choice.label for slot, choice in self.spec.choices() if slot != "data")
-            made = [str(create_run(runs, slug=slug, spec_yaml=self.spec.to_yaml(), lock=self.lock()).path)]
-        return RunFolder(Path(broadcast_object_list(made)[0]))
+            try:
+                require_room(runs, self.trained.size(), "a checkpoint")
+                told = [str(create_run(runs, slug=slug, spec_yaml=self.spec.to_yaml(), lock=self.lock()).path), ""]
+            except UserError as error:
+                broadcast_object_list(["", str(error)])
+                raise
+        path, refusal = broadcast_object_list(told)
+        if refusal:
+            raise UserError(refusal)
+        return RunFolder(Path(path))
 
-    def run(self, folder: RunFolder, *, from_step: int) -> Run:
-        """Train in a folder, telling its event log and whoever listens."""
+    def run(self, folder: RunFolder, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
+        """Train in a folder. The first process keeps its event log, and tells whoever listens."""
+        if not self.accelerator.is_main_process:
+            train(self._job(folder, lambda kind, data: None, from_step))
+            self.accelerator.wait_for_everyone()  # until it is written how the run ended
+            return Run(folder)
         with EventLog(folder.events_file) as log, session(folder) as held:
 
             def tell(kind: str, data: Mapping[str, Any]) -> None:
-                if self.accelerator.is_main_process:
-                    log.write(kind, **data)
-                    self.hooks.event(folder, kind, data)
-                    if self.on_event:
-                        self.on_event({"kind": kind, "run": str(folder.path), **data})
+                log.write(kind, **data)
+                self.hooks.event(folder, kind, data)
+                if self.on_event:
+                    self.on_event({"kind": kind, "run": str(folder.path), **data})
 
             tell("run", self._header(from_step))
+            for message in (*warnings, *self._data_warnings()):
+                tell("warning", {"message": message})
             state: Ended = "failed"
             try:
                 done: Done = train(self._job(folder, tell, from_step))
                 state = "stopped" if done.stopped else "finished"
                 held.end(state, code=130 if done.stopped else 0, step=done.step)
+            except KeyboardInterrupt:
+                state = "stopped"
+                raise
             finally:
                 tell("exit", {"state": state})
+        self.accelerator.wait_for_everyone()
         return Run(folder)
 
+    def _data_warnings(self) -> Iterator[str]:
+        """What the tables hold that cannot be used, and a sheet that cannot be of unseen pairs."""
+        records = self.unusable
+        if records:
+            more = f", and {len(records) - 1} more" if len(records) > 1 else ""
+            yield f"passed over: {records[0]}{more}. All of them: pgsynth data check."
+        if self.sheet_split != "test":
+            yield "the dataset has no test split: sheets show pairs of the training split."
+
     def _job(self, folder: RunFolder, tell: Tell, from_step: int) -> Job:
-        chance = self._chance()  # before the objective is wrapped
+        settings, chance = self.spec.train, self._chance()  # before the objective is wrapped
+        parameters = trained_parameters(self.assembly.method, self.spec.base.label)
         return Job(
-            settings=self.spec.train,
-            accelerator=self.accelerator,
-            objective=self.accelerator.prepare(self.objective),
-            parameters=trained_parameters(self.assembly.method, self.spec.base.label),
-            optimizer=self.accelerator.prepare(self.trained.optimizer),
+            settings=settings,
+            stepper=Stepper(
+                accelerator=self.accelerator,
+                objective=self.accelerator.prepare(self.objective),
+                parameters=[*parameters.values()],
+                optimizer=self.accelerator.prepare(self.trained.optimizer),
+                chance=chance,
+                accumulate=settings.accumulate,
+                max_norm=settings.max_grad_norm,
+            ),
+            parameters=parameters,
             average=self.trained.average,
             stream=self.stream,
-            chance=chance,
             start=from_step,
             tell=tell,
             begin=lambda step: self._begin(folder, step),
@@ -222,14 +275,10 @@ class _Session:
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
-        texts = {
-            "spec.yaml": folder.spec_file.read_text(encoding="utf-8"),
-            "lock.json": folder.lock_file.read_text(encoding="utf-8"),
-        }
         path = write_checkpoint(
             folder,
             step,
-            self.trained.writers(step, texts),
+            self.trained.writers(step),
             bytes_needed=self.trained.size(),
             keep=self.spec.train.keep_checkpoints,
         )
@@ -238,10 +287,43 @@ class _Session:
     def _sample(self, folder: RunFolder, step: int, tell: Tell) -> None:
         if not self.accelerator.is_main_process:
             return
-        with averaged(self.trained):
-            made = sampled_sheet(self.assembly, folder.sample_file(step, 0).parent, pairs=SHEET_PAIRS)
+        try:
+            with averaged(self.trained):
+                made = sampled_sheet(
+                    self.assembly, folder.sample_file(step, 0).parent, split=self.sheet_split, pairs=SHEET_PAIRS
+                )
+        except UserError as error:  # a look at the run is not worth the run
+            tell("warning", {"message": f"no sheet: {error}", "step": step})
+            return
         tell("sample", {"step": step, "path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)})
         self.hooks.sampled(folder.path, step, made.paths)
+
+
+def _accelerator(settings: TrainSettings) -> Accelerator:
+    """One process, or several that each hold the whole model.
+
+    Raises:
+        UserError: If the launcher asks for sharding.
+    """
+    accelerator = Accelerator(
+        mixed_precision=PRECISIONS[settings.precision], gradient_accumulation_steps=settings.accumulate
+    )
+    sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+    if accelerator.distributed_type in sharded:
+        message = (
+            f"training sharded by {accelerator.distributed_type.value} is not supported: each process holds it all."
+        )
+        raise UserError(message, cure="Launch without it: accelerate launch --multi_gpu -m pgsynth_core train ...")
+    return accelerator
+
+
+def _sheet_split(spec: Spec, registry: Registry) -> Split:
+    """The split that sheets show: test, where the dataset has one that can be read."""
+    try:
+        dataset_of(spec, registry, "test")
+    except UserError:
+        return "train"
+    return "test"
 
 
 @contextmanager

@@ -198,8 +198,19 @@ def _built(
         where = f" at {site.name}" if site else ""
         raise PartError(
             f"{entry.qualified} ({choice.label}) could not be built{where}: {reason_of(error)}.",
-            cure=removal(entry.origin.package),
+            cure=_cure(entry, choice),
         ) from error
+
+
+def _cure(entry: Entry, choice: PartChoice) -> str:
+    """What the user wrote is the first thing to look at; only a part that fails as it comes is broken."""
+    defaults = load_config(entry)().model_dump()
+    slot = next(slot for slot, kind in KIND_OF_SLOT.items() if kind == entry.kind)
+    own = [(name, value) for name, value in choice.options.items() if name in defaults and value != defaults[name]]
+    if not own:
+        return removal(entry.origin.package)
+    written = ", ".join(f"{slot}.{choice.label}.{name}={value}" for name, value in own)
+    return f"Look at what is not as it comes: {written}."
 
 
 def configured(entry: Entry, choice: PartChoice) -> PartConfig:

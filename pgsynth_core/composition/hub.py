@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -27,11 +27,15 @@ HEX_DIGITS: Final = 64
 class Weights:
     """Finds weights and remembers which were used, for the lock. Call it with an id.
 
+    Args:
+        revisions: Weight id -> the revision to take of it; of others the newest.
+
     Attributes:
         used: Weight id -> local path, and the patterns of the files that are read there.
     """
 
-    used: dict[str, tuple[Path, tuple[str, ...]]] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    used: dict[str, tuple[Path, tuple[str, ...]]] = field(default_factory=dict, init=False)
 
     def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str:
         """The local path of weights.
@@ -47,7 +51,8 @@ class Weights:
         if unwanted := [name for name in files if not _matches(name, WANTED)]:
             raise ValueError(f"{unwanted} is not fetched; patterns end in one of {WANTED}")
         patterns = tuple(files) or WANTED
-        path = weight_id if Path(weight_id).exists() else _from_hub(weight_id, patterns)
+        here = Path(weight_id).exists()
+        path = weight_id if here else _from_hub(weight_id, patterns, self.revisions.get(weight_id))
         self.used[weight_id] = (Path(path), patterns)
         return path
 
@@ -60,10 +65,16 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _from_hub(weight_id: str, patterns: Sequence[str]) -> str:
+def revisions_of(lock: Mapping[str, Any]) -> dict[str, str]:
+    """Weight id -> revision, of what a run's lock says it was made with from the hub."""
+    weights: Mapping[str, Mapping[str, str]] = lock.get("weights", {})
+    return {weight_id: made["revision"] for weight_id, made in weights.items() if "revision" in made}
+
+
+def _from_hub(weight_id: str, patterns: Sequence[str], revision: str | None) -> str:
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}
     try:
-        return snapshot_download(weight_id, allow_patterns=list(patterns), local_files_only=offline)
+        return snapshot_download(weight_id, revision=revision, allow_patterns=list(patterns), local_files_only=offline)
     except HFValidationError as error:
         raise PartError(
             f"weights {weight_id!r}: there is no such folder, and it is no hub id.",

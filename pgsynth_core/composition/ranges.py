@@ -16,8 +16,9 @@ CLIP: Final = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2
 
 
 def _standardised(image: Image, statistics: tuple[tuple[float, ...], tuple[float, ...]]) -> Image:
-    mean, deviation = (torch.tensor(row, device=image.device, dtype=image.dtype).view(3, 1, 1) for row in statistics)
-    return ((image + 1) / 2 - mean) / deviation
+    """Channel by channel, with numbers: a tensor of them, made on the host, would be waited for in each step."""
+    channels = zip(image.unbind(-3), *statistics, strict=True)
+    return torch.stack([((channel + 1) / 2 - mean) / deviation for channel, mean, deviation in channels], dim=-3)
 
 
 _FROM_SIGNED: Final[dict[str, Callable[[Tensor], Tensor]]] = {

@@ -7,7 +7,7 @@ is, `status` who trains and how it ended, `lock` what a run was made with. These
 from __future__ import annotations
 
 from pgsynth_core.runs.checkpoints import Checkpoint, latest_checkpoint, list_checkpoints
-from pgsynth_core.runs.differences import LockProblem, check_lock
+from pgsynth_core.runs.differences import LockProblem, check_lock, check_weights
 from pgsynth_core.runs.durable import refusing, require_room
 from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events, read_losses
 from pgsynth_core.runs.find import LATEST, find_checkpoint, find_run, list_runs, run_of
@@ -37,6 +37,7 @@ __all__ = [
     "Writer",
     "build_lock",
     "check_lock",
+    "check_weights",
     "create_run",
     "find_checkpoint",
     "find_run",

@@ -19,7 +19,7 @@ from pgsynth_core.registry import OWN_NAME, Registry
 from pgsynth_core.runs.lock import LOCK_VERSION, RESTORE, Lock, LockedPart, installed
 from pgsynth_core.spec import KIND_OF_SLOT
 
-__all__ = ["LockProblem", "check_lock"]
+__all__ = ["LockProblem", "check_lock", "check_weights"]
 
 _UPGRADE: Final = f"Upgrade it: pip install --upgrade {OWN_NAME}."
 
@@ -49,6 +49,23 @@ def check_lock(lock: Mapping[str, Any], registry: Registry) -> list[LockProblem]
         return [LockProblem(f"lock.json is damaged: {faults}.", cure=RESTORE)]
     found = [*_contract(made), *_missing_parts(made, registry), *_packages(made, registry), *_libraries(made)]
     return sorted(found, key=lambda problem: problem.level)
+
+
+def check_weights(lock: Mapping[str, Any], here: Mapping[str, Mapping[str, str]]) -> list[LockProblem]:
+    """Pretrained weights that are others than those the run was made with.
+
+    Args:
+        lock: A lock that `check_lock` found no error in.
+        here: Weight id -> the SHA-256 of each file that was read now.
+    """
+    found = []
+    for weight_id, made in Lock.model_validate(lock).weights.items():
+        now = here.get(weight_id, {})
+        if others := [name for name in made if name != "revision" and now.get(name) != made[name]]:
+            message = f"the pretrained weights {weight_id} are not those the run was made with: {', '.join(others)}."
+            cure = f"Put those of revision {made['revision']} there." if "revision" in made else "Put those back."
+            found.append(LockProblem(message, cure=cure, level="warning"))
+    return found
 
 
 def _contract(made: Lock) -> Iterator[LockProblem]:

@@ -70,6 +70,9 @@ class Lock(_Frozen):
     adapters: dict[str, dict[str, tuple[int, int]]] = Field(description="Label -> port -> (given, wanted).")
     python: str = Field(description="Version of Python.")
     libraries: dict[_Distribution, _Version] = Field(description="Distribution to version, of those installed.")
+    weights: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="Id of pretrained weights -> its revision, and the SHA-256 of each file."
+    )
 
 
 def build_lock(spec: Spec, verdict: Verdict, registry: Registry) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from pgsynth_core.errors import UserError
+
 
 class Average:
     """Exponential moving average.
@@ -19,6 +21,24 @@ class Average:
     def __init__(self, tensors: Mapping[str, Tensor], decay: float) -> None:
         self.decay = decay
         self.tensors = {key: value.detach().float().clone() for key, value in tensors.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor], *, where: str) -> None:
+        """Take the values of a checkpoint.
+
+        Args:
+            tensors: Key -> average.
+            where: The file, for messages.
+
+        Raises:
+            UserError: If they belong to another method.
+        """
+        wrong = [key for key in self.tensors if key not in tensors or tensors[key].shape != self.tensors[key].shape]
+        if wrong or len(tensors) != len(self.tensors):
+            named = f", e.g. {wrong[0]}" if wrong else ""
+            message = f"it holds {len(tensors)} tensors of {len(self.tensors)}, and {len(wrong)} are others{named}."
+            raise UserError(message, where=where, cure="Use another checkpoint of the run.")
+        for key, value in self.tensors.items():
+            value.copy_(tensors[key].detach())
 
     def update(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Move towards the weights after a step; `step` counts from 1."""

@@ -3,7 +3,7 @@
     weights.safetensors     what trains, and what is new
     ema.safetensors         its moving average
     optimizer.safetensors   Adam's moments
-    state.json              the step
+    state.json              the step, and in fp16 the scale of the loss
 
 Draws and order are functions of seed and position, so there is no random stream to restore.
 """
@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -38,26 +39,24 @@ class Trained:
         base: Label of its base.
         optimizer: Over `trained_parameters(method, base)`, in their order.
         average: Of the weights, or None.
+        scaler: Of the loss in fp16, or None.
     """
 
     method: Method
     base: str
     optimizer: torch.optim.Optimizer
     average: Average | None
+    scaler: torch.amp.GradScaler | None = None
 
-    def writers(self, step: int, texts: Mapping[str, str]) -> dict[str, Callable[[Path], None]]:
-        """File name -> what writes it, for `runs.write_checkpoint`.
-
-        Args:
-            step: Steps taken.
-            texts: More files, name to text: the spec and the lock.
-        """
-        state = json.dumps({"state": STATE_VERSION, "step": step}) + "\n"
+    def writers(self, step: int) -> dict[str, Callable[[Path], None]]:
+        """File name -> what writes it, for `runs.write_checkpoint`; after `step` steps."""
+        scaler = self.scaler.state_dict() if self.scaler else None
+        state = json.dumps({"state": STATE_VERSION, "step": step, "scaler": scaler}) + "\n"
         files = {WEIGHTS: self.weights(), OPTIMIZER: self._moments()}
         if self.average is not None:
             files[AVERAGE] = self.average.tensors
         writers = {name: _tensors_writer(tensors) for name, tensors in files.items()}
-        return writers | {name: _text_writer(text) for name, text in {**texts, STATE: state}.items()}
+        return writers | {STATE: _text_writer(state)}
 
     def weights(self) -> dict[str, Tensor]:
         """Key -> weights, as they are now."""
@@ -83,13 +82,15 @@ class Trained:
             UserError: If a file cannot be read or belongs to another method.
         """
         load_kept(self.method, self.base, read_tensors(folder / WEIGHTS), where=str(folder / WEIGHTS))
-        if self.average is not None:
-            if (folder / AVERAGE).exists():
-                self.average.tensors = read_tensors(folder / AVERAGE)
-            else:  # the run had none so far: it starts from the weights
-                self.average.tensors = {key: value.float().clone() for key, value in self.weights().items()}
+        if self.average is not None:  # a run that had none so far starts from its weights
+            found = (folder / AVERAGE).exists()
+            tensors = read_tensors(folder / AVERAGE) if found else trained_parameters(self.method, self.base)
+            self.average.restore(tensors, where=str(folder / AVERAGE))
         self._restore_moments(read_tensors(folder / OPTIMIZER))
-        return int(json.loads((folder / STATE).read_text(encoding="utf-8"))["step"])
+        state = _state(folder / STATE)
+        if self.scaler and state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+        return int(state["step"])
 
     def _restore_moments(self, moments: Mapping[str, Tensor]) -> None:
         for key, parameter in trained_parameters(self.method, self.base).items():
@@ -98,6 +99,14 @@ class Trained:
                 self.optimizer.state[parameter] = {
                     name: value if name == "step" else value.to(parameter.device) for name, value in own.items()
                 }
+
+
+def _state(file: Path) -> Mapping[str, Any]:
+    state: Mapping[str, Any] = {"scaler": None} | json.loads(file.read_text(encoding="utf-8"))
+    if state["state"] > STATE_VERSION:
+        message = f"the checkpoint is of form {state['state']}; this pgsynth reads up to {STATE_VERSION}."
+        raise UserError(message, where=str(file), cure="Upgrade it: pip install --upgrade pgsynth.")
+    return state
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

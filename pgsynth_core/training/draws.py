@@ -8,7 +8,7 @@ joins the uninterrupted one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,13 +41,14 @@ class Draws:
     dropped: Mapping[str, Bool[Tensor, " B"]]
 
     def to(self, device: torch.device) -> Draws:
-        """On another device; conditions that share their rows still do."""
-        moved = {id(rows): rows.to(device, non_blocking=True) for rows in self.dropped.values()}
-        return Draws(
-            self.noise.to(device, non_blocking=True),
-            self.timesteps.to(device, non_blocking=True),
-            {label: moved[id(rows)] for label, rows in self.dropped.items()},
-        )
+        """On another device."""
+        return self.over(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def over(self, change: Callable[[Tensor], Tensor]) -> Draws:
+        """Every tensor changed; conditions that share their rows still do."""
+        changed = {id(rows): change(rows) for rows in self.dropped.values()}
+        dropped = {label: changed[id(rows)] for label, rows in self.dropped.items()}
+        return Draws(change(self.noise), change(self.timesteps), dropped)
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,22 @@ class Chance:
     groups: Mapping[str, tuple[str, ...]]
     halves: int
 
-    def draw(self, positions: Sequence[int]) -> Draws:
-        """The draws of the samples at these positions: all targets, then all sources."""
+    def draw(self, positions: Sequence[int], *, pinned: bool = False) -> Draws:
+        """The draws of the samples at these positions: all targets, then all sources.
+
+        Args:
+            positions: Of the samples of one batch.
+            pinned: In page-locked memory, from where a GPU takes them without anybody waiting.
+        """
         keys = [(half, position) for half in HALVES[: self.halves] for position in positions]
         streams = [generator(self.seed, "noise", *key) for key in keys]
         times = [torch.randint(self.times, (1,), generator=generator(self.seed, "time", *key)) for key in keys]
-        return Draws(
+        draws = Draws(
             noise=torch.stack([torch.randn(self.shape, generator=stream) for stream in streams]),
             timesteps=torch.cat(times),
             dropped=self._dropped(keys),
         )
+        return draws.over(Tensor.pin_memory) if pinned else draws
 
     def _dropped(self, keys: Sequence[tuple[str, int]]) -> dict[str, Bool[Tensor, " B"]]:
         """First `all`, then each group and label by itself; a condition is dropped if anything that means it is."""

@@ -58,9 +58,10 @@ class Objective(nn.Module):
         data = batch.conditioning("target")
         parts = method.encode_parts(source, data)
         with torch.no_grad():
-            clean = method.base.codec.encode(batch.target_image)
-            if self.halves == 2:
-                clean = torch.cat([clean, method.base.codec.encode(batch.source_image)])
+            images = [batch.target_image, batch.source_image][: self.halves]
+            # In the noise's type whatever the codec computes in: diffusers adds noise in the latent's, and in bf16
+            # the schedule of Stable Diffusion has none at all at its first two times.
+            clean = torch.cat([method.base.codec.encode(image).to(draws.noise.dtype) for image in images])
         if self.halves == 2:
             parts = {label: repeated(ports, 2) for label, ports in parts.items()}
             data = stacked(data, batch.conditioning("source"))

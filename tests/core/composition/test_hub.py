@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from pgsynth_core.composition import hub
-from pgsynth_core.composition.hub import WANTED, Weights
+from pgsynth_core.composition.hub import WANTED, Weights, revisions_of
 from pgsynth_core.errors import PartError
 
 REVISION = "0" * 39 + "1"
@@ -42,9 +42,18 @@ def test_only_the_files_that_are_read_are_fetched_and_hashed(repository: list[di
     weights = Weights()
     files = ("unet/*.json", "unet/model.safetensors")
     assert weights("owner/name", files) == str(tmp_path / "snapshots" / REVISION)
-    assert repository == [{"id": "owner/name", "allow_patterns": list(files), "local_files_only": False}]
+    asked = {"id": "owner/name", "revision": None, "allow_patterns": list(files), "local_files_only": False}
+    assert repository == [asked]
     expected = {"revision": REVISION, "unet/model.safetensors": sha("unet/model.safetensors")}
     assert weights.identities() == {"owner/name": expected}
+
+
+def test_the_revision_of_a_lock_is_the_one_that_is_fetched(repository: list[dict[str, Any]]) -> None:
+    lock = {"weights": {"owner/name": {"revision": REVISION, "a.safetensors": "0"}, "folder": {"b.safetensors": "1"}}}
+    weights = Weights(revisions_of(lock))
+    weights("owner/name")
+    weights("owner/other")
+    assert [one["revision"] for one in repository] == [REVISION, None] and revisions_of({}) == {}
 
 
 def test_without_patterns_nothing_but_json_and_safetensors(repository: list[dict[str, Any]]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pgsynth_core.composition.proof import Proof
-from pgsynth_core.errors import ProofError, UserError
+from pgsynth_core.errors import PartError, ProofError, UserError
+from pgsynth_plugins.bases.tiny.model import Tiny
+from pgsynth_plugins.encoders.qfft.model import QFFT
 
 from .conftest import Compose
 
@@ -97,3 +99,17 @@ def test_reference_at_sites_that_are_not_given_is_refused(composed: Compose) -> 
     with pytest.raises(UserError, match="no attention layer matches") as error:
         proof_of(composed, "encoder=toy_source", "attn=toy_reference", "attn.toy_reference.sites=denoiser:self:no.*")
     assert "toy_reference" in str(error.value)
+
+
+def test_a_part_that_cannot_be_built_points_at_what_was_written(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object, *given: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(QFFT, "__init__", refuse)
+    with pytest.raises(PartError, match=r"too large.*not as it comes: encoder\.qfft\.local_queries=7"):
+        proof_of(composed, "encoder=qfft", "encoder.qfft.local_queries=7")
+    monkeypatch.setattr(Tiny, "__init__", refuse)
+    with pytest.raises(PartError, match=r"too large.*reinstall"):
+        proof_of(composed, "encoder=toy_tokens")

@@ -14,7 +14,7 @@ import pytest
 from pgsynth_core.contract import check
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.registry import Broken, Origin, Registry
-from pgsynth_core.runs import Lock, LockProblem, build_lock, check_lock, read_lock
+from pgsynth_core.runs import Lock, LockProblem, build_lock, check_lock, check_weights, read_lock
 from pgsynth_core.spec import resolve
 
 from ...fixtures.standins import component, registry_with
@@ -177,3 +177,12 @@ def test_reading_a_lock(tmp_path: Path, lock: dict[str, Any]) -> None:
             read_lock(file)
     with pytest.raises(UserError, match="No such file"):
         read_lock(tmp_path / "gone.json")
+
+
+def test_pretrained_weights_that_are_others_are_told(lock: dict[str, Any]) -> None:
+    made = lock | {"weights": {"owner/name": {"revision": "abc", "a.safetensors": "1", "b.safetensors": "2"}}}
+    same = {"owner/name": {"revision": "def", "a.safetensors": "1", "b.safetensors": "2"}}
+    assert check_weights(made, same) == [] and check_weights(lock, {}) == []
+    (problem,) = check_weights(made, {"owner/name": {"a.safetensors": "1", "b.safetensors": "3"}})
+    assert problem.level == "warning" and "owner/name" in problem.message and "b.safetensors" in problem.message
+    assert "a.safetensors" not in problem.message and "abc" in problem.cure

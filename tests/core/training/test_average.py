@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from pgsynth_core.errors import UserError
 from pgsynth_core.training.average import Average
 
 
@@ -24,3 +26,13 @@ def test_it_is_a_copy() -> None:
     average = Average(weights, 0.5)
     weights["a"].zero_()
     assert average.tensors["a"].tolist() == [1, 1]
+
+
+def test_it_takes_the_values_of_a_checkpoint_where_it_is() -> None:
+    average = Average({"a": torch.ones(2), "b": torch.ones(1)}, 0.5)
+    place = average.tensors["a"].data_ptr()
+    average.restore({"a": torch.zeros(2), "b": torch.zeros(1)}, where="ema.safetensors")
+    assert average.tensors["a"].tolist() == [0, 0] and average.tensors["a"].data_ptr() == place, "on its own device"
+    for wrong in ({"a": torch.zeros(2)}, {"a": torch.zeros(3), "b": torch.zeros(1)}):
+        with pytest.raises(UserError, match=r"ema\.safetensors"):
+            average.restore(wrong, where="ema.safetensors")

@@ -119,3 +119,19 @@ def test_every_port_is_reached_tensor_by_tensor(stage: Stage) -> None:
     assert all(tensor.shape[0] == 4 for tensor in port_tensors(doubled).values())
     same = chosen(torch.tensor([True, False, False, True]), doubled, doubled)
     assert all(torch.equal(a, b) for a, b in zip(*(port_tensors(x).values() for x in (same, doubled)), strict=True))
+
+
+def test_noise_is_added_in_full_precision_whatever_the_codec_computes_in(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = stage(*METHOD)
+    method, batch, draws = scene.assembly.method, scene.batch(0, 1), draws_for(scene, range(2))
+    objective, encode, seen = Objective(method, LossWeights()), method.base.codec.encode, []
+    monkeypatch.setattr(method.base.codec, "encode", lambda image: encode(image).bfloat16())
+    plain = objective.scheduler.add_noise
+    monkeypatch.setattr(
+        objective.scheduler, "add_noise", lambda *given: (seen.append(given[0].dtype), plain(*given))[1]
+    )
+    with torch.no_grad():
+        objective(batch, draws)
+    assert seen == [torch.float32]

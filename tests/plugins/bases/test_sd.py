@@ -11,9 +11,10 @@ import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from pgsynth_core.errors import SpecError
+from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.interfaces import BuildContext
 from pgsynth_plugins.bases.sd import Config
 from pgsynth_plugins.bases.sd.model import StableDiffusion
@@ -185,6 +186,20 @@ def test_pickled_weights_and_an_empty_folder_are_refused(tmp_path: Path, sd: Cal
     weights.rename(weights.with_suffix(".bin"))
     (message,) = problems(sd, tmp_path)
     assert message.startswith(f"{tmp_path}: there is no unet/diffusion_pytorch_model.safetensors.")
+
+
+def test_weights_that_are_damaged_or_not_all_there_are_named(
+    tmp_path: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    file = written(tmp_path, unet={"cross_attention_dim": 768}) / "unet/diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    del tensors["conv_in.weight"]
+    save_file(tensors, file)
+    with pytest.raises(PartError, match=r"unet lacks 1 weights of the model, e\.g\. conv_in\.weight"):
+        sd(tmp_path)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(PartError, match=r"unet: the weights cannot be read: .*Get the checkpoint again"):
+        sd(tmp_path)
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "cannot be read"), ("[]", "holds a list, not an object")])

@@ -21,9 +21,10 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor
 
-from pgsynth_core.errors import Problem, SpecError
+from pgsynth_core.errors import PartError, Problem, SpecError
 from pgsynth_core.interfaces import Base, BuildContext, Codec
 from pgsynth_plugins.bases.sd import Config
 from pgsynth_plugins.bases.sd.architectures import ARCHITECTURES
@@ -75,6 +76,7 @@ class StableDiffusion(Base):
 
     Raises:
         SpecError: If the folder is incomplete or does not have the shape that `architecture` says.
+        PartError: If its weights cannot be read, or are not all there.
     """
 
     codec: VAECodec
@@ -92,8 +94,8 @@ class StableDiffusion(Base):
             self.codec = VAECodec(AutoencoderKL(**known.vae))
             self.schedule = dict(known.schedule)
         else:
-            self.denoiser = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **_LOADING)
-            self.codec = VAECodec(AutoencoderKL.from_pretrained(folder, subfolder="vae", **_LOADING))
+            self.denoiser = _loaded(UNet2DConditionModel, Path(folder), "unet")
+            self.codec = VAECodec(_loaded(AutoencoderKL, Path(folder), "vae"))
             self.schedule = _json(Path(folder, _SCHEDULER))
         for name, parameter in self.denoiser.named_parameters():
             parameter.requires_grad_(config.train == "all" or (config.train == "cross_attention" and ".attn2." in name))
@@ -101,6 +103,17 @@ class StableDiffusion(Base):
 
 _LOADING: Final[dict[str, Any]] = {"use_safetensors": True, "local_files_only": True, "torch_dtype": torch.float32}
 """Never the network, never pickle; single precision, which a training run's own precision setting starts from."""
+
+
+def _loaded(network: Any, folder: Path, name: str) -> Any:
+    cure = f"Get the checkpoint again: hf download, or copy {name}/ once more."
+    try:
+        loaded, found = network.from_pretrained(folder, subfolder=name, output_loading_info=True, **_LOADING)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise PartError(f"{folder}/{name}: the weights cannot be read: {error}", cure=cure) from error
+    if missing := sorted(found["missing_keys"]):
+        raise PartError(f"{folder}/{name} lacks {len(missing)} weights of the model, e.g. {missing[0]}.", cure=cure)
+    return loaded
 
 
 def folder_problems(folder: Path, architecture: str, label: str) -> Iterator[Problem]:
@@ -122,14 +135,14 @@ def folder_problems(folder: Path, architecture: str, label: str) -> Iterator[Pro
     if "unet/config.json" not in missing:
         yield from _unet_problems(_json(folder / "unet/config.json"), folder, architecture, label)
     if "vae/config.json" not in missing:
-        blocks = len(_json(folder / "vae/config.json")["block_out_channels"])
+        blocks = len(_json(folder / "vae/config.json").get("block_out_channels", (0,)))
         if 2 ** (blocks - 1) != _STRIDE:
             text = f"{folder}/vae: one latent cell is {2 ** (blocks - 1)} pixels wide; architecture={architecture} has"
             yield Problem(f"{text} {_STRIDE}.", cure=f"Set base.{label}.weights to a Stable Diffusion checkpoint.")
 
 
 def _unet_problems(unet: dict[str, Any], folder: Path, architecture: str, label: str) -> Iterator[Problem]:
-    width, wanted = unet["cross_attention_dim"], ARCHITECTURES[architecture].cross_attention_dim
+    width, wanted = unet.get("cross_attention_dim"), ARCHITECTURES[architecture].cross_attention_dim
     if width != wanted:
         fitting = [name for name, known in ARCHITECTURES.items() if known.cross_attention_dim == width]
         widths = ", ".join(f"{name} {known.cross_attention_dim}" for name, known in ARCHITECTURES.items())
@@ -142,7 +155,7 @@ def _unet_problems(unet: dict[str, Any], folder: Path, architecture: str, label:
             f"{folder}/unet: its cross-attention reads tokens {width} wide; architecture={architecture} has {wanted}.",
             cure=cure,
         )
-    if unet["in_channels"] != _LATENT_CHANNELS:
+    if unet.get("in_channels", _LATENT_CHANNELS) != _LATENT_CHANNELS:
         text = f"{folder}/unet: it reads {unet['in_channels']} channels; the latent has {_LATENT_CHANNELS}."
         yield Problem(text, cure="Use the plain text-to-image checkpoint, not an inpainting or depth one.")
 

@@ -1,0 +1,109 @@
+"""What is told of training: each step one step late, so that no device is waited for; and when it must stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import torch
+from accelerate import Accelerator
+
+from pgsynth_core.data.records import BadRecord
+from pgsynth_core.errors import PgsynthError
+from pgsynth_core.spec import TrainSettings
+from pgsynth_core.training.step import StepTaken
+
+__all__ = ["PATIENCE", "Report", "Tell", "learning_rate"]
+
+Tell = Callable[[str, Mapping[str, Any]], None]
+"""Takes an event: its kind and its plain data."""
+
+PATIENCE: Final[Mapping[str, int]] = {"fp32": 3, "bf16": 3, "fp16": 20}
+"""Steps in a row whose gradients may be no numbers; fp16 finds its scale by such steps."""
+
+
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """Linear warm-up to the peak, then constant; a function of the step, so nothing is to be restored."""
+    share = min(1.0, step / settings.warmup_steps) if settings.warmup_steps else 1.0
+    return settings.learning_rate * share
+
+
+class Report:
+    """Told of each step by the loop.
+
+    Args:
+        settings: The spec's section `train`.
+        accelerator: For the mean over processes.
+        tell: Takes events.
+
+    Attributes:
+        stop: Training is to stop: this process was asked to, or with several processes any of them, which all learn
+            at the same step.
+    """
+
+    def __init__(self, settings: TrainSettings, accelerator: Accelerator, tell: Tell) -> None:
+        self.stop = False
+        self._settings, self._accelerator, self._tell = settings, accelerator, tell
+        self._waiting: tuple[int, StepTaken, float, bool] | None = None
+        self._seconds = 0.0
+        self._told = 0
+        self._bad_steps: list[int] = []
+        self._records: set[BadRecord] = set()
+
+    def step(self, step: int, taken: StepTaken, seconds: float, *, asked: bool) -> None:
+        """A step was taken; `asked` if this process was asked to stop."""
+        self.flush()
+        self._waiting = (step, taken, seconds, asked)
+        if self._accelerator.num_processes == 1:
+            self.stop = asked
+        if step == self._settings.steps:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell what is still untold.
+
+        Raises:
+            PgsynthError: If too many steps in a row were no numbers; the weights are as they were before them.
+        """
+        if self._waiting is None:
+            return
+        step, taken, seconds, asked = self._waiting
+        self._waiting = None
+        figures = {**taken.losses, "grad_norm": taken.norm}
+        values = [value.float().to(taken.norm.device) for value in figures.values()]
+        row = torch.stack([*values, torch.tensor(float(asked), device=taken.norm.device)])
+        *means, wish = self._accelerator.reduce(row, "mean").tolist()
+        self.stop = self.stop or wish > 0
+        self._tell_records(step, taken.skipped)
+        self._tell_step(step, dict(zip(figures, means, strict=True)), seconds, taken.pairs)
+
+    def _tell_step(self, step: int, means: dict[str, float], seconds: float, pairs: tuple[str, ...]) -> None:
+        share = max(0.1, 1 / max(1, self._told))  # the first step warms up; the second says more, and replaces it
+        self._seconds += share * (seconds - self._seconds)
+        self._told += 1
+        settings = self._settings
+        bad = not all(map(math.isfinite, means.values()))
+        facts: dict[str, Any] = {
+            "step": step,
+            "steps": settings.steps,
+            **means,
+            "learning_rate": learning_rate(settings, step),
+            "seconds_per_step": round(self._seconds, 5),
+            "eta_seconds": round(self._seconds * (settings.steps - step), 1),
+        }
+        self._tell("step", facts | ({"skipped": True} if bad else {}))
+        self._bad_steps = [*self._bad_steps, step] if bad else []
+        if len(self._bad_steps) >= PATIENCE[settings.precision]:
+            raise PgsynthError(
+                f"the gradients of {len(self._bad_steps)} steps in a row, {self._bad_steps[0]} to {step}, are not "
+                f"finite numbers (loss {means['loss']}); the weights are those of before. The last batch: "
+                f"{', '.join(pairs)}. Look at these pairs, or continue from the last checkpoint in fp32, or start "
+                "anew with a lower train.learning_rate."
+            )
+
+    def _tell_records(self, step: int, records: tuple[BadRecord, ...]) -> None:
+        for record in records:
+            if record not in self._records:
+                self._records.add(record)
+                self._tell("warning", {"message": f"passed over: {record}", "step": step})

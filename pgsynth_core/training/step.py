@@ -1,0 +1,99 @@
+"""One optimiser step: forward, backward, clip, and a guard that no gradient that is no number gets past."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from torch import Tensor
+
+from pgsynth_core.data.records import BadRecord
+from pgsynth_core.data.tensors import Batch
+from pgsynth_core.training.draws import Chance
+from pgsynth_core.training.objective import Losses
+
+__all__ = ["StepTaken", "Stepper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTaken:
+    """What a step showed; tensors are still on the device, so that nothing waits for it.
+
+    Attributes:
+        losses: Name -> mean over the accumulated batches.
+        norm: Of all gradients together, before clipping; if it is not finite, nothing was changed.
+        pairs: Names of the pairs it saw.
+        skipped: Records that were passed over for them.
+    """
+
+    losses: Losses
+    norm: Float[Tensor, ""]
+    pairs: tuple[str, ...]
+    skipped: tuple[BadRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepper:
+    """Takes optimiser steps.
+
+    Attributes:
+        accelerator: Devices, processes, precision and accumulation.
+        objective: The method with its loss, as Accelerate wrapped it.
+        parameters: What trains, unwrapped.
+        optimizer: Over `parameters`, as Accelerate wrapped it; fused, so that it heeds `found_inf`.
+        chance: Draws by position.
+        accumulate: Batches of one step.
+        max_norm: Gradients are clipped to it; 0: never.
+    """
+
+    accelerator: Accelerator
+    objective: torch.nn.Module
+    parameters: Sequence[torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    chance: Chance
+    accumulate: int
+    max_norm: float
+
+    def take(self, batches: Iterator[tuple[list[int], Batch]]) -> StepTaken:
+        """Take one step on the next batches."""
+        losses: list[Losses] = []
+        seen: list[Batch] = []
+        norm = torch.zeros(())
+        for _ in range(self.accumulate):
+            positions, batch = next(batches)
+            device = self.accelerator.device
+            draws = self.chance.draw(positions, pinned=device.type == "cuda").to(device)
+            with self.accelerator.accumulate(self.objective):
+                made: Losses = self.objective(batch.to(device, non_blocking=True), draws)
+                self.accelerator.backward(made["loss"])
+                if self.accelerator.sync_gradients:
+                    norm = self._guarded()
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            losses.append({name: value.detach() for name, value in made.items()})
+            seen.append(batch)
+        return StepTaken(
+            losses={name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]},
+            norm=norm,
+            pairs=tuple(name for batch in seen for name in batch.names),
+            skipped=_each_once(record for batch in seen for record in batch.skipped),
+        )
+
+    def _guarded(self) -> Float[Tensor, ""]:
+        """Clip, and tell the optimiser on the device itself whether to leave everything as it is."""
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.max_norm or math.inf)
+        assert norm is not None, "only sharded training has no norm, and it is refused"
+        plain: Any = getattr(self.optimizer, "optimizer", self.optimizer)
+        plain.grad_scale = None  # in fp16 the scaler sets both anew
+        plain.found_inf = torch.isfinite(norm).logical_not().float()
+        found: Tensor = norm.detach()
+        return found
+
+
+def _each_once(records: Iterable[BadRecord]) -> tuple[BadRecord, ...]:
+    return tuple(dict.fromkeys(records))

@@ -1,0 +1,138 @@
+"""What must not spoil a run: gradients that are no numbers, several processes, no test split, records passed over."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from pgsynth_core import Run, compose
+from pgsynth_core.data.formats import write_pose
+from pgsynth_core.errors import PgsynthError
+from pgsynth_core.runs import find_run, latest_checkpoint, list_checkpoints, read_events, status_of
+
+from ..fixtures.people import standing, write_pairs, write_photo
+
+FIGURES = (
+    "tiny",
+    "data=figures",
+    "data.figures.identities=1",
+    "data.figures.test_identities=1",
+    "data.figures.poses=3",
+    "encoder.qfft.depth=1",
+    "train.batch_size=2",
+    "train.warmup_steps=0",
+    "train.workers=0",
+    "train.sample_every=0",
+    "sample.steps=1",
+)
+
+
+def events(run: Run, kind: str) -> Iterator[dict[str, Any]]:
+    yield from (dict(event) for event in read_events(run.folder.events_file) if event["kind"] == kind)
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], bool]], None]:
+    """Make the gradient of one parameter infinite in the steps for which a function says so."""
+
+    def install(in_step: Callable[[int], bool]) -> None:
+        plain, calls = Accelerator.clip_grad_norm_, []
+
+        def clip(self: Accelerator, parameters: list[torch.nn.Parameter], *more: Any, **named: Any) -> Any:
+            calls.append(1)
+            if in_step(len(calls)):
+                assert parameters[0].grad is not None
+                parameters[0].grad.view(-1)[0] = float("inf")
+            return plain(self, parameters, *more, **named)
+
+        monkeypatch.setattr(Accelerator, "clip_grad_norm_", clip)
+
+    return install
+
+
+# ------------------------------------------------------------------------------------------- gradients
+def test_a_gradient_that_is_no_number_leaves_everything_as_it_was(
+    poison: Callable[[Callable[[int], bool]], None], tmp_path: Path
+) -> None:
+    poison(lambda step: step == 2)
+    run = compose(*FIGURES, "train.checkpoint_every=1", "train.ema=0").train(runs=tmp_path, steps=3)
+    assert [event.get("skipped", False) for event in events(run, "step")] == [False, True, False]
+    one, two, three = (checkpoint.path for checkpoint in list_checkpoints(run.folder))
+    for name in ("weights.safetensors", "optimizer.safetensors"):
+        before, after, later = (load_file(path / name) for path in (one, two, three))
+        assert all(torch.equal(before[key], after[key]) for key in before), name
+        assert any(not torch.equal(before[key], later[key]) for key in before), name
+        assert all(torch.isfinite(tensor).all() for tensor in later.values())
+
+
+def test_gradients_that_stay_no_numbers_end_the_run_with_the_pairs_named(
+    poison: Callable[[Callable[[int], bool]], None], tmp_path: Path
+) -> None:
+    poison(lambda step: step > 2)
+    with pytest.raises(PgsynthError, match=r"3 steps in a row, 3 to 5, .* The last batch: train-00000-0"):
+        compose(*FIGURES, "train.checkpoint_every=2").train(runs=tmp_path, steps=20)
+    folder = find_run("latest", tmp_path)
+    checkpoint = latest_checkpoint(folder)
+    assert status_of(folder).state == "failed" and checkpoint is not None
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(checkpoint.path / "ema.safetensors").values())
+
+
+# ------------------------------------------------------------------------------------------- processes
+def test_two_processes_train_as_one_with_twice_the_batch(tmp_path: Path, repository: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [*FIGURES, "train.batch_size=1", "train.steps=3", "train.checkpoint_every=2"]
+    command = [sys.executable, "-m", "pgsynth_core", "train", *words, "--no-proof", "--runs", str(tmp_path / "two")]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    more = {
+        "PYTHONPATH": os.pathsep.join([str(repository), str(repository / "plugins")]),
+        "OMP_NUM_THREADS": "1",
+        **shared,
+    }
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **more, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert "finished after 3 steps" in said[0][0] and said[1][0] == "", "one process speaks"
+    (folder,) = (tmp_path / "two").iterdir()
+    two, one = Run.find(folder), compose(*FIGURES, "train.checkpoint_every=2").train(runs=tmp_path / "one", steps=3)
+    assert two.losses() == pytest.approx(one.losses(), rel=1e-4)
+    assert [checkpoint.step for checkpoint in list_checkpoints(two.folder)] == [2, 3]
+
+
+# ------------------------------------------------------------------------------------------- data
+def test_a_dataset_without_a_test_split_trains_and_shows_pairs_it_knows(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for number, name in enumerate("abc"):
+        write_photo(photos / f"{name}.png", seed=number)
+        write_pose(photos / f"{name}.pose.json", standing())
+    (photos / "c.png").write_bytes(b"no photo")
+    rows = [("a.png", "b.png", "train"), ("a.png", "c.png", "train")]
+    write_pairs(photos / "pairs.csv", rows, "source,target,split")
+    words = [word for word in FIGURES if "figures" not in word]
+    data = ("data=folder", f"data.folder.root={photos}", "data.folder.bad=skip")
+    run = compose(*words, *data).train(runs=tmp_path / "runs", steps=3)
+    (sheet,) = events(run, "sample")
+    assert (run.path / sheet["path"]).is_file() and run.status.state == "finished"
+    warnings = [event["message"] for event in events(run, "warning")]
+    assert any("no test split" in message for message in warnings)
+    assert sum("c.png" in message for message in warnings) == 1, warnings
