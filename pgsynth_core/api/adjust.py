@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.contract import Verdict, check
 from pgsynth_core.errors import Problem, SpecError, UserError
 from pgsynth_core.registry import Registry
+from pgsynth_core.runs import check_lock
 from pgsynth_core.spec import Spec, resolve
 
 if TYPE_CHECKING:
     from pgsynth_core.api.model import Model
 
-__all__ = ["adjusted", "adjusted_spec"]
+__all__ = ["adjusted", "adjusted_spec", "refuse_differences"]
 
 ADJUSTABLE: Final = ("sample", "data")
 """What may differ from what a run was trained with: everything else is in its weights."""
@@ -30,7 +32,12 @@ def adjusted(model: Model, overrides: Sequence[str] = (), *, guidance: Guidance 
 
 
 def adjusted_spec(
-    spec: Spec, registry: Registry, overrides: Sequence[str] = (), *, guidance: Guidance | None = None
+    spec: Spec,
+    registry: Registry,
+    overrides: Sequence[str] = (),
+    *,
+    guidance: Guidance | None = None,
+    **sample: int | None,
 ) -> tuple[Spec, Verdict]:
     """A run's spec with other settings, and the contract check's verdict on it, which is ok.
 
@@ -39,6 +46,7 @@ def adjusted_spec(
         registry: What exists.
         overrides: In the words of a spec, of `sample` and `data` only: ``sample.steps=20``, ``data.folder.root=...``.
         guidance: Scales by condition in nesting order, in place of the spec's; one number: all.
+        sample: Others of section `sample`, such as steps=20; None: as they are.
 
     Raises:
         UserError: If a word is about something else.
@@ -49,18 +57,46 @@ def adjusted_spec(
     if problems:
         raise UserError(problems)
     mapping = spec.to_mapping()
-    if guidance is not None:
-        mapping["sample"] = {**mapping["sample"], "guidance": guidance}
+    given = {name: _plain(value) for name, value in {"guidance": guidance, **sample}.items() if value is not None}
+    mapping["sample"] = {**mapping["sample"], **given}
     try:
         changed = resolve(mapping, overrides, registry).spec
-    except SpecError as error:  # of the mapping, only the guidance is not as it was
-        own = [
-            problem if problem.where != "mapping" else replace(problem, where="guidance") for problem in error.problems
-        ]
-        raise SpecError(own) from error
+    except SpecError as error:
+        raise SpecError([_placed(problem, given) for problem in error.problems]) from error
     verdict = check(changed, registry)
     verdict.raise_if_refused()
     return changed, verdict
+
+
+def _plain(value: Any) -> Any:
+    """Numpy's numbers as Python's: a spec holds no others."""
+    if isinstance(value, Mapping):
+        return {name: _plain(scale) for name, scale in value.items()}
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _placed(problem: Problem, given: Mapping[str, Any]) -> Problem:
+    """The problem at the argument it is about: of the mapping, only these are not as they were."""
+    if problem.where != "mapping":
+        return problem
+    return replace(problem, where=next((name for name in given if problem.message.startswith(f"sample.{name}")), ""))
+
+
+def refuse_differences(lock: Mapping[str, Any], registry: Registry) -> tuple[str, ...]:
+    """Compare a run's lock with what is installed.
+
+    Returns:
+        What differs and only may matter, such as another version of a package, as sentences.
+
+    Raises:
+        UserError: With every reason why it cannot be built: a part that is not installed, a damaged lock.
+    """
+    found = check_lock(lock, registry)
+    if errors := [problem for problem in found if problem.level == "error"]:
+        raise UserError(errors)
+    return tuple(map(str, found))
 
 
 def _refused(word: str) -> Problem:

@@ -5,41 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
-import numpy as np
 import torch
 from PIL import Image
 
+from pgsynth_core.api.adjust import adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
-from pgsynth_core.api.pictures import (
-    Sampled,
-    chosen_indices,
-    guidance_of,
-    plan_of,
-    sampled,
-    sampled_batch,
-    split_dataset,
-)
+from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.api.photos import Pose, Source, parsing_of, photo_of, pose_of
+from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_batch, usable
 from pgsynth_core.api.run import Run
-from pgsynth_core.composition.hub import Weights
+from pgsynth_core.composition.hub import Weights, revisions_of
 from pgsynth_core.composition.weights import load_kept
 from pgsynth_core.contract import check
-from pgsynth_core.data.files import read_image, read_label_map
-from pgsynth_core.data.formats import read_pose
-from pgsynth_core.data.keypoints import no_keypoints, present
-from pgsynth_core.data.records import Keypoints, Pair, Person, Split
+from pgsynth_core.data.keypoints import no_keypoints
+from pgsynth_core.data.records import Pair, Person, Split
 from pgsynth_core.data.tensors import example
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import UserError, suggestion
 from pgsynth_core.registry import Registry, discover
-from pgsynth_core.runs import Checkpoint, RunFolder, check_lock, find_checkpoint, read_lock, run_of, runs_root
+from pgsynth_core.runs import Checkpoint, RunFolder, check_weights, find_checkpoint, read_lock, run_of, runs_root
 from pgsynth_core.spec import resolve
 from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS, read_tensors
 
-Source = str | Path | Image.Image | np.ndarray
-"""A photo: a path, a Pillow image, or uint8 [H, W, 3] RGB."""
-
-Pose = str | Path | np.ndarray
-"""A target pose: the path of a JSON file, or keypoints [18, 3] in pixels of a picture of the source's size."""
+_LEAVE_OUT: Final = "For all of them, leave it out."
 
 
 @dataclass(frozen=True)
@@ -50,11 +39,13 @@ class Model:
         assembly: Its spec and its parts, weights in place.
         checkpoint: Where they came from.
         warnings: What differs from what it was trained with.
+        ema: Whether its weights are the moving average.
     """
 
     assembly: Assembly
     checkpoint: Checkpoint
     warnings: tuple[str, ...] = ()
+    ema: bool = False
 
     @property
     def run(self) -> RunFolder | None:
@@ -97,34 +88,49 @@ class Model:
             n pictures of the method's size.
 
         Raises:
-            UserError: If a file cannot be read, the pose has no joint, or a label map is needed and not given.
+            UserError: If a file cannot be read, an array is of another form, the pose has no joint, a label map is
+                needed and not given or given and not read, or n is less than 1.
+            SpecError: If a setting is not in its range, or guidance names no condition of the method.
         """
-        settings = self.assembly.spec.sample
-        person = self._person(source, parsing)
-        pair = Pair("sample", person, replace(person, name="pose", keypoints=_keypoints(pose, person.size)))
-        batch = example(pair, self.assembly.plan(source_pose=False))
-        plan = replace(plan_of(settings), guidance=guidance_of(guidance, settings))
-        plan = plan if steps is None else replace(plan, steps=steps)
-        first = settings.seed if seed is None else seed
-        made = [sampled_batch(self.assembly, batch, plan=plan, seed=first + number)[0] for number in range(n)]
+        if n < 1:
+            raise UserError(f"n is {n}; it is the number of pictures, at least 1.", where="n", cure="Write n=1.")
+        assembly = self.assembly
+        spec, _ = adjusted_spec(assembly.spec, assembly.registry, guidance=guidance, seed=seed, steps=steps)
+        settings = spec.sample
+        image = photo_of(source)
+        size = image.shape[0], image.shape[1]
+        person = Person("source", image, no_keypoints(), parsing_of(parsing, size, assembly.verdict))
+        pair = Pair("sample", person, replace(person, name="pose", keypoints=pose_of(pose, size)))
+        batch, plan = example(pair, assembly.plan(source_pose=False)), plan_of(settings)
+        made = [sampled_batch(assembly, batch, plan=plan, seed=settings.seed + number)[0] for number in range(n)]
         return [Image.fromarray(one.output) for one in made]
 
-    def _person(self, source: Source, parsing: str | Path | None) -> Person:
-        image = _image(source)
-        labels = None
-        if parsing is not None:
-            labels = read_label_map(Path(parsing), label_set=self.assembly.verdict.label_set)
-        elif "source_parsing" in self.assembly.verdict.data_ports:
-            raise UserError("this method reads a label map of the photo.", cure="Give parsing=PATH.")
-        return Person(name="source", image=image, keypoints=no_keypoints(), parsing=labels)
+    def sample_pairs(
+        self, *, split: Split, limit: int | None = None, seed: int | None = None, on_skip: OnSkip | None = None
+    ) -> Iterator[Sampled]:
+        """Sample the pairs of a split, all or the first `limit`; each from a seed of its own.
 
-    def sample_pairs(self, *, split: Split, limit: int | None = None, seed: int | None = None) -> Iterator[Sampled]:
-        """Sample the pairs of a split, all or the first `limit`; each from a seed of its own."""
-        settings = self.assembly.spec.sample
-        dataset = split_dataset(self.assembly, split)
-        first = settings.seed if seed is None else seed
-        indices = chosen_indices(dataset, limit)
-        yield from sampled(self.assembly, dataset, indices, plan=plan_of(settings), seed=first)
+        Args:
+            split: Which pairs.
+            limit: Only the first so many.
+            seed: In place of the spec's.
+            on_skip: Told of everything that is left out because it cannot be used, where the dataset has bad=skip.
+
+        Raises:
+            UserError: If limit is less than 1.
+            DataError: If a pair cannot be used and the dataset has bad=fail, or none of them can.
+        """
+        if limit is not None and limit < 1:
+            raise UserError(f"limit is {limit}; it is a number of pairs, at least 1.", where="limit", cure=_LEAVE_OUT)
+        assembly = self.assembly
+        settings = adjusted_spec(assembly.spec, assembly.registry, seed=seed)[0].sample
+        dataset = dataset_of(assembly.spec, assembly.registry, split)
+        if on_skip:
+            for record in dataset.problems:  # of its tables
+                on_skip(f"{record.file}:{record.row}" if record.row else record.file, record)
+        indices = range(len(dataset))[:limit]
+        examples = usable(dataset, assembly.plan(source_pose=False), indices, on_skip)
+        yield from sampled(assembly, examples, plan=plan_of(settings), seed=settings.seed)
 
 
 def load(
@@ -139,45 +145,44 @@ def load(
 
     Args:
         run: A run, its id, a unique prefix, ``latest``, a run's folder or a checkpoint's.
-        device: Where to; a GPU if there is one.
+        device: Where to, e.g. ``cpu`` or ``cuda:1``; a GPU if there is one.
         ema: The moving average of the weights, where the run has one.
         runs: Where runs are; by default as the shell finds them.
         registry: What exists; found anew if None.
 
     Raises:
-        UserError: If it cannot be found, is damaged, or a part of it is missing; with the command that mends it.
+        UserError: If it cannot be found, is damaged, or a part of it is missing; with the command that mends it. Or
+            if there is no such device.
     """
+    device = _device(device)
     registry = registry or discover()
     place = run.path if isinstance(run, Run) else run
     checkpoint = find_checkpoint(place, runs_root(None if runs is None else str(runs)))
     checkpoint.verify()
-    differences = check_lock(read_lock(checkpoint.path / "lock.json"), registry)
+    lock = read_lock(checkpoint.path / "lock.json")
+    warnings = refuse_differences(lock, registry)
     spec = resolve(checkpoint.path / "spec.yaml", (), registry).spec
     verdict = check(spec, registry)
     verdict.raise_if_refused()
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    assembly = Assembly.of(spec, registry, verdict, device=device, weights=Weights())
-    for name in (WEIGHTS, AVERAGE) if ema and (checkpoint.path / AVERAGE).exists() else (WEIGHTS,):
+    weights = Weights(revisions_of(lock))
+    assembly = Assembly.of(spec, registry, verdict, device=device, weights=weights)
+    ema = ema and (checkpoint.path / AVERAGE).exists()
+    for name in (WEIGHTS, AVERAGE) if ema else (WEIGHTS,):
         tensors = read_tensors(checkpoint.path / name)
         partial = name == AVERAGE
         load_kept(assembly.method, spec.base.label, tensors, where=str(checkpoint.path / name), partial=partial)
     assembly.method.eval()
-    return Model(assembly, checkpoint, tuple(str(problem) for problem in differences))
+    others = map(str, check_weights(lock, weights.identities(known=True)))
+    return Model(assembly, checkpoint, (*warnings, *others), ema)
 
 
-def _image(source: Source) -> np.ndarray:
-    if isinstance(source, str | Path):
-        return read_image(Path(source))
-    if isinstance(source, Image.Image):
-        return np.asarray(source.convert("RGB"))
-    return np.asarray(source, dtype=np.uint8)
-
-
-def _keypoints(pose: Pose, size: tuple[int, int]) -> Keypoints:
-    if isinstance(pose, np.ndarray):
-        keypoints = pose.astype(np.float32)
-    else:
-        keypoints = read_pose(Path(pose), size=size)
-    if not present(keypoints).any():
-        raise UserError("the target pose has no joint.", where="" if isinstance(pose, np.ndarray) else str(pose))
-    return keypoints
+def _device(wanted: str | None) -> str:
+    """The device that is wanted, if there is such a one; if none is named, a GPU where there is one."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    there = [] if found is None else [f"{found.type}:{number}" for number in range(torch.accelerator.device_count())]
+    if wanted is None:
+        return "cuda" if "cuda:0" in there else "cpu"
+    if wanted not in ("cpu", *there) and not (found and there and wanted == found.type):
+        cure = suggestion(wanted, ["cpu", *there], what="devices")
+        raise UserError(f"there is no device {wanted!r} here.", where="device", cure=cure)
+    return wanted

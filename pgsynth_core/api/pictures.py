@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ from PIL import Image
 
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
-from pgsynth_core.data.records import Dataset, Split
+from pgsynth_core.data.records import BadRecord, DataError, Dataset, Split
 from pgsynth_core.data.sheet import Sheet
-from pgsynth_core.data.tensors import Batch, Examples, checked, collate, to_pictures
+from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, to_pictures
 from pgsynth_core.runs import refusing
 from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
 from pgsynth_core.spec import SampleSettings
 from pgsynth_core.training.draws import generator
 
 HEADINGS = ("source", "pose", "target", "output")
+
+OnSkip = Callable[[str, BadRecord], None]
+"""Told what is left out, a pair by its name or a row of a table, and why."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +48,39 @@ def plan_of(settings: SampleSettings) -> SamplePlan:
     return SamplePlan(scheduler=settings.scheduler, steps=settings.steps, guidance=settings.guidance)
 
 
-def sampled(
-    assembly: Assembly, dataset: Dataset, indices: Sequence[int], *, plan: SamplePlan, seed: int
-) -> Iterator[Sampled]:
-    """Sample pairs of a dataset, `sample.batch_size` at a time.
+def usable(
+    dataset: Dataset, plan: TensorPlan, indices: Iterable[int], on_skip: OnSkip | None = None
+) -> Iterator[Batch]:
+    """Pairs as batches of one, in order, those that cannot be used left out; no other takes their place.
+
+    Raises:
+        DataError: If a pair cannot be used and the dataset has bad=fail, or none of them can.
+    """
+    examples = Examples(dataset, plan)
+    bad: list[BadRecord] = []
+    any_usable = False
+    for index in indices:
+        found = checked(examples[index])
+        if found.indices == (index,):
+            any_usable = True
+            yield found
+            continue
+        why = found.skipped[0]
+        bad.append(why)
+        if on_skip:
+            on_skip(dataset.name(index), why)
+    if bad and not any_usable:
+        raise DataError.of(dict.fromkeys(bad), cure="Mend them; pgsynth data check shows all of the dataset.", shown=5)
+
+
+def sampled(assembly: Assembly, examples: Iterable[Batch], *, plan: SamplePlan, seed: int) -> Iterator[Sampled]:
+    """Sample pairs, batches of one each, `sample.batch_size` at a time.
 
     A picture's noise depends on the seed and its pair's name: the same in any batch and any order.
     """
-    size = assembly.spec.sample.batch_size
-    examples = Examples(dataset, assembly.plan(source_pose=False))
-    for start in range(0, len(indices), size):
-        batch = checked(collate([examples[index] for index in indices[start : start + size]]))
-        yield from sampled_batch(assembly, batch, plan=plan, seed=seed)
+    waiting = iter(examples)
+    while chunk := list(islice(waiting, assembly.spec.sample.batch_size)):
+        yield from sampled_batch(assembly, Batch.cat(chunk), plan=plan, seed=seed)
 
 
 def sampled_batch(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seed: int) -> list[Sampled]:
@@ -100,26 +125,10 @@ def save_pictures(folder: Path, found: Sequence[Sampled]) -> Saved:
     return Saved(paths, sheet)
 
 
-def sampled_sheet(assembly: Assembly, folder: Path, *, pairs: int) -> Saved:
-    """The first pairs of the test split, sampled and shown."""
-    dataset, settings = dataset_of(assembly.spec, assembly.registry, "test"), assembly.spec.sample
-    indices = range(min(pairs, len(dataset)))
-    found = list(sampled(assembly, dataset, indices, plan=plan_of(settings), seed=settings.seed))
-    return save_pictures(folder, found)
-
-
-def chosen_indices(dataset: Dataset, limit: int | None) -> range:
-    """All pairs, or the first `limit`."""
-    return range(len(dataset) if limit is None else min(limit, len(dataset)))
-
-
-def split_dataset(assembly: Assembly, split: Split) -> Dataset:
-    """A split of the spec's dataset."""
-    return dataset_of(assembly.spec, assembly.registry, split)
-
-
-def guidance_of(given: float | Mapping[str, float] | None, settings: SampleSettings) -> Mapping[str, float]:
-    """One number means all conditions; None means what the spec says."""
-    if given is None:
-        return settings.guidance
-    return {"all": float(given)} if isinstance(given, int | float) else dict(given)
+def sampled_sheet(assembly: Assembly, folder: Path, *, split: Split, pairs: int) -> Saved:
+    """The first pairs of a split that can be used, sampled and shown."""
+    dataset, settings = dataset_of(assembly.spec, assembly.registry, split), assembly.spec.sample
+    examples = usable(dataset, assembly.plan(source_pose=False), range(len(dataset)))
+    return save_pictures(
+        folder, list(sampled(assembly, islice(examples, pairs), plan=plan_of(settings), seed=settings.seed))
+    )

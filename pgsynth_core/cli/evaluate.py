@@ -11,7 +11,7 @@ from pgsynth_core import api
 from pgsynth_core.cli.arguments import Parser, add_common
 from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json
 from pgsynth_core.cli.progress import follow
-from pgsynth_core.cli.report import broken_facts
+from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.sample import add_sampling, add_split, chosen_split, loaded
 from pgsynth_core.cli.verbs import Command, Session
 
@@ -36,9 +36,11 @@ examples:
 Pictures, a sheet, scores.json and scores.csv go into the run's folder. Scores are of 8-bit
 pictures at the size the method works at; scores.json says the exact definition of each.
 
-With --json: ok, and everything of scores.json: schema, about (run, step, split, limit, seed,
-sample), images, mean, copy_source, measures, libraries, rows (name, size, the scores,
-copy_source); pictures and sheet (paths), scores (its path), warnings, broken."""
+An evaluation with other settings is never written over: the new one gets a number.
+
+With --json: ok, and everything of scores.json: schema, about (run, step, ema, split, limit,
+seed, sample, data, skipped), images, mean, copy_source, measures, libraries, rows (name, size,
+the scores, copy_source); pictures and sheet (paths), scores (its path), warnings, broken."""
 
 
 def _parser() -> Parser:
@@ -60,6 +62,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
             follower.on_event({"kind": "count", "doing": "drawing and scoring", "done": done, "of": arguments.limit})
 
         found = api.evaluate(model, split=split, limit=arguments.limit, on_picture=counted)
+    for sentence in found.pictures.warnings:
+        tell_warning(sentence)
     if arguments.json:
         facts = {"ok": True, **found.table.facts()}
         facts |= {
@@ -67,7 +71,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
             "sheet": str(found.pictures.sheet),
             "scores": str(found.scores),
         }
-        say_json({**facts, "warnings": list(model.warnings), "broken": broken_facts(session.registry.broken)})
+        warnings = [*model.warnings, *found.pictures.warnings]
+        say_json({**facts, "warnings": warnings, "broken": broken_facts(session.registry.broken)})
         return 0
     say_scores(found)
     return 0

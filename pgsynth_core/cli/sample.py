@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core import api
-from pgsynth_core.api.adjust import adjusted, adjusted_spec
+from pgsynth_core.api.adjust import adjusted, adjusted_spec, refuse_differences
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, one_of
 from pgsynth_core.cli.console import one_line, progress, say, say_json
@@ -19,11 +19,12 @@ from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.cli.write import Target
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.runs import find_checkpoint, runs_root
+from pgsynth_core.runs import find_checkpoint, read_lock, runs_root
 from pgsynth_core.spec import resolve
 
 if TYPE_CHECKING:
     from pgsynth_core.api import Model
+    from pgsynth_core.contract import Verdict
     from pgsynth_core.data import Split
 
 __all__ = ["COMMAND", "add_sampling", "add_split", "chosen_split", "loaded"]
@@ -142,13 +143,16 @@ def loaded(arguments: argparse.Namespace, session: Session, command: str, split:
         arguments: Of a command with `add_sampling`.
         session: What is installed.
         command: For messages.
-        split: The split of the run's data that is to be read; None if none is.
+        split: The split of the run's data that is to be read; None for one photo.
     """
     checkpoint = find_checkpoint(run_word(arguments, command), runs_root(arguments.runs))
     words = sampling_words(arguments)
+    refuse_differences(read_lock(checkpoint.path / "lock.json"), session.registry)
     spec = resolve(checkpoint.path / "spec.yaml", (), session.registry).spec
-    spec, _ = adjusted_spec(spec, session.registry, words, guidance=arguments.guidance)
-    if split is not None:
+    spec, verdict = adjusted_spec(spec, session.registry, words, guidance=arguments.guidance)
+    if split is None:
+        _check_parsing(arguments, verdict)
+    else:
         from pgsynth_core.api.datasets import dataset_of  # numpy
 
         dataset_of(spec, session.registry, split)
@@ -167,11 +171,14 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     split = None if arguments.source else chosen_split(arguments)
     model = loaded(arguments, session, "sample", split)
     folder = Path(arguments.output) if arguments.output else _OUTPUTS / model.name
-    facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
+    facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step, "warnings": []}
     with follow("Drawing the first pictures") as follower:
         facts |= _one(model, folder, arguments) if arguments.source else _pairs(model, folder, arguments, follower)
+    for sentence in facts["warnings"]:
+        tell_warning(sentence)
     if arguments.json:
-        say_json({**facts, "warnings": list(model.warnings), "broken": broken_facts(session.registry.broken)})
+        facts["warnings"] = [*model.warnings, *facts["warnings"]]
+        say_json({**facts, "broken": broken_facts(session.registry.broken)})
         return 0
     for name in ("sheet", "folder"):
         if name in facts:
@@ -192,12 +199,18 @@ def _check_files(arguments: argparse.Namespace) -> None:
     if missing:
         raise UserError(missing)
     if arguments.source:
-        from pgsynth_core.data import present, read_image, read_pose  # numpy and Pillow
+        from pgsynth_core.api.photos import photo_of, pose_of  # numpy and Pillow
 
-        image = read_image(Path(arguments.source))
-        if not present(read_pose(Path(arguments.pose), size=(image.shape[0], image.shape[1]))).any():
-            cure = "Give a pose with some joints of confidence above 0."
-            raise UserError("the target pose has no joint.", where=f"--pose {arguments.pose}", cure=cure)
+        image = photo_of(arguments.source)
+        pose_of(arguments.pose, (image.shape[0], image.shape[1]))
+
+
+def _check_parsing(arguments: argparse.Namespace, verdict: Verdict) -> None:
+    """Read the label map once before anything is loaded, or say that one is missing."""
+    from pgsynth_core.api.photos import parsing_of, photo_of  # numpy and Pillow
+
+    image = photo_of(arguments.source)
+    parsing_of(arguments.parsing, (image.shape[0], image.shape[1]), verdict)
 
 
 def _refuse_mixture(arguments: argparse.Namespace) -> None:
@@ -246,7 +259,8 @@ def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: 
         follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": arguments.limit})
 
     made = api.sample_pairs(model, out, split=split, limit=arguments.limit, on_picture=counted)
-    return {"pictures": [str(path) for path in made.paths], "folder": str(made.folder), "sheet": str(made.sheet)}
+    facts = {"pictures": [str(path) for path in made.paths], "folder": str(made.folder), "sheet": str(made.sheet)}
+    return {**facts, "warnings": list(made.warnings)}
 
 
 def _free(folder: Path, name: str, *, suffix: str = ".png") -> Iterator[Path]:

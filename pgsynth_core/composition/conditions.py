@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from pgsynth_core.composition.method import Method
+from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.interfaces import Conditioning, Encoder
 
 Rows = Bool[Tensor, " B"]
@@ -35,9 +36,18 @@ class Conditions:
 
 
 def labels_of(name: str, method: Method) -> tuple[str, ...]:
-    """The labels of the conditions that a name means: ``all``, ``appearance``, ``pose``, or one label."""
+    """The labels of the conditions that a name means: ``all``, ``appearance``, ``pose``, or one label.
+
+    Raises:
+        SpecError: If it means none; a condition that nobody has would be dropped and shown without a difference.
+    """
     encoders, poses = tuple(method.encoders), tuple(method.poses)
-    return {"all": (*encoders, *poses), "appearance": encoders, "pose": poses}.get(name, (name,))
+    groups = {"all": (*encoders, *poses), "pose": poses, "appearance": encoders}
+    known = {label: (label,) for label in (*encoders, *poses)} | groups
+    if name not in known:
+        cure = suggestion(name, (*groups, *encoders, *poses), what="conditions")
+        raise SpecError(f"there is no condition {name!r}.", cure=cure)
+    return known[name]
 
 
 def conditions(

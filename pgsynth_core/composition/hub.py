@@ -56,9 +56,14 @@ class Weights:
         self.used[weight_id] = (Path(path), patterns)
         return path
 
-    def identities(self) -> dict[str, dict[str, str]]:
-        """Weight id -> its revision and the SHA-256 of each safetensors file, so that a run says what it stood on."""
-        return {weight_id: _identity(*used) for weight_id, used in self.used.items()}
+    def identities(self, *, known: bool = False) -> dict[str, dict[str, str]]:
+        """Weight id -> its revision and the SHA-256 of each safetensors file, so that a run says what it stood on.
+
+        Args:
+            known: Only what is known without reading the files: of the hub's cache.
+        """
+        found = {weight_id: _identity(*used) for weight_id, used in self.used.items() if _cached(used[0]) or not known}
+        return found
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -94,11 +99,15 @@ def _command(weight_id: str, patterns: Sequence[str]) -> str:
     return " ".join(["hf download", weight_id, *(f"--include {shlex.quote(pattern)}" for pattern in patterns)])
 
 
+def _cached(path: Path) -> bool:
+    return path.parent.name == "snapshots"
+
+
 def _identity(path: Path, patterns: Sequence[str]) -> dict[str, str]:
     root = path.parent if path.is_file() else path
     found = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
     names = {file.relative_to(root).as_posix(): file for file in found}
-    known = {"revision": path.name} if path.parent.name == "snapshots" else {}
+    known = {"revision": path.name} if _cached(path) else {}
     return known | {name: _sha256(file) for name, file in names.items() if path.is_file() or _matches(name, patterns)}
 
 

@@ -56,12 +56,12 @@ def check_weights(lock: Mapping[str, Any], here: Mapping[str, Mapping[str, str]]
 
     Args:
         lock: A lock that `check_lock` found no error in.
-        here: Weight id -> the SHA-256 of each file that was read now.
+        here: Weight id -> the SHA-256 of each file that was read now; of others nothing is said.
     """
     found = []
     for weight_id, made in Lock.model_validate(lock).weights.items():
         now = here.get(weight_id, {})
-        if others := [name for name in made if name != "revision" and now.get(name) != made[name]]:
+        if others := [name for name in made if name != "revision" and now.get(name, made[name]) != made[name]]:
             message = f"the pretrained weights {weight_id} are not those the run was made with: {', '.join(others)}."
             cure = f"Put those of revision {made['revision']} there." if "revision" in made else "Put those back."
             found.append(LockProblem(message, cure=cure, level="warning"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+from diffusers import DDPMScheduler
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,6 +20,10 @@ from pgsynth_core.spec import SCHEDULERS
 
 OF_A_KIND: Final[Mapping[str, object]] = {"skip_prk_steps": True}
 """Settings that a sampler needs whatever the run's config says: PNDM as Stable Diffusion uses it, for any steps."""
+
+ZERO_SNR: Final = "rescale_betas_zero_snr"
+LEAST_KEPT: Final = 2.0**-24
+"""What is kept of the picture at the last time instead of nothing, which samplers divide by; so diffusers has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +46,23 @@ def sampler_of(name: str, schedule: Mapping[str, object]) -> Any:
 
     Args:
         name: Our name of it.
-        schedule: The base's scheduler config; keys the class does not know are left out.
+        schedule: The base's scheduler config; keys the class does not know are left out, but for those of the noise.
     """
     kind = getattr(importlib.import_module("diffusers"), SCHEDULERS[name])
     known = inspect.signature(kind.__init__).parameters
     config = {key: value for key, value in {**schedule, **OF_A_KIND}.items() if key in known}
+    if schedule.get(ZERO_SNR) and ZERO_SNR not in known:
+        config["trained_betas"] = _betas(schedule)
     return kind.from_config(config)
+
+
+def _betas(schedule: Mapping[str, object]) -> list[float]:
+    """The noise of a schedule that ends in nothing but noise, for a class that cannot make it so itself."""
+    trained: Any = DDPMScheduler.from_config({key: value for key, value in schedule.items() if not key.startswith("_")})
+    kept = trained.alphas_cumprod.double().clamp(min=LEAST_KEPT)
+    before = torch.cat([torch.ones_like(kept[:1]), kept[:-1]])
+    betas: list[float] = (1 - kept / before).tolist()
+    return betas
 
 
 @torch.no_grad()

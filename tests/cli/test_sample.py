@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +94,26 @@ def test_scores_as_data(run: Run, trained: Made) -> None:
     assert set(facts["mean"]) == set(facts["copy_source"]) == {"ssim", "psnr", "l1"}
 
 
+def test_an_evaluation_with_other_settings_is_another(run: Run, trained: Made) -> None:
+    words = ["evaluate", *trained.run, "--limit", "1", "--split", "train", "--seed", "7", "--json"]
+    shown = [run(*words, *more).facts for more in ([], ["--no-ema"], ["--steps", "1"], [])]
+    assert len({facts["scores"] for facts in shown}) == 3 and shown[0]["scores"] == shown[3]["scores"]
+    assert [facts["about"]["ema"] for facts in shown] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "sample"])
+def test_pairs_that_cannot_be_used_are_told(run: Run, trained: Made, tmp_path: Path, command: str) -> None:
+    photos = Path(shutil.copytree(trained.data.partition("=")[2], tmp_path / "photos"))
+    (photos / "b.png").write_bytes((photos / "b.png").read_bytes()[:200])
+    words = [*trained.run, f"data.folder.root={photos}", "data.folder.bad=skip", "--steps", "1"]
+    said = run(command, *words, *(["-o", str(tmp_path / "out")] if command == "sample" else []), "--json")
+    assert said.code == 0, said.err
+    (line,) = [line for line in said.err.splitlines() if "left out" in line]
+    assert line.startswith("warning: 2 pairs") and "b.png" in line
+    assert [line.removeprefix("warning: ")] == said.facts["warnings"]
+    assert said.facts.get("images", len(said.facts["pictures"])) == 1
+
+
 # ------------------------------------------------------------------------------------------- what is refused
 REFUSED = [
     (["{run}", "--source", "{photo}"], ["--pose is missing"]),
@@ -103,6 +124,8 @@ REFUSED = [
     (["{run}", "--source", "{cut}", "--pose", "{pose}"], ["cut.png", "cannot be read"]),
     (["{run}", "--source", "{photo}", "--pose", "{photo}"], ["me.png", "JSON"]),
     (["{run}", "--source", "{photo}", "--pose", "{empty}"], ["empty.json", "no joint"]),
+    (["{run}", "--source", "{photo}", "--pose", "{pose}", "--parsing", "{photo}"], ["reads no label map"]),
+    (["{run}", "--device", "cuda:99"], ["no device 'cuda:99'", "Devices: cpu"]),
     (["nobody"], ["no run 'nobody'", "newest"]),
     (["{run}", "{run}"], ["2 runs are named"]),
     (["sample.steps=3"], ["no run is named", "pgsynth runs list"]),
@@ -146,8 +169,6 @@ def test_cheap_mistakes_are_told_without_torch(roots: str, trained: Made, one: l
 
 
 def test_a_damaged_checkpoint_is_named(run: Run, trained: Made, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "runs" / trained.id
     shutil.copytree(trained.runs / trained.id, copy)
     weights = next((copy / "checkpoints").glob("*/weights.safetensors"))

@@ -48,6 +48,18 @@ def test_only_the_files_that_are_read_are_fetched_and_hashed(repository: list[di
     assert weights.identities() == {"owner/name": expected}
 
 
+def test_what_is_known_of_files_without_reading_them_is_of_the_hub(
+    repository: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.safetensors").write_bytes(b"")
+    weights = Weights()
+    weights("owner/name")
+    weights(str(tmp_path / "mine"))
+    assert set(weights.identities()) == {"owner/name", str(tmp_path / "mine")}
+    assert set(weights.identities(known=True)) == {"owner/name"}
+
+
 def test_the_revision_of_a_lock_is_the_one_that_is_fetched(repository: list[dict[str, Any]]) -> None:
     lock = {"weights": {"owner/name": {"revision": REVISION, "a.safetensors": "0"}, "folder": {"b.safetensors": "1"}}}
     weights = Weights(revisions_of(lock))

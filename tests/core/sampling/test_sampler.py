@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from pgsynth_core.composition.conditions import conditions, labels_of
+from pgsynth_core.composition.method import Method
 from pgsynth_core.data.tensors import to_pictures
+from pgsynth_core.errors import SpecError
 from pgsynth_core.sampling.guidance import Guidance
 from pgsynth_core.sampling.sampler import SamplePlan, sample_latents, sampler_of
 from pgsynth_core.spec import SCHEDULERS
 from pgsynth_core.training.draws import generator
+from pgsynth_core.training.objective import training_schedule
 
 from ..training.conftest import Scene, Stage
 
@@ -46,6 +49,33 @@ def test_samplers_keep_the_runs_own_schedule(stage: Stage) -> None:
         config = sampler_of(name, schedule).config
         for key in ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type"):
             assert config[key] == schedule[key], (name, key)
+
+
+def zero_snr(method: Method) -> dict[str, object]:
+    """The schedule of a base that was trained to begin from nothing but noise."""
+    wanted = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
+    return {**method.base.schedule, **wanted}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_samplers_keep_a_schedule_that_ends_in_noise(stage: Stage, name: str) -> None:
+    """With the true velocity, the picture comes out that was put in."""
+    schedule = zero_snr(stage("encoder=toy_tokens").assembly.method)
+    kept = training_schedule(schedule).alphas_cumprod
+    sampler = sampler_of(name, {**schedule, "clip_sample": False, "set_alpha_to_one": True})
+    assert kept[-1] == 0
+    torch.testing.assert_close(sampler.alphas_cumprod, kept, atol=2e-7, rtol=0)
+    sampler.set_timesteps(8)
+    chance = torch.Generator().manual_seed(0)
+    picture = torch.randn(1, 4, 8, 8, generator=chance)
+    latent = torch.randn(1, 4, 8, 8, generator=chance) * sampler.init_noise_sigma
+    for time in sampler.timesteps:
+        noisy, left = sampler.scale_model_input(latent, time), kept[round(float(time))]
+        noise = (noisy - left.sqrt() * picture) / (1 - left).sqrt()
+        latent = sampler.step(left.sqrt() * noise - (1 - left).sqrt() * picture, time, latent).prev_sample
+    torch.testing.assert_close(
+        latent, picture, atol=0.15, rtol=0
+    )  # PNDM, of several steps, and DEIS stop a little short
 
 
 def test_scale_one_is_the_conditional_model(stage: Stage) -> None:
@@ -97,6 +127,11 @@ def test_one_of_two_pose_branches_is_guided(stage: Stage) -> None:
     assert labels_of("pose", scene.assembly.method) == ("controlnet", "toy_stem")
     a, b = drawn(scene, 0, toy_stem=3.0), drawn(scene, 0, controlnet=3.0)
     assert torch.isfinite(a).all() and not torch.allclose(a, b)
+
+
+def test_a_condition_that_nobody_has_is_refused(stage: Stage) -> None:
+    with pytest.raises(SpecError, match="Did you mean 'appearance'"):
+        drawn(stage("encoder=toy_tokens"), 0, appearence=5.0)
 
 
 def test_pictures_are_bytes() -> None:

@@ -1,0 +1,131 @@
+"""One picture and loading: every mistake a person can make in them is said with a cure, none is silent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pgsynth_core import Run, compose, load
+from pgsynth_core.api.model import Model
+from pgsynth_core.api.photos import parsing_of, photo_of
+from pgsynth_core.data import write_label_map
+from pgsynth_core.errors import SpecError, UserError
+
+from ..fixtures.people import noise, standing
+
+PHOTO, POSE = noise((72, 48)), standing()
+
+
+@pytest.fixture(scope="module")
+def model(small_run: Run) -> Model:
+    return load(small_run)
+
+
+MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
+    ({"guidance": {"appearence": 5.0}}, ["'appearence'", "Did you mean 'appearance'?"]),
+    ({"guidance": -1.0}, ["guidance", "at least 0"]),
+    ({"guidance": float("nan")}, ["guidance", "finite"]),
+    ({"steps": 0}, ["steps", "at least 1 and at most 1000"]),
+    ({"steps": 2000}, ["steps", "at least 1 and at most 1000"]),
+    ({"seed": -1}, ["seed", "at least 0"]),
+    ({"n": 0}, ["n is 0", "at least 1"]),
+    ({"source": PHOTO / np.float32(255)}, ["uint8 [H, W, 3]", "float32 [72, 48, 3]", "255 * photo"]),
+    ({"source": PHOTO[..., 0]}, ["uint8 [H, W, 3]", "uint8 [72, 48]", "Image.fromarray"]),
+    ({"source": PHOTO.transpose(2, 0, 1)}, ["uint8 [H, W, 3]", "uint8 [3, 72, 48]"]),
+    ({"source": Image.fromarray(PHOTO[..., 0].astype(np.int32))}, ["8 bits", "mode I"]),
+    ({"pose": POSE[:, :2]}, ["[18, 3]", "float32 [18, 2]", "np.column_stack"]),
+    ({"pose": np.zeros((17, 3))}, ["[18, 3]", "float64 [17, 3]", "from_coco"]),
+    ({"pose": np.full((18, 3), np.nan)}, ["finite"]),
+    ({"pose": np.zeros((18, 3))}, ["no joint"]),
+    ({"parsing": "labels.png"}, ["labels.png", "reads no label map", "Leave it out"]),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), MISTAKES)
+def test_a_mistake_is_said_with_what_is_allowed(model: Model, given: dict[str, Any], expected: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        model.sample(**{"source": PHOTO, "pose": POSE, **given})
+    assert all(word in str(caught.value) for word in expected), str(caught.value)
+    assert all(problem.cure for problem in caught.value.problems)
+
+
+def test_everything_wrong_with_the_settings_is_said_at_once(model: Model) -> None:
+    with pytest.raises(SpecError) as caught:
+        model.sample(PHOTO, POSE, steps=0, seed=-1, guidance={"x": 1.0})
+    assert {problem.where for problem in caught.value.problems} == {"steps", "seed", "guidance"}
+
+
+def test_numbers_of_numpy_are_numbers(model: Model) -> None:
+    plain, others = (model.sample(PHOTO, POSE, guidance=scale) for scale in (1.5, {"all": np.float64(1.5)}))
+    assert np.array_equal(np.asarray(plain[0]), np.asarray(others[0]))
+
+
+def test_a_photo_may_be_a_picture_of_any_mode_of_8_bits() -> None:
+    assert photo_of(Image.fromarray(PHOTO[..., 0])).shape == (72, 48, 3)
+    assert np.array_equal(photo_of(Image.fromarray(PHOTO)), PHOTO)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_no_pairs_at_all_are_refused(model: Model, limit: int) -> None:
+    with pytest.raises(UserError, match=f"limit is {limit}"):
+        next(model.sample_pairs(split="test", limit=limit))
+
+
+def test_a_label_map_is_needed_read_and_of_the_photos_size(tmp_path: Path) -> None:
+    plain = compose("tiny", "data=figures").verdict
+    verdict = replace(plain, label_set="atr18", data_ports=(*plain.data_ports, "source_parsing"))
+    with pytest.raises(UserError, match="reads a label map") as caught:
+        parsing_of(None, (72, 48), verdict)
+    assert "--parsing" in caught.value.problems[0].cure
+    write_label_map(tmp_path / "labels.png", np.ones((72, 48), np.uint8), label_set=verdict.label_set)
+    found = parsing_of(tmp_path / "labels.png", (72, 48), verdict)
+    assert found is not None and found.shape == (72, 48)
+    with pytest.raises(UserError, match="it is 72x48, and the photo is 64x48"):
+        parsing_of(tmp_path / "labels.png", (64, 48), verdict)
+
+
+# ------------------------------------------------------------------------------------------- loading
+@pytest.mark.parametrize("device", ["cuda:1", "cdua", "cpu:x", "meta"])
+def test_a_device_that_is_not_there_is_answered_with_those_that_are(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.accelerator, "is_available", lambda: False)
+        with pytest.raises(UserError, match=f"no device '{device}'.*Devices: cpu"):
+            load(small_run, device=device)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.accelerator, "is_available", lambda: True)
+        patched.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+        patched.setattr(torch.accelerator, "device_count", lambda: 1)
+        with pytest.raises(UserError, match=f"no device '{device}'.*cpu, cuda:0"):
+            load(small_run, device=device)
+
+
+def test_a_run_that_cannot_be_built_as_it_was_is_refused(small_run: Run, tmp_path: Path) -> None:
+    """Another contract is an error, another version of a library a warning."""
+    path = shutil.copytree(small_run.path / "checkpoints" / "step-00000002", tmp_path / "copy")
+    lock = json.loads((path / "lock.json").read_text(encoding="utf-8"))
+    relocked(path, {**lock, "python": "3.0.0"})
+    assert any("Python 3.0.0 then" in warning for warning in load(path).warnings)
+    relocked(path, {**lock, "contract": 99})
+    with pytest.raises(UserError, match="contract 99"):
+        load(path)
+
+
+def relocked(checkpoint: Path, lock: dict[str, Any]) -> None:
+    """Write another lock into a checkpoint, with its hash."""
+    text = json.dumps(lock)
+    (checkpoint / "lock.json").write_text(text, encoding="utf-8")
+    sums = (checkpoint / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    new = f"{hashlib.sha256(text.encode()).hexdigest()}  lock.json"
+    lines = [new if line.endswith("lock.json") else line for line in sums]
+    (checkpoint / "SHA256SUMS").write_text("\n".join(lines) + "\n", encoding="utf-8")
