@@ -42,7 +42,7 @@ class PortInfo:
         name: The port's name in manifests.
         meaning: One line for people.
         made_from: Data ports that core derives it from; empty if a part must provide it.
-        command: The command that makes the missing data; empty if the dataset must bring it.
+        command: What to make where a dataset can read it from files; empty if the dataset must bring it.
     """
 
     name: str
@@ -55,15 +55,14 @@ def _table(*ports: PortInfo) -> Mapping[str, PortInfo]:
     return {port.name: port for port in ports}
 
 
-_ANNOTATE_POSE: Final = "pgsynth annotate PATH --pose"
-_ANNOTATE_PARSING: Final = "pgsynth annotate PATH --parsing"
+_LABEL_MAPS: Final = "NAME.parsing.png beside each photo, a label map of its size"
 
 DATA_PORTS: Final[Mapping[str, PortInfo]] = _table(
     PortInfo("source_image", "photo of the person"),
     PortInfo("target_image", "photo of the same person in the target pose; training and scoring only"),
-    PortInfo("source_keypoints", "OpenPose-18 joints of the source", command=_ANNOTATE_POSE),
-    PortInfo("target_keypoints", "OpenPose-18 joints of the target", command=_ANNOTATE_POSE),
-    PortInfo("source_parsing", "human parsing of the source, label map", command=_ANNOTATE_PARSING),
+    PortInfo("source_keypoints", "OpenPose-18 joints of the source"),
+    PortInfo("target_keypoints", "OpenPose-18 joints of the target"),
+    PortInfo("source_parsing", "human parsing of the source, label map", command=_LABEL_MAPS),
 )
 """What datasets give. `source_image`, `source_parsing` may also be read by parts as they are."""
 
@@ -72,12 +71,12 @@ PORTS: Final[Mapping[str, PortInfo]] = _table(
     PortInfo("reference", "per-site source features"),
     PortInfo("regions", "one embedding per parsing region"),
     PortInfo("region_attention", "mean attention per region, outwards in the chain of one site"),
-    PortInfo("pose_mask", "binary pyramid of the dilated target body", ("target_keypoints",), _ANNOTATE_POSE),
-    PortInfo("parsing", "region index pyramid of the source", ("source_parsing",), _ANNOTATE_PARSING),
-    PortInfo("skeleton", "drawn target skeleton", ("target_keypoints",), _ANNOTATE_POSE),
-    PortInfo("heatmaps", "one Gaussian map per target joint", ("target_keypoints",), _ANNOTATE_POSE),
+    PortInfo("pose_mask", "binary pyramid of the dilated target body", ("target_keypoints",)),
+    PortInfo("parsing", "region index pyramid of the source", ("source_parsing",)),
+    PortInfo("skeleton", "drawn target skeleton", ("target_keypoints",)),
+    PortInfo("heatmaps", "one Gaussian map per target joint", ("target_keypoints",)),
     PortInfo("source_latent", "codec latent of the source", ("source_image",)),
-    PortInfo("source_crops", "crops of the source's regions", ("source_image", "source_parsing"), _ANNOTATE_PARSING),
+    PortInfo("source_crops", "crops of the source's regions", ("source_image", "source_parsing")),
 )
 """What travels in `Conditioning` and `SourceInputs`, beside the data ports themselves."""
 

@@ -12,8 +12,8 @@ from PIL import Image as Pillow
 from pgsynth_core.api.datasets import build_dataset
 from pgsynth_core.data import DataContext, DataError, Dataset, Split
 from pgsynth_core.data.check import DataReport, check_dataset, contact_sheet
-from pgsynth_core.errors import PartError, UserError, nearest
-from pgsynth_core.registry import Registry, discover, load_part
+from pgsynth_core.errors import PartError, Problem, UserError, nearest
+from pgsynth_core.registry import Entry, Registry, discover, load_part
 from pgsynth_core.spec import PartChoice, resolve
 
 __all__ = ["DataCheck", "check_data"]
@@ -90,7 +90,7 @@ def check_data(  # noqa: PLR0913 - one question, each word of it optional
 
     Args:
         root: Its folder; None for a dataset that has none.
-        overrides: Options of the dataset, in the words of a spec: ``data.folder.parsing=true``.
+        overrides: Options of the dataset, in the words of a spec: ``data.folder.parsing=true``; and ``size=HxW``.
         dataset: The part that reads it; empty: the one that recognises the folder.
         splits: Those that must be there; empty: whichever are.
         limit: Open so many photos of each split, evenly spread; None: all.
@@ -98,7 +98,8 @@ def check_data(  # noqa: PLR0913 - one question, each word of it optional
         on_event: Takes events of kind ``count``.
 
     Raises:
-        UserError: If the folder is missing or nothing recognises it, or with every reason why no split can be read.
+        UserError: If the folder is missing or nothing recognises it, if a word is about something else, or with every
+            reason why no split can be read.
         SpecError: If there is no such dataset or option.
     """
     registry = registry or discover()
@@ -167,6 +168,25 @@ def _recognised(folder: Path | None, registry: Registry) -> str:
     raise UserError("no dataset recognises this folder.", where=str(folder), cure=cure)
 
 
+def _has_effect(word: str, entry: Entry) -> bool:
+    """Whether a word is the size or an option of the dataset; one without `=` is for `resolve` to refuse."""
+    path, equals, _ = word.partition("=")
+    slot, _, rest = path.strip().partition(".")
+    label = rest.rpartition(".")[0].rpartition(":")[2]
+    return not equals or path.strip() == "size" or (slot == "data" and label == entry.name)
+
+
+def _needless(word: str, entry: Entry, registry: Registry) -> Problem:
+    """What is said about a word that is about something else."""
+    path, _, value = word.partition("=")
+    slot, _, rest = path.strip().partition(".")
+    meant = (rest.partition(".")[0] or value) if slot == "data" else ""
+    cure = f"Write data.{entry.name}.OPTION=value or size=HxW; leave anything else out."
+    if meant in registry.names("dataset") and meant.rpartition(":")[2] != entry.name:
+        cure = f"Choose that dataset: --dataset {meant}."
+    return Problem(f"this is no option of {entry.name}, and only {entry.name} is looked at here.", word, cure)
+
+
 def _choice(
     name: str, folder: Path | None, overrides: Sequence[str], registry: Registry
 ) -> tuple[PartChoice, tuple[int, int]]:
@@ -180,5 +200,7 @@ def _choice(
         )
     if "bad" in options:
         given["bad"] = "skip"  # everything wrong is to be named, not only what is found first
+    if needless := [word for word in overrides if not _has_effect(word, entry)]:
+        raise UserError([_needless(word, entry, registry) for word in needless])
     resolved = resolve({"data": {name: given}}, overrides, registry)
     return resolved.spec.data[0], resolved.spec.size

@@ -14,16 +14,13 @@ def dataset_of(spec: Spec, registry: Registry, split: Split) -> Dataset:
     """The dataset of a spec.
 
     Raises:
-        UserError: If the spec has none, several, or one that is empty.
+        UserError: If the spec has none, or one that is empty.
         DataError: If its files cannot be read.
         PartError: If the part cannot be imported or built.
     """
     if not spec.data:
         names = " | ".join(registry.names("dataset"))
         raise UserError("the spec has no dataset.", cure=f"Write data=NAME: {names}.")
-    if len(spec.data) > 1:
-        labels = ", ".join(choice.label for choice in spec.data)
-        raise UserError(f"the spec has {len(spec.data)} datasets ({labels}); one is used at a time.", cure="Keep one.")
     choice = spec.data[0]
     dataset = build_dataset(choice, DataContext(split=split, image_size=spec.size), registry)
     if not len(dataset):

@@ -50,8 +50,9 @@ class Follower:
         sheet: The last sheet of samples, relative to the run's folder; empty if there is none.
     """
 
-    def __init__(self, shown: _Shown) -> None:
+    def __init__(self, shown: _Shown, again: str = "") -> None:
         self._shown = shown
+        self._again = again
         self.run = self.checkpoint = self.sheet = ""
         self.step = self.checkpoint_step = 0
         self.loss: float | None = None
@@ -85,7 +86,7 @@ class Follower:
             return
         name = Path(self.run).name or "latest"
         tell(f"step {self.checkpoint_step} is saved: {one_line(Path(self.run) / self.checkpoint)}")
-        tell(f"go on from there: pgsynth train --resume {one_line(name)}")
+        tell(f"go on from there: pgsynth train --resume {one_line(name)} {self._again}".rstrip())
 
 
 def _figures(event: Mapping[str, Any]) -> str:
@@ -113,15 +114,16 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def follow(preparing: str = "") -> Iterator[Follower]:
+def follow(preparing: str = "", *, again: str = "") -> Iterator[Follower]:
     """A follower for the time of some work; if that ends with an exception, what is saved is said.
 
     Args:
         preparing: What is done before the first event, for a terminal to show meanwhile; empty: nothing worth saying.
+        again: What to write besides to go on to the same end, if the work is training; empty: nothing.
     """
     seen = is_terminal("stderr") and os.environ.get("TERM") != "dumb"
     shown: _Shown = _Bar(preparing) if seen else _Lines()
-    follower = Follower(shown)
+    follower = Follower(shown, again)
     try:
         yield follower
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from pgsynth_core.cli.progress import Follower, duration, follow
 from pgsynth_core.cli.questions import answer, is_question
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.runs import find_run, runs_root
 from pgsynth_core.spec import SPEC_KEYS
 
 if TYPE_CHECKING:
@@ -55,7 +57,9 @@ def _parser() -> Parser:
     parser.add_argument(
         "--adapt", action="store_true", help="take the linear adapters proposed where only widths differ"
     )
-    parser.add_argument("--no-proof", action="store_true", help="begin without proving the method first")
+    parser.add_argument(
+        "--no-proof", action="store_true", help="begin without proving the method first; --resume never proves"
+    )
     add_common(parser)
     return parser
 
@@ -67,7 +71,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     began = time.monotonic()
     if arguments.resume is not None:
         steps = _steps(arguments)
-        with follow("Preparing data and weights") as follower:
+        again = "" if steps is None else f"{_STEPS}={steps}"  # the spec keeps the steps it had
+        with follow("Preparing data and weights", again=again) as follower:
             run = api.continue_run(
                 arguments.resume,
                 steps=steps,
@@ -100,12 +105,17 @@ def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
 
 
 def _steps(arguments: argparse.Namespace) -> int | None:
-    """With --resume, the one thing that may be changed."""
+    """With --resume, the one thing that may be changed.
+
+    Raises:
+        ArgumentsError: If anything else is to be.
+        UserError: If there is no such run.
+    """
     others = [word for word in arguments.words if word.partition("=")[0] != _STEPS]
     if others or arguments.adapt:
         what = others[0] if others else "--adapt"
         message = f"a run that is resumed keeps its spec; only {_STEPS} may be given, not {what}."
-        cure = f"Start another from its spec: pgsynth train {arguments.resume}/spec.yaml with your changes behind it."
+        cure = f"Start another from its spec: {_another(arguments)}"
         raise ArgumentsError(message, where="pgsynth train --resume", cure=cure)
     if not arguments.words:
         return None
@@ -114,6 +124,15 @@ def _steps(arguments: argparse.Namespace) -> int | None:
         return at_least(1)(word.partition("=")[2])
     except argparse.ArgumentTypeError as error:
         raise ArgumentsError(str(error), where=word, cure=f"Write e.g. {_STEPS}=2000.") from None
+
+
+def _another(arguments: argparse.Namespace) -> str:
+    """The command that starts a run from the spec of the one to resume, with the changes that were asked for."""
+    spec = find_run(arguments.resume, runs_root(arguments.runs)).spec_file
+    words = [str(spec), *(word for word in arguments.words if "=" in word)]
+    words += ["--adapt"] if arguments.adapt else []
+    words += ["--runs", arguments.runs] if arguments.runs else []
+    return shlex.join(["pgsynth", "train", *words])
 
 
 # ------------------------------------------------------------------------------------------- after

@@ -6,14 +6,19 @@ Everything comes from the manifests, so parts of installed packages complete lik
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Final, get_args
 
 from pgsynth_core.cli.completion import SHELLS
+from pgsynth_core.cli.compose import split_words
 from pgsynth_core.errors import PgsynthError
 from pgsynth_core.manifest import Kind, Option
-from pgsynth_core.registry import Registry
-from pgsynth_core.spec import KIND_OF_SLOT, TABLES, options_of
+from pgsynth_core.registry import Entry, Registry
+from pgsynth_core.spec import GROUPS, KIND_OF_SLOT, SINGLE_SLOTS, TABLES, options_of, parts_of
 from pgsynth_core.spec.model import Fit
 
 __all__ = [
@@ -36,11 +41,11 @@ _TRUTH: Final = ("true", "false")
 
 def method_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``compose`` and ``train``: a spec first, then overrides."""
-    path, equals, value = prefix.partition("=")
-    if equals:
-        return {f"{path}={word}": text for word, text in _values(path, value, registry).items()}
+    line = _Line(registry, *_spec_and_overrides(words))
+    if "=" in prefix:
+        return line.assignments(prefix)
     specs = {} if any("=" not in word for word in words) else _specs(prefix, registry)
-    return specs | _paths(words, prefix, registry)
+    return specs | line.paths(prefix)
 
 
 def part_words(words: list[str], prefix: str, registry: Registry) -> Words:
@@ -60,20 +65,21 @@ def manifest_words(words: list[str], prefix: str, registry: Registry) -> Words:
 
 def run_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``sample`` and ``evaluate``: a run first, then overrides of `sample` and `data`."""
-    path, equals, value = prefix.partition("=")
-    if equals:
-        return {f"{path}={word}": text for word, text in _values(path, value, registry).items()}
-    runs = {} if any("=" not in word for word in words) else _runs() | file_words(prefix, ("/",))
-    return runs | (_below(("sample", "data"), words, prefix, registry) if prefix else {})
+    given = [word for word in words if "=" not in word]
+    line = _Line(registry, _spec_of_run(given[0]) if given else None, _overrides(words))
+    if "=" in prefix:
+        return line.assignments(prefix)
+    runs = {} if given else _runs() | file_words(prefix, ("/",))
+    return runs | (line.paths(prefix, ("sample", "data")) if prefix else {})
 
 
 def data_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``data check``: a folder first, then options of its dataset."""
-    path, equals, value = prefix.partition("=")
-    if equals:
-        return {f"{path}={word}": text for word, text in _values(path, value, registry).items()}
+    line = _Line(registry, None, _overrides(words))
+    if "=" in prefix:
+        return line.assignments(prefix)
     folders = {} if any("=" not in word for word in words) else file_words(prefix, ("/",))
-    return folders | (_below(("data",), words, prefix, registry) if prefix else {})
+    return folders | (line.paths(prefix, ("data",)) if prefix else {})
 
 
 def flag_words(kind: str, prefix: str, registry: Registry) -> Words:
@@ -121,13 +127,17 @@ def _runs() -> Words:
     return ({"latest": "the newest run"} if newest else {}) | newest
 
 
-def _below(sections: tuple[str, ...], words: list[str], prefix: str, registry: Registry) -> Words:
-    """Paths of some sections and slots only."""
-    paths = _paths(words, prefix, registry)
-    return {path: text for path, text in paths.items() if path.partition(".")[0] in sections}
+def _spec_of_run(word: str) -> Path | None:
+    """The spec that a run was made from; None if there is no such run where commands look without ``--runs``."""
+    from pgsynth_core.runs import find_run, runs_root
+
+    try:
+        return find_run(word, runs_root()).spec_file
+    except PgsynthError:
+        return None
 
 
-# ------------------------------------------------------------------------------------------- left of `=`
+# ------------------------------------------------------------------------------------------- what is typed
 def _specs(prefix: str, registry: Registry) -> Words:
     return _presets(registry) | file_words(prefix, (".yaml", ".yml"))
 
@@ -142,60 +152,109 @@ def _parts(kind: Kind, registry: Registry) -> Words:
     return dict(zip(registry.names(kind), summaries, strict=True))
 
 
-def _paths(words: list[str], prefix: str, registry: Registry) -> Words:
-    """Paths, each with its ``=``. At nothing typed only the slots: sections and options would bury them."""
-    found = {f"{slot}=": f"parts of kind {kind}" for slot, kind in KIND_OF_SLOT.items()}
-    found |= {"size=": "height x width in pixels", "fit=": ", ".join(_FITS)}
-    if not prefix:
-        return found
-    for slot, kind in KIND_OF_SLOT.items():
-        if slot.startswith(prefix) or prefix.startswith(f"{slot}."):
-            for part in _chosen(slot, words) or registry.names(kind):
-                options = _options(slot, part, registry)
-                found |= {f"{slot}.{part}.{name}=": option.help for name, option in options.items()}
-    for section, table in TABLES.items():
-        for name, setting in table.items():
-            names = setting.names if setting.names is not None else ()
-            found |= {f"{section}.{name}.{inner}=": setting.option.help for inner in names}
-            if setting.names is None or setting.shorthand:
-                found[f"{section}.{name}="] = setting.option.help
-    return found
+def _overrides(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word for word in words if "=" in word)
 
 
-def _chosen(slot: str, words: Iterable[str]) -> tuple[str, ...]:
-    """The parts that the words so far put into a slot; the last one counts."""
-    given = [word.partition("=")[2] for word in words if word.startswith(f"{slot}=")]
-    return tuple(name for name in given[-1].split(_SEVERAL) if name) if given else ()
-
-
-def _options(slot: str, part: str, registry: Registry) -> dict[str, Option]:
+def _spec_and_overrides(words: list[str]) -> tuple[str | Path | None, tuple[str, ...]]:
     try:
-        return dict(options_of(registry.find(KIND_OF_SLOT[slot], part).component))
-    except PgsynthError:
-        return {}
+        return split_words(words)
+    except PgsynthError:  # two specs: nothing is known about the composition
+        return None, _overrides(words)
 
 
-# ------------------------------------------------------------------------------------------- right of `=`
-def _values(path: str, value: str, registry: Registry) -> Words:
-    first, *rest = path.split(".")
-    if first in KIND_OF_SLOT and not rest:
-        return _slot_values(KIND_OF_SLOT[first], value, registry)
-    if path == "fit":
-        return dict.fromkeys(_FITS, "")
-    if first in KIND_OF_SLOT and len(rest) == 2:
-        option = _options(first, rest[0], registry).get(rest[1])
-    elif first in TABLES and rest and (setting := TABLES[first].get(rest[0])):
-        option = setting.option
-    else:
-        option = None
-    return _option_values(option, value) if option else {}
+@dataclass(frozen=True)
+class _Line:
+    """A composition as far as it is typed.
+
+    Attributes:
+        registry: What exists.
+        source: Its spec; None while there is none.
+        overrides: Its finished ``path=value`` words.
+    """
+
+    registry: Registry
+    source: str | Path | None
+    overrides: tuple[str, ...]
+
+    @cached_property
+    def _held(self) -> dict[str, dict[str, Entry]]:
+        return parts_of(self.source, self.overrides, self.registry)
+
+    def _parts(self, slot: str) -> dict[str, Entry]:
+        """The parts at a slot by their labels; while nothing is said about the slot, every part there is."""
+        said = self.source is not None or any(re.split("[.=]", word)[0] == slot for word in self.overrides)
+        if said and slot in self._held:
+            return self._held[slot]
+        kind = KIND_OF_SLOT[slot]
+        return dict(zip(self.registry.names(kind), self.registry.of_kind(kind), strict=True))
+
+    # --------------------------------------------------------------------------------------- left of `=`
+    def paths(self, prefix: str, tops: tuple[str, ...] = ()) -> Words:
+        """Paths, each with its ``=``; at nothing typed only the slots: sections and options would bury them.
+
+        Args:
+            prefix: What is typed of one.
+            tops: The slots and sections that may be written; empty: all.
+        """
+        found = {f"{slot}=": f"parts of kind {kind}" for slot, kind in KIND_OF_SLOT.items()}
+        found |= {"size=": "height x width in pixels", "fit=": ", ".join(_FITS)}
+        if prefix:
+            found |= self._options(prefix) | self._settings()
+        return {path: text for path, text in found.items() if not tops or re.split("[.=]", path)[0] in tops}
+
+    def _options(self, prefix: str) -> Words:
+        return {
+            f"{slot}.{label}.{name}=": option.help
+            for slot in KIND_OF_SLOT
+            if slot.startswith(prefix) or prefix.startswith(f"{slot}.")
+            for label, entry in self._parts(slot).items()
+            for name, option in options_of(entry.component).items()
+        }
+
+    def _settings(self) -> Words:
+        found: Words = {}
+        for section, table in TABLES.items():
+            for name, setting in table.items():
+                names = setting.names if setting.names or setting.names is None else self._conditions()
+                found |= {f"{section}.{name}.{inner}=": setting.option.help for inner in names or ()}
+                if setting.names is None or setting.shorthand:
+                    found[f"{section}.{name}="] = setting.option.help
+        return found
+
+    def _conditions(self) -> tuple[str, ...]:
+        return (*GROUPS, *self._parts("encoder"), *self._parts("pose"))
+
+    # --------------------------------------------------------------------------------------- right of `=`
+    def assignments(self, prefix: str) -> Words:
+        """The values that may follow a path, each with the path before it."""
+        path, _, value = prefix.partition("=")
+        return {f"{path}={word}": text for word, text in self._values(path, value).items()}
+
+    def _values(self, path: str, value: str) -> Words:
+        first, *rest = path.split(".")
+        if first in KIND_OF_SLOT and not rest:
+            return _slot_values(first, value, self.registry)
+        if path == "fit":
+            return dict.fromkeys(_FITS, "")
+        if first in KIND_OF_SLOT and len(rest) == 2:
+            entry = self._parts(first).get(rest[0])
+            option = options_of(entry.component).get(rest[1]) if entry else None
+        elif first in TABLES and rest and (setting := TABLES[first].get(rest[0])):
+            option = setting.option
+        else:
+            option = None
+        return _option_values(option, value) if option else {}
 
 
-def _slot_values(kind: Kind, value: str, registry: Registry) -> Words:
+def _slot_values(slot: str, value: str, registry: Registry) -> Words:
     before, plus, _ = value.rpartition(_SEVERAL)
+    if plus and slot in SINGLE_SLOTS:
+        return {}
     used = set(before.split(_SEVERAL))
-    found = {f"{before}{plus}{name}": text for name, text in _parts(kind, registry).items() if name not in used}
-    return found if plus or kind == "base" else found | {"none": "empty the slot"}
+    parts = _parts(KIND_OF_SLOT[slot], registry)
+    found = {f"{before}{plus}{name}": text for name, text in parts.items() if name not in used}
+    return found if plus or slot == "base" else found | {"none": "empty the slot"}
 
 
 def _option_values(option: Option, value: str) -> Words:

@@ -10,7 +10,6 @@ image is resized.
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,10 +19,13 @@ from jaxtyping import Float
 from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.records import BadRecord, DataError, Keypoints
 
-__all__ = ["PIXEL_CENTRE", "from_coco", "from_openpose", "read_pose", "to_openpose", "write_pose"]
+__all__ = ["FAR", "PIXEL_CENTRE", "from_coco", "from_openpose", "read_pose", "to_openpose", "write_pose"]
 
 PIXEL_CENTRE: Final = 0.5
 """What is added to a file's coordinates: its 0 is the centre of the first pixel."""
+
+FAR: Final = 1e6
+"""Pixels. No joint is further away than this; a number that is, is no place."""
 
 _COCO_OF: Final = (0, -1, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 """OpenPose-18 joint -> COCO-17 joint; the neck is made of the shoulders."""
@@ -39,6 +41,8 @@ def _cleaned(points: Float[np.ndarray, "18 3"]) -> Keypoints:
     if not np.isfinite(points).all():
         raise ValueError(f"coordinates are finite numbers; given: {points.tolist()}")
     known = points[:, 2] > 0
+    if (np.abs(points[known, :2]) > FAR).any():
+        raise ValueError(f"a joint's place is a number of pixels; given: {points[known, :2].tolist()!r:.120}")
     cleaned = np.zeros((18, 3), np.float32)
     cleaned[known, :2] = points[known, :2] + PIXEL_CENTRE
     cleaned[known, 2] = np.minimum(points[known, 2], 1)
@@ -56,7 +60,7 @@ def from_coco(
             confidence of a detector, 0 = missing.
 
     Raises:
-        ValueError: If a number is not finite.
+        ValueError: If a number is not finite, or a joint further away than `FAR`.
     """
     scored = points.astype(np.float64)
     if third == "visibility":
@@ -74,7 +78,8 @@ def from_openpose(points: Float[np.ndarray, "joints columns"]) -> Keypoints:
     """OpenPose's 18 (COCO model) or 25 (BODY_25) joints; further columns than x, y, confidence are ignored.
 
     Raises:
-        ValueError: If there are other than 18 or 25 joints, fewer than three columns, or a number is not finite.
+        ValueError: If there are other than 18 or 25 joints, fewer than three columns, a number is not finite, or a
+            joint further away than `FAR`.
     """
     if points.shape[0] not in (18, 25) or points.shape[1] < 3:
         raise ValueError(
@@ -177,7 +182,10 @@ def _array(numbers: list[Any]) -> np.ndarray:
     plain = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
     if not plain or len(numbers) % 3:
         raise ValueError(f"keypoints are numbers in threes; given {len(numbers)}: {numbers[:4]!r:.60}")
-    return np.array(numbers, np.float64).reshape(-1, 3)
+    try:
+        return np.array(numbers, np.float64).reshape(-1, 3)
+    except OverflowError as failure:
+        raise ValueError(f"a number is too large for any place: {failure}") from failure
 
 
 def _onto(joints: Keypoints, frame: dict[str, Any], size: tuple[int, int] | None) -> Keypoints:
@@ -196,5 +204,5 @@ def _onto(joints: Keypoints, frame: dict[str, Any], size: tuple[int, int] | None
 
 
 def _length(side: Any) -> float:
-    """The side of a canvas; 0 if that is none."""
-    return float(side) if isinstance(side, int | float) and math.isfinite(side) and side > 0 else 0.0
+    """The side of a canvas in pixels; 0 if that is none."""
+    return float(side) if isinstance(side, int | float) and 1 <= side <= FAR else 0.0

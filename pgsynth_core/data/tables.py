@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float32
 
-from pgsynth_core.data.formats import PIXEL_CENTRE
+from pgsynth_core.data.formats import FAR, PIXEL_CENTRE
 from pgsynth_core.data.records import BadRecord, DataError, Keypoints
 from pgsynth_core.errors import nearest
 
@@ -25,8 +25,6 @@ __all__ = ["Annotations", "Row", "Table", "read_annotations", "read_table"]
 
 _NAME, _ROWS, _COLUMNS = "name", "keypoints_y", "keypoints_x"
 _MISSING: Final = -1
-_FAR: Final = 1e6
-"""Pixels. No joint is further away than this; a number that is, is no place."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +72,22 @@ def read_table(path: Path, *, columns: Sequence[str], delimiter: str = ",", show
     except (OSError, UnicodeDecodeError) as failure:
         raise DataError.of(BadRecord(named, 0, f"it is no UTF-8 text: {failure}.", "unreadable")) from failure
     lines = text.splitlines()
-    header = tuple(cell.strip() for cell in lines[0].split(delimiter)) if lines else ()
+    try:
+        header = tuple(cell.strip() for cell in _cells(lines[0], delimiter)) if lines else ()
+    except csv.Error as failure:
+        raise DataError.of(BadRecord(named, 1, _no_cells(failure), "unreadable")) from failure
     if lost := [column for column in columns if column not in header]:
         cure = f"Name the columns in its first line: {delimiter.join(columns)}."
         raise DataError.of(BadRecord(named, 1, _header_reason(lost, header, delimiter)), cure=cure)
     rows, problems = [], []
-    for line, cells in _split(lines[1:], delimiter):
+    for line, text in enumerate(lines[1:], start=2):
+        if not text.strip():
+            continue
+        try:
+            cells = _cells(text, delimiter)
+        except csv.Error as failure:
+            problems.append(BadRecord(named, line, _no_cells(failure)))
+            continue
         if len(cells) == len(header):
             rows.append(Row(line, dict(zip(header, map(str.strip, cells), strict=True))))
         else:
@@ -88,11 +96,13 @@ def read_table(path: Path, *, columns: Sequence[str], delimiter: str = ",", show
     return Table(named, header, tuple(rows), tuple(problems))
 
 
-def _split(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells. Quotes count only between commas: the community's lists hold none."""
-    for line, text in enumerate(lines, start=2):
-        if text.strip():
-            yield line, next(csv.reader([text])) if delimiter == "," and '"' in text else text.split(delimiter)
+def _cells(line: str, delimiter: str) -> list[str]:
+    """The cells of a line. Quotes count only between commas: the community's lists hold none."""
+    return next(csv.reader([line])) if delimiter == "," and '"' in line else line.split(delimiter)
+
+
+def _no_cells(failure: csv.Error) -> str:
+    return f"it cannot be split into cells: {failure}."
 
 
 def _header_reason(lost: Sequence[str], header: Sequence[str], delimiter: str) -> str:
@@ -195,6 +205,6 @@ def _numbers(text: str) -> list[Any]:
     if not isinstance(numbers, list) or len(numbers) != 18:
         given = f"{len(numbers)}" if isinstance(numbers, list) else f"{text!r:.60}"
         raise ValueError(f"a list of 18 numbers is wanted, one per joint; given: {given}")
-    if not set(map(type, numbers)) <= {int, float} or max(numbers) > _FAR or min(numbers) < -_FAR:
+    if not set(map(type, numbers)) <= {int, float} or max(numbers) > FAR or min(numbers) < -FAR:
         raise ValueError(f"a joint's place is a number of pixels; given: {text!r:.120}")
     return numbers

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX
 from pgsynth_core.data.keypoints import present
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Pair
 
@@ -16,8 +17,10 @@ PATIENCE: Final = 100
 
 SKIP_CURE: Final = "Mend it, or set the dataset's option bad=skip to leave out every pair that cannot be used."
 
-_MAKE_POSE: Final = "Make it: pgsynth annotate PATH --pose."
-_MAKE_PARSING: Final = "Make it: pgsynth annotate PATH --parsing."
+_MAKE_POSE: Final = (
+    f"Write them where the dataset has its joints: NAME{POSE_SUFFIX} beside the photo, or its row in the CSV file."
+)
+_MAKE_PARSING: Final = f"Put it beside the photo: NAME{PARSING_SUFFIX}."
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ Floor 1, no torch. `resolve` reads and checks names, options and sections; wheth
 from __future__ import annotations
 
 from pgsynth_core.spec.explain import Explained, explain
-from pgsynth_core.spec.grammar import KIND_OF_SLOT, SPEC_KEYS, is_path, split_sweep
+from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS, SPEC_KEYS, is_path, split_sweep
 from pgsynth_core.spec.model import SPEC_VERSION, PartChoice, Spec
-from pgsynth_core.spec.resolve import Resolved, resolve
+from pgsynth_core.spec.resolve import Resolved, parts_of, resolve
 from pgsynth_core.spec.settings import GROUPS, SCHEDULERS, TABLES, LossWeights, SampleSettings, Setting, TrainSettings
 from pgsynth_core.spec.values import options_of
 
@@ -17,6 +17,7 @@ __all__ = [
     "GROUPS",
     "KIND_OF_SLOT",
     "SCHEDULERS",
+    "SINGLE_SLOTS",
     "SPEC_KEYS",
     "SPEC_VERSION",
     "TABLES",
@@ -31,6 +32,7 @@ __all__ = [
     "explain",
     "is_path",
     "options_of",
+    "parts_of",
     "resolve",
     "split_sweep",
 ]

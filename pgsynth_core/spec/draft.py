@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.registry import Entry, Registry
-from pgsynth_core.spec.grammar import KIND_OF_SLOT, PLAIN_KEYS, Override, is_name, unknown_setting
+from pgsynth_core.spec.grammar import KIND_OF_SLOT, PLAIN_KEYS, SINGLE_SLOTS, Override, is_name, unknown_setting
 from pgsynth_core.spec.nodes import DEFAULT, Mark, Node, Problems
 from pgsynth_core.spec.settings import SETTINGS, TABLES
 from pgsynth_core.spec.slots import Written, read_slot
@@ -172,9 +172,10 @@ class Draft:
 
     def _there(self, slot: str, key: str) -> str:
         labels = tuple(self.slots[slot])
-        known = key in self.registry.names(KIND_OF_SLOT[slot])
-        add = f" Put it in first: {slot}={'+'.join((*labels, key))}." if known and slot != "base" else ""
-        add = f" Choose it first: base={key}." if known and slot == "base" else add
+        add = ""
+        if key in self.registry.names(KIND_OF_SLOT[slot]):
+            verb, kept = ("Choose it", ()) if slot in SINGLE_SLOTS else ("Put it in", labels)
+            add = f" {verb} first: {slot}={'+'.join((*kept, key))}."
         return (suggestion(key, labels, what=f"parts of {slot}") if labels else f"{slot} is empty.") + add
 
     # ---------------------------------------------------------------------------------------- sections

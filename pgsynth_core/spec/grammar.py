@@ -27,6 +27,9 @@ from pgsynth_core.spec.settings import SETTINGS, TABLES
 KIND_OF_SLOT: Final[Mapping[str, Kind]] = {slot: kind for kind, slot in SLOTS.items()}
 """Slot of a spec to the kind of part it holds; `manifest.SLOTS` the other way round."""
 
+SINGLE_SLOTS: Final = ("base", "data")
+"""Slots that hold one part at most."""
+
 PLAIN_KEYS: Final = ("size", "fit")
 SECTIONS: Final = (*SETTINGS, "adapters")
 SPEC_KEYS: Final = ("pgsynth", "extends", *KIND_OF_SLOT, *PLAIN_KEYS, *SECTIONS)

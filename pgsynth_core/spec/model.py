@@ -38,7 +38,7 @@ class Spec(BaseModel):
     encoder: tuple[PartChoice, ...] = Field(default=(), description="Appearance encoders, in order.")
     pose: tuple[PartChoice, ...] = Field(default=(), description="Pose branches, in order.")
     attn: tuple[PartChoice, ...] = Field(default=(), description="Attention processors; the first is innermost.")
-    data: tuple[PartChoice, ...] = Field(default=(), description="Datasets; empty: not chosen yet.")
+    data: tuple[PartChoice, ...] = Field(default=(), description="The dataset; empty: not chosen yet.")
     size: tuple[int, int] = Field(description="Image height and width in pixels.")
     fit: Fit = Field(default="squash", description="How an image and its pose get to that size.")
     adapters: dict[str, dict[str, tuple[int, int]]] = Field(

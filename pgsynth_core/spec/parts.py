@@ -10,7 +10,7 @@ from pgsynth_core.errors import SpecError, nearest, suggestion
 from pgsynth_core.manifest import Component, Refusal
 from pgsynth_core.registry import Entry
 from pgsynth_core.spec.draft import Draft, PartDraft
-from pgsynth_core.spec.grammar import KIND_OF_SLOT
+from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS
 from pgsynth_core.spec.model import PartChoice
 from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Problems
 from pgsynth_core.spec.reserved import MEANINGS, MODULE_NAMES
@@ -56,13 +56,16 @@ def choose(draft: Draft) -> Chosen:
 
 
 def _check_count(slot: str, draft: Draft) -> None:
-    count = len(draft.slots[slot])
-    if slot != "base" or count == 1 or slot in draft.unread:
+    labels = tuple(draft.slots[slot])
+    if slot not in SINGLE_SLOTS or slot in draft.unread:
         return
     mark = draft.written_at.get(slot, NOWHERE)
-    cure = suggestion("", draft.registry.names("base"), what="bases")
-    found = f"base takes one part; {count} are written." if count else "a composition needs a base, and none is chosen."
-    draft.problems.add(found, mark, f"Write base=NAME. {cure}")
+    if len(labels) > 1:
+        cure = f"Keep one: {' or '.join(f'{slot}={label}' for label in labels)}."
+        draft.problems.add(f"{slot} takes one part; {len(labels)} are written.", mark, cure)
+    elif slot == "base" and not labels:
+        cure = f"Write base=NAME. {suggestion('', draft.registry.names('base'), what='bases')}"
+        draft.problems.add("a composition needs a base, and none is chosen.", mark, cure)
 
 
 def _check_label(label: str, slot: str, part: PartDraft, taken: dict[str, str], problems: Problems) -> None:

@@ -7,11 +7,13 @@ looked up, options and sections checked. Only after all of it is anything raised
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgsynth_core.registry import OWN_NAME, Registry
+from pgsynth_core.errors import SpecError
+from pgsynth_core.registry import OWN_NAME, Entry, Registry
 from pgsynth_core.spec.draft import Draft
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, parse_override
 from pgsynth_core.spec.layers import read_layers
@@ -49,6 +51,39 @@ def resolve(source: str | Path | Mapping[str, Any] | None, overrides: Sequence[s
     Raises:
         SpecError: With every problem of every file, argument, part and section.
     """
+    draft = _drafted(source, overrides, registry)
+    chosen = choose(draft)
+    sections = read_sections(draft, chosen)
+    draft.problems.raise_if_any()
+    slots: dict[str, Any] = {slot: tuple(choices) for slot, choices in chosen.slots.items()}
+    spec = Spec.model_validate({**slots, **sections.values, "base": chosen.slots["base"][0]})
+    return Resolved(spec, {**chosen.origins, **sections.origins}, (*draft.warnings, *sections.warnings))
+
+
+def parts_of(
+    source: str | Path | Mapping[str, Any] | None, overrides: Sequence[str], registry: Registry
+) -> dict[str, dict[str, Entry]]:
+    """The parts of a composition that may still be half typed: whatever is wrong with it is passed over.
+
+    Args:
+        source: As in `resolve`.
+        overrides: As in `resolve`.
+        registry: What exists.
+
+    Returns:
+        Slot -> label -> part, of those that exist; slots about which nothing is known are left out.
+    """
+    draft = _drafted(source, overrides, registry)
+    found: dict[str, dict[str, Entry]] = {slot: {} for slot in draft.slots if slot not in draft.unread}
+    for slot, parts in found.items():
+        for label, part in draft.slots[slot].items():
+            with suppress(SpecError):
+                parts[label] = part.found(slot, registry)
+    return found
+
+
+def _drafted(source: str | Path | Mapping[str, Any] | None, overrides: Sequence[str], registry: Registry) -> Draft:
+    """Every layer and argument, laid on each other; what is wrong with them is among the draft's problems."""
     problems = Problems()
     layers, complete = read_layers(source, registry, problems)
     arguments = [parse_override(text, number, problems) for number, text in enumerate(overrides, 1)]
@@ -61,9 +96,4 @@ def resolve(source: str | Path | Mapping[str, Any] | None, overrides: Sequence[s
     read = [argument for argument in arguments if argument is not None]
     for place, argument in enumerate(read):
         draft.lay_override(argument, tuple(read[place + 1 :]))
-    chosen = choose(draft)
-    sections = read_sections(draft, chosen)
-    problems.raise_if_any()
-    slots: dict[str, Any] = {slot: tuple(choices) for slot, choices in chosen.slots.items()}
-    spec = Spec.model_validate({**slots, **sections.values, "base": chosen.slots["base"][0]})
-    return Resolved(spec, {**chosen.origins, **sections.origins}, (*draft.warnings, *sections.warnings))
+    return draft

@@ -116,6 +116,32 @@ def test_options_are_given_in_the_words_of_a_spec(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "cure"),
+    [
+        ("train.steps=3", "Write data.figures.OPTION=value or size=HxW; leave anything else out."),
+        ("encoder=qfft", "Write data.figures.OPTION=value"),
+        ("fit=crop", "Write data.figures.OPTION=value"),
+        ("data=figures", "Write data.figures.OPTION=value"),
+        ("data.figures=figures", "Write data.figures.OPTION=value"),
+        ("data.fgures.seed=1", "Write data.figures.OPTION=value"),
+        ("data.folder.root=/x", "Choose that dataset: --dataset folder."),
+        ("data=folder", "Choose that dataset: --dataset folder."),
+    ],
+)
+def test_words_about_something_else_are_refused(word: str, cure: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_data(None, word, "train.batch_size=1", dataset="figures", limit=1)
+    (problem, other) = caught.value.problems
+    assert problem.where == word and other.where == "train.batch_size=1" and cure in problem.cure
+
+
+def test_options_and_the_size_have_an_effect() -> None:
+    words = ("data.figures.identities=2", "data.pgsynth:figures.poses=2", "size=64x48")
+    report = check_data(None, *words, dataset="pgsynth:figures", limit=1, splits=("train",)).reports["train"]
+    assert (report.photos, report.sizes) == (4, {(64, 48): 1})
+
+
+@pytest.mark.parametrize(
     ("make", "message", "cure"),
     [
         (lambda root: root / "fashon", "no such folder", "fashion"),

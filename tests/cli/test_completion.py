@@ -26,6 +26,10 @@ def after(line: str) -> list[str]:
     return list(candidates(words, prefix, discover()))
 
 
+CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
+"""What of the preset tiny can be dropped."""
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -52,8 +56,26 @@ def after(line: str) -> list[str]:
         ("compose attn=pma attn.pma.m", ["attn.pma.mask="]),
         ("compose --json attn.pma.mask=", ["attn.pma.mask=eq5", "attn.pma.mask=eq9", "attn.pma.mask=none"]),
         ("compose encoder.qfft.pretrained=t", ["encoder.qfft.pretrained=true"]),
-        ("compose encoder.qfft.tok", ["encoder.qfft.tokens_to="]),
         ("compose encoder.nobody.x", []),
+        ("compose qen encoder.cl", []),
+        ("compose qen encoder.qfft.tok", ["encoder.qfft.tokens_to="]),
+        ("compose encoder.qfft.tok", ["encoder.qfft.tokens_to="]),
+        ("compose method.yaml encoder.late.o", ["encoder.late.output="]),
+        ("compose method.yaml encoder.late.output=r", ["encoder.late.output=regions"]),
+        ("compose method.yaml encoder.q", []),
+        ("compose method.yaml encoder.q=qfft encoder.q.tok", ["encoder.q.tokens_to="]),
+        ("compose broken.yaml encoder.clip.o", ["encoder.clip.output="]),
+        ("compose encoder=pgsynth:qfft encoder.qfft.tok", ["encoder.qfft.tokens_to="]),
+        ("compose encoder=pgsynth:qfft encoder.cl", []),
+        ("compose attn=none attn.", []),
+        ("compose tiny base.tiny.un", ["base.tiny.unshuffle="]),
+        ("compose tiny base.s", []),
+        ("compose data=figures+", []),
+        ("compose base=sd+", []),
+        ("compose tiny train.drop.", [f"train.drop.{name}=" for name in CONDITIONS]),
+        ("compose tiny encoder=clip sample.guidance.c", ["sample.guidance.clip=", "sample.guidance.controlnet="]),
+        ("compose encoder=qfft train.drop.a", ["train.drop.all=", "train.drop.appearance="]),
+        ("train tiny qen train.drop.al", ["train.drop.all="]),
         ("compose train.st", ["train.steps="]),
         ("compose train.prec", ["train.precision="]),
         ("compose train.precision=b", ["train.precision=bf16"]),
@@ -76,6 +98,8 @@ def after(line: str) -> list[str]:
 )
 def test_what_comes_next(line: str, expected: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "method.yaml").write_text("encoder: {late: {part: clip}}\n", encoding="utf-8")
+    (tmp_path / "broken.yaml").write_text("encoder: [\n", encoding="utf-8")
     found = after(line)
     assert (found[: len(expected)] if line == "compose enc" else found) == expected
 
@@ -109,6 +133,9 @@ def test_runs_are_completed_the_newest_first(monkeypatch: pytest.MonkeyPatch, tm
     assert after("sample ") == after("evaluate ") == after("train --resume ") == [*newest, "runs/"]
     assert after("sample 20260101") == ["20260101-120000-old"]
     assert after("sample latest ") == []
+    (tmp_path / "runs" / "20260102-120000-new" / "spec.yaml").write_text("encoder: qfft\ndata: folder\n", "utf-8")
+    assert after("sample latest data.folder.pai") == ["data.folder.pairs="] and after("sample latest data.fig") == []
+    assert after("sample latest sample.guidance.q") == ["sample.guidance.qfft="]
     assert after("sample latest --source r") == ["runs/"] and after("sample --runs ru") == ["runs/"]
     monkeypatch.setenv("PGSYNTH_RUNS", str(tmp_path / "nowhere"))
     assert after("sample l") == []

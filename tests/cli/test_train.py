@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -114,8 +115,7 @@ def test_ctrl_c_saves_says_so_and_ends_with_130(trained: Made, roots: str, tmp_p
         (["encoder=qfft", "--train.steps=3"], ["train.steps=3"]),
         (["--resume"], ["expected one argument"]),
         (["--resume", "latest"], ["no runs here", "pgsynth train"]),
-        (["--resume", "latest", "tiny"], ["keeps its spec", "spec.yaml"]),
-        (["--resume", "latest", "--adapt"], ["keeps its spec"]),
+        (["--resume", "latest", "tiny"], ["no runs here", "pgsynth train"]),
         (["--resume", "latest", "train.steps=many"], ["train.steps=many", "'many'"]),
     ],
 )
@@ -128,6 +128,30 @@ def test_what_is_refused(run: Run, tmp_path: Path, words: list[str], expected: l
     for word in expected:
         assert word in said.err, said.err
     assert not runs.exists(), "nothing is left of a run that never began"
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["train.batch_size=4", "train.steps=9"], ["train.batch_size=4", "train.steps=9"]),
+        (["tiny"], []),
+        (["--adapt"], ["--adapt"]),
+    ],
+)
+def test_a_spec_that_cannot_be_changed_is_offered_with_a_command_that_works(
+    run: Run, trained: Made, monkeypatch: pytest.MonkeyPatch, words: list[str], kept: list[str]
+) -> None:
+    said = run("train", "--resume", "latest", *words, "--runs", str(trained.runs))
+    assert said.code == 2 and "keeps its spec" in said.err
+    command = shlex.split(said.err.partition("Start another from its spec: ")[2])
+    spec = trained.runs / trained.id / "spec.yaml"
+    assert command == ["pgsynth", "train", str(spec), *kept, "--runs", str(trained.runs)]
+
+    def stop(*_: object, **__: object) -> None:
+        raise UserError("here it would train.")
+
+    monkeypatch.setattr("pgsynth_core.api.composition.Composition.train", stop)
+    assert "here it would train" in run(*command[1:], "--no-proof").err
 
 
 def test_cheap_mistakes_are_told_without_torch(roots: str, tmp_path: Path) -> None:
@@ -152,7 +176,9 @@ def test_a_disk_that_takes_no_more_is_one_message(
     said = run("train", *words)
     assert said.code == 2 and said.err.count("error: ") == 1 and "cure: " in said.err and "--runs" in said.err
     assert not list(tmp_path.rglob("*.tmp"))
-    assert failure == "the folder of runs" or not runs.exists(), "seen before there is a run, not at its first checkpoint"
+    assert failure == "the folder of runs" or not runs.exists(), (
+        "seen before there is a run, not at its first checkpoint"
+    )
 
 
 @pytest.mark.parametrize("damage", ["a truncated photo", "no joint", "no pose at all"])
@@ -192,6 +218,20 @@ def test_a_failure_while_training_says_what_is_saved(run: Run, monkeypatch: pyte
     said = run("train", "tiny", "data=folder", "--no-proof")
     assert said.code == 2 and "step 4 is saved: /r/one/checkpoints/step-00000004" in said.err
     assert "the disk is full" in said.err
+
+
+@pytest.mark.parametrize("more", [["train.steps=9"], []])
+def test_a_run_that_goes_further_than_its_spec_says_how_to_go_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    def stop(_: object, *, on_event: Callable[[dict[str, Any]], None], **__: object) -> None:
+        on_event({"kind": "step", "run": "/r/one", "step": 4, "steps": 9, "loss": 0.5})
+        on_event({"kind": "checkpoint", "run": "/r/one", "step": 4, "path": "checkpoints/step-00000004"})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pgsynth_core.api.continue_run", stop)
+    said = run("train", "--resume", "one", *more)
+    assert said.code == 130 and f"{' '.join(['train --resume one', *more])}\n" in said.err
 
 
 def test_a_question_is_answered_as_by_compose(run: Run) -> None:

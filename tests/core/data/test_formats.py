@@ -180,6 +180,19 @@ def test_nobody_is_eighteen_missing_joints(tmp_path: Path) -> None:
     assert not read_pose(tmp_path / "a.json").any()
 
 
+def pose_of(number: str, canvas: str = "64") -> str:
+    """A file of one person, whose every x is this number."""
+    numbers = f"{number}, 5, 1, " * 17 + f"{number}, 5, 1"
+    sides = f'"canvas_height": {canvas}, "canvas_width": {canvas}'
+    return f'{{"people": [{{"pose_keypoints_2d": [{numbers}]}}], {sides}}}'
+
+
+@pytest.mark.parametrize("canvas", ["1" + "0" * 400, "1e39", "1e999", "NaN", "1e-300", "0", "-5", "null"])
+def test_a_canvas_that_is_none_scales_nothing(canvas: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(pose_of("5", canvas), encoding="utf-8")
+    assert (read_pose(tmp_path / "a.json", size=(32, 32))[:, :2] == 5.5).all()
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -194,6 +207,11 @@ def test_nobody_is_eighteen_missing_joints(tmp_path: Path) -> None:
         ('{"people": [{"pose_keypoints_2d": [1, 2, 1]}]}', "18 or 25 joints .* given: 1 x 3"),
         ('{"keypoints": [[1]]}', "a joint is x, y, confidence"),
         ('{"people": [{"pose_keypoints_2d": [' + "NaN, 1, 1, " * 17 + "1, 1, 1]}]}", "finite"),
+        (pose_of("1" + "0" * 400), "a number is too large for any place"),
+        (pose_of("1" + "0" * 5000), "no keypoints in it"),
+        (pose_of("1e39"), "a joint's place is a number of pixels"),
+        (pose_of("-2e6"), "a joint's place is a number of pixels"),
+        (pose_of("1e999"), "finite"),
         ("\xff", "it is no JSON file"),
     ],
 )

@@ -39,6 +39,24 @@ def test_short_and_long_rows_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_every_cell_may_be_in_quotes(tmp_path: Path) -> None:
+    text = '"","from","to","what, else"\r\n"1","a.jpg","b,b.jpg",""\r\n'
+    table = read_table(written(tmp_path / "p.csv", text), columns=("from", "to"))
+    assert table.columns == ("", "from", "to", "what, else") and not table.problems
+    assert dict(table.rows[0].cells) == {"": "1", "from": "a.jpg", "to": "b,b.jpg", "what, else": ""}
+
+
+def test_a_cell_that_is_too_long_is_named(tmp_path: Path) -> None:
+    long = f'"{"x" * 200_000}"'
+    table = read_table(written(tmp_path / "p.csv", f"from,to\na,{long}\nb,c\n"), columns=("from", "to"))
+    assert [row.line for row in table.rows] == [3]
+    assert [str(record) for record in table.problems] == [
+        "p.csv:2: it cannot be split into cells: field larger than field limit (131072)."
+    ]
+    with pytest.raises(DataError, match=r"p\.csv:1: it cannot be split into cells"):
+        read_table(written(tmp_path / "p.csv", f"from,to,{long}\n"), columns=("from", "to"))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

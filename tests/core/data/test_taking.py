@@ -80,9 +80,11 @@ def test_what_a_method_needs_must_be_there(pair: Pair, person: MakePerson) -> No
     assert not list(lacking(blind, ["source_image"]))
     parsed = Pair("z", person("z", parsing=np.zeros((72, 48), np.uint8)), person())
     assert not list(lacking(parsed, everything))
-    with pytest.raises(DataError, match=r"y: not one joint is known.*Make it: pgsynth annotate PATH --pose"):
+    with pytest.raises(
+        DataError, match=r"y: not one joint is known.*NAME\.pose\.json beside the photo, or its row in the CSV"
+    ):
         take(Pairs({0: blind}, 1), 0, needs=["target_keypoints"])
-    with pytest.raises(DataError, match=r"a: there is no label map.*Make it: pgsynth annotate PATH --parsing"):
+    with pytest.raises(DataError, match=r"a: there is no label map.*Put it beside the photo: NAME\.parsing\.png"):
         take(Pairs({0: pair}, 1), 0, needs=["source_parsing"])
 
 

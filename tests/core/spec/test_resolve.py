@@ -97,7 +97,10 @@ def test_one_mistake_is_not_reported_twice(refused: Refused) -> None:
         (("attn=[pma]",), None, None),
         (("attn=5",), "attn is 5", "attn: NAME"),
         (("base=none",), "needs a base", "Bases: sd, tiny"),
-        (("base=sd+tiny",), "base takes one part; 2", "base=NAME"),
+        (("base=sd+tiny",), "base takes one part; 2", "Keep one: base=sd or base=tiny."),
+        (("data=figures+folder",), "data takes one part; 2", "Keep one: data=figures or data=folder."),
+        (("data.mine=folder",), "data takes one part; 2", "Keep one: data=figures or data=mine."),
+        (("data.folder.root=/x",), "data has no part 'folder'", "Choose it first: data=folder."),
         (("attn.pma.mask=eq9",), "attn has no part 'pma'", "attn is empty. Put it in first: attn=pma."),
         (("attn=pma", "attn.pmq.mask=eq9"), "attn has no part 'pmq'", "Did you mean 'pma'?"),
         (("attn=pgsynth:hpfa", "attn.pma.mask=eq9"), "attn has no part 'pma'", "Parts of attn: hpfa."),
@@ -117,7 +120,7 @@ def test_one_mistake_is_not_reported_twice(refused: Refused) -> None:
         (("encoder=qfft", "encoder.qfft.pretrained=false"), "gives noise", "Set encoder.qfft.pretrained=true."),
         (("size=510x352",), "needs multiples of 8", "512x352"),
         (("base=tiny", "base.tiny.unshuffle=4", "size=30x24"), "needs multiples of 4", "e.g. "),
-        (("size=0x352",), "size is", "HEIGHTxWIDTH"),
+        (("size=0x352",), "size is '0x352'", "HEIGHTxWIDTH"),
         (("size=[512, true]",), "size is a list", "HEIGHTxWIDTH"),
         (("size=99999x8",), "size is", "HEIGHTxWIDTH"),
         (("adapters.clip.tokens=[1, 2]",), "adapters: there is no part 'clip'", "Parts: "),
@@ -146,6 +149,7 @@ def test_refused(
         ("attn: [5]", "5 in the list", "attn: {NAME:"),
         ("attn: {'a b': {}}", "'a b' is no name", "attn: NAME"),
         ("attn.pma.mask: eq9", "no key 'attn.pma.mask'", "nest it"),
+        ("size: 0x0", "size is '0x0'.", "HEIGHTxWIDTH"),
         ("train: 5", "train is 5; it takes a mapping", "indented"),
         ("train: {drop: 0.1}", "train.drop is 0.1; it takes a mapping", "{all: 1.0}"),
         ("train: {loss: {mse: 1, rec: 1}}", "no key 'rec'", "mse, reconstruction"),
@@ -194,3 +198,22 @@ def test_a_wrong_value_does_not_also_cause_a_refusal(refused: Refused) -> None:
     assert "size" in problem.message
     (problem,) = refused("encoder=qfft", "encoder.qfft.pretrained=false", "encoder.qfft.frozen=maybe")
     assert "'maybe' is not true or false" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cure"),
+    [
+        (("data.folder.root=/x",), "data=folder"),
+        (("base.tiny.unshuffle=1",), "base=tiny"),
+        (("attn=other:hpfa", "attn.pma.mask=eq9"), "attn=hpfa+pma"),
+        (("data=figures+folder",), "data=folder"),
+        (("data.mine=folder",), "data=mine"),
+    ],
+)
+def test_the_cure_of_a_part_that_is_not_there_cures(
+    compose: Compose, refused: Refused, overrides: tuple[str, ...], cure: str
+) -> None:
+    (problem,) = refused(*overrides)
+    assert cure in problem.cure
+    *before, last = overrides
+    compose(*before, *((last, cure) if "takes one part" in problem.message else (cure, last)))

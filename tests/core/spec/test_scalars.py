@@ -19,7 +19,6 @@ from pgsynth_core.spec.scalars import scalar_value
         ("-3", -3),
         ("+3", 3),
         ("0", 0),
-        ("0x1F", 31),
         ("0o17", 15),
         ("true", True),
         ("False", False),
@@ -27,7 +26,8 @@ from pgsynth_core.spec.scalars import scalar_value
         ("~", None),
         ("", None),
         ("-.inf", -math.inf),
-        *((word, word) for word in ("on", "off", "yes", "no", "y", "12:30", "010", "-010", "1_000", "512x352")),
+        *((word, word) for word in ("on", "off", "yes", "no", "y", "12:30", "010", "-010", "1_000")),
+        *((word, word) for word in ("512x352", "0x0", "0x352", "0x1F")),
         *(
             (word, word)
             for word in ("none", "tRue", "e5", ".", "-", "+", "2024-01-01", "=", "1e", "0x", "*:cross", "٣")

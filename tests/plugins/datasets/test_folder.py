@@ -51,7 +51,7 @@ def test_label_maps_are_read_where_they_are_asked_for(root: Path) -> None:
         assert pair.name.split("___")[index] == "anna-1", "as a source and as a target"
         assert ((pair.source, pair.target)[index].parsing == 4).all()
     assert take(dataset, 0, needs=["source_parsing"]).index == 0
-    with pytest.raises(DataError, match=r"anna/2\.png: there is no label map.*pgsynth annotate PATH --parsing"):
+    with pytest.raises(DataError, match=r"anna/2\.png: there is no label map.*beside the photo: NAME\.parsing\.png"):
         take(dataset, 1, needs=["source_parsing"])
     assert contact_sheet(dataset, rows=3).width > 700
     with pytest.raises(DataError, match="its labels are of atr18"):
@@ -143,3 +143,13 @@ def test_headers_without_source_and_target_are_fatal(root: Path) -> None:
     write_pairs(root / "pairs.csv", [("ben.png", "ben.png")], header="from,to")
     with pytest.raises(DataError, match=r"pairs\.csv:1: the header lacks 'source', 'target'; it holds 'from', 'to'"):
         opened(root, bad="skip")
+
+
+@pytest.mark.parametrize("number", ["1e39", "1" + "0" * 400])
+def test_joints_that_are_no_places_can_be_skipped(root: Path, number: str) -> None:
+    numbers = ", ".join([number, "5", "1"] * 18)
+    (root / "ben.pose.json").write_text(f'{{"people": [{{"pose_keypoints_2d": [{numbers}]}}]}}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"^ben\.pose\.json: no keypoints in it"):
+        take(opened(root), 2)
+    taken = take(opened(root, bad="skip"), 2)
+    assert taken.index == 0 and [record.file for record in taken.skipped] == ["ben.pose.json"]
