@@ -71,8 +71,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     began = time.monotonic()
     if arguments.resume is not None:
         steps = _steps(arguments)
-        again = "" if steps is None else f"{_STEPS}={steps}"  # the spec keeps the steps it had
-        with follow("Preparing data and weights", again=again) as follower:
+        with follow("Preparing data and weights", again=_again(arguments, steps)) as follower:
             run = api.continue_run(
                 arguments.resume,
                 steps=steps,
@@ -82,9 +81,15 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
             )
     else:
         composed = _composed(arguments, session)
-        with follow("Preparing data and weights") as follower:
+        with follow("Preparing data and weights", again=_again(arguments, None)) as follower:
             run = composed.train(runs=arguments.runs, on_event=follower.on_event)
     return _show(run, follower, time.monotonic() - began, arguments, session)
+
+
+def _again(arguments: argparse.Namespace, steps: int | None) -> str:
+    """What to write behind --resume to go on to the same end: the spec keeps the steps it had."""
+    words = [] if steps is None else [f"{_STEPS}={steps}"]
+    return shlex.join([*words, *(["--runs", arguments.runs] if arguments.runs else [])])
 
 
 # ------------------------------------------------------------------------------------------- before
@@ -153,7 +158,7 @@ def _show(run: Run, follower: Follower, seconds: float, arguments: argparse.Name
         if value:
             say(f"  {name:<12}{one_line(value)}")
     if finished:
-        say(f"next: pgsynth evaluate {one_line(run.id)}")
+        say(f"next: pgsynth evaluate {one_line(run.id)} {_again(arguments, None)}".rstrip())
     else:
         follower.farewell()
     return code

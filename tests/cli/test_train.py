@@ -96,7 +96,7 @@ def test_ctrl_c_saves_says_so_and_ends_with_130(trained: Made, roots: str, tmp_p
     (folder,) = tmp_path.iterdir()
     checkpoint = max((folder / "checkpoints").iterdir())
     assert ": stopped after " in out and f"is saved: {checkpoint}" in "".join(seen)
-    assert seen[-1] == f"go on from there: pgsynth train --resume {folder.name}\n"
+    assert seen[-1] == f"go on from there: pgsynth train --resume {folder.name} --runs {tmp_path}\n"
     assert "Traceback" not in "".join(seen) and any("asked to stop: step" in line for line in seen)
     assert json.loads((folder / "exit.json").read_text("utf-8"))["state"] == "stopped"
 
