@@ -1,7 +1,8 @@
 """pgsynth: methods of pose-guided person image synthesis as parts.
 
 The names below are the Python interface; each is imported when it is first used, so that ``import pgsynth_core``
-costs nothing. Parts import `interfaces`, `attention`, `axes`, `options`, `errors`, `events`, `data`, `testing`.
+costs nothing. Parts import `interfaces`, `attention`, `patches`, `axes`, `options`, `errors`, `events`, `data`,
+`testing`.
 """
 
 from __future__ import annotations

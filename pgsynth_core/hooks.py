@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
+import weakref
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from pgsynth_core.events import HOOK_NAMES, PROJECT, Events
 from pgsynth_core.manifest import Hook
 from pgsynth_core.registry import FOREIGN_FAULTS, Contributed, Registry, load_target, reason_of, removal
 
-__all__ = ["Disabled", "Lifecycle"]
+__all__ = ["Disabled", "Lifecycle", "lifecycle_of"]
 
 _LOG: Final = logging.getLogger(PROJECT)
 
@@ -53,16 +54,13 @@ class Lifecycle:
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._waiting: list[Contributed[Hook]] = []
-        self._active: list[tuple[Contributed[Hook], PluginManager]] = []
+        self._on = dict(enumerate(registry.hooks))
+        self._managers: dict[int, PluginManager] = {}
         self._disabled: list[Disabled] = []
-        for contributed in registry.hooks:
-            unknown = [name for name in contributed.item.implements if name not in HOOK_NAMES]
-            if unknown:
+        for number, contributed in enumerate(registry.hooks):
+            if unknown := [name for name in contributed.item.implements if name not in HOOK_NAMES]:
                 reason = f"there is no hook {unknown[0]!r}. {suggestion(unknown[0], HOOK_NAMES, what='hooks')}"
-                self._disable(contributed, reason)
-            else:
-                self._waiting.append(contributed)
+                self._disable(number, reason)
 
     @property
     def disabled(self) -> tuple[Disabled, ...]:
@@ -85,35 +83,53 @@ class Lifecycle:
             raise TypeError(f"there is no hook {hook!r}. {suggestion(hook, HOOK_NAMES, what='hooks')}")
         if sorted(arguments) != (expected := sorted(_parameters(hook))):
             raise TypeError(f"the hook {hook} takes {expected}, not {sorted(arguments)}.")
-        self._load(hook)
-        for pair in [pair for pair in self._active if hook in pair[0].item.implements]:
-            contributed, manager = pair
+        for number, contributed in list(self._on.items()):
+            if hook not in contributed.item.implements or (manager := self._loaded(number)) is None:
+                continue
             own = copy.deepcopy(arguments)
             try:
                 getattr(manager.hook, hook)(**own)
             except FOREIGN_FAULTS as error:
-                self._active.remove(pair)
-                self._disable(contributed, f"it raised {reason_of(error)}", hook=hook, error=error)
+                self._disable(number, f"it raised {reason_of(error)}", hook=hook, error=error)
 
-    def _load(self, hook: str) -> None:
-        for contributed in [waiting for waiting in self._waiting if hook in waiting.item.implements]:
-            self._waiting.remove(contributed)
+    def _loaded(self, number: int) -> PluginManager | None:
+        """The manager of an entry; None if it cannot be had, and then the entry is disabled."""
+        if number not in self._managers:
             try:
-                self._active.append((contributed, _registered(contributed)))
+                self._managers[number] = _registered(self._on[number])
             except FOREIGN_FAULTS as error:
                 reason = error.problems[0].message if isinstance(error, PartError) else reason_of(error)
-                self._disable(contributed, reason, error=error)
+                self._disable(number, reason.replace(f" of {self._on[number].origin}", "", 1), error=error)
+        return self._managers.get(number)
 
-    def _disable(
-        self, contributed: Contributed[Hook], reason: str, *, hook: str = "", error: BaseException | None = None
-    ) -> None:
+    def _disable(self, number: int, reason: str, *, hook: str = "", error: BaseException | None = None) -> None:
+        contributed = self._on.pop(number)
         origin, entry = contributed.origin, contributed.item
-        message = f"the hook {entry.target} of {origin} is switched off: {reason}"
+        stop = "" if reason.endswith((".", "?")) else "."
+        message = f"the hook {entry.target} of {origin} is switched off: {reason}{stop}"
         problem = Problem(message, cure=removal(origin.package))
         named = hook or ", ".join(entry.implements)
         self._disabled.append(Disabled(origin.package, origin.version, named, problem))
         _LOG.warning("%s", problem)
         _LOG.debug("the hook's traceback", exc_info=error)
+
+
+_KEPT: Final[dict[int, Lifecycle]] = {}
+
+
+def lifecycle_of(registry: Registry) -> Lifecycle:
+    """The lifecycle of a registry, made when it is first asked for and kept as long as the registry lives.
+
+    So a hook object is made once: what it remembers of one call it has in the next, and switched off it stays off.
+
+    Args:
+        registry: What is installed.
+    """
+    key = id(registry)  # a registry holds tables, so it cannot be a key itself
+    if key not in _KEPT:
+        _KEPT[key] = Lifecycle(registry)
+        weakref.finalize(registry, _KEPT.pop, key, None)
+    return _KEPT[key]
 
 
 def _parameters(hook: str) -> tuple[str, ...]:
@@ -123,7 +139,7 @@ def _parameters(hook: str) -> tuple[str, ...]:
 def _registered(contributed: Contributed[Hook]) -> PluginManager:
     """A manager that holds this entry alone, checked against the specs and the manifest."""
     entry, origin = contributed.item, contributed.origin
-    plugin = load_target(origin, entry.target, part="it")
+    plugin = load_target(origin, entry.target, part="the hook")
     if isinstance(plugin, type):
         plugin = plugin()
     manager = PluginManager(PROJECT)

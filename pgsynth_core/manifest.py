@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pgsynth_core.errors import PartError, Problem
+from pgsynth_core.options import of_type
 
 MANIFEST_VERSION: Final = 1
 CONTRACT_FLOOR: Final = 1
@@ -44,7 +45,15 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+def _sites(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    if not of_type("sites", patterns):
+        raise ValueError("each is NETWORK:KIND[:GLOB], where KIND is self, cross or *, and there is at least one")
+    return patterns
+
+
+Count = Annotated[int, Field(ge=1)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_sites)]
+Size = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}x[1-9][0-9]{0,3})?$")]
 
 
 class _Strict(BaseModel):
@@ -131,7 +140,25 @@ class Bind(_Strict):
     """The value of a shared axis symbol: an option of the base, through a table where the option is no number."""
 
     option: str
-    values: dict[str, int] = Field(default_factory=dict)
+    values: dict[str, Count] = Field(default_factory=dict)
+
+    def value(self, options: Options) -> int:
+        """The number that these option values bind.
+
+        Raises:
+            ValueError: If there is no such option, or its value leads to no whole number of at least 1.
+        """
+        if self.option not in options:
+            raise ValueError(f"it binds an axis by the option {self.option!r}, which it does not have")
+        value = options[self.option]
+        found = self.values.get(str(value)) if self.values else value  # keys of a TOML table are text
+        if type(found) is not int or found < 1:
+            allowed = f"one of {', '.join(self.values)}" if self.values else "a whole number of at least 1"
+            raise ValueError(f"{self.option} = {value!r} binds no axis: it must be {allowed}")
+        return found
+
+
+Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class Option(_Strict):
@@ -139,10 +166,38 @@ class Option(_Strict):
 
     type: str = Field(pattern=r"^(bool|int|float|str|path|choice|sites|list\[(bool|int|float|str)\])$")
     default: Any
-    ge: float | None = None
-    le: float | None = None
+    ge: Bound | None = None
+    le: Bound | None = None
     choices: tuple[Any, ...] = ()
     help: str
+
+    def allows(self, value: Any) -> bool:
+        """Whether the value is of the type, among the choices and in the range."""
+        if not of_type(self.type, value):
+            return False
+        if self.choices:
+            return any(type(choice) is type(value) and choice == value for choice in self.choices)
+        items = value if isinstance(value, list | tuple) else [value]
+        low, high = self.ge, self.le
+        return all((low is None or item >= low) and (high is None or item <= high) for item in items)
+
+
+def _declared(option: Option) -> Option:
+    """Of a part: whatever the option says of itself must hold of its default."""
+    if (option.type == "choice") != bool(option.choices):
+        raise ValueError("type choice, and no other, has `choices`")
+    if wrong := [choice for choice in option.choices if not of_type("choice", choice)]:
+        raise ValueError(f"the choice {wrong[0]!s} is neither text nor a number")
+    if (option.ge, option.le) != (None, None) and "int" not in option.type and "float" not in option.type:
+        raise ValueError(f"`ge` and `le` are for numbers, and the type is {option.type}")
+    if not option.allows(option.default):
+        said = ", ".join(f"{name} = {value}" for name, value in option if name in _LIMITS and value not in (None, ()))
+        raise ValueError(f"the default {option.default!r:.80} does not fit {said}")
+    return option
+
+
+_LIMITS: Final = ("type", "ge", "le", "choices")
+Declared = Annotated[Option, AfterValidator(_declared)]
 
 
 class Paper(_Strict):
@@ -187,13 +242,13 @@ class Component(_Strict):
     label_set: str = ""
     needs: dict[str, Needs] = Field(default_factory=dict)
     provides: dict[str, Provides] = Field(default_factory=dict)
-    binds: dict[str, int | Bind] = Field(default_factory=dict)
+    binds: dict[str, Count | Bind] = Field(default_factory=dict)
     networks: dict[str, tuple[Literal["self", "cross"], ...]] = Field(default_factory=dict)
     sites: Sites | None = None
     refuses: tuple[Refusal, ...] = ()
-    size: str = ""
-    stride: int | Bind | None = None
-    options: dict[str, Option] = Field(default_factory=dict)
+    size: Size = ""
+    stride: Count | Bind | None = None
+    options: dict[str, Declared] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _coherent(self) -> Component:
@@ -213,14 +268,31 @@ class Component(_Strict):
                         )
         if reserved := sorted({"part", "tokens_to"} & set(self.options)):
             raise ValueError(f"{self.kind} {self.name}: {', '.join(reserved)} is a word of every spec, and no option")
-        named = {option for clause in self._clauses() for option in clause.options}
-        if unknown := sorted(named - set(self.options)):
-            raise ValueError(f"{self.kind} {self.name}: `when` or `refuses` names options it does not have: {unknown}")
         return self
 
-    def _clauses(self) -> tuple[Condition, ...]:
+    @model_validator(mode="after")
+    def _clauses_can_hold(self) -> Component:
         ports: tuple[Port, ...] = (*self.needs.values(), *self.provides.values())
-        return (*self.refuses, *(clause for port in ports for clause in port.when))
+        clauses = [when.options for port in ports for when in port.when]
+        clauses += [options for refusal in self.refuses for options in (refusal.options, refusal.unless)]
+        pairs = [pair for clause in clauses for pair in clause.items()]
+        if unknown := sorted({name for name, _ in pairs} - set(self.options)):
+            raise ValueError(f"{self.kind} {self.name}: `when` or `refuses` names options it does not have: {unknown}")
+        for name, values in pairs:
+            if never := [value for value in values if not self.options[name].allows(value)]:
+                given = f"{name} = {never[0]!r}"
+                raise ValueError(f"{self.kind} {self.name}: `when` or `refuses` asks for {given}, which it never is")
+        return self
+
+    @model_validator(mode="after")
+    def _binds_its_axes(self) -> Component:
+        if self.kind == "base":
+            try:
+                self.bound(self.defaults())
+                self.pixels_per_cell(self.defaults())
+            except ValueError as error:
+                raise ValueError(f"base {self.name}: {error}") from error
+        return self
 
     def needed(self, options: Options) -> dict[str, Needs]:
         """The ports it reads with these option values, `when` applied."""
@@ -233,7 +305,7 @@ class Component(_Strict):
         return {name: port for name, port in resolved.items() if port.provided}
 
     def bound(self, options: Options) -> dict[str, int]:
-        """The axis symbols a base binds with these option values."""
+        """The axis symbols a base binds with these option values; ValueError if one has no value with them."""
         return {symbol: _bound(bind, options) for symbol, bind in self.binds.items()}
 
     def pixels_per_cell(self, options: Options) -> int:
@@ -247,10 +319,7 @@ class Component(_Strict):
 
 
 def _bound(bind: int | Bind, options: Options) -> int:
-    if isinstance(bind, int):
-        return bind
-    value = options[bind.option]
-    return bind.values[str(value)] if bind.values else int(value)  # keys of a TOML table are text
+    return bind if isinstance(bind, int) else bind.value(options)
 
 
 class Preset(_Strict):
@@ -353,7 +422,8 @@ def read_manifest(path: Path) -> tuple[Manifest, str]:
         data = path.read_bytes()
         text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PartError(f"cannot read the manifest: {error}", where=str(path)) from error
+        reason = getattr(error, "strerror", None) or error
+        raise PartError(f"cannot read the manifest: {reason}.", where=str(path)) from error
     return parse_manifest(text, where=str(path)), hashlib.sha256(data).hexdigest()
 
 
@@ -382,7 +452,7 @@ def _explained(raw: Mapping[str, Any], failure: Any, where: str) -> Problem:
     whole = failure["type"] == "missing" or isinstance(failure["input"], Mapping)
     given = "" if whole else f" (given: {failure['input']!r:.80})"
     return Problem(
-        f"{'.'.join(place) or 'the file'}: {re.sub('^Value error, ', '', failure['msg'])}{given}", where=where
+        f"{'.'.join(place) or 'the file'}: {re.sub('^Value error, ', '', failure['msg'])}{given}.", where=where
     )
 
 

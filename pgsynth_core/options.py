@@ -1,11 +1,15 @@
 """How a part declares its options: one pydantic `PartConfig`, no torch. Floor 0.
 
 `option_table(Config)` gives the options as the manifest writes them; `pgsynth plugins sync` puts them there, and a
-test holds both equal. So options are known, completed and checked without importing anyone's code.
+test holds both equal. So options are known, completed and checked without importing anyone's code. `of_type` holds a
+value against a type of the manifest.
 """
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
@@ -28,6 +32,9 @@ class PartConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+SITE: Final = re.compile(r"[\w*?.\[\]!-]+:(self|cross|\*)(:\S+)?")
+"""The form of a site pattern, ``NETWORK:KIND[:GLOB over the diffusers path]``."""
 
 _SCALARS: Final = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
 
@@ -72,3 +79,32 @@ def option_table(config: type[PartConfig]) -> dict[str, dict[str, Any]]:
         row["help"] = schema["description"]
         table[name] = row
     return table
+
+
+# ------------------------------------------------------------------------------------------- the manifest's types
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # neither inf nor nan
+
+
+def _is_sites(value: Any) -> bool:
+    patterns = value if isinstance(value, list | tuple) else [value]
+    return bool(patterns) and all(isinstance(text, str) and SITE.fullmatch(text) for text in patterns)
+
+
+_FORMS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: type(value) is int,
+    "float": _is_number,
+    "str": lambda value: isinstance(value, str),
+    "path": lambda value: isinstance(value, str),
+    "choice": lambda value: isinstance(value, bool | int | float | str),
+    "sites": _is_sites,
+}
+
+
+def of_type(kind: str, value: object) -> bool:
+    """Whether a value has the form of an option's type, e.g. ``list[int]``; a whole number may stand for a float."""
+    if kind.startswith("list["):
+        form = _FORMS[kind.removeprefix("list[").removesuffix("]")]
+        return isinstance(value, list | tuple) and all(map(form, value))
+    return _FORMS[kind](value)

@@ -26,7 +26,7 @@ _NO_FIGURES: Final = ("step", "steps")
 
 
 class Hooks:
-    """The hooks of everything installed; one that fails is switched off for as long as this lives.
+    """The hooks of everything installed; all that is made for one registry tells the same hook objects.
 
     Args:
         registry: What is installed.
@@ -35,7 +35,7 @@ class Hooks:
     def __init__(self, registry: Registry) -> None:
         self._lifecycle: Lifecycle | None = None
         if registry.hooks:
-            self._lifecycle = importlib.import_module("pgsynth_core.hooks").Lifecycle(registry)
+            self._lifecycle = importlib.import_module("pgsynth_core.hooks").lifecycle_of(registry)
 
     def composed(self, spec: Spec, verdict: Verdict) -> None:
         """Parts were found to fit."""

@@ -118,8 +118,10 @@ def _failed(error: BaseException, session: Session, *, debug: bool, json: bool) 
         code, problems = INTERRUPTED, (Problem("interrupted."),)
     elif isinstance(error, UserError):
         problems = error.problems
+    elif isinstance(error, PgsynthError):  # raised on purpose: what it says is for the user, and what it is is not
+        problems = (Problem(str(error)),)
     else:
-        cure = "" if debug or isinstance(error, PgsynthError) else "Run again with --debug for the full traceback."
+        cure = "" if debug else "Run again with --debug for the full traceback."
         problems = (Problem(failure_line(error), cure=cure),)
     try:
         if debug:

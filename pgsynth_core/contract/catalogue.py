@@ -17,7 +17,9 @@ _MOST_NAMES: Final = 8
 
 
 class Catalogue:
-    """Parts of the registry that can be composed, pgsynth's own first, then by name.
+    """Parts of the registry that can be composed, as the manifests order them.
+
+    Those that need an optional extra come last: it may not be installed, and what is suggested first should work.
 
     Args:
         registry: What is installed.
@@ -26,9 +28,7 @@ class Catalogue:
     def __init__(self, registry: Registry) -> None:
         slots = list(SLOTS)
         able = [entry for entry in registry.entries if entry.kind in SLOTS]
-        self._entries = sorted(
-            able, key=lambda entry: (slots.index(entry.kind), not entry.origin.first_party, entry.qualified)
-        )
+        self._entries = sorted(able, key=lambda entry: (slots.index(entry.kind), bool(entry.component.extra)))
         self._uses = Counter((entry.kind, entry.name) for entry in able)
 
     def written(self, entry: Entry) -> str:

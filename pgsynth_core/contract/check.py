@@ -8,7 +8,7 @@ from typing import Final
 from pgsynth_core.contract import chains, delivery, labels, needs, outputs, placement, settings, shapes, widths
 from pgsynth_core.contract.catalogue import Catalogue
 from pgsynth_core.contract.changes import with_part
-from pgsynth_core.contract.cures import Clinic, Finding, Symptom
+from pgsynth_core.contract.cures import Clinic, Cure, Finding, Symptom
 from pgsynth_core.contract.plan import Plan, kind_of, plan_of
 from pgsynth_core.contract.verdict import Adapter, Misfit, Verdict
 from pgsynth_core.contract.view import View
@@ -109,6 +109,9 @@ def _verdict(plan: Plan, registry: Registry, *, mended: bool) -> Verdict:
 
 def examine(plan: Plan) -> Iterator[Symptom]:
     """Everything that is wrong with a plan, one by one, cures not yet looked for; then the adapters still to take."""
+    if fault := _unusable_base(plan):
+        yield Finding(("base", plan.base.key), fault.message, lambda _: Cure(fault.cure), (plan.base,))
+        return
     view = View(plan)
     for rule in RULES:
         yield from rule(view)
@@ -127,9 +130,8 @@ def _unusable_base(plan: Plan) -> Problem | None:
     try:
         base.component.bound(base.options)
         base.component.pixels_per_cell(base.options)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        message = f"the manifest of the base {base.label} gives no axes for these options: {reason}."
+    except ValueError as error:
+        message = f"the manifest of the base {base.label} gives no axes for these options: {error}."
         cure = f"Choose other options of {base.label}, or tell the authors of {base.entry.origin.package}."
         return Problem(message, cure=cure)
     return None

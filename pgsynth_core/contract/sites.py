@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from pgsynth_core.contract.verdict import Network
-from pgsynth_core.spec.grammar import SITE
+from pgsynth_core.options import SITE
 
 __all__ = ["SitePattern", "pattern_list", "places"]
 

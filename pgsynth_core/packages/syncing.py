@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tomlkit
 from tomlkit.items import Item, Key, Table
@@ -24,6 +24,8 @@ from pgsynth_core.options import PartConfig, option_table
 from pgsynth_core.registry import OWN_NAME, Origin, checkout_manifest, first_party_manifest, load_target, normalised
 
 __all__ = ["Change", "Synced", "sync"]
+
+_CURE: Final = "Mend the file, then run it again."
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
@@ -69,11 +71,19 @@ def sync(manifest: Path | None = None, *, check: bool = False) -> Synced:
         check: Report the differences, write nothing.
 
     Raises:
-        UserError: If no manifest is given and pgsynth does not run from a checkout.
+        UserError: If no manifest is given and pgsynth does not run from a checkout, or the file cannot be written.
         PartError: If the manifest cannot be read or is not valid, or a Config cannot be imported or declared: all
             problems at once, and nothing is written.
     """
-    path = (manifest or _own_manifest()).resolve()
+    path = Path(os.path.realpath(manifest or _own_manifest()))  # resolve() would raise at a ring of links
+    try:
+        return _synced(path, check=check)
+    except PartError as error:
+        problems = [replace(problem, cure=problem.cure or _CURE) for problem in error.problems]
+        raise PartError(problems) from error
+
+
+def _synced(path: Path, *, check: bool) -> Synced:
     text = _read(path)
     raw = _parsed(text, path)
     wanted = _wanted(raw, path)
@@ -100,15 +110,19 @@ def _own_manifest() -> Path:
 def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")  # bytes, so that line ends stay as they are
-    except (OSError, UnicodeDecodeError) as error:
-        raise PartError(f"cannot read the manifest: {error}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise PartError("it is not UTF-8 text.", where=str(path)) from error
+    except OSError as error:
+        file = path / "pgsynth.toml" if os.path.isdir(path) else "PATH"  # Path.is_dir raises
+        cure = f"Name a pgsynth.toml or registry.toml that you may read: pgsynth plugins sync {file}."
+        raise PartError(f"cannot read the manifest: {error.strerror or error}.", where=str(path), cure=cure) from error
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PartError(f"not valid TOML: {error}", where=str(path)) from error
+        raise PartError(f"not valid TOML: {error}.", where=str(path)) from error
 
 
 # ------------------------------------------------------------------------------------------- what should stand there
@@ -308,5 +322,10 @@ def _write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         shutil.copymode(path, beside)
         beside.replace(path)
+    except OSError as error:
+        message = f"cannot write the manifest: {error.strerror or error}; it is as it was."
+        see = f"pgsynth plugins sync --check {path}"
+        cure = f"Make its folder writable for you, and room on its disk. To see what would change: {see}."
+        raise UserError(message, where=str(path), cure=cure) from error
     finally:
         beside.unlink(missing_ok=True)

@@ -35,9 +35,6 @@ SECTIONS: Final = (*SETTINGS, "adapters")
 SPEC_KEYS: Final = ("pgsynth", "extends", *KIND_OF_SLOT, *PLAIN_KEYS, *SECTIONS)
 """Every top-level key of a spec file, in the canonical order."""
 
-SITE: Final = re.compile(r"[\w*?.\[\]!-]+:(self|cross|\*)(:\S+)?")
-"""``NETWORK:KIND[:GLOB over the diffusers path]``."""
-
 _NAME: Final = re.compile(r"([A-Za-z0-9][\w.-]*:)?[A-Za-z][\w-]*")
 _CLOSING: Final = {"[": "]", "{": "}", "(": ")"}
 

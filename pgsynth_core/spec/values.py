@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pgsynth_core.errors import suggestion
 from pgsynth_core.manifest import Component, Option
-from pgsynth_core.spec.grammar import SITE
+from pgsynth_core.options import SITE
 from pgsynth_core.spec.nodes import Node
 from pgsynth_core.spec.write import in_one_line
 

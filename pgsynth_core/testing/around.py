@@ -20,8 +20,8 @@ from pgsynth_core.manifest import SLOTS
 from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec import Spec, resolve
 
-ODD_SIZE = "26x22"
-"""Height x width whose latent grid on `tiny` is 13x11: odd, and not square."""
+ODD_GRID = (13, 11)
+"""Rows and columns of the latent: odd, and not square."""
 
 MOST_CURES = 8
 
@@ -73,7 +73,7 @@ class Inputs:
 
 
 def compose_around(entry: Entry, registry: Registry, options: Mapping[str, Any] | None = None) -> Around:
-    """The part on the small base `tiny`, with the parts that the contract's cures ask for.
+    """The part on the lightest base, with the parts that the contract's cures ask for.
 
     Args:
         entry: The part under test.
@@ -86,19 +86,34 @@ def compose_around(entry: Entry, registry: Registry, options: Mapping[str, Any] 
     slot = SLOTS[entry.kind]
     overrides = ["data=none", f"{slot}={entry.qualified}"]
     if entry.kind != "base":
-        overrides = ["base=pgsynth:tiny", f"size={ODD_SIZE}", *overrides]
+        overrides = [*_on_the_lightest_base(registry), *overrides]
     overrides += [f"{slot}.{entry.name}.{name}={_written(value)}" for name, value in (options or {}).items()]
     if entry.kind == "attention":  # with the lightest encoder, not the first that a cure names
-        for encoder in sorted(registry.of_kind("encoder"), key=_weight):
+        for encoder in sorted(registry.of_kind("encoder"), key=_effort):
             with suppress(UserError):
                 return _cured([*overrides, f"encoder={encoder.qualified}"], registry)
     return _cured(overrides, registry)
 
 
-def _weight(entry: Entry) -> int:
-    """Megabytes of the weights a part may read; one that reads none and is somebody else's may do anything: last."""
-    megabytes = sum(weights.megabytes for weights in entry.component.weights)
-    return megabytes or 10**6
+def _on_the_lightest_base(registry: Registry) -> list[str]:
+    bases = sorted(registry.of_kind("base"), key=lambda base: (bool(base.component.extra), _megabytes(base)))
+    if not bases:
+        return []
+    stride = bases[0].component.pixels_per_cell(bases[0].component.defaults())
+    rows, columns = ODD_GRID
+    return [f"base={bases[0].qualified}", f"size={rows * stride}x{columns * stride}"]
+
+
+def _megabytes(entry: Entry) -> int:
+    return sum(weights.megabytes for weights in entry.component.weights)
+
+
+def _effort(entry: Entry) -> tuple[bool, int]:
+    """Whether a part needs an extra, which may be absent; then the megabytes of the weights it may read.
+
+    One that reads none and is somebody else's may do anything: last.
+    """
+    return bool(entry.component.extra), _megabytes(entry) or 10**6
 
 
 def _cured(overrides: Sequence[str], registry: Registry) -> Around:

@@ -12,7 +12,9 @@ import pytest
 
 from pgsynth_core import compose, load
 from pgsynth_core.api import evaluate, sample_pairs
+from pgsynth_core.api.telling import Hooks
 from pgsynth_core.events import HOOK_NAMES
+from pgsynth_core.registry import discover
 
 from ..fixtures.fake_packages import FakePackages, fake_packages
 
@@ -54,6 +56,17 @@ class Diary:
     @hookimpl
     def evaluated(self, run, step, scores):
         note("evaluated", run=run, step=step, scores=scores)
+
+
+class Minded:
+    @hookimpl
+    def composed(self, spec):
+        self.parts = sorted(spec)
+
+    @hookimpl
+    def sampled(self, step, paths):
+        note("minded", parts=self.parts)
+        raise OSError("no diary")
 
 
 class Clumsy:
@@ -123,6 +136,20 @@ def test_a_hook_that_raises_is_switched_off_and_training_goes_on(
     run = compose(*TRAINED).train(runs=tmp_path, steps=2)
     assert run.status.state == "finished" and [line["step"] for line in told(package)] == [1]
     assert "pgsynth-plugin-diary" in caplog.text and "no diary" in caplog.text
+
+
+def test_from_composing_to_sampling_it_is_one_object_and_stays_switched_off(
+    fake_packages: FakePackages, tmp_path: Path
+) -> None:
+    text = manifest("pgsynth_plugin_diary.diary:Minded", "composed", "sampled")
+    package = fake_packages.install("pgsynth-plugin-diary", manifest=text, files={"diary.py": DIARY})
+    registry = discover()
+    composition = compose(*TRAINED, registry=registry)
+    verdict, spec = composition.verdict, composition.spec
+    Hooks(registry).sampled(tmp_path, 1, [])
+    Hooks(registry).sampled(tmp_path, 2, [])
+    Hooks(registry).composed(spec, verdict)
+    assert [line["parts"] for line in told(package)] == [sorted(spec.to_mapping())]
 
 
 def test_a_copied_checkpoint_is_its_own_home(tmp_path: Path) -> None:

@@ -33,12 +33,18 @@ class Fault:
 
 
 TWICE = FakePackages.manifest(NAME, FakePackages.part("encoder", "x"), FakePackages.part("encoder", "x"))
+NOWHERE = FakePackages.part("attention", "x").replace('allowed = "*:*"', 'allowed = "denoiser"')
+UNBOUND = FakePackages.part("base", "x", more='[component.binds]\nD = { option = "nope" }\n')
+TIMED = FakePackages.part("encoder", "x").replace("default = 8", "default = 07:32:00")
 UNREADABLE = [
     pytest.param(Fault("manifest = = 1\n", "TOML"), id="bad TOML"),
     pytest.param(Fault(TWICE, "2 times"), id="a name twice"),
     pytest.param(Fault(FakePackages.manifest("pgsynth-plugin-y"), "must be equal"), id="the wrong package"),
     pytest.param(Fault(FakePackages.manifest(NAME, contract=99), "contract"), id="a contract of the future"),
     pytest.param(Fault("\0", "TOML", (("__init__.py", "raise SystemExit(3)"),)), id="no text, and exits if imported"),
+    pytest.param(Fault(FakePackages.manifest(NAME, NOWHERE), "NETWORK:KIND"), id="sites without a kind"),
+    pytest.param(Fault(FakePackages.manifest(NAME, UNBOUND), "'nope'"), id="an axis of no option"),
+    pytest.param(Fault(FakePackages.manifest(NAME, TIMED), "datetime.time(7, 32)"), id="a default of another type"),
 ]
 COMMANDS = [
     ["--help"],
@@ -67,6 +73,16 @@ def test_every_command_works_and_names_it(
         assert said.out == well.out
     (line,) = [line for line in said.err.splitlines() if line not in well.err.splitlines()]
     assert line.startswith(f"broken package {NAME}") and fault.reason in line and CURE in line
+
+
+def test_a_cure_is_looked_for_without_it(run: Run, fake_packages: FakePackages) -> None:
+    words = ["compose", "encoder=clip", "encoder.clip.output=both", "--no-proof"]
+    well = run(*words)
+    needs = '[component.needs.regions]\naxes = ["B", "R", "D"]\n'
+    fake_packages.install(NAME, manifest=FakePackages.manifest(NAME, NOWHERE + needs))
+    said = run(*words)
+    assert said.code == well.code == 2 and "`regions`" in said.err
+    assert well.err in said.err and f"broken package {NAME}" in said.err
 
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if len(words) > 1 or "doctor" in words], ids=" ".join)
@@ -184,6 +200,7 @@ def test_an_added_command_cannot_take_the_program_down(
     commanding(fake_packages, body)
     said = run("hello")
     assert said.code == code and words in said.err and "Traceback" not in said.err
+    assert "CommandFailed" not in said.err
 
 
 def test_added_commands_never_shadow(run: Run, fake_packages: FakePackages) -> None:

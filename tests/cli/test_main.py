@@ -130,7 +130,7 @@ def test_an_unexpected_error_is_one_line(run: Run, monkeypatch: pytest.MonkeyPat
     ("error", "code", "words"),
     [
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
-        (PgsynthError("it broke off"), 1, "error: PgsynthError: it broke off\n"),
+        (PgsynthError("it broke off"), 1, "error: it broke off\n"),
         (SystemExit(0), 1, "SystemExit"),
         (RecursionError("too deep"), 1, "RecursionError"),
         (BrokenPipeError(32, "Broken pipe"), 0, ""),

@@ -45,7 +45,7 @@ def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, train
     (folder,) = tmp_path.iterdir()
     assert said.out.startswith(f"{folder.name}: finished after 1 steps, loss ")
     assert f"folder      {folder}" in said.out and "checkpoint  checkpoints/step-00000001" in said.out
-    assert said.out.endswith(f"next: pgsynth evaluate {folder.name}\n")
+    assert said.out.endswith(f"next: pgsynth evaluate {folder.name} --runs {tmp_path}\n")
 
 
 def test_the_method_is_proved_first_unless_told_not_to(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
 
-from pgsynth_core.hooks import Disabled, Lifecycle
+from pgsynth_core.hooks import Disabled, Lifecycle, lifecycle_of
 from pgsynth_core.manifest import parse_manifest
 from pgsynth_core.registry import Origin, Registry, registry_of
 
@@ -89,6 +92,31 @@ def test_each_hook_gets_its_own_copy(watching: Watching) -> None:
     assert seen("a") == seen("b") == [{"train": {}}]
 
 
+def test_they_are_told_in_the_order_of_the_registry(watching: Watching) -> None:
+    noting = "import sys\nclass Watch:\n    @hookimpl\n    def {hook}(self): sys.modules['order'].append('{name}')\n"
+    both = noting.format(hook="after_step", name="a") + noting.format(hook="composed", name="a").split("\n", 2)[2]
+    late = watching(("after_step", "composed"), a=both)
+    early = watching(("composed",), b=noting.format(hook="composed", name="b"))
+    first = watching(("after_step",), c=noting.format(hook="after_step", name="c"))
+    lifecycle = Lifecycle(replace(late, hooks=(*first.hooks, *late.hooks, *early.hooks)))
+    told: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "order", told)  # type: ignore[arg-type]
+        lifecycle.call("composed", spec={}, verdict={})
+        lifecycle.call("after_step", **STEP)
+    assert told == ["a", "b", "c", "a"], "a is loaded before c, and told after it"
+
+
+def test_a_registry_has_one_lifecycle_for_as_long_as_it_lives(watching: Watching) -> None:
+    registry, other = watching(a=GOOD), watching(b=GOOD)
+    lifecycle = lifecycle_of(registry)
+    assert lifecycle_of(registry) is lifecycle and lifecycle_of(other) is not lifecycle
+    kept = weakref.ref(lifecycle)
+    del registry, lifecycle
+    gc.collect()
+    assert kept() is None
+
+
 # ------------------------------------------------------------------------------------------- what fails
 RAISING = "class Watch:\n    @hookimpl\n    def after_step(self): seen.append('told'); {failure}\n"
 
@@ -141,6 +169,15 @@ def test_a_hook_that_does_not_fit_is_switched_off_before_it_is_told(watching: Wa
     assert words in only_disabled(lifecycle).problem.message
     assert "pgsynth_a.watch:Watch of pgsynth-a 1.0 is switched off" in only_disabled(lifecycle).problem.message
     assert len(seen("b")) == 2
+
+
+def test_the_message_reads_as_sentences(watching: Watching) -> None:
+    lifecycle = Lifecycle(watching(a="raise RuntimeError('boom')"))
+    lifecycle.call("after_step", **STEP)
+    assert str(only_disabled(lifecycle).problem) == (
+        "the hook pgsynth_a.watch:Watch of pgsynth-a 1.0 is switched off: the hook cannot be imported: "
+        "RuntimeError: boom. Remove it: pip uninstall pgsynth-a."
+    )
 
 
 def test_the_arguments_a_hook_may_take_are_listed(watching: Watching) -> None:

@@ -20,7 +20,6 @@ REFUSED = (
     "encoder=qfft pose=pose_encoder attn=pma",
     "encoder=qfft pose=none attn=pma",
     "encoder=sourcenet attn=hpfa data=deepfashion",
-    "encoder=sourcenet attn=hpfa data=figures+deepfashion",
     "encoder=qfft+sourcenet attn=pma",
     "encoder=sourcenet",
     "encoder=sourcenet+clip encoder.clip.output=both attn=caa+hpfa",
@@ -40,7 +39,6 @@ REFUSED = (
     "encoder=sourcenet attn=hpfa attn.hpfa.sites=pose:self",
     "encoder=qfft attn=pma attn.pma.sites=source:cross",
     "encoder=sourcenet+clip encoder.clip.output=both attn=hpfa+caa attn.hpfa.sites=denoiser:self:up_blocks.*",
-    "encoder=sourcenet attn=hpfa data=figures+market1501",
 )
 
 
@@ -94,7 +92,7 @@ def test_where_nothing_installed_helps_it_says_so_and_how_to_do_without(judged: 
     )
     registry = extended(component("attention", "lonely", body))
     (problem,) = judged("encoder=qfft attn=lonely", registry).problems
-    sendable = "Encoders whose tokens can be sent there: clip, dinov2, qfft."
+    sendable = "Encoders whose tokens can be sent there: qfft, clip, dinov2."
     assert problem.cure == f"{sendable} Or do without: attn=none."
     assert problem.remedies == (("attn=none",),)
 

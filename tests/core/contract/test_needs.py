@@ -66,7 +66,7 @@ def test_where_no_option_helps_an_encoder_with_the_role_is_named(judged: Judged,
     needs = '[component.needs.tokens]\naxes = ["B", "N", "D"]\nroles = ["global"]'
     strict = component("attention", "strict", SELF + needs)
     (problem,) = judged("encoder=plain attn=strict", extended(plain, strict)).problems
-    assert problem.cure == "Parts that give it: clip, dinov2, qfft. Write encoder=plain+clip."
+    assert problem.cure == "Parts that give it: qfft, clip, dinov2. Write encoder=plain+qfft."
 
 
 # ------------------------------------------------------------------------------------------- chains
@@ -113,18 +113,25 @@ def test_an_option_can_withdraw_a_need(judged: Judged) -> None:
     assert verdict.data_ports == ("source_image",)
 
 
-def test_every_dataset_must_give_it(judged: Judged, extended: Extended) -> None:
+def test_parts_that_need_an_extra_are_offered_last(judged: Judged, extended: Extended) -> None:
+    form = '[component.provides.tokens]\naxes = ["B", "N", "D"]\n'
+    eager, late = component("encoder", "aa", form), component("encoder", "ab", form, top='extra = "more"')
+    (problem,) = judged("attn=pma attn.pma.mask=eq9", extended(late, eager)).problems
+    assert problem.cure == "Parts that provide `tokens`: qfft, clip, dinov2, aa, ab. Write encoder=qfft."
+
+
+def test_the_dataset_must_give_it(judged: Judged, extended: Extended) -> None:
     registry = extended(component("dataset", "bare", '[component.provides.source_image]\naxes = ["B", 3, "H", "W"]'))
-    (problem,) = judged("encoder=qfft data=figures+bare", registry).problems
+    (problem,) = judged("encoder=qfft data=bare", registry).problems
     assert problem.message == "controlnet needs `skeleton`, made from `target_keypoints`, which bare does not give."
-    assert problem.cure.startswith("Make it: pgsynth annotate PATH --pose. Or write data=")
+    assert problem.cure.startswith("Write data=figures")
 
 
 def test_a_need_for_a_data_port_as_it_is(judged: Judged, extended: Extended) -> None:
     blind = component("dataset", "blind", "")
     verdict = judged("encoder=qfft pose=none data=blind", extended(blind))
     assert messages(verdict) == ["qfft needs `source_image`, which blind does not give."]
-    assert verdict.problems[0].cure == "Write data=deepfashion."
+    assert verdict.problems[0].cure == "Write data=figures."
 
 
 def test_an_optional_need_for_data_is_linked_only_if_it_is_there(judged: Judged, extended: Extended) -> None:

@@ -18,7 +18,7 @@ PRINTED = {
     "encoder=qfft pose=pose_encoder attn=pma": "pma acts at pose:cross, and nothing here has such a site (there are: "
     "denoiser:self, denoiser:cross). Parts that have it: controlnet; or set attn.pma.sites=denoiser:cross.",
     "encoder=sourcenet attn=hpfa data=deepfashion": "hpfa needs `parsing`, made from `source_parsing`, which "
-    "deepfashion does not give. Make it: pgsynth annotate PATH --parsing.",
+    "deepfashion does not give. Make it: NAME.parsing.png beside each photo, a label map of its size.",
     "encoder=qfft+sourcenet attn=pma": "sourcenet provides `reference` and nothing reads it. Readers: hpfa.",
     "encoder=sourcenet+clip encoder.clip.output=both attn=caa+hpfa": "caa needs `region_attention` from a processor "
     "before it in the chain. It is given by: hpfa; write attn=hpfa+caa.",

@@ -7,6 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from pgsynth_core.contract import Link, Verdict, check, fits
+from pgsynth_core.contract.changes import with_part
+from pgsynth_core.contract.check import examine
+from pgsynth_core.contract.cures import Finding, key_of
+from pgsynth_core.contract.plan import plan_of
 from pgsynth_core.errors import ContractError
 from pgsynth_core.registry import Registry
 from pgsynth_core.spec import Spec
@@ -95,13 +99,7 @@ def test_a_line_of_encoders_is_no_ring(judged: Judged, extended: Extended) -> No
 
 
 # ------------------------------------------------------------------------------------------- label sets
-def test_label_sets_of_datasets_must_agree_where_parsing_is_read(judged: Judged) -> None:
-    verdict = judged("encoder=sourcenet attn=hpfa data=figures+market1501")
-    (problem,) = verdict.problems
-    said = "(figures: atr18; market1501: lip20)"
-    assert problem.message == f"the parsing has more than one label set here {said}, and a composition has one."
-    assert problem.cure == "Leave one out: data=figures, or data=market1501."
-    assert judged("encoder=qfft data=figures+market1501").ok
+def test_the_label_set_is_the_datasets_where_parsing_is_read(judged: Judged) -> None:
     assert judged("encoder=sourcenet attn=hpfa data=market1501").label_set == "lip20"
     assert judged("encoder=qfft data=market1501").label_set == ""
 
@@ -132,8 +130,7 @@ def test_a_datasets_option_says_its_label_set(judged: Judged, extended: Extended
     parsing = '[component.provides.source_parsing]\naxes = ["B", "H", "W"]\ndtype = "label"\n'
     option = 'label_set = { type = "choice", choices = ["atr18", "lip20"], default = "lip20", help = "Labels." }'
     registry = extended(component("dataset", "folder", f"{images}{parsing}[component.options]\n{option}"))
-    (problem,) = judged("encoder=sourcenet attn=hpfa data=figures+folder", registry).problems
-    assert ("data.folder.label_set=atr18",) in problem.remedies
+    assert judged("encoder=sourcenet attn=hpfa data=folder", registry).label_set == "lip20"
 
 
 # ------------------------------------------------------------------------------------------- size and settings
@@ -187,15 +184,31 @@ def test_tokens_are_not_sent_where_the_encoder_gives_something_else(judged: Judg
     assert problem.remedies == (("encoder.twofold.tokens_to=cross",),)
 
 
+FAULTY = component(
+    "base",
+    "faulty",
+    '[component.binds]\nD = { option = "kind", values = { a = 8 } }\n[component.networks]\nsource = ["self"]\n'
+    '[component.options]\nkind = { type = "choice", choices = ["a", "b"], default = "a", help = "Which." }',
+    top='size = "64x64"\nstride = 8',
+)
+
+
 def test_a_base_whose_manifest_is_at_fault_is_a_refusal_not_a_crash(judged: Judged, extended: Extended) -> None:
-    body = (
-        '[component.binds]\nD = { option = "kind", values = { a = 8 } }\n[component.networks]\ndenoiser = ["self"]\n'
-        '[component.options]\nkind = { type = "choice", choices = ["a", "b"], default = "b", help = "Which." }'
+    (problem,) = judged("base=faulty base.faulty.kind=b", extended(FAULTY)).problems
+    assert (
+        problem.message == "the manifest of the base faulty gives no axes for these options: "
+        "kind = 'b' binds no axis: it must be one of a."
     )
-    registry = extended(component("base", "faulty", body, top='size = "64x64"\nstride = 8'))
-    (problem,) = judged("base=faulty", registry).problems
-    assert "the manifest of the base faulty gives no axes for these options: KeyError" in problem.message
     assert problem.cure == "Choose other options of faulty, or tell the authors of pgsynth-more."
+
+
+def test_a_base_whose_manifest_is_at_fault_is_never_suggested(composed: Composed, extended: Extended) -> None:
+    registry = extended(FAULTY)
+    plan, _ = plan_of(composed("base=tiny", registry), registry)
+    assert plan is not None and not any(isinstance(symptom, Finding) for symptom in examine(plan))
+    faulty = registry.find("base", "faulty")
+    changed = with_part(plan, faulty, written="faulty", options={"kind": "b"}).plan
+    assert [key_of(symptom) for symptom in examine(changed)] == [("base", "base.faulty")]
 
 
 # ------------------------------------------------------------------------------------------- the verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -225,6 +226,7 @@ def refused(path: Path) -> str:
     with pytest.raises(PartError) as error:
         sync(path)
     assert path.read_bytes() == before
+    assert all(problem.cure for problem in error.value.problems)
     assert [file.name for file in path.parent.iterdir() if file.name.startswith(".pgsynth")] == []
     return str(error.value)
 
@@ -260,9 +262,42 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str, words: str) -
     assert words in refused(path)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PartError, match="cannot read the manifest"):
-        sync(tmp_path / "absent.toml")
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ring.toml").symlink_to("ring.toml")
+    (tmp_path / "latin.toml").write_bytes("# für\n".encode("latin-1"))
+    reasons = {
+        "absent.toml": "cannot read the manifest: No such file or directory.",
+        "a" * 300: "cannot read the manifest: File name too long.",
+        "ring.toml": "cannot read the manifest: Too many levels of symbolic links.",
+        "latin.toml": "it is not UTF-8 text.",
+        ".": "cannot read the manifest: Is a directory.",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(PartError) as error:
+            sync(tmp_path / name)
+        (problem,) = error.value.problems
+        assert problem.message == reason and problem.cure
+    assert f"pgsynth plugins sync {tmp_path}/pgsynth.toml." in problem.cure
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "shutil.copymode", "pathlib.Path.replace"])
+def test_a_disk_that_fails_is_told_and_leaves_the_old_file(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = manifest(component("a"))
+    before = path.read_bytes()
+
+    def fails(*arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(call, fails)
+    with pytest.raises(UserError) as error:
+        sync(path)
+    monkeypatch.undo()
+    (problem,) = error.value.problems
+    assert problem.message == "cannot write the manifest: No space left on device; it is as it was."
+    assert problem.where == str(path) and problem.cure and error.value.exit_code == 2
+    assert path.read_bytes() == before and not list(path.parent.glob(".pgsynth*"))
 
 
 def test_a_manifest_that_would_stay_invalid_is_not_written(manifest: Manifest) -> None:

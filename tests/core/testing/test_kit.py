@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pgsynth_core.errors import PartError, SpecError
@@ -36,6 +38,20 @@ def test_the_cures_lead_to_a_composition(toys: Registry) -> None:
     around = compose_around(toys.find("attention", "toy_caa"), toys)
     labels = [choice.label for _, choice in around.spec.choices()]
     assert "toy_caa" in labels and "toy_hpfa" in labels and around.spec.size == (26, 22)
+
+
+def test_a_plain_installation_has_all_it_takes(toys: Registry) -> None:
+    around = compose_around(toys.find("attention", "pma"), toys)
+    entries = [toys.find("base", around.spec.base.part), toys.find("encoder", around.spec.encoder[0].part)]
+    assert [entry.name for entry in entries] == ["tiny", "qfft"] and not any(entry.component.extra for entry in entries)
+
+
+def test_the_lightest_base_is_taken_whatever_its_name(toys: Registry) -> None:
+    bases = [entry for entry in toys.entries if entry.name == "tiny"]
+    other = replace(bases[0], component=bases[0].component.model_copy(update={"name": "other"}))
+    rest = tuple(entry for entry in toys.entries if entry.name != "tiny")
+    around = compose_around(toys.find("encoder", "toy_tokens"), replace(toys, entries=(*rest, other)))
+    assert around.spec.base.part == "pgsynth:other" and around.spec.size == (26, 22)
 
 
 def test_unknown_parts_are_refused_with_the_nearest(toys: Registry) -> None:

@@ -1,0 +1,142 @@
+"""What a manifest may not say: everything that is used before the part is, because another part's cure is looked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgsynth_core.errors import PartError
+from pgsynth_core.manifest import Component, parse_manifest
+
+from ..fixtures.fake_packages import OPTIONS, FakePackages
+
+
+def parsed(kind: str, more: str = "", *, option: str = "", **replaced: str) -> Component:
+    """One part of a manifest; `replaced` words of its text are other words."""
+    text = FakePackages.part(kind, "x", more=more)
+    text = text.replace(OPTIONS, f"[component.options]\n{option}\n") if option else text
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    return parse_manifest(FakePackages.manifest("pgsynth-plugin-x", text), where="x.toml").component[0]
+
+
+def refusal(kind: str, more: str = "", *, option: str = "", **replaced: str) -> str:
+    """Why such a part is refused."""
+    with pytest.raises(PartError) as error:
+        parsed(kind, more, option=option, **replaced)
+    (problem,) = error.value.problems
+    assert problem.where == "x.toml" and "[x]" in problem.message
+    return problem.message
+
+
+# ------------------------------------------------------------------------------------------- sites
+@pytest.mark.parametrize("sites", ['"denoiser"', '"denoiser:both"', '["*:cross", "pose"]', "[]", '""', "3"])
+@pytest.mark.parametrize("key", ["allowed", "default"])
+def test_sites_have_their_form(key: str, sites: str) -> None:
+    written = {"allowed": 'allowed = "*:*"', "default": 'default = "*:cross"'}[key]
+    assert key in refusal("attention", **{written: f"{key} = {sites}"})
+
+
+def test_sites_of_that_form_are_read() -> None:
+    several = 'allowed = ["denoiser:self:up_blocks.*", "pose.main:cross"]'
+    component = parsed("attention", **{'allowed = "*:*"': several})
+    assert component.sites is not None and component.sites.default == ("*:cross",)
+    assert component.sites.allowed == ("denoiser:self:up_blocks.*", "pose.main:cross")
+
+
+# ------------------------------------------------------------------------------------------- bases
+@pytest.mark.parametrize(
+    ("bind", "words"),
+    [
+        ('{ option = "nope" }', "'nope', which it does not have"),
+        ('{ option = "width", values = { 4 = 3 } }', "width = 8 binds no axis: it must be one of 4"),
+        ("0", "greater than or equal to 1"),
+        ('{ option = "width", values = { 8 = 0 } }', "greater than or equal to 1"),
+    ],
+)
+@pytest.mark.parametrize("key", ["D", "stride"])
+def test_a_base_binds_its_axes_with_its_defaults(key: str, bind: str, words: str) -> None:
+    if key == "D":
+        assert words in refusal_of_all(f"[component.binds]\nD = {bind}\n")
+    else:
+        assert words in refusal_of_all("", **{"stride = 2": f"stride = {bind}"})
+
+
+def refusal_of_all(more: str, **replaced: str) -> str:
+    """Why such a base is refused; a number or a table gives a problem for each."""
+    with pytest.raises(PartError) as error:
+        parsed("base", more, **replaced)
+    return str(error.value)
+
+
+def test_an_option_that_is_no_number_needs_a_table() -> None:
+    option = 'width = { type = "str", default = "wide", help = "Width." }'
+    message = refusal("base", '[component.binds]\nD = { option = "width" }\n', option=option)
+    assert "width = 'wide' binds no axis: it must be a whole number of at least 1" in message
+
+
+@pytest.mark.parametrize("size", ["32", "32x", "0x24", "32x24x3", "-32x24", "wide", "32 x 24"])
+def test_a_size_is_height_and_width(size: str) -> None:
+    assert "size" in refusal("base", **{'size = "32x24"': f'size = "{size}"'})
+
+
+# ------------------------------------------------------------------------------------------- options
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ('type = "int", default = "x"', "default 'x' does not fit type = int"),
+        ('type = "int", default = true', "default True"),
+        ('type = "int", default = 1.5', "default 1.5"),
+        ('type = "bool", default = 1', "default 1"),
+        ('type = "str", default = 07:32:00', "does not fit type = str"),
+        ('type = "float", default = nan', "default nan"),
+        ('type = "float", default = inf', "default inf"),
+        ('type = "path", default = []', "default []"),
+        ('type = "list[int]", default = 3', "default 3"),
+        ('type = "list[int]", default = [1, "2"]', "default [1, '2']"),
+        ('type = "sites", default = "denoiser"', "default 'denoiser'"),
+        ('type = "sites", default = []', "default []"),
+        ('type = "choice", choices = ["a", "b"], default = "c"', "default 'c'"),
+        ('type = "choice", default = "c"', "has `choices`"),
+        ('type = "int", choices = [1, 2], default = 1', "has `choices`"),
+        ('type = "choice", choices = ["a", 07:32:00], default = "a"', "the choice 07:32:00"),
+        ('type = "int", default = 5, ge = 6', "default 5 does not fit type = int, ge = 6.0"),
+        ('type = "list[float]", default = [0.5, 2], le = 1', "le = 1.0"),
+        ('type = "int", default = 5, ge = "1"', "ge"),
+        ('type = "int", default = 5, le = nan', "le"),
+        ('type = "str", default = "a", ge = 1', "are for numbers"),
+    ],
+)
+def test_what_an_option_says_holds_of_its_default(row: str, words: str) -> None:
+    message = refusal("encoder", option=f'width = {{ {row}, help = "Width." }}')
+    assert "options.width" in message and words in message
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        'type = "float", default = 1, ge = 0',
+        'type = "list[float]", default = [1, 0.5], ge = 0, le = 1',
+        'type = "list[str]", default = []',
+        'type = "path", default = ""',
+        'type = "sites", default = ["pose:cross", "denoiser:self:up_blocks.*"]',
+        'type = "choice", choices = [1, 2], default = 2',
+        'type = "bool", default = false',
+    ],
+)
+def test_defaults_that_fit_are_read(row: str) -> None:
+    component = parsed("encoder", option=f'width = {{ {row}, help = "Width." }}')
+    assert set(component.defaults()) == {"width"}
+
+
+@pytest.mark.parametrize("clause", ["options = { width = [07:32:00] }", "options = { width = [0] }"])
+def test_a_clause_speaks_of_values_that_the_option_can_have(clause: str) -> None:
+    refuses = f'[[component.refuses]]\n{clause}\nreason = "It is odd."\ncure = "Take another."\n'
+    assert "asks for width" in refusal("encoder", refuses)
+    unless = f'[[component.refuses]]\n{clause.replace("options", "unless")}\nreason = "Odd."\ncure = "Take another."\n'
+    assert "asks for width" in refusal("encoder", unless)
+
+
+def test_a_clause_names_options_that_are_there() -> None:
+    refuses = '[[component.refuses]]\nunless = { nope = [1] }\nreason = "It is odd."\ncure = "Take another."\n'
+    assert "options it does not have: ['nope']" in refusal("encoder", refuses)
