@@ -9,6 +9,7 @@ from PIL import Image
 
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import Keypoints, LabelMap, present, read_image, read_label_map, read_pose
+from pgsynth_core.data.files import as_rgb
 from pgsynth_core.errors import UserError
 
 __all__ = ["Pose", "Source", "parsing_of", "photo_of", "pose_of"]
@@ -29,10 +30,10 @@ def photo_of(source: Source) -> np.ndarray:
     if isinstance(source, str | Path):
         return read_image(Path(source))
     if isinstance(source, Image.Image):
-        if source.mode.startswith(("I", "F")):
-            message = f"a photo has 8 bits a channel; given: a picture of mode {source.mode}."
-            raise UserError(message, where="source", cure="Convert its values to 8-bit RGB first.")
-        return np.asarray(source.convert("RGB"))
+        try:
+            return as_rgb(source)
+        except ValueError as error:
+            raise UserError(f"{error}.", where="source", cure="Convert its values to 8-bit RGB first.") from None
     array = np.asarray(source)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
         message = f"a photo is RGB of uint8 [H, W, 3]; given: {_form(array)}."

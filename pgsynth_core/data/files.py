@@ -89,13 +89,22 @@ def read_image(path: Path, *, shown: str = "") -> Image:
         DataError: If it is missing, truncated, no picture, or has more than 8 bits a channel.
     """
     with _decoding(path, shown) as opened:
-        if opened.mode.startswith(("I", "F")):
-            raise ValueError(f"{opened.mode} pixels have more than 8 bits a channel; save it as 8-bit RGB")
-        upright = ImageOps.exif_transpose(opened)
-        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-            layer = upright.convert("RGBA")
-            upright = Pillow.alpha_composite(Pillow.new("RGBA", layer.size, "white"), layer)
-        return np.array(upright.convert("RGB"))
+        return as_rgb(opened)
+
+
+def as_rgb(picture: Pillow.Image) -> Image:
+    """A Pillow picture as uint8 RGB [H, W, 3], turned upright as its EXIF says; transparency is laid over white.
+
+    Raises:
+        ValueError: If it has more than 8 bits a channel.
+    """
+    if picture.mode.startswith(("I", "F")):
+        raise ValueError(f"pixels of mode {picture.mode} have more than 8 bits a channel; save it as 8-bit RGB")
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+        layer = upright.convert("RGBA")
+        upright = Pillow.alpha_composite(Pillow.new("RGBA", layer.size, "white"), layer)
+    return np.array(upright.convert("RGB"))
 
 
 def read_label_map(path: Path, *, label_set: str, size: tuple[int, int] | None = None, shown: str = "") -> LabelMap:

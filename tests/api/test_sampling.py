@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pgsynth_core import Run, compose, load
 from pgsynth_core.api.model import Model
@@ -72,6 +72,18 @@ def test_numbers_of_numpy_are_numbers(model: Model) -> None:
 def test_a_photo_may_be_a_picture_of_any_mode_of_8_bits() -> None:
     assert photo_of(Image.fromarray(PHOTO[..., 0])).shape == (72, 48, 3)
     assert np.array_equal(photo_of(Image.fromarray(PHOTO)), PHOTO)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_opened_photo_is_what_its_path_is(tmp_path: Path, mode: str) -> None:
+    sideways, picture = Image.Exif(), Image.fromarray(PHOTO).convert(mode)
+    sideways[ExifTags.Base.Orientation] = 6
+    if mode == "RGBA":
+        picture.putalpha(Image.fromarray(PHOTO[..., 0]))
+    picture.save(tmp_path / "me.png", exif=sideways)
+    with Image.open(tmp_path / "me.png") as opened:
+        photo = photo_of(opened)
+    assert photo.shape == (48, 72, 3) and np.array_equal(photo, photo_of(tmp_path / "me.png"))
 
 
 @pytest.mark.parametrize("limit", [0, -1])
