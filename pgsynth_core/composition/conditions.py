@@ -1,8 +1,9 @@
 """Conditions: what can be dropped, per sample, in training and in guidance alike.
 
 A condition is one encoder or one pose branch, by its label; ``appearance`` means all encoders, ``pose`` all pose
-branches with everything made from the target pose, ``all`` both. A dropped condition is the same tensor in training
-and in sampling: an encoder's `null`; a pose's maps zero and its mask all True.
+branches with everything made from the target pose, ``all`` both. Without a branch, ``pose`` is itself a condition:
+what processors are shown of the target pose. A dropped condition is the same tensor in training and in sampling: an
+encoder's `null`; a pose's maps zero and its mask all True.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def labels_of(name: str, method: Method) -> tuple[str, ...]:
     Raises:
         SpecError: If it means none; a condition that nobody has would be dropped and shown without a difference.
     """
-    encoders, poses = tuple(method.encoders), tuple(method.poses)
+    encoders, poses = tuple(method.encoders), _pose_labels(method)
     groups = {"all": (*encoders, *poses), "pose": poses, "appearance": encoders}
     known = {label: (label,) for label in (*encoders, *poses)} | groups
     if name not in known:
@@ -62,12 +63,17 @@ def conditions(
         dropped: Label -> which samples; labels that are absent are kept.
     """
     shown = {label: _encoder_dropped(method, label, ports, dropped.get(label)) for label, ports in parts.items()}
-    rows = {label: dropped[label] for label in method.poses if label in dropped}
-    everywhere = _all([rows[label] for label in rows]) if len(rows) == len(method.poses) else None
+    poses = _pose_labels(method)
+    rows = {label: dropped[label] for label in poses if label in dropped}
+    everywhere = _all([rows[label] for label in rows]) if len(rows) == len(poses) else None
     shared = method.joined(shown, pose_dropped(data, everywhere))
-    if len({id(row) for row in rows.values()}) <= 1 and len(rows) in (0, len(method.poses)):
+    if len({id(row) for row in rows.values()}) <= 1 and len(rows) in (0, len(poses)):
         return Conditions(shared)  # every branch is dropped in the same samples
     return Conditions(shared, {label: method.joined(shown, pose_dropped(data, row)) for label, row in rows.items()})
+
+
+def _pose_labels(method: Method) -> tuple[str, ...]:
+    return tuple(method.poses) or ("pose",)  # a name that no part may have
 
 
 def _all(rows: Iterable[Rows]) -> Rows | None:

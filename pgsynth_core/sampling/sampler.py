@@ -44,6 +44,9 @@ class SamplePlan:
 def sampler_of(name: str, schedule: Mapping[str, object]) -> Any:
     """A diffusers scheduler on the noise schedule a run was trained with.
 
+    Reading: where the last time is nothing but noise, sampling begins at it, whatever spacing the config names
+    (Lin et al., 2305.08891): at any earlier time the method has seen a trace of the picture.
+
     Args:
         name: Our name of it.
         schedule: The base's scheduler config; keys the class does not know are left out, but for those of the noise.
@@ -51,8 +54,10 @@ def sampler_of(name: str, schedule: Mapping[str, object]) -> Any:
     kind = getattr(importlib.import_module("diffusers"), SCHEDULERS[name])
     known = inspect.signature(kind.__init__).parameters
     config = {key: value for key, value in {**schedule, **OF_A_KIND}.items() if key in known}
-    if schedule.get(ZERO_SNR) and ZERO_SNR not in known:
-        config["trained_betas"] = _betas(schedule)
+    if schedule.get(ZERO_SNR):
+        config["timestep_spacing"] = "trailing"
+        if ZERO_SNR not in known:
+            config["trained_betas"] = _betas(schedule)
     return kind.from_config(config)
 
 

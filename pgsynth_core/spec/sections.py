@@ -229,5 +229,6 @@ def _warn(draft: Draft, chosen: Chosen, sections: Sections) -> None:
 
 
 def _covered(name: str, chosen: Chosen) -> set[str]:
-    groups = {**chosen.labels, "all": chosen.labels["pose"] + chosen.labels["appearance"]}
-    return set(groups.get(name, [name]))
+    """The conditions that a name means; without a pose branch, ``pose`` is what processors see of the target pose."""
+    poses, appearance = chosen.labels["pose"] or ["pose"], chosen.labels["appearance"]
+    return set({"pose": poses, "appearance": appearance, "all": poses + appearance}.get(name, [name]))

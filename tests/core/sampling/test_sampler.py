@@ -53,7 +53,7 @@ def test_samplers_keep_the_runs_own_schedule(stage: Stage) -> None:
 
 def zero_snr(method: Method) -> dict[str, object]:
     """The schedule of a base that was trained to begin from nothing but noise."""
-    wanted = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
+    wanted = {"rescale_betas_zero_snr": True, "timestep_spacing": "leading", "prediction_type": "v_prediction"}
     return {**method.base.schedule, **wanted}
 
 
@@ -66,6 +66,7 @@ def test_samplers_keep_a_schedule_that_ends_in_noise(stage: Stage, name: str) ->
     assert kept[-1] == 0
     torch.testing.assert_close(sampler.alphas_cumprod, kept, atol=2e-7, rtol=0)
     sampler.set_timesteps(8)
+    assert round(float(sampler.timesteps[0])) == len(kept) - 1
     chance = torch.Generator().manual_seed(0)
     picture = torch.randn(1, 4, 8, 8, generator=chance)
     latent = torch.randn(1, 4, 8, 8, generator=chance) * sampler.init_noise_sigma

@@ -192,7 +192,7 @@ def test_version_of_the_spec(compose: Compose, refused: Refused) -> None:
         (("attn=pma", "attn.pma.mask=eq9", "attn.pma=none"), "argument 2: attn.pma.mask=eq9 has no effect: argument 3"),
         (("size=512x512", "size=512x352"), "argument 1: size=512x512 has no effect"),
         (("sample.guidance.all=2", "sample.guidance.pose=3"), "sample.guidance.pose has no effect"),
-        (("train.drop.pose=0", "pose=none"), "train.drop.pose has no effect: there is no such part"),
+        (("train.drop.appearance=0", "encoder=none"), "train.drop.appearance has no effect: there is no such part"),
         (("train.steps=5", "train.warmup_steps=6"), "warmup_steps is more than the 5 steps"),
     ],
 )
@@ -203,6 +203,7 @@ def test_warnings(compose: Compose, overrides: tuple[str, ...], warning: str) ->
 def test_no_warning_where_there_is_an_effect(compose: Compose) -> None:
     assert compose("attn=pma", "attn.pma.mask=eq9", "attn=pma+pgsynth:hpfa", "train.steps=5").warnings == ()
     assert compose("encoder=qfft", "sample.guidance.pose=2", "sample.guidance.appearance=3").warnings == ()
+    assert compose("encoder=qfft", "attn=pma", "train.drop.pose=0.1", "pose=none").warnings == ()
 
 
 def test_order_of_guidance_is_the_order_written(compose: Compose) -> None:

@@ -110,6 +110,19 @@ def test_a_dropped_pose_is_black_maps_and_an_open_mask(stage: Stage) -> None:
     assert all(mask[0].all() for mask in shown.pose_mask) and not all(mask[1].all() for mask in shown.pose_mask)
 
 
+def test_without_a_pose_branch_what_processors_see_of_the_pose_is_dropped(stage: Stage) -> None:
+    scene = stage(*METHOD, "pose=none", "attn.pma.sites=denoiser:cross")
+    method, batch = scene.assembly.method, scene.batch(0, 1)
+    parts, rows = method.encode_parts(batch.source_inputs(), batch.conditioning()), torch.tensor([True, False])
+    for name in ("all", "pose"):
+        shown = conditions(method, parts, batch.conditioning(), dict.fromkeys(labels_of(name, method), rows))
+        assert not shown.branches
+        assert all(mask[0].all() for mask in shown.shared.pose_mask)
+        assert not all(mask[1].all() for mask in shown.shared.pose_mask)
+    chance = Chance(0, 10, (1, 1, 1), {"pose": 1.0}, {name: labels_of(name, method) for name in ("all", "pose")}, 1)
+    assert chance.draw(range(2)).dropped["pose"].all()
+
+
 def test_every_port_is_reached_tensor_by_tensor(stage: Stage) -> None:
     scene = stage("encoder=toy_tokens+toy_source+toy_regions", "pose=toy_stem+controlnet", "attn=pma+toy_hpfa+toy_caa")
     method, batch = scene.assembly.method, scene.batch(0, 1)
