@@ -189,16 +189,16 @@ def _array(numbers: list[Any]) -> np.ndarray:
 
 
 def _onto(joints: Keypoints, frame: dict[str, Any], size: tuple[int, int] | None) -> Keypoints:
-    """From the canvas the file was made on to the image, where the file names a canvas."""
-    canvas = [_length(frame.get(key)) for key in ("canvas_height", "canvas_width")]
-    if size is None or 0 in canvas:
+    """From fractions, or from the canvas the file was made on where it names one, to the image."""
+    if size is None:
         return joints
+    canvas = [_length(frame.get(key)) for key in ("canvas_height", "canvas_width")]
     known = present(joints)
     bare = joints[known, :2] - PIXEL_CENTRE
     moved = joints.copy()
-    if (np.abs(bare) <= 1).all():  # fractions of the canvas: no person is two pixels high
+    if (np.abs(bare) <= 1).all():  # fractions, of the canvas or of the picture: no person is two pixels high
         moved[known, :2] = bare * np.array([size[1], size[0]], np.float32)
-    else:
+    elif 0 not in canvas:
         moved[known, :2] *= np.array([size[1] / canvas[1], size[0] / canvas[0]], np.float32)
     return moved
 

@@ -5,17 +5,21 @@ What the readers of stored datasets have in common. A reader says which photos m
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pgsynth_core.data.files import inside, without_suffix
 from pgsynth_core.data.records import BadRecord, DataContext, DataError, Dataset, Pair, Person
 from pgsynth_core.data.taking import SKIP_CURE
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
+
+_LONGEST: Final = 200
+"""Bytes of a pair's name: file names may have 255, and endings are put behind it."""
 
 __all__ = ["FileDataset", "PhotoFolders", "existing_root", "pair_names"]
 
@@ -44,7 +48,8 @@ def existing_root(root: str, *, part: str) -> Path:
 def pair_names(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
     """A name for each pair: ``SOURCE___TARGET``, paths without their suffix and with ``-`` for ``/``.
 
-    A name that occurred before gets ``.2``, ``.3`` and so on, so that all are different.
+    A name that occurred before gets ``.2``, ``.3`` and so on, so that all are different; one too long for the name
+    of a file ends in ``~`` and a digest of the whole.
     """
     seen: set[str] = set()
     stems: dict[str, str] = {}
@@ -52,13 +57,21 @@ def pair_names(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
         for photo in pair:
             if photo not in stems:
                 stems[photo] = without_suffix(photo).replace("/", "-")
-        name = plain = f"{stems[pair[0]]}___{stems[pair[1]]}"
+        name = plain = _fitting(f"{stems[pair[0]]}___{stems[pair[1]]}")
         count = 1
         while name in seen:
             count += 1
             name = f"{plain}.{count}"
         seen.add(name)
         yield name
+
+
+def _fitting(name: str) -> str:
+    whole = name.encode(errors="surrogateescape")
+    if len(whole) <= _LONGEST:
+        return name
+    ending = f"~{hashlib.blake2b(whole, digest_size=6).hexdigest()}"
+    return whole[: _LONGEST - len(ending)].decode(errors="ignore") + ending
 
 
 class PhotoFolders:

@@ -140,16 +140,6 @@ class Batch:
         """What encoders may read of the source; the latent is left to the codec."""
         return SourceInputs(image=self.source_image, parsing=self.source_parsing, crops=self.source_crops)
 
-    def reconstruction(self) -> Batch:
-        """The same sources, to be shown in their own pose: source and target are one.
-
-        Raises:
-            ValueError: If the source's pose was not made.
-        """
-        if self.source_pose is None:
-            raise ValueError("the source's pose was not made; set source_pose=True in the TensorPlan")
-        return replace(self, target_image=self.source_image, target_pose=self.source_pose)
-
     # ------------------------------------------------------------------ as one thing
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:

@@ -161,11 +161,12 @@ HALF, FRACTIONS = ([number / by if place % 3 < 2 else number for place, number i
         [{"people": [{"pose_keypoints_2d": FLAT}], "canvas_height": 200, "canvas_width": 200}],
         {"people": [{"pose_keypoints_2d": HALF}], "canvas_height": 100, "canvas_width": 100},
         [{"people": [{"pose_keypoints_2d": FRACTIONS, "hand_left_keypoints_2d": None}], "canvas_height": 768, "canvas_width": 512}],
+        {"people": [{"pose_keypoints_2d": FRACTIONS}]},
         {"keypoints": [[*FLAT[3 * joint : 3 * joint + 3], joint] for joint in range(18)]},
         {"people": [{"pose_keypoints_2d": None}, {"pose_keypoints_2d": []}, {"pose_keypoints_2d": FLAT}]},
         {"people": [{"pose_keypoints_2d": [0.1] * 54}, {"pose_keypoints_2d": FLAT}]},
     ],
-    ids=["people", "old", "list", "canvas", "fractions", "points", "empty people", "most confident"],
+    ids=["people", "old", "list", "canvas", "fractions", "bare fractions", "points", "empty people", "most confident"],
 )  # fmt: skip
 def test_the_forms_in_circulation_are_one(content: Any, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")

@@ -94,6 +94,9 @@ def test_another_file_of_pairs_can_be_named(root: Path) -> None:
     assert len(opened(root, pairs="few.csv")) == 3 and not Folder.recognises(root)
     with pytest.raises(UserError, match=r"there is no pairs\.csv in .* Write it: a line source,target"):
         opened(root)
+    for outside in (str(root / "few.csv"), "../few.csv"):
+        with pytest.raises(UserError, match=r"data\.folder\.pairs: the path .*few\.csv' .* Put it into the folder"):
+            opened(root, pairs=outside)
 
 
 # ------------------------------------------------------------------------------------------- what is wrong
@@ -114,7 +117,7 @@ def test_every_bad_row_is_named(root: Path) -> None:
     rows = [good, *(tuple([*row, "", "", "", "", ""][:6]) for row, _ in FAULTS), ("short",), good]
     write_pairs(root / "pairs.csv", rows, header=HEADER)
     with pytest.raises(DataError) as caught:
-        opened(root, parsing=True)
+        opened(root)
     said = str(caught.value)
     for line, (_, reason) in enumerate(FAULTS, start=3):
         assert f"pairs.csv:{line}: {reason}" in said

@@ -1,8 +1,11 @@
 """Anyone's photos: a folder with ``pairs.csv``, and keypoints and label maps beside the photos.
 
 ``pairs.csv`` is UTF-8 with commas and the header ``source,target[,split,source_pose,target_pose,source_parsing]``;
-paths are relative to it. Beside ``NAME.jpg`` lie ``NAME.pose.json`` (OpenPose JSON) and ``NAME.parsing.png`` (label
-map), unless the row names others. Without a column ``split`` every row is for training and for testing.
+paths are relative to the folder. Beside ``NAME.jpg`` lie ``NAME.pose.json`` (OpenPose JSON) and ``NAME.parsing.png``
+(label map), unless the row names others. Without a column ``split`` every row is for training and for testing.
+
+Label maps are read with the option ``parsing``: whether a dataset gives them must be known before a file is opened. A
+file that a row names must be there in any case.
 """
 
 from __future__ import annotations
@@ -71,7 +74,7 @@ class Folder(FileDataset):
         super().__init__(config, build, root=root, bad=config.bad)
         self.label_set = config.label_set if config.parsing else ""
         self._photos: dict[str, Photo] = {}
-        if not (root / config.pairs).is_file():
+        if not self._pairs_file(root, config.pairs).is_file():
             cure = "Write it: a line source,target and then a line for each pair, paths relative to the folder."
             raise UserError(f"there is no {config.pairs} in {root}.", where="data.folder.root", cure=cure)
         table = read_table(root / config.pairs, columns=("source", "target"), shown=config.pairs)
@@ -87,6 +90,14 @@ class Folder(FileDataset):
         self.use(pairs, problems)
 
     @staticmethod
+    def _pairs_file(root: Path, given: str) -> Path:
+        try:
+            return inside(root, given)
+        except ValueError as failure:
+            cure = "Put it into the folder, and write its path from there: data.folder.pairs=pairs.csv."
+            raise UserError(str(failure), where="data.folder.pairs", cure=cure) from None
+
+    @staticmethod
     def _is_in(row: Row, build: DataContext) -> bool:
         split = row.cells.get("split", "")
         if split and split not in _SPLITS:
@@ -100,10 +111,8 @@ class Folder(FileDataset):
             raise _NotThere(f"there is no photo {given!r}.")
         image = str(PurePosixPath(given))
         pose = self._file(row.cells.get(f"{role}_pose", ""), beside(image, POSE_SUFFIX))
-        parsing = ""
-        if self.label_set:
-            parsing = self._file(row.cells.get(f"{role}_parsing", ""), beside(image, PARSING_SUFFIX))
-        photo = Photo(image, pose, parsing)
+        parsing = self._file(row.cells.get(f"{role}_parsing", ""), beside(image, PARSING_SUFFIX))
+        photo = Photo(image, pose, parsing if self.label_set else "")
         self._photos.setdefault(photo.name, photo)
         return photo.name
 
