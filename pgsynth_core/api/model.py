@@ -14,7 +14,7 @@ from pgsynth_core.api.adjust import adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.photos import Pose, Source, parsing_of, photo_of, pose_of
-from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_batch, usable
+from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
 from pgsynth_core.composition.hub import Weights, revisions_of
 from pgsynth_core.composition.weights import load_kept
@@ -102,8 +102,8 @@ class Model:
         person = Person("source", image, no_keypoints(), parsing_of(parsing, size, assembly.verdict))
         pair = Pair("sample", person, replace(person, name="pose", keypoints=pose_of(pose, size)))
         batch, plan = example(pair, assembly.plan(source_pose=False)), plan_of(settings)
-        made = [sampled_batch(assembly, batch, plan=plan, seed=settings.seed + number)[0] for number in range(n)]
-        return [Image.fromarray(one.output) for one in made]
+        seeds = range(settings.seed, settings.seed + n)
+        return [Image.fromarray(one) for one in sampled_often(assembly, batch, plan=plan, seeds=seeds)]
 
     def sample_pairs(
         self, *, split: Split, limit: int | None = None, seed: int | None = None, on_skip: OnSkip | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -85,18 +85,34 @@ def sampled(assembly: Assembly, examples: Iterable[Batch], *, plan: SamplePlan, 
 
 def sampled_batch(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seed: int) -> list[Sampled]:
     """Sample one batch."""
+    outputs = _outputs(assembly, batch, plan, [generator(seed, "sample", name) for name in batch.names])
+    columns = (to_pictures(batch.source_image), _drawn(batch), to_pictures(batch.target_image), outputs)
+    return [Sampled(name, *tiles) for name, *tiles in zip(batch.names, *columns, strict=True)]
+
+
+def sampled_often(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seeds: Iterable[int]) -> list[np.ndarray]:
+    """Pictures of one pair, a batch of one, from several seeds: as `sampled_batch` draws them from each."""
+    (name,), made, waiting = batch.names, [], iter(seeds)
+    while chunk := list(islice(waiting, assembly.spec.sample.batch_size)):
+        made += _outputs(
+            assembly, batch, replace(plan, copies=len(chunk)), [generator(seed, "sample", name) for seed in chunk]
+        )
+    return made
+
+
+def _outputs(
+    assembly: Assembly, batch: Batch, plan: SamplePlan, generators: Sequence[torch.Generator]
+) -> list[np.ndarray]:
     method = assembly.method
-    device = next(method.parameters()).device
+    on_device = batch.to(next(method.parameters()).device)
     training = method.training
     method.eval()
-    on_device = batch.to(device)
-    generators = [generator(seed, "sample", name) for name in batch.names]
-    latents = sample_latents(method, on_device.source_inputs(), on_device.conditioning(), plan, generators)
+    source, data = on_device.source_inputs(), on_device.conditioning()
+    latents = sample_latents(method, source, data, plan, generators)
     with torch.no_grad():
         outputs = to_pictures(method.base.codec.decode(latents))
     method.train(training)
-    columns = (to_pictures(batch.source_image), _drawn(batch), to_pictures(batch.target_image), outputs)
-    return [Sampled(name, *tiles) for name, *tiles in zip(batch.names, *columns, strict=True)]
+    return outputs
 
 
 def _drawn(batch: Batch) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from diffusers import DDPMScheduler
 from jaxtyping import Float
 from torch import Tensor
 
+from pgsynth_core.composition.conditions import repeated
 from pgsynth_core.composition.method import Method
 from pgsynth_core.interfaces import Conditioning, SourceInputs
 from pgsynth_core.sampling.guidance import Guidance
@@ -34,11 +35,13 @@ class SamplePlan:
         scheduler: Our name of a sampler, see `spec.SCHEDULERS`.
         steps: Denoising steps.
         guidance: Name of conditions -> scale, in nesting order.
+        copies: Pictures of each source.
     """
 
     scheduler: str
     steps: int
     guidance: Mapping[str, float]
+    copies: int = 1
 
 
 def sampler_of(name: str, schedule: Mapping[str, object]) -> Any:
@@ -74,19 +77,23 @@ def _betas(schedule: Mapping[str, object]) -> list[float]:
 def sample_latents(
     method: Method, source: SourceInputs, data: Conditioning, plan: SamplePlan, generators: Sequence[torch.Generator]
 ) -> Float[Tensor, "B Z h w"]:
-    """Draw one latent per source.
+    """Draw one latent per source, or several, for which it is encoded once.
 
     Args:
         method: In evaluation mode, on its device.
         source: The sources.
         data: The target poses' ports.
-        plan: Sampler, steps, guidance.
-        generators: One per picture, on the CPU: its noise comes from it alone.
+        plan: Sampler, steps, guidance, copies.
+        generators: One per picture, on the CPU: its noise comes from it alone. The copies of a batch follow each other.
     """
     device = next(method.parameters()).device
     guidance = Guidance.of(plan.guidance, method)
     rows = torch.ones(len(generators), dtype=torch.bool, device=device)
-    shown = guidance.conditions(method, method.encode_parts(source, data), data, rows)
+    parts = method.encode_parts(source, data)
+    if plan.copies > 1:
+        data = repeated(data, plan.copies)
+        parts = {label: repeated(ports, plan.copies) for label, ports in parts.items()}
+    shown = guidance.conditions(method, parts, data, rows)
     prepared = method.prepare(shown.shared)
     sampler = sampler_of(plan.scheduler, method.base.schedule)
     sampler.set_timesteps(plan.steps, device=device)

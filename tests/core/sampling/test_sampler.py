@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -33,6 +35,20 @@ def test_a_picture_is_the_same_in_any_batch(stage: Stage) -> None:
     for index in range(3):
         torch.testing.assert_close(drawn(scene, index)[0], together[index], atol=1e-5, rtol=1e-5)
     assert (together[0] - together[1]).abs().max() > 0.1
+
+
+def test_pictures_of_one_source_are_those_drawn_singly_and_it_is_encoded_once(stage: Stage) -> None:
+    scene = stage(*METHOD)
+    batch, method = scene.batch(1), scene.assembly.method
+    plan, data = SamplePlan(scheduler="ddim", steps=3, guidance={"all": 2.0}), batch.conditioning()
+    encoded: list[torch.Size] = []
+    method.encoders["qfft"].register_forward_pre_hook(lambda _, given: encoded.append(given[0].image.shape))
+    chances = [generator(seed, "sample") for seed in range(3)]
+    several = sample_latents(method, batch.source_inputs(), data, replace(plan, copies=3), chances)
+    assert [shape[0] for shape in encoded] == [1]
+    for seed in range(3):
+        (one,) = sample_latents(method, batch.source_inputs(), data, plan, [generator(seed, "sample")])
+        torch.testing.assert_close(several[seed], one, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
