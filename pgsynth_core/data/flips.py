@@ -1,6 +1,6 @@
-"""The mirror: photo, joints and label map together, left and right exchanged. For augmentation.
+"""The mirror: photo, joints and label map together, left and right exchanged. For augmentation, `train.flip`.
 
-Lettering on clothes is mirrored too, which is why nothing here flips by itself.
+Lettering on clothes is mirrored too, which is why nothing is flipped unless it is asked for.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from jaxtyping import Int64, UInt64
 __all__ = ["Order", "positions"]
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIRROR: Final = np.uint64(0xD1B54A32D192ED03)
 
 
 def _mixed(numbers: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
@@ -47,6 +48,7 @@ class Order:
         length: How many pairs there are.
         seed: From 0 to 2^53 - 1, the spec's `train.seed`.
         shuffle: False takes them in the dataset's own order in every epoch.
+        flip: Probability that the pair at a position is seen in the mirror.
 
     Raises:
         ValueError: If there are no pairs, or the seed is negative.
@@ -55,6 +57,7 @@ class Order:
     length: int
     seed: int = 0
     shuffle: bool = True
+    flip: float = 0.0
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.seed < 0:
@@ -72,6 +75,13 @@ class Order:
             raise ValueError(f"positions start at 0; given: {position}")
         epoch, place = divmod(position, self.length)
         return epoch, int(_permutation(self.length, self.seed, epoch)[place]) if self.shuffle else place
+
+    def flipped(self, position: int) -> bool:
+        """Whether the pair at a position is mirrored; as independent of which pair it is as of its neighbours."""
+        with np.errstate(over="ignore"):
+            key = _mixed(np.array([self.seed], np.uint64) * _GOLDEN + _MIRROR)
+            drawn = _mixed(_mixed(np.array([position], np.uint64) * _GOLDEN + key))
+        return bool(drawn[0] / 2.0**64 < self.flip)
 
 
 def positions(step: int, batch_size: int, *, rank: int = 0, world: int = 1) -> range:

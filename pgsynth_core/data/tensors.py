@@ -18,6 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 from pgsynth_core.data import draw
 from pgsynth_core.data.crops import region_crops
 from pgsynth_core.data.fit import FitMode, fit_person
+from pgsynth_core.data.flips import flip_pair
 from pgsynth_core.data.labels import label_set_of
 from pgsynth_core.data.order import Order
 from pgsynth_core.data.pyramid import label_pyramid, mask_pyramid
@@ -296,7 +297,10 @@ class Examples(TorchDataset["Batch | Failed"]):
             taken = take(self.dataset, index, needs=self.plan.needs)
         except DataError as failure:
             return Failed(failure.problems, failure.records)
-        return example(taken.pair, self.plan, index=taken.index, skipped=taken.skipped)
+        pair = taken.pair
+        if self.order is not None and self.order.flipped(position):
+            pair = flip_pair(pair, label_set=self.dataset.label_set)
+        return example(pair, self.plan, index=taken.index, skipped=taken.skipped)
 
 
 def collate(items: Sequence[Batch | Failed]) -> Batch | Failed:

@@ -60,6 +60,7 @@ class TrainSettings(_Section):
     precision: Literal["fp32", "bf16", "fp16"] = Field(default="fp32", description="Arithmetic of the model's passes.")
     ema: float = Field(default=0.999, ge=0, le=1, description="Decay of the weights' fp32 moving average; 0: off.")
     seed: int = Field(default=0, ge=0, le=2**53 - 1, description="Order, noise and drops follow from it.")
+    flip: float = Field(default=0.0, ge=0, le=1, description="Probability that a pair is seen mirrored, left as right.")
     drop: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default_factory=lambda: {"all": 0.1, "pose": 0.05, "appearance": 0.05},
         description="Probability per sample that a condition is dropped: all, pose, appearance or a part's label.",

@@ -49,6 +49,19 @@ def test_the_order_is_written_down() -> None:
 GOLDEN = [2, 0, 6, 7, 5, 4, 1, 3, 0, 1, 2, 7, 6, 5, 4, 3]
 
 
+def test_flips_are_drawn_evenly_and_written_down() -> None:
+    order = Order(8, seed=0, flip=0.25)
+    flipped = np.array([order.flipped(position) for position in range(8000)])
+    assert abs(flipped.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 8000)
+    assert abs(np.corrcoef(flipped[1:], flipped[:-1])[0, 1]) < 5 / np.sqrt(8000)
+    assert np.flatnonzero(flipped[:16]).tolist() == FLIPPED
+    assert flipped[:64].tolist() != [Order(8, seed=1, flip=0.25).flipped(position) for position in range(64)]
+    assert not Order(8).flipped(3) and Order(8, flip=1.0).flipped(3)
+
+
+FLIPPED = [1, 8, 9, 10, 12, 15]
+
+
 def test_the_order_is_the_same_in_another_process() -> None:
     program = "from pgsynth_core.data.order import Order\nprint([Order(99, seed=7).at(p)[1] for p in range(50, 250)])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -16,6 +16,7 @@ from pgsynth_core.data import (
     Dataset,
     Pair,
     fit_person,
+    flip_pair,
     heatmaps,
     label_pyramid,
     mask_pyramid,
@@ -176,6 +177,25 @@ def test_a_loader_gives_batches_in_order(workers: int, pair: Pair) -> None:
     loader = DataLoader(examples, batch_sampler=sampler, collate_fn=collate, num_workers=workers)
     taken = [checked(item).indices for item in loader]
     assert len(examples) == 3 and sum(taken, ()) == tuple(Order(3, seed=4).at(place)[1] for place in range(8))
+
+
+def test_pairs_are_seen_in_the_mirror_where_the_order_says_so(pair: Pair) -> None:
+    people = Three(pair)
+    people.label_set = "atr18"
+    order = Order(3, seed=4, flip=0.5)
+    examples = Examples(people, plan(), order=order)
+    seen = {order.flipped(position) for position in range(12)}
+    for position in range(12):
+        flipped, (_, index) = order.flipped(position), order.at(position)
+        given = people.pair(index)
+        wanted = example(flip_pair(given, label_set="atr18") if flipped else given, plan())
+        found = checked(examples[position])
+        assert torch.equal(found.source_image, wanted.source_image)
+        assert torch.equal(found.target_image, wanted.target_image)
+        assert found.target_pose.skeleton is not None and wanted.target_pose.skeleton is not None
+        assert torch.equal(found.target_pose.skeleton, wanted.target_pose.skeleton)
+        assert all(torch.equal(a, b) for a, b in zip(found.parsing, wanted.parsing, strict=True))
+    assert seen == {True, False}
 
 
 @pytest.mark.parametrize("workers", [0, 1])
