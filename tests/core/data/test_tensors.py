@@ -184,8 +184,9 @@ def test_pairs_are_seen_in_the_mirror_where_the_order_says_so(pair: Pair) -> Non
     people.label_set = "atr18"
     order = Order(3, seed=4, flip=0.5)
     examples = Examples(people, plan(), order=order)
-    seen = {order.flipped(position) for position in range(12)}
-    for position in range(12):
+    posed = [position for position in range(12) if order.at(position)[1] != 2]
+    assert {order.flipped(position) for position in posed} == {True, False}
+    for position in posed:
         flipped, (_, index) = order.flipped(position), order.at(position)
         given = people.pair(index)
         wanted = example(flip_pair(given, label_set="atr18") if flipped else given, plan())
@@ -195,7 +196,6 @@ def test_pairs_are_seen_in_the_mirror_where_the_order_says_so(pair: Pair) -> Non
         assert found.target_pose.skeleton is not None and wanted.target_pose.skeleton is not None
         assert torch.equal(found.target_pose.skeleton, wanted.target_pose.skeleton)
         assert all(torch.equal(a, b) for a, b in zip(found.parsing, wanted.parsing, strict=True))
-    assert seen == {True, False}
 
 
 @pytest.mark.parametrize("workers", [0, 1])
