@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,14 @@ from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, broadcast_object_list
+from accelerate.utils import broadcast_object_list
+from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 
 from pgsynth_core.api.assembly import Assembly
+from pgsynth_core.api.composition import OnEvent
 from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.api.journal import journal
 from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.telling import Hooks
@@ -28,8 +31,6 @@ from pgsynth_core.data.tensors import Examples
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import (
-    Ended,
-    EventLog,
     RunFolder,
     build_lock,
     check_lock,
@@ -38,21 +39,21 @@ from pgsynth_core.runs import (
     latest_checkpoint,
     read_lock,
     require_room,
-    session,
     write_checkpoint,
 )
-from pgsynth_core.spec import GROUPS, Spec, TrainSettings
+from pgsynth_core.runs.differences import check_pairs, check_processes
+from pgsynth_core.runs.status import Ending, refuse_running
+from pgsynth_core.spec import GROUPS, Spec
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream
 from pgsynth_core.training.checkpoint import Trained
 from pgsynth_core.training.draws import Chance
-from pgsynth_core.training.loop import Done, Job, train
+from pgsynth_core.training.loop import Job, train
 from pgsynth_core.training.objective import Objective
+from pgsynth_core.training.processes import accelerator_for
 from pgsynth_core.training.report import Tell
 from pgsynth_core.training.step import Stepper
 
-OnEvent = Callable[[Mapping[str, Any]], None]
-PRECISIONS: Final = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 SHEET_PAIRS: Final = 4
 """How many pairs the sheets drawn while training show."""
 
@@ -63,31 +64,37 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     Raises:
         UserError: For everything the user can mend; nothing is left half-written.
     """
-    opened = _Session.open(spec, registry, verdict, on_event)
+    opened = _Session.open(spec, registry, verdict, accelerator_for(spec.train), Weights())
     opened.stream.first()  # data that cannot be used shows before there is a folder
     folder = opened.new_folder(runs)
-    return opened.run(folder, from_step=0)
+    return opened.run(folder, on_event, from_step=0)
 
 
 def resume(run: Run, spec: Spec, registry: Registry, verdict: Verdict, *, on_event: OnEvent | None) -> Run:
     """Train on from a run's last checkpoint; the losses join those of a run that was never interrupted.
 
     Raises:
-        UserError: If there is no checkpoint, or it is damaged.
+        UserError: If there is no checkpoint, or it is damaged; or if another process trains the run, or another
+            number of them is to than did before.
     """
     checkpoint = latest_checkpoint(run.folder)
     if checkpoint is None:
         raise UserError(f"{run.id} has no checkpoint to continue from.", cure="Start it anew with pgsynth train.")
+    accelerator = accelerator_for(spec.train)
+    if accelerator.is_main_process:
+        refuse_running(run.folder)  # before minutes are spent on hashes and weights
+    check_processes(run.folder, accelerator.num_processes)
     checkpoint.verify()
     lock = read_lock(checkpoint.path / "lock.json")
     differences = check_lock(lock, registry)
     if errors := [problem for problem in differences if problem.level == "error"]:
         raise UserError(errors)
-    opened = _Session.open(spec, registry, verdict, on_event, weights=Weights(revisions_of(lock)))
+    opened = _Session.open(spec, registry, verdict, accelerator, Weights(revisions_of(lock)))
     require_room(run.path, opened.trained.size(), "a checkpoint")
     step = opened.trained.restore(checkpoint.path)
-    warnings = [*differences, *check_weights(lock, opened.weights.identities())]
-    return opened.run(run.folder, from_step=step, warnings=[str(problem) for problem in warnings])
+    differences += check_weights(lock, opened.weights.identities())
+    differences += check_pairs(run.folder, len(opened.stream.examples))
+    return opened.run(run.folder, on_event, from_step=step, warnings=[str(problem) for problem in differences])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,23 +110,13 @@ class _Session:
     sheet_split: Split
     weights: Weights
     hooks: Hooks
-    on_event: OnEvent | None
 
     @staticmethod
-    def open(
-        spec: Spec,
-        registry: Registry,
-        verdict: Verdict,
-        on_event: OnEvent | None,
-        *,
-        weights: Weights | None = None,
-    ) -> _Session:
+    def open(spec: Spec, registry: Registry, verdict: Verdict, accelerator: Accelerator, weights: Weights) -> _Session:
         """Read the data's tables, then the weights: the cheap mistakes show first."""
         settings = spec.train
         dataset = dataset_of(spec, registry, "train")
         unusable, sheet_split = dataset.problems, _sheet_split(spec, registry)
-        accelerator = _accelerator(settings)
-        weights = weights or Weights()
         assembly = Assembly.of(spec, registry, verdict, device=str(accelerator.device), weights=weights)
         assembly.method.enable_checkpointing(settings.checkpointing)
         objective = Objective(assembly.method, settings.loss, min_snr=settings.min_snr).to(accelerator.device)
@@ -131,7 +128,9 @@ class _Session:
         )
         stream = Stream(
             examples=Examples(
-                dataset, assembly.plan(source_pose=objective.halves == 2), order=Order(len(dataset), settings.seed)
+                dataset,
+                assembly.plan(source_pose=objective.halves == 2),
+                order=Order(len(dataset), settings.seed, flip=settings.flip),
             ),
             batch_size=settings.batch_size,
             accumulate=settings.accumulate,
@@ -150,7 +149,6 @@ class _Session:
             stream=stream,
             weights=weights,
             hooks=Hooks(registry),
-            on_event=on_event,
         )
 
     @property
@@ -178,33 +176,19 @@ class _Session:
             raise UserError(refusal)
         return RunFolder(Path(path))
 
-    def run(self, folder: RunFolder, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
-        """Train in a folder. The first process keeps its event log, and tells whoever listens."""
+    def run(self, folder: RunFolder, on_event: OnEvent | None, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
+        """Train in a folder. The first process keeps its journal, and tells whoever listens."""
         if not self.accelerator.is_main_process:
             train(self._job(folder, lambda kind, data: None, from_step))
             self.accelerator.wait_for_everyone()  # until it is written how the run ended
             return Run(folder)
-        with EventLog(folder.events_file) as log, session(folder) as held:
-
-            def tell(kind: str, data: Mapping[str, Any]) -> None:
-                log.write(kind, **data)
-                self.hooks.event(folder, kind, data)
-                if self.on_event:
-                    self.on_event({"kind": kind, "run": str(folder.path), **data})
-
-            tell("run", self._header(from_step))
+        with journal(folder, self.hooks, on_event) as kept:
+            kept.tell("run", self._header(from_step))
             for message in (*warnings, *self._data_warnings()):
-                tell("warning", {"message": message})
-            state: Ended = "failed"
-            try:
-                done: Done = train(self._job(folder, tell, from_step))
-                state = "stopped" if done.stopped else "finished"
-                held.end(state, code=130 if done.stopped else 0, step=done.step)
-            except KeyboardInterrupt:
-                state = "stopped"
-                raise
-            finally:
-                tell("exit", {"state": state})
+                kept.tell("warning", {"message": message})
+            done = train(self._job(folder, kept.tell, from_step))
+            stopped = Ending("stopped", 130, done.step, "asked to stop.")
+            kept.end(stopped if done.stopped else Ending("finished", 0, done.step))
         self.accelerator.wait_for_everyone()
         return Run(folder)
 
@@ -287,34 +271,20 @@ class _Session:
     def _sample(self, folder: RunFolder, step: int, tell: Tell) -> None:
         if not self.accelerator.is_main_process:
             return
+        made, why = None, ""
         try:
             with averaged(self.trained):
                 made = sampled_sheet(
                     self.assembly, folder.sample_file(step, 0).parent, split=self.sheet_split, pairs=SHEET_PAIRS
                 )
-        except UserError as error:  # a look at the run is not worth the run
-            tell("warning", {"message": f"no sheet: {error}", "step": step})
+        except (UserError, RuntimeError) as error:  # a look at the run is not worth the run
+            why = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        if made is None:
+            clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was drawn any more
+            tell("warning", {"message": f"no sheet: {why}", "step": step})
             return
         tell("sample", {"step": step, "path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)})
         self.hooks.sampled(folder.path, step, made.paths)
-
-
-def _accelerator(settings: TrainSettings) -> Accelerator:
-    """One process, or several that each hold the whole model.
-
-    Raises:
-        UserError: If the launcher asks for sharding.
-    """
-    accelerator = Accelerator(
-        mixed_precision=PRECISIONS[settings.precision], gradient_accumulation_steps=settings.accumulate
-    )
-    sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
-    if accelerator.distributed_type in sharded:
-        message = (
-            f"training sharded by {accelerator.distributed_type.value} is not supported: each process holds it all."
-        )
-        raise UserError(message, cure="Launch without it: accelerate launch --multi_gpu -m pgsynth_core train ...")
-    return accelerator
 
 
 def _sheet_split(spec: Spec, registry: Registry) -> Split:
@@ -328,18 +298,20 @@ def _sheet_split(spec: Spec, registry: Registry) -> Split:
 
 @contextmanager
 def averaged(trained: Trained) -> Iterator[None]:
-    """The moving average in the place of the weights, for as long as it is entered."""
+    """The moving average in the place of the weights, for as long as it is entered; these wait on the CPU."""
     if trained.average is None:
         yield
         return
     parameters = trained_parameters(trained.method, trained.base)
-    kept: dict[str, Tensor] = {key: value.detach().clone() for key, value in parameters.items()}
-    with torch.no_grad():
-        for key, value in parameters.items():
-            value.copy_(trained.average.tensors[key])
+    kept: dict[str, Tensor] = {key: value.detach().to("cpu", copy=True) for key, value in parameters.items()}
     try:
+        _put(parameters, trained.average.tensors)
         yield
     finally:
-        with torch.no_grad():
-            for key, value in parameters.items():
-                value.copy_(kept[key])
+        _put(parameters, kept)
+
+
+@torch.no_grad()
+def _put(parameters: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    for key, parameter in parameters.items():
+        parameter.copy_(values[key])

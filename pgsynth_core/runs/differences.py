@@ -1,4 +1,4 @@
-"""Is what a run was made with still here? Floor 1, no torch; imports no part.
+"""Is what a run was made with, and trained with last, still here? Floor 1, no torch; imports no part.
 
 What differs and only may matter is a warning; what is missing, so that the run cannot be built, is an error with the
 command that installs it.
@@ -7,19 +7,22 @@ command that installs it.
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from pgsynth_core.errors import Problem, SpecError
+from pgsynth_core.errors import Problem, SpecError, UserError
 from pgsynth_core.manifest import CONTRACT_CURRENT, CONTRACT_FLOOR
 from pgsynth_core.registry import OWN_NAME, Registry
+from pgsynth_core.runs.events import last_events
+from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.lock import LOCK_VERSION, RESTORE, Lock, LockedPart, installed
 from pgsynth_core.spec import KIND_OF_SLOT
 
-__all__ = ["LockProblem", "check_lock", "check_weights"]
+__all__ = ["LockProblem", "check_lock", "check_pairs", "check_processes", "check_weights"]
 
 _UPGRADE: Final = f"Upgrade it: pip install --upgrade {OWN_NAME}."
 
@@ -61,11 +64,56 @@ def check_weights(lock: Mapping[str, Any], here: Mapping[str, Mapping[str, str]]
     found = []
     for weight_id, made in Lock.model_validate(lock).weights.items():
         now = here.get(weight_id, {})
-        if others := [name for name in made if name != "revision" and now.get(name, made[name]) != made[name]]:
+        files = made.keys() - {"revision", "folder"}
+        if others := sorted(name for name in files if now.get(name, made[name]) != made[name]):
             message = f"the pretrained weights {weight_id} are not those the run was made with: {', '.join(others)}."
             cure = f"Put those of revision {made['revision']} there." if "revision" in made else "Put those back."
             found.append(LockProblem(message, cure=cure, level="warning"))
     return found
+
+
+def check_processes(run: RunFolder, here: int) -> None:
+    """Whether as many processes train as did last: the batch of a step, its pairs and draws follow from their number.
+
+    Raises:
+        UserError: If not.
+    """
+    before = _last_begun(run).get("processes")
+    if not isinstance(before, int) or before == here:
+        return
+    start = "pgsynth" if before == 1 else f"accelerate launch --num_processes {before} -m pgsynth_core"
+    message = (
+        f"the run was trained by {_counted(before, 'process', 'processes')}, and now {here} would: from here on its "
+        "steps would see batches of another size, of pairs that were seen before or are passed over."
+    )
+    cure = (
+        f"Go on as before: {start} train --resume {shlex.quote(str(run.path))}; "
+        f"or start another run: pgsynth train {shlex.quote(str(run.spec_file))}."
+    )
+    raise UserError(message, where=run.id, cure=cure)
+
+
+def check_pairs(run: RunFolder, here: int) -> list[LockProblem]:
+    """Whether the dataset has as many pairs as when the run was trained last: their order follows from their number.
+
+    No error: who had to take out a photo that broke the run would otherwise never end it.
+    """
+    before = _last_begun(run).get("pairs")
+    if not isinstance(before, int) or before == here:
+        return []
+    message = (
+        f"the dataset had {_counted(before, 'pair', 'pairs')} when the run was trained last and has {here} now: from "
+        "here on they come in another order, and losses are not those of a run that was never interrupted."
+    )
+    return [LockProblem(message, cure="If that matters, put the pairs back and resume again.", level="warning")]
+
+
+def _last_begun(run: RunFolder) -> Mapping[str, Any]:
+    return next((event for event in last_events(run.events_file) if event["kind"] == "run"), {})
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _contract(made: Lock) -> Iterator[LockProblem]:

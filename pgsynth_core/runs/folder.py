@@ -6,8 +6,8 @@ runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
   process.json    who trains it, or did last (`status.Session`)
   exit.json       how that ended (`status.Session`)
   events.jsonl    what happened, one JSON object a line (`schema`)
-  train.log       what was printed
-  control/        wishes to the process that trains, as empty files
+  train.log       the same for people, with what libraries warned of and the traceback of what ended it (`log`)
+  control/        for wishes to the process that trains, as empty files; nothing reads it yet
   samples/<step, 8 digits>/<index, 4 digits>.png
   checkpoints/step-<step, 8 digits>/   (`checkpoints`)
 """
@@ -67,7 +67,7 @@ class RunFolder:
 
     @property
     def log_file(self) -> Path:
-        """What was printed."""
+        """What happened, for people."""
         return self.path / "train.log"
 
     @property
@@ -77,7 +77,7 @@ class RunFolder:
 
     @property
     def control(self) -> Path:
-        """Folder of wishes."""
+        """Folder of wishes; nothing reads it yet."""
         return self.path / "control"
 
     @property

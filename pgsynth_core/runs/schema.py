@@ -161,7 +161,7 @@ class ExitEvent:
     """
 
     state: str
-    code: int = 0
+    code: int
     step: int | None = None
     reason: str = ""
 

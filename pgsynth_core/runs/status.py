@@ -25,7 +25,17 @@ from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import is_alive, process_of, this_process
 
-__all__ = ["RunStatus", "Session", "State", "session", "start_session", "status_of"]
+__all__ = [
+    "Ended",
+    "Ending",
+    "RunStatus",
+    "Session",
+    "State",
+    "refuse_running",
+    "session",
+    "start_session",
+    "status_of",
+]
 
 State = Literal["running", "finished", "stopped", "failed", "lost"]
 Ended = Literal["finished", "stopped", "failed"]
@@ -99,6 +109,30 @@ def _silence(folder: RunFolder) -> float:
 
 # ------------------------------------------------------------------------------------------- sessions
 @dataclass(frozen=True)
+class Ending:
+    """How a session ended; what `exit.json` and the `exit` event say.
+
+    Attributes:
+        state: How.
+        code: Exit code: 0, 1 failed, 2 the user can mend it, 130 interrupted.
+        step: Steps taken; None if nobody knows.
+        reason: Why, in a sentence.
+    """
+
+    state: Ended
+    code: int = 0
+    step: int | None = None
+    reason: str = ""
+
+    @staticmethod
+    def of(error: BaseException, step: int | None = None) -> Ending:
+        """By an exception: an interrupt is a stop, any other a failure with its text."""
+        if isinstance(error, KeyboardInterrupt):
+            return Ending("stopped", 130, step, "interrupted.")
+        return Ending("failed", getattr(error, "exit_code", 1), step, str(error) or type(error).__name__)
+
+
+@dataclass(frozen=True)
 class Session:
     """One process training one run, from `start_session` to `end`."""
 
@@ -106,13 +140,7 @@ class Session:
     id: str
 
     def end(self, state: Ended, *, code: int = 0, step: int | None = None, reason: str = "") -> None:
-        """Say how it ended; only the first word counts.
-
-        Args:
-            state: How.
-            code: Exit code: 0, 1 failed, 2 the user can mend it, 130 interrupted.
-            step: Steps taken.
-            reason: Why, in a sentence.
+        """Say how it ended, in the words of an `Ending`; only the first word counts.
 
         Raises:
             UserError: If the system refuses to write it.
@@ -124,6 +152,20 @@ class Session:
         _write(self.folder.exit_file, facts)
 
 
+def refuse_running(folder: RunFolder) -> None:
+    """Before much work is done for a run: `start_session` asks again.
+
+    Raises:
+        UserError: If a session trains it.
+    """
+    state, reason = _state(folder)
+    if state == "running":
+        held = read_json(folder.process_file) or {}
+        message = f"the run is being trained already, by process {held.get('pid')} on {held.get('host')}. {reason}"
+        cure = f"Wait for it or stop it; if you know that it is gone, delete {folder.process_file}."
+        raise UserError(message.strip(), where=str(folder.path), cure=cure)
+
+
 def start_session(folder: RunFolder) -> Session:
     """Note that this process trains the run now.
 
@@ -131,12 +173,7 @@ def start_session(folder: RunFolder) -> Session:
         UserError: If another session still does, or the system refuses to write.
     """
     with refusing("the run cannot be begun", folder.path), _alone(folder.path):
-        state, reason = _state(folder)
-        if state == "running":
-            held = read_json(folder.process_file) or {}
-            message = f"the run is being trained already, by process {held.get('pid')} on {held.get('host')}. {reason}"
-            cure = f"Wait for it or stop it; if you know that it is gone, delete {folder.process_file}."
-            raise UserError(message.strip(), where=str(folder.path), cure=cure)
+        refuse_running(folder)
         begun = Session(folder, secrets.token_hex(8))
         _write(folder.process_file, {"session": begun.id} | asdict(this_process()) | {"t": _now()})
     return begun
@@ -157,11 +194,7 @@ def session(folder: RunFolder) -> Iterator[Session]:
         yield begun
     except BaseException as error:
         with suppress(UserError):  # the first error is the one to tell
-            if isinstance(error, KeyboardInterrupt):
-                begun.end("stopped", code=130, reason="interrupted.")
-            else:
-                reason = str(error) or type(error).__name__
-                begun.end("failed", code=getattr(error, "exit_code", 1), reason=reason)
+            begun.end(**asdict(Ending.of(error)))
         raise
     begun.end("finished")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,16 @@ from pgsynth_core.data.tensors import Batch, Examples, checked, collate
 
 TIMEOUT_SECONDS = 300
 """Of a data worker; a worker that hangs is an error and not a silence."""
+
+
+def leave_signals_alone(worker: int) -> None:
+    """In a data worker: an interrupt is for the process that trains, which goes on reading to the end of its step.
+
+    A terminal sends Ctrl-C to every process. SIGTERM ends a worker at once again: one that is forked inherits the
+    trainer's handler, which answers the first with patience.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +57,7 @@ class Stream:
             batch_sampler=_Endless(self, step),
             collate_fn=collate,
             num_workers=self.workers,
+            worker_init_fn=leave_signals_alone,
             pin_memory=torch.cuda.is_available(),
             timeout=TIMEOUT_SECONDS if self.workers else 0,
         )

@@ -93,12 +93,13 @@ class Trained:
         return int(state["step"])
 
     def _restore_moments(self, moments: Mapping[str, Tensor]) -> None:
+        grouped: dict[str, dict[str, Tensor]] = {}
+        for full, value in moments.items():
+            key, _, name = full.rpartition(".")
+            grouped.setdefault(key, {})[name] = value
         for key, parameter in trained_parameters(self.method, self.base).items():
-            own = {name.rpartition(".")[2]: value for name, value in moments.items() if name.rpartition(".")[0] == key}
-            if own:
-                self.optimizer.state[parameter] = {
-                    name: value if name == "step" else value.to(parameter.device) for name, value in own.items()
-                }
+            if own := grouped.get(key):  # the step too: a fused optimiser counts on the device
+                self.optimizer.state[parameter] = {name: value.to(parameter.device) for name, value in own.items()}
 
 
 def _state(file: Path) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from pgsynth_core.spec import LossWeights
 from pgsynth_core.training.draws import Draws
 
 Losses = Mapping[str, Float[Tensor, ""]]
-"""``loss``, which is minimised, and its terms ``mse`` and ``reconstruction``, unweighted."""
+"""``loss``, which is minimised, and ``mse`` and ``reconstruction``, the means in it before any weight."""
 
 
 class Objective(nn.Module):
@@ -68,12 +68,12 @@ class Objective(nn.Module):
         noisy = self.scheduler.add_noise(clean, draws.noise, draws.timesteps)  # type: ignore[arg-type]
         shown = conditions(method, parts, data, draws.dropped)
         predicted = method(noisy, draws.timesteps, shown.shared, branches=shown.branches)
-        return self._summed(self._per_sample(predicted, clean, draws))
+        errors = self._per_sample(predicted, clean, draws)
+        return self._summed(errors, self._time_weight(draws.timesteps) if self.min_snr else None)
 
     def _per_sample(self, predicted: Tensor, clean: Tensor, draws: Draws) -> Float[Tensor, " B"]:
         wanted = self._wanted(clean, draws)
-        error = F.mse_loss(predicted.float(), wanted.float(), reduction="none").flatten(1).mean(1)
-        return error * self._time_weight(draws.timesteps) if self.min_snr else error
+        return F.mse_loss(predicted.float(), wanted.float(), reduction="none").flatten(1).mean(1)
 
     def _wanted(self, clean: Tensor, draws: Draws) -> Tensor:
         """What the schedule says the denoiser predicts."""
@@ -92,11 +92,15 @@ class Objective(nn.Module):
         kind = self.scheduler.config["prediction_type"]
         return {"epsilon": clipped / snr, "v_prediction": clipped / (snr + 1), "sample": clipped}[kind]
 
-    def _summed(self, per_sample: Float[Tensor, " B"]) -> Losses:
-        terms = dict(zip(("mse", "reconstruction"), per_sample.chunk(self.halves), strict=False))
-        means = {name: values.mean() for name, values in terms.items()}
-        weighted = torch.stack([getattr(self.weights, name) * value for name, value in means.items()])
-        return {"loss": weighted.sum(), **{name: value.detach() for name, value in means.items()}}
+    def _summed(self, errors: Float[Tensor, " B"], time_weights: Float[Tensor, " B"] | None) -> Losses:
+        told = self._means(errors.detach())
+        minimised = self._means(errors if time_weights is None else errors * time_weights)
+        loss = torch.stack([getattr(self.weights, name) * value for name, value in minimised.items()]).sum()
+        return {"loss": loss, **told}
+
+    def _means(self, per_sample: Float[Tensor, " B"]) -> dict[str, Float[Tensor, ""]]:
+        halves = zip(("mse", "reconstruction"), per_sample.chunk(self.halves), strict=False)
+        return {name: values.mean() for name, values in halves}
 
 
 def training_schedule(schedule: Mapping[str, object]) -> DDPMScheduler:

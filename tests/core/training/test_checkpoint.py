@@ -10,7 +10,7 @@ import torch
 
 from pgsynth_core.composition.weights import trained_parameters
 from pgsynth_core.errors import UserError
-from pgsynth_core.training.checkpoint import STATE, Trained
+from pgsynth_core.training.checkpoint import OPTIMIZER, STATE, Trained, read_tensors
 
 from .conftest import Stage
 
@@ -46,6 +46,23 @@ def test_its_size_is_known_before_the_first_step(stage: Stage, tmp_path: Path) -
     write(kept, tmp_path)
     written = sum(file.stat().st_size for file in tmp_path.glob("*.safetensors"))
     assert expected <= written < 1.2 * expected
+
+
+def test_moments_go_where_their_parameters_are(stage: Stage, tmp_path: Path) -> None:
+    """The step too: a fused optimiser on a GPU counts there."""
+    kept = trained(stage)
+    for parameter in trained_parameters(kept.method, "tiny").values():
+        parameter.grad = torch.zeros_like(parameter)
+    kept.optimizer.step()
+    write(kept, tmp_path)
+    other = trained(stage)
+    other.method.to("meta")
+    other._restore_moments(read_tensors(tmp_path / OPTIMIZER))
+    assert len(other.optimizer.state) == len(kept.optimizer.state)
+    for state in other.optimizer.state.values():
+        assert {name: value.device.type for name, value in state.items()} == dict.fromkeys(
+            ("step", "exp_avg", "exp_avg_sq"), "meta"
+        )
 
 
 def test_a_checkpoint_of_a_later_form_is_refused(stage: Stage, tmp_path: Path) -> None:

@@ -64,7 +64,9 @@ def test_min_snr_weighs_times(stage: Stage) -> None:
         plain = Objective(method, weights)(scene.batch(0), draws)["loss"]
         weighed = Objective(method, weights, min_snr=5.0)
         snr = weighed.get_buffer("snr")[5]
-        torch.testing.assert_close(weighed(scene.batch(0), draws)["loss"], plain * 5.0 / snr)
+        losses = weighed(scene.batch(0), draws)
+        torch.testing.assert_close(losses["loss"], plain * 5.0 / snr)
+        assert torch.equal(losses["mse"], plain), "the terms are told before any weight"
     assert snr > 5
 
 

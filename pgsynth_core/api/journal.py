@@ -1,0 +1,95 @@
+"""What happens in a run, told once: to its event log, to `train.log`, to hooks, and to whoever listens. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import Any
+
+from pgsynth_core.api.composition import OnEvent
+from pgsynth_core.api.telling import Hooks
+from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.runs import EventLog, RunFolder, Session, session
+from pgsynth_core.runs.log import TrainLog, train_log
+from pgsynth_core.runs.status import Ending
+
+__all__ = ["Journal", "journal"]
+
+
+class Journal:
+    """The writer of one session.
+
+    Args:
+        held: The session.
+        events: Its event log.
+        log: Its log for people.
+        hooks: Of installed packages.
+        on_event: Whoever listens.
+    """
+
+    def __init__(self, held: Session, events: EventLog, log: TrainLog, hooks: Hooks, on_event: OnEvent | None) -> None:
+        self._held, self._events, self._log, self._hooks, self._on_event = held, events, log, hooks, on_event
+        self._step: int | None = None
+        self._ended = False
+
+    def tell(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Something happened; kind and data are those of `runs.schema`."""
+        self._write(kind, data)
+        self._pass_on(kind, data)
+
+    def end(self, ending: Ending) -> None:
+        """Training ended: the same facts stand in `exit.json` and in the `exit` event."""
+        self._held.end(**asdict(ending))
+        self._ended = True
+        self.tell("exit", asdict(ending))
+
+    def fail(self, error: BaseException) -> None:
+        """Training ended with an exception. It is written down before anybody who may raise again is told."""
+        if self._ended:  # it is somebody who was told of the end that raised
+            return
+        ending = Ending.of(error, self._step)
+        self._held.end(**asdict(ending))
+        events: list[tuple[str, dict[str, Any]]] = []
+        if ending.state == "failed":
+            self._log.error(error)
+            events = [("problem", {**asdict(problem), "step": self._step}) for problem in _problems(error)]
+        events.append(("exit", asdict(ending)))
+        for event in events:
+            self._write(*event)
+        for event in events:
+            self._pass_on(*event)
+
+    def _write(self, kind: str, data: Mapping[str, Any]) -> None:
+        self._events.write(kind, **data)
+        self._log.event(kind, data)
+        if kind in ("run", "step"):
+            self._step = data["step"]
+
+    def _pass_on(self, kind: str, data: Mapping[str, Any]) -> None:
+        self._hooks.event(self._held.folder, kind, data)
+        if self._on_event:
+            self._on_event({"kind": kind, "run": str(self._held.folder.path), **data})
+
+
+def _problems(error: BaseException) -> tuple[Problem, ...]:
+    if isinstance(error, UserError):
+        return error.problems
+    return (Problem(f"{type(error).__name__}: {error}"),)
+
+
+@contextmanager
+def journal(folder: RunFolder, hooks: Hooks, on_event: OnEvent | None) -> Iterator[Journal]:
+    """Train a run inside, saying with `Journal.end` how it ended; what is raised is written down as its end.
+
+    Raises:
+        UserError: If another process trains it, or the system refuses to write; and whatever the block raises.
+    """
+    with session(folder) as held, EventLog(folder.events_file) as events, train_log(folder.log_file) as log:
+        kept = Journal(held, events, log, hooks, on_event)
+        try:
+            yield kept
+        except BaseException as error:
+            with suppress(Exception):  # the first error is the one to tell
+                kept.fail(error)
+            raise
