@@ -248,7 +248,7 @@ class WeightFinder(Protocol):
         """The local path; None on the meta device, where no weight is read.
 
         Args:
-            weight_id: A hub id ``owner/name``, or a path, which is given back as it is.
+            weight_id: A hub id, ``owner/name`` or ``owner/name@revision``, or a path, which is given back as it is.
             files: Glob patterns of the JSON and safetensors files that are read of a repository; none: all of them.
 
         Raises:

@@ -16,7 +16,7 @@ from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.photos import Pose, Source, parsing_of, photo_of, pose_of
 from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
-from pgsynth_core.composition.hub import Weights, revisions_of
+from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import load_kept
 from pgsynth_core.contract import check
 from pgsynth_core.data.keypoints import no_keypoints
@@ -164,7 +164,7 @@ def load(
     spec = resolve(checkpoint.path / "spec.yaml", (), registry).spec
     verdict = check(spec, registry)
     verdict.raise_if_refused()
-    weights = Weights(revisions_of(lock))
+    weights = Weights(made_with(lock))
     assembly = Assembly.of(spec, registry, verdict, device=device, weights=weights)
     ema = ema and (checkpoint.path / AVERAGE).exists()
     for name in (WEIGHTS, AVERAGE) if ema else (WEIGHTS,):

@@ -22,7 +22,7 @@ from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.composition.conditions import labels_of
-from pgsynth_core.composition.hub import Weights, revisions_of
+from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import trained_parameters
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data.order import Order
@@ -89,7 +89,7 @@ def resume(run: Run, spec: Spec, registry: Registry, verdict: Verdict, *, on_eve
     differences = check_lock(lock, registry)
     if errors := [problem for problem in differences if problem.level == "error"]:
         raise UserError(errors)
-    opened = _Session.open(spec, registry, verdict, accelerator, Weights(revisions_of(lock)))
+    opened = _Session.open(spec, registry, verdict, accelerator, Weights(made_with(lock)))
     require_room(run.path, opened.trained.size(), "a checkpoint")
     step = opened.trained.restore(checkpoint.path)
     differences += check_weights(lock, opened.weights.identities())

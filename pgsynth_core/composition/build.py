@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -46,6 +47,15 @@ class Building:
     verdict: Verdict
     weights: WeightFinder
     stride: int
+    pretrained: set[str] = field(default_factory=set)
+    """Labels of the parts that were given weights so far."""
+
+    def find(self, label: str, weight_id: str, files: Sequence[str] = (), /) -> str | None:
+        """The finder, noting who was given weights."""
+        path = self.weights(weight_id, files)
+        if path is not None:
+            self.pretrained.add(label)
+        return path
 
     def context(self, label: str, known: Known) -> BuildContext:
         """The context handed to one part."""
@@ -54,7 +64,7 @@ class Building:
             axes=dict(self.verdict.axes),
             image_size=self.spec.size,
             stride=self.stride,
-            weights=self.weights,
+            weights=partial(self.find, label),
             sites=known.sites,
             denoiser=known.denoiser,
             read_sites=known.read_sites,
@@ -132,6 +142,7 @@ def _assemble(base: Base, building: Building) -> Method:
             for label, ports in spec.adapters.items()
         },
         sites=every,
+        pretrained=frozenset(building.pretrained),
     )
     return Method(parts, width=building.verdict.axes["D"], null_token=not crossing)
 

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
-from pgsynth_core.errors import PartError
+from pgsynth_core.errors import PartError, Problem
 
 WANTED: Final = ("*.json", "*.safetensors")
 """The kinds of file that are fetched; never pickles."""
 
 CHUNK: Final = 1 << 22
 HEX_DIGITS: Final = 64
+_FAULTS: Final[tuple[type[BaseException], ...]] = (*HfHubHTTPError.__bases__, EntryNotFoundError, OSError, RuntimeError)
+"""What fetching raises; the bases bring the error of the HTTP client, which differs between versions of the library."""
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_UNAUTHORISED: Final = 401
+
+
+@dataclass(frozen=True)
+class Used:
+    """Where weights were found.
+
+    Attributes:
+        path: The local folder or file.
+        files: Patterns of what is read there.
+        revision: Of the hub; empty for a folder or file of one's own.
+    """
+
+    path: Path
+    files: tuple[str, ...]
+    revision: str = ""
 
 
 @dataclass
@@ -28,20 +56,21 @@ class Weights:
     """Finds weights and remembers which were used, for the lock. Call it with an id.
 
     Args:
-        revisions: Weight id -> the revision to take of it; of others the newest.
+        made: What a run was made with, see `made_with`: of the hub the same revision is taken, and what was a local
+            folder then is never asked of the hub. Of ids that are not there the newest.
 
     Attributes:
-        used: Weight id -> local path, and the patterns of the files that are read there.
+        used: Weight id -> where it was found.
     """
 
-    revisions: Mapping[str, str] = field(default_factory=dict)
-    used: dict[str, tuple[Path, tuple[str, ...]]] = field(default_factory=dict, init=False)
+    made: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    used: dict[str, Used] = field(default_factory=dict, init=False)
 
     def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str:
         """The local path of weights.
 
         Args:
-            weight_id: A path to a folder or file, or a hub id ``owner/name``.
+            weight_id: A path to a folder or file, or a hub id: ``owner/name``, or ``owner/name@revision``.
             files: Glob patterns of what is read, all `WANTED` ones if there are none.
 
         Raises:
@@ -51,64 +80,122 @@ class Weights:
         if unwanted := [name for name in files if not _matches(name, WANTED)]:
             raise ValueError(f"{unwanted} is not fetched; patterns end in one of {WANTED}")
         patterns = tuple(files) or WANTED
-        here = Path(weight_id).exists()
-        path = weight_id if here else _from_hub(weight_id, patterns, self.revisions.get(weight_id))
-        self.used[weight_id] = (Path(path), patterns)
+        path, revision = _here(weight_id, self.made.get(weight_id)), ""
+        if path is None:
+            name, _, wanted = weight_id.partition("@")
+            path = _from_hub(name, patterns, self.made.get(weight_id, {}).get("revision", wanted))
+            revision = Path(path).name
+        self.used[weight_id] = Used(Path(path), patterns, revision)
         return path
 
     def identities(self, *, known: bool = False) -> dict[str, dict[str, str]]:
-        """Weight id -> its revision and the SHA-256 of each safetensors file, so that a run says what it stood on.
+        """Weight id -> its revision or folder and the SHA-256 of each safetensors file: what a run stood on.
 
         Args:
             known: Only what is known without reading the files: of the hub's cache.
         """
-        found = {weight_id: _identity(*used) for weight_id, used in self.used.items() if _cached(used[0]) or not known}
+        return {weight_id: _identity(used) for weight_id, used in self.used.items() if used.revision or not known}
+
+
+def made_with(lock: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """Weight id -> its ``revision`` on the hub, or the ``folder`` it was in, of what a run's lock says it stood on."""
+    made: Mapping[str, Mapping[str, str]] = lock.get("weights", {})
+    return made
+
+
+def _here(weight_id: str, made: Mapping[str, str] | None) -> str | None:
+    """The local path; None for what is of the hub. A relative path is none from another working directory.
+
+    Raises:
+        PartError: If a run was made with a local folder, and it is not there: the hub's would be a stranger's.
+    """
+    place = (made or {}).get("folder", "")
+    if found := next((path for path in (place, weight_id) if path and Path(path).exists()), None):
         return found
+    if made is None or "revision" in made:
+        return None
+    was = place or "its lock does not say where"
+    raise PartError(
+        f"weights {weight_id!r}: the run was made with a local folder ({was}), not there now; the hub is not asked.",
+        cure="Put it back, or run this where that path leads to it.",
+    )
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def revisions_of(lock: Mapping[str, Any]) -> dict[str, str]:
-    """Weight id -> revision, of what a run's lock says it was made with from the hub."""
-    weights: Mapping[str, Mapping[str, str]] = lock.get("weights", {})
-    return {weight_id: made["revision"] for weight_id, made in weights.items() if "revision" in made}
-
-
-def _from_hub(weight_id: str, patterns: Sequence[str], revision: str | None) -> str:
+def _from_hub(name: str, patterns: Sequence[str], revision: str) -> str:
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}
     try:
-        return snapshot_download(weight_id, revision=revision, allow_patterns=list(patterns), local_files_only=offline)
+        return snapshot_download(
+            name, revision=revision or None, allow_patterns=list(patterns), local_files_only=offline
+        )
     except HFValidationError as error:
         raise PartError(
-            f"weights {weight_id!r}: there is no such folder, and it is no hub id.",
+            f"weights {name!r}: there is no such folder, and it is no hub id.",
             cure="Give the path of a folder, or a hub id owner/name.",
         ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        silent = f"the hub gave no answer ({type(error).__name__})"
-        why = "the hub is turned off (HF_HUB_OFFLINE)" if offline else silent
-        command = _command(weight_id, patterns)
-        raise PartError(
-            f"weights {weight_id!r} are not on this machine, and {why}.",
-            cure=f"Where there is a network, run: {command} - or give the path of a local folder.",
-        ) from error
+    except _FAULTS as error:
+        why = "the hub is turned off (HF_HUB_OFFLINE)" if offline else _silence(error)
+        command = f"Where there is a network, run: {_command(name, patterns, revision)}"
+        plain = Problem(
+            f"weights {name!r} are not on this machine, and {why}.",
+            cure=f"{command} - or give the path of a local folder.",
+        )
+        raise PartError(_answer(error, name, revision) or _full(error, name) or plain) from error
 
 
-def _command(weight_id: str, patterns: Sequence[str]) -> str:
-    return " ".join(["hf download", weight_id, *(f"--include {shlex.quote(pattern)}" for pattern in patterns)])
+def _answer(error: BaseException, name: str, revision: str) -> Problem | None:
+    """What the hub said, where it said something that another try does not change."""
+    page, weights = f"https://huggingface.co/{name}", f"weights {name!r}"
+    login = "hf auth login"
+    if isinstance(error, GatedRepoError):  # before not found, which it is a kind of
+        message = f"{weights}: the hub gives them only to those who have accepted their licence."
+        return Problem(message, cure=f"Accept it at {page}, then run: {login}")
+    if isinstance(error, RepositoryNotFoundError):
+        message = (
+            f"{weights}: there is no such folder here, and the hub knows no such repository, or hides it from you."
+        )
+        return Problem(message, cure=f"Check the spelling; if it is private, run: {login}")
+    if isinstance(error, RevisionNotFoundError):
+        message = f"{weights}: the hub has no revision {revision!r} of them."
+        return Problem(message, cure=f"Branches, tags and commits are listed at {page}/tree/main.")
+    if getattr(getattr(error, "response", None), "status_code", None) == _UNAUTHORISED:
+        return Problem(f"{weights}: the hub does not accept this machine's token.", cure=f"Run: {login}")
+    return None
 
 
-def _cached(path: Path) -> bool:
-    return path.parent.name == "snapshots"
+def _full(error: BaseException, name: str) -> Problem | None:
+    """The disk is full; what fetches large files tells so in words only."""
+    if getattr(error, "errno", None) not in _FULL and "no space left" not in str(error).lower():
+        return None
+    cache = Path(constants.HF_HUB_CACHE)
+    there = next(place for place in (cache, *cache.parents) if place.exists())
+    room = f"{shutil.disk_usage(there).free / 2**30:.1f} GiB are free"
+    return Problem(
+        f"weights {name!r} do not fit on the disk: {room} at {cache}.",
+        cure="Make room there, or set HF_HOME to a folder on a larger disk.",
+    )
 
 
-def _identity(path: Path, patterns: Sequence[str]) -> dict[str, str]:
+def _silence(error: BaseException) -> str:
+    cause = error.__cause__ if isinstance(error, EntryNotFoundError) and error.__cause__ else error
+    return f"the hub gave no answer ({type(cause).__name__})"
+
+
+def _command(name: str, patterns: Sequence[str], revision: str) -> str:
+    pinned = ["--revision", shlex.quote(revision)] if revision else []
+    return " ".join(["hf download", name, *pinned, *(f"--include {shlex.quote(pattern)}" for pattern in patterns)])
+
+
+def _identity(used: Used) -> dict[str, str]:
+    path = used.path
     root = path.parent if path.is_file() else path
     found = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
     names = {file.relative_to(root).as_posix(): file for file in found}
-    known = {"revision": path.name} if _cached(path) else {}
-    return known | {name: _sha256(file) for name, file in names.items() if path.is_file() or _matches(name, patterns)}
+    known = {"revision": used.revision} if used.revision else {"folder": str(path.absolute())}
+    return known | {name: _sha256(file) for name, file in names.items() if path.is_file() or _matches(name, used.files)}
 
 
 def _sha256(file: Path) -> str:

@@ -52,7 +52,10 @@ class EncoderPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodParts:
-    """The built parts of a method, by label, in the spec's order."""
+    """The built parts of a method, by label, in the spec's order.
+
+    `pretrained` are the labels of those that were given weights: what is frozen of them comes again from there.
+    """
 
     base: Base
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
@@ -60,6 +63,7 @@ class MethodParts:
     plans: Mapping[str, EncoderPlan] = field(default_factory=dict)
     adapters: Mapping[str, Mapping[str, nn.Module]] = field(default_factory=dict)
     sites: tuple[Site, ...] = ()
+    pretrained: frozenset[str] = frozenset()
 
 
 class Method(nn.Module):
@@ -79,6 +83,7 @@ class Method(nn.Module):
         self.adapters = nn.ModuleDict({label: nn.ModuleDict(ports) for label, ports in parts.adapters.items()})
         self.plans = dict(parts.plans)
         self.sites = parts.sites
+        self.pretrained = parts.pretrained
         self.null_token = nn.Parameter(torch.zeros(1, 1, width)) if null_token else None
 
     # ------------------------------------------------------------------ once per image

@@ -1,7 +1,8 @@
-"""The weights of a method that a checkpoint keeps: those that train and those that are new, by part.
+"""The weights of a method that a checkpoint keeps, by part: what trains, and all of a part that was given no weights.
 
-Keys are ``<label>.<parameter>``; of a processor ``<label>.<site>.<parameter>``; of pgsynth itself ``core.…``. Frozen
-pretrained weights are not kept: they come again from where they came.
+Keys are ``<label>.<parameter>``; of a processor ``<label>.<site>.<parameter>``; of pgsynth itself ``core.…``. Of a part
+that was given pretrained weights, what is frozen is not kept: it comes again from where it came. What is frozen of any
+other, e.g. a fixed random projection, comes from nowhere: a seed gives other values on another device.
 """
 
 from __future__ import annotations
@@ -17,24 +18,22 @@ from pgsynth_core.errors import Problem, UserError, nearest
 
 
 def kept_tensors(method: Method, base: str) -> dict[str, Tensor]:
-    """Key -> parameter or buffer, not copied: every trainable parameter, and the buffers of parts that train.
+    """Key -> parameter or buffer, not copied.
+
+    Every trainable parameter, and the persistent buffers of parts that train; of parts that were given no weights the
+    frozen parameters and all persistent buffers too.
 
     Args:
         method: The method.
         base: Label of its base.
     """
-    found: dict[str, Tensor] = {}
-    for label, prefix, module in _owners(method, base):
-        own = {f"{prefix}{name}": value for name, value in module.named_parameters() if value.requires_grad}
-        found |= {f"{label}.{name}": value for name, value in own.items() if ".processor." not in f".{name}"}
-        if own:
-            found |= {f"{label}.{prefix}{name}": value for name, value in _buffers(module)}
-    return found
+    return {key: value for key, value, _ in _kept(method, base)}
 
 
 def trained_parameters(method: Method, base: str) -> dict[str, nn.Parameter]:
     """Key -> parameter, those that train; the order is the same in every process."""
-    return {key: value for key, value in kept_tensors(method, base).items() if isinstance(value, nn.Parameter)}
+    kept = kept_tensors(method, base)
+    return {key: value for key, value in kept.items() if isinstance(value, nn.Parameter) and value.requires_grad}
 
 
 def load_kept(method: Method, base: str, tensors: Mapping[str, Tensor], *, where: str, partial: bool = False) -> None:
@@ -45,15 +44,16 @@ def load_kept(method: Method, base: str, tensors: Mapping[str, Tensor], *, where
         base: Label of its base.
         tensors: Key -> value.
         where: The file, for messages.
-        partial: Keys may be missing: a moving average has no buffers.
+        partial: Keys may be missing: a moving average has no buffers. What was not always kept may be missing anyway.
 
     Raises:
         UserError: If keys are missing, unknown, or of another shape: it belongs to another method.
     """
-    wanted = kept_tensors(method, base)
+    kept = [*_kept(method, base)]
+    wanted, always = {key: value for key, value, _ in kept}, {key for key, _, ever in kept if ever}
     problems = [
         Problem(f"{key} is missing.", where=where, cure="The file is of another method or version; see lock.json.")
-        for key in (set() if partial else wanted.keys() - tensors.keys())
+        for key in (set() if partial else always - tensors.keys())
     ]
     for key, value in tensors.items():
         if key not in wanted:
@@ -69,6 +69,19 @@ def load_kept(method: Method, base: str, tensors: Mapping[str, Tensor], *, where
     with torch.no_grad():
         for key, value in tensors.items():
             wanted[key].copy_(value)
+
+
+def _kept(method: Method, base: str) -> Iterator[tuple[str, Tensor, bool]]:
+    """(key, parameter or buffer, whether every checkpoint has it); those of what is frozen were once left out."""
+    for label, prefix, module in _owners(method, base):
+        whole = label not in method.pretrained
+        parameters = dict(module.named_parameters())
+        trains = any(value.requires_grad for value in parameters.values())
+        for name, value in parameters.items():
+            if (whole or value.requires_grad) and ".processor." not in f".{prefix}{name}":
+                yield f"{label}.{prefix}{name}", value, value.requires_grad
+        if whole or trains:
+            yield from ((f"{label}.{prefix}{name}", buffer, trains) for name, buffer in _buffers(module))
 
 
 def _owners(method: Method, base: str) -> Iterator[tuple[str, str, nn.Module]]:

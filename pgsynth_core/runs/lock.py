@@ -71,7 +71,8 @@ class Lock(_Frozen):
     python: str = Field(description="Version of Python.")
     libraries: dict[_Distribution, _Version] = Field(description="Distribution to version, of those installed.")
     weights: dict[str, dict[str, str]] = Field(
-        default_factory=dict, description="Id of pretrained weights -> its revision, and the SHA-256 of each file."
+        default_factory=dict,
+        description="Id of pretrained weights -> its revision on the hub or its folder, and the SHA-256 of each file.",
     )
 
 

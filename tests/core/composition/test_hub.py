@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from pgsynth_core.composition import hub
-from pgsynth_core.composition.hub import WANTED, Weights, revisions_of
+from pgsynth_core.composition.hub import WANTED, Weights, made_with
 from pgsynth_core.errors import PartError
 
 REVISION = "0" * 39 + "1"
@@ -61,11 +69,42 @@ def test_what_is_known_of_files_without_reading_them_is_of_the_hub(
 
 
 def test_the_revision_of_a_lock_is_the_one_that_is_fetched(repository: list[dict[str, Any]]) -> None:
-    lock = {"weights": {"owner/name": {"revision": REVISION, "a.safetensors": "0"}, "folder": {"b.safetensors": "1"}}}
-    weights = Weights(revisions_of(lock))
+    lock = {"weights": {"owner/name": {"revision": REVISION, "a.safetensors": "0"}}}
+    weights = Weights(made_with(lock))
     weights("owner/name")
     weights("owner/other")
-    assert [one["revision"] for one in repository] == [REVISION, None] and revisions_of({}) == {}
+    assert [one["revision"] for one in repository] == [REVISION, None] and made_with({}) == {}
+
+
+def test_a_revision_is_written_behind_the_id(repository: list[dict[str, Any]]) -> None:
+    weights = Weights()
+    weights("owner/name@v1.0")
+    assert (repository[0]["id"], repository[0]["revision"]) == ("owner/name", "v1.0")
+    made = weights.identities()
+    assert made["owner/name@v1.0"]["revision"] == REVISION
+    Weights(made_with({"weights": made}))("owner/name@v1.0")
+    assert (repository[1]["id"], repository[1]["revision"]) == ("owner/name", REVISION), "v1.0 may have moved on"
+
+
+def test_a_folder_of_a_run_is_never_asked_of_the_hub(
+    repository: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    (there / "models/sd15").mkdir(parents=True)
+    elsewhere.mkdir()
+    monkeypatch.chdir(there)
+    fresh = Weights()
+    fresh("models/sd15")
+    made = fresh.identities()
+    assert made == {"models/sd15": {"folder": str(there / "models/sd15")}}
+    monkeypatch.chdir(elsewhere)
+    assert Weights(made_with({"weights": made}))("models/sd15") == str(there / "models/sd15")
+    (there / "models/sd15").rmdir()
+    for lock, where in ((made, str(there / "models/sd15")), ({"models/sd15": {"a.safetensors": "0"}}, "does not say")):
+        with pytest.raises(PartError, match="the hub is not asked") as caught:
+            Weights(made_with({"weights": lock}))("models/sd15")
+        assert where in str(caught.value)
+    assert repository == []
 
 
 def test_without_patterns_nothing_but_json_and_safetensors(repository: list[dict[str, Any]]) -> None:
@@ -89,7 +128,8 @@ def test_a_local_file_is_its_own_name(repository: list[dict[str, Any]], tmp_path
     file = tmp_path / "snapshots" / REVISION / "everything.safetensors"
     weights = Weights()
     assert weights(str(file)) == str(file) and repository == []
-    assert weights.identities() == {str(file): {"everything.safetensors": sha("everything.safetensors")}}
+    expected = {"folder": str(file), "everything.safetensors": sha("everything.safetensors")}
+    assert weights.identities() == {str(file): expected}
 
 
 @pytest.mark.parametrize(("offline", "why"), [("1", "turned off"), ("", "gave no answer")])
@@ -104,3 +144,48 @@ def test_what_is_not_to_be_had_comes_with_the_command(offline: str, why: str, mo
     text = str(caught.value)
     assert why in text
     assert "hf download owner/name --include 'vae/*.json' --include model.safetensors" in text
+
+
+def answered(kind: type[Exception], status: int = 404) -> Exception:
+    """An error as the library raises it, its message what a person never needs."""
+    error = kind.__new__(kind)
+    error.args = ("Client Error for url https://huggingface.co/api",)
+    error.response = SimpleNamespace(status_code=status)  # type: ignore[attr-defined]
+    return error
+
+
+CLIENTS = next(kind for kind in HfHubHTTPError.__bases__ if kind.__module__ != "builtins")
+"""The error of whatever HTTP client the library uses."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "cure"),
+    [
+        (answered(RepositoryNotFoundError), "the hub knows no such repository", "Check the spelling; if it is private"),
+        (
+            answered(GatedRepoError, 403),
+            "accepted their licence",
+            "Accept it at https://huggingface.co/owner/name, then",
+        ),
+        (answered(RevisionNotFoundError), "no revision 'v9'", "listed at https://huggingface.co/owner/name/tree/main"),
+        (answered(HfHubHTTPError, 401), "does not accept this machine's token", "Run: hf auth login"),
+        (OSError(errno.ENOSPC, "No space left on device"), "do not fit on the disk: ", "HF_HOME"),
+        (RuntimeError("Data processing error: No space left on device"), "GiB are free at", "HF_HOME"),
+        (CLIENTS("reset by peer"), f"gave no answer ({CLIENTS.__name__})", "hf download owner/name --revision v9"),
+        (TimeoutError(), "gave no answer (TimeoutError)", "hf download owner/name --revision v9 --include"),
+        (answered(HfHubHTTPError, 503), "gave no answer (HfHubHTTPError)", "hf download"),
+    ],
+)
+def test_each_answer_of_the_hub_has_its_own_reason(
+    error: Exception, said: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any, **more: Any) -> str:
+        raise error
+
+    monkeypatch.setattr(hub, "snapshot_download", refuse)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with pytest.raises(PartError) as caught:
+        Weights()("owner/name@v9")
+    text = str(caught.value)
+    assert said in text and cure in text and "api" not in text
+    assert ("gave no answer" in text) == ("hf download" in text)

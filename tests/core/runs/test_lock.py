@@ -186,3 +186,10 @@ def test_pretrained_weights_that_are_others_are_told(lock: dict[str, Any]) -> No
     (problem,) = check_weights(made, {"owner/name": {"a.safetensors": "1", "b.safetensors": "3"}})
     assert problem.level == "warning" and "owner/name" in problem.message and "b.safetensors" in problem.message
     assert "a.safetensors" not in problem.message and "abc" in problem.cure
+
+
+def test_pretrained_weights_in_another_folder_are_the_same(lock: dict[str, Any]) -> None:
+    made = lock | {"weights": {"models/sd15": {"folder": "/then/models/sd15", "a.safetensors": "1"}}}
+    assert check_weights(made, {"models/sd15": {"folder": "/now/sd15", "a.safetensors": "1"}}) == []
+    (problem,) = check_weights(made, {"models/sd15": {"folder": "/now/sd15", "a.safetensors": "2"}})
+    assert "a.safetensors" in problem.message and "folder" not in problem.message

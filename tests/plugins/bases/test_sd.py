@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.interfaces import BuildContext
+from pgsynth_core.sampling.sampler import sampler_of
 from pgsynth_plugins.bases.sd import Config
 from pgsynth_plugins.bases.sd.model import StableDiffusion
 
@@ -42,11 +44,11 @@ SCHEDULE = {"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "p
 def sd(context: Callable[..., BuildContext]) -> Callable[..., StableDiffusion]:
     """The base with given options; `folder` is where the weights are, none on the meta device."""
 
-    def make(folder: Path | None = None, **options: Any) -> StableDiffusion:
+    def make(folder: Path | None = None, find: Any = None, **options: Any) -> StableDiffusion:
         found = None if folder is None else str(folder)
         size = {"image_size": (512, 352), "stride": 8, "axes": {"D": 768, "Z": 4}}
-        build = context(label="sd", weights=lambda weight_id, files=(): found, **size)
-        with torch.device("meta" if folder is None else "cpu"):
+        build = context(label="sd", weights=find or (lambda weight_id, files=(): found), **size)
+        with torch.device("cpu" if folder or find else "meta"):
             return StableDiffusion(Config(**options), build)
 
     return make
@@ -126,7 +128,7 @@ def test_what_trains(train: str, original: Path, sd: Callable[..., StableDiffusi
 def test_a_folder_is_loaded_with_its_own_shape_and_schedule(original: Path, sd: Callable[..., StableDiffusion]) -> None:
     base = sd(original)
     saved = UNet2DConditionModel.from_pretrained(original, subfolder="unet", use_safetensors=True)
-    assert base.schedule == SCHEDULE
+    assert base.schedule == SCHEDULE | {"set_alpha_to_one": False, "clip_sample": False, "thresholding": False}
     for (name, ours), theirs in zip(base.denoiser.state_dict().items(), saved.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs), name
     image = torch.rand(2, 3, 64, 48) * 2 - 1
@@ -162,7 +164,9 @@ def test_another_width_is_refused_with_its_architecture(
 def test_a_wrong_local_folder_is_refused_before_anything_is_loaded(
     original: Path, sd: Callable[..., StableDiffusion]
 ) -> None:
-    assert millions(sd(weights=str(original)).denoiser) == 859.5, "on the meta device the published shape is built"
+    own = sd(weights=str(original)).denoiser
+    assert all(parameter.is_meta for parameter in own.parameters())
+    assert own.config["block_out_channels"] == [8, 16], "what is proved is the folder's own shape"
     with pytest.raises(SpecError, match=r"Set base.sd.architecture=sd15"):
         sd(weights=str(original), architecture="sd2")
 
@@ -173,7 +177,7 @@ def test_everything_wrong_with_a_folder_is_said_at_once(tmp_path: Path, sd: Call
     (tmp_path / "scheduler/scheduler_config.json").unlink()
     missing, channels, stride = problems(sd, tmp_path)
     assert "there is no scheduler/scheduler_config.json" in missing
-    assert "reads 9 channels; the latent has 4" in channels and "not an inpainting" in channels
+    assert "in_channels is 9; the latent has 4" in channels and "no inpainting" in channels
     assert "one latent cell is 2 pixels wide; architecture=sd15 has 8" in stride
 
 
@@ -208,3 +212,87 @@ def test_a_damaged_config_is_named(text: str, said: str, tmp_path: Path, sd: Cal
     (tmp_path / "vae/config.json").write_text(text)
     (message,) = problems(sd, tmp_path)
     assert f"{tmp_path}/vae/config.json" in message and said in message
+
+
+@pytest.mark.parametrize(
+    ("network", "key", "value"),
+    [
+        ("unet", "class_embed_type", "projection"),
+        ("unet", "addition_embed_type", "text_time"),
+        ("unet", "time_cond_proj_dim", 256),
+        ("unet", "out_channels", 8),
+        ("vae", "latent_channels", 16),
+        ("vae", "shift_factor", 0.1),
+    ],
+)
+def test_what_nothing_here_feeds_is_refused(
+    network: str, key: str, value: object, tmp_path: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    file = written(tmp_path) / network / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    (message,) = problems(sd, tmp_path)
+    assert key in message and str(value) in message and "text-to-image checkpoint of Stable Diffusion 1.x" in message
+
+
+# ------------------------------------------------------------------------------------------- its schedule
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+def test_latents_are_not_clipped_whatever_sampler_the_config_was_saved_from(
+    sampler: str, tmp_path: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    from diffusers import EulerDiscreteScheduler
+
+    folder = written(tmp_path)
+    EulerDiscreteScheduler(beta_schedule="scaled_linear").save_pretrained(folder / "scheduler")
+    assert "clip_sample" not in (folder / "scheduler/scheduler_config.json").read_text()
+    drawn = sampler_of(sampler, sd(folder).schedule)
+    assert not drawn.config["clip_sample"] and not drawn.config["thresholding"]
+    assert not drawn.config.get("set_alpha_to_one", False)
+    drawn.set_timesteps(4)
+    noise = torch.zeros(1, 4, 2, 2)
+    assert drawn.step(noise, int(drawn.timesteps[-1]), noise + 3).prev_sample.min() > 2.5
+
+
+# ------------------------------------------------------------------------------------------- a variant, a revision
+@pytest.mark.parametrize("shard", ["10GB", "20KB"])
+def test_where_there_is_only_half_precision_it_is_read(
+    shard: str, tmp_path: Path, original: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    written(tmp_path)
+    for file in tmp_path.rglob("*.safetensors"):
+        file.unlink()
+    for kind, name in ((UNet2DConditionModel, "unet"), (AutoencoderKL, "vae")):
+        network = kind.from_pretrained(original, subfolder=name).half()
+        network.save_pretrained(tmp_path / name, variant="fp16", max_shard_size=shard)
+    assert (len([*(tmp_path / "unet").glob("*.safetensors")]) > 1) == (shard == "20KB")
+    asked: list[Sequence[str]] = []
+
+    def find(weight_id: str, files: Sequence[str] = ()) -> str:
+        asked.append(files)
+        return str(tmp_path)
+
+    ours, theirs = sd(find=find).denoiser.state_dict(), sd(original).denoiser.state_dict()
+    assert all(torch.equal(ours[name], theirs[name].half().float()) for name in theirs)
+    plain, half = asked
+    assert not any("fp16" in name for name in plain)
+    for file in tmp_path.rglob("*fp16*"):
+        assert any(fnmatchcase(file.relative_to(tmp_path).as_posix(), name) for name in half), file
+
+
+def test_plain_weights_are_asked_for_alone(original: Path, sd: Callable[..., StableDiffusion]) -> None:
+    asked: list[str] = []
+    sd(find=lambda weight_id, files=(): asked.append(weight_id) or str(original), weights="a/b", revision="v1")
+    assert asked == ["a/b@v1"]
+
+
+def test_a_folder_has_no_revision(original: Path, sd: Callable[..., StableDiffusion]) -> None:
+    (message,) = problems(sd, original, weights=str(original), revision="main")
+    assert "is a folder, which has no revisions" in message and "Leave base.sd.revision out." in message
+
+
+def test_a_repository_of_other_blocks_than_proved_is_refused(
+    tmp_path: Path, sd: Callable[..., StableDiffusion]
+) -> None:
+    (tmp_path / "snapshots").mkdir()
+    (message,) = problems(sd, written(tmp_path / "snapshots/abc"), weights="a/b")
+    assert "a/b: its denoiser has other blocks" in message and "block_out_channels=[8, 16]" in message
+    assert "hf download a/b --local-dir PATH - and set base.sd.weights=PATH" in message

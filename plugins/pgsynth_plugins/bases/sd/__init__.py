@@ -17,6 +17,9 @@ class Config(PartConfig):
     weights: str = Field(
         "stable-diffusion-v1-5/stable-diffusion-v1-5", description="Hub id, or a local folder in diffusers layout."
     )
+    revision: str = Field(
+        "", description="Branch, tag or commit of the hub id; empty for the newest. A folder has none."
+    )
     architecture: Literal["sd15", "sd2"] = Field("sd15", description="Shape of the checkpoint: 1.x or 2.x.")
     train: Literal["frozen", "cross_attention", "all"] = Field(
         "frozen", description="What of the denoiser is trained; the codec never is."

@@ -40,6 +40,7 @@ _UNET: Final[Mapping[str, Any]] = {
     "block_out_channels": (320, 640, 1280, 1280),
     "layers_per_block": 2,
     "down_block_types": (*("CrossAttnDownBlock2D",) * 3, "DownBlock2D"),
+    "mid_block_type": "UNetMidBlock2DCrossAttn",
     "up_block_types": ("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
 }
 

@@ -1,0 +1,93 @@
+"""What a checkpoint keeps: a part that was given weights only what trains, any other part everything, bitwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from pgsynth_core.api import Composition
+from pgsynth_core.composition.build import build, no_weights
+from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
+from pgsynth_core.errors import UserError
+from pgsynth_core.interfaces import BuildContext, WeightFinder
+
+Compose = Callable[..., Composition]
+Build = Callable[..., Method]
+
+PARTS = ("encoder=toy_tokens+toy_source", "attn=toy_hpfa")
+
+
+@pytest.fixture
+def made(composed: Compose) -> Build:
+    """A method whose source encoder is a frozen copy of the denoiser, from a seed."""
+    composition = composed(*PARTS)
+
+    def make(seed: int, weights: WeightFinder = no_weights) -> Method:
+        torch.manual_seed(seed)
+        spec, registry, verdict = composition.spec, composition.registry, composition.verdict
+        return build(spec, registry, verdict, device="cpu", weights=weights)
+
+    return make
+
+
+def copied(method: Method) -> dict[str, Tensor]:
+    return {key: value for key, value in kept_tensors(method, "tiny").items() if ".copied." in key}
+
+
+def whole(method: Method) -> dict[str, Tensor]:
+    return {key: value.detach().clone() for key, value in kept_tensors(method, "tiny").items()}
+
+
+def test_what_is_frozen_of_a_part_without_weights_comes_back_on_another_seed(made: Build) -> None:
+    first, second = made(1), made(2)
+    for method in (first, second):
+        method.base.denoiser.requires_grad_(False)
+        method.base.codec.register_buffer("table", torch.rand(3))
+    load_kept(second, "tiny", whole(first), where="here")
+    ours, theirs = first.state_dict(), second.state_dict()
+    assert ours.keys() == theirs.keys() and "base.codec.table" in ours
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert copied(first) and not copied(first).keys() & trained_parameters(first, "tiny").keys()
+
+
+def test_what_is_frozen_does_not_train(made: Build) -> None:
+    method = made(1)
+    trained = trained_parameters(method, "tiny")
+    assert all(parameter.requires_grad for parameter in trained.values())
+    expected = sum(p.numel() for p in method.parameters() if p.requires_grad)
+    assert sum(parameter.numel() for parameter in trained.values()) == expected
+
+
+def test_of_a_part_that_was_given_weights_only_what_trains_is_kept(
+    made: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if every part but core's own had read some."""
+    asked: list[str] = []
+
+    def find(weight_id: str, files: Sequence[str] = (), /) -> str:
+        asked.append(weight_id)
+        return "/somewhere"
+
+    started = BuildContext.__init__
+
+    def reading(context: BuildContext, **given: object) -> None:
+        started(context, **given)  # type: ignore[arg-type]
+        context.weights("owner/name")
+
+    monkeypatch.setattr(BuildContext, "__init__", reading)
+    method = made(1, find)
+    assert asked and {"tiny", "toy_tokens", "toy_source"} <= method.pretrained
+    assert kept_tensors(method, "tiny").keys() == trained_parameters(method, "tiny").keys() and not copied(method)
+
+
+def test_a_checkpoint_that_left_out_what_is_frozen_still_loads(made: Build) -> None:
+    first, second = made(1), made(1)
+    kept = whole(first)
+    load_kept(second, "tiny", {key: value for key, value in kept.items() if ".copied." not in key}, where="here")
+    trained = next(iter(trained_parameters(first, "tiny")))
+    with pytest.raises(UserError, match="is missing"):
+        load_kept(second, "tiny", {key: value for key, value in kept.items() if key != trained}, where="here")
