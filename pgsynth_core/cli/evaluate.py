@@ -85,8 +85,17 @@ def say_scores(found: Evaluated) -> None:
     where = ", ".join(f"{name} {about[name]}" for name in ("split", "step", "seed") if name in about)
     say(one_line(f"{about.get('run', '')}: {len(table.rows):,} pair{'' if len(table.rows) == 1 else 's'}, {where}"))
     draw_table(Table("", ("score", "output", "source unchanged", "better"), score_rows(table)))
+    if worse := below_source(table):
+        say(f"The source shown unchanged scores better on {', '.join(worse)}: the method has yet to learn.")
     say(f"sheet   {one_line(found.pictures.sheet)}")
     say(f"scores  {one_line(found.scores)}")
+
+
+def below_source(table: ScoreTable) -> list[str]:
+    """The measures on which doing nothing would have been better."""
+    measures: Mapping[str, Mapping[str, str]] = table.facts(rows=False)["measures"]
+    signs = {name: 1 if facts["better"] == "higher" else -1 for name, facts in measures.items()}
+    return [name for name, baseline in table.copy_source.items() if signs[name] * (table.mean[name] - baseline) < 0]
 
 
 def score_rows(table: ScoreTable) -> list[tuple[str, ...]]:

@@ -33,7 +33,7 @@ examples:
 
 With --json: ok, shown (a list: kind, name, qualified, package, version, summary, stability,
 licence, paper, bibtex, needs, provides, brings, sites, options, refuses, weights, install,
-axes, file), broken."""
+axes, file, text), broken."""
 
 
 # ------------------------------------------------------------------------------------------- list
@@ -141,6 +141,11 @@ def _described(item: Shown) -> Iterator[str]:
             yield from (f"    {visible(line)}" for line in lines)
     if item.bibtex:
         yield visible(item.bibtex)
+    if item.text:
+        yield ""
+        yield from map(visible, item.text.splitlines())
+        yield ""
+        yield f"With every option: pgsynth compose {item.name} --no-proof -o -"
 
 
 def _value(default: object) -> str:

@@ -11,7 +11,7 @@ from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.errors import Problem, suggestion
 from pgsynth_core.manifest import Option
 from pgsynth_core.registry import Registry
-from pgsynth_core.spec import KIND_OF_SLOT, TABLES, options_of
+from pgsynth_core.spec import KIND_OF_SLOT, PLAIN_OPTIONS, TABLES, options_of
 
 __all__ = ["answer", "is_question", "options_at", "places"]
 
@@ -25,7 +25,7 @@ def is_question(word: str) -> bool:
 
 def places() -> tuple[str, ...]:
     """First words of every path that can be asked about."""
-    return (*KIND_OF_SLOT, *TABLES)
+    return (*KIND_OF_SLOT, *PLAIN_OPTIONS, *TABLES)
 
 
 def answer(words: Sequence[str], registry: Registry, *, json: bool) -> None:
@@ -60,6 +60,8 @@ def _about(path: str, registry: Registry) -> list[Fact]:
             entries = zip(registry.names(kind), registry.of_kind(kind), strict=True)
             return [{"name": name, "summary": entry.component.summary} for name, entry in entries]
         table: Iterable[tuple[str, Option]] = options_at(first, rest[0], registry)
+    elif first in PLAIN_OPTIONS and not rest:
+        return [_option(first, PLAIN_OPTIONS[first])]
     elif first in TABLES:
         table = ((name, setting.option) for name, setting in TABLES[first].items())
         rest = [first, *rest]

@@ -145,5 +145,7 @@ def _notes(view: View) -> Iterator[str]:
     labels_here = {part.label for part in view.plan.parts}
     for label in sorted(set(view.plan.adapters) - labels_here):
         yield f"the spec has an adapter for {label}, which is not here; it has no effect."
+    if not any(port.startswith("source") for port in view.data_ports()):
+        yield "nothing here looks at the source photo, so pictures cannot show its person; choose an encoder."
     if not view.plan.of("data") and view.data_ports():
         yield f"no dataset is chosen; one must bring {', '.join(view.data_ports())}."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, get_args
 
 from pgsynth_core.axes import AXES, port_info
@@ -92,6 +93,7 @@ class Shown:
         install: The command for what it needs beyond pgsynth itself; empty if nothing.
         axes: What the axis symbols used above mean.
         file: The manifest, or the preset's YAML file.
+        text: Of a preset: what its file says.
     """
 
     kind: str
@@ -114,6 +116,7 @@ class Shown:
     weights: tuple[str, ...] = ()
     install: str = ""
     axes: tuple[str, ...] = ()
+    text: str = ""
 
 
 def listing(registry: Registry, *, kind: str = "") -> tuple[Row, ...]:
@@ -196,7 +199,15 @@ def _shown_preset(found: PresetEntry) -> Shown:
         file=str(found.path),
         paper=_cited(preset.paper),
         bibtex=preset.paper.bibtex if preset.paper else "",
+        text=_text_of(found.path),
     )
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""  # composing says what is wrong with it
 
 
 def _shown_part(entry: Entry) -> Shown:

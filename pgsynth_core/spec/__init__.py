@@ -10,12 +10,14 @@ from pgsynth_core.spec.explain import Explained, explain
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS, SPEC_KEYS, is_path, split_sweep
 from pgsynth_core.spec.model import SPEC_VERSION, PartChoice, Spec
 from pgsynth_core.spec.resolve import Resolved, parts_of, resolve
+from pgsynth_core.spec.sections import PLAIN_OPTIONS
 from pgsynth_core.spec.settings import GROUPS, SCHEDULERS, TABLES, LossWeights, SampleSettings, Setting, TrainSettings
 from pgsynth_core.spec.values import options_of
 
 __all__ = [
     "GROUPS",
     "KIND_OF_SLOT",
+    "PLAIN_OPTIONS",
     "SCHEDULERS",
     "SINGLE_SLOTS",
     "SPEC_KEYS",

@@ -19,10 +19,15 @@ from pgsynth_core.spec.values import BadValue, checked
 MAX_SIDE: Final = 8192
 """Longest image side in pixels."""
 
+PLAIN_OPTIONS: Final[Mapping[str, Option]] = {
+    "size": Option(type="str", default="", help=f"HEIGHTxWIDTH, sides 1 to {MAX_SIDE}; the base's own if not given."),
+    "fit": Option(type="choice", default="squash", choices=get_args(Fit), help="How an image gets there."),
+}
+"""Top-level keys that are neither a part nor a section."""
+
 _SIZE: Final = re.compile(r"([0-9]{1,5}) ?[xX×] ?([0-9]{1,5})")
-_FIT_OPTION: Final = Option(type="choice", default="squash", choices=get_args(Fit), help="How an image gets there.")
 _SIDE_OPTION: Final = Option(type="int", default=0, ge=1, help="A width.")
-_SIZE_CURE: Final = "Write HEIGHTxWIDTH in pixels, e.g. 512x352."
+_SIZE_CURE: Final = f"Write HEIGHTxWIDTH in pixels, e.g. 512x352; a side has 1 to {MAX_SIDE}."
 
 
 @dataclass
@@ -110,8 +115,8 @@ def _stride_fault(size: tuple[int, int], chosen: Chosen) -> tuple[str, str] | No
 
 def _fit(draft: Draft, chosen: Chosen) -> str:
     node = draft.plain.get("fit")
-    value = _value("fit", _FIT_OPTION, node, draft.problems) if node else None
-    return str(value or _FIT_OPTION.default)
+    value = _value("fit", PLAIN_OPTIONS["fit"], node, draft.problems) if node else None
+    return str(value or PLAIN_OPTIONS["fit"].default)
 
 
 def _value(path: str, option: Option, node: Node, problems: Problems) -> Any:

@@ -138,6 +138,7 @@ def test_a_question_is_answered_from_the_manifests(run: Run) -> None:
     assert said.code == 0
     assert "qfft Learnable local and global queries" in " ".join(said.out.split())
     assert "eq5 | eq9 | none" in said.out and "int >= 1" in said.out
+    assert "sides 1 to 8192" in run("compose", "size=?").out and "squash | pad | crop" in run("compose", "fit=?").out
     facts = run("compose", "attn.pma=?", "--json").facts
     assert facts["answers"][0]["path"] == "attn.pma"
     assert facts["answers"][0]["allowed"][0] | {"help": ""} == {

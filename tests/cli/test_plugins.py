@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ..fixtures.fake_packages import FakePackages
 
@@ -61,7 +62,11 @@ def test_a_part_is_shown_with_its_options(run: Run) -> None:
 
 
 def test_a_preset_is_shown(run: Run) -> None:
-    assert "preset qen" in run("plugins", "show", "qen").out
+    said = run("plugins", "show", "qen").out
+    assert "preset qen" in said and "\n  pma: {mask: eq5" in said
+    assert said.endswith("With every option: pgsynth compose qen --no-proof -o -\n")
+    (shown,) = run("plugins", "show", "qen", "--json").facts["shown"]
+    assert yaml.safe_load(shown["text"])["pose"] == "controlnet"
 
 
 def test_an_unknown_name_is_refused(run: Run) -> None:

@@ -35,12 +35,17 @@ def test_one_photo_in_one_pose(run: Run, trained: Made, one: list[str], tmp_path
     out = ["-o", str(tmp_path / "out")]
     said = run("sample", *trained.run, *one, *out, "-n", "2", "--steps", "2")
     assert said.code == 0, said.err
-    paths = [Path(line) for line in said.out.splitlines()]
+    *paths, sheet = [Path(line.removeprefix("sheet   ")) for line in said.out.splitlines()]
     assert [path.name for path in paths] == ["me-kick-seed0.png", "me-kick-seed1.png"]
+    assert sheet.name == "me-kick-sheet.png"
     pictures = [np.asarray(Image.open(path)) for path in paths]
     assert pictures[0].shape == (32, 24, 3) and (pictures[0] != pictures[1]).any()
     again = run("sample", *trained.run, *one, *out, "--seed", "1", "--steps", "2", "--json").facts
-    assert set(again) == {"ok", "run", "step", "pictures", "warnings", "broken"} and again["step"] == 3
+    assert set(again) == {"ok", "run", "step", "pictures", "sheet", "warnings", "broken"} and again["step"] == 3
+    assert Path(again["sheet"]).name == "me-kick-sheet.2.png" and again["warnings"] == []
+    two, alone = (np.asarray(Image.open(path)) for path in (sheet, again["sheet"]))
+    assert two.shape[0] > 1.8 * alone.shape[0] - 60 and two.shape[1] == alone.shape[1], "a row for each picture"
+    assert (alone == [255, 0, 0]).all(axis=2).any(), "the nose of the pose"
     (path,) = again["pictures"]
     assert Path(path).name == "me-kick-seed1.2.png", "what is there is never written over"
     assert (np.asarray(Image.open(path)) == pictures[1]).all(), "the same seed, the same picture"
@@ -51,6 +56,26 @@ def test_pictures_go_to_outputs_by_default(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("sample", *trained.run, *one, "--steps", "1").out.startswith(f"outputs/{trained.id}/")
+
+
+def posed(path: Path, places: list[tuple[int, int]], **canvas: int) -> str:
+    """A file of OpenPose JSON; its path."""
+    numbers = [number for x, y in places for number in (x, y, 1)]
+    path.write_text(json.dumps({"people": [{"pose_keypoints_2d": numbers}], **canvas}), encoding="utf-8")
+    return str(path)
+
+
+def test_a_pose_that_lies_mostly_outside_the_photo_is_warned_of(
+    run: Run, trained: Made, one: list[str], tmp_path: Path
+) -> None:
+    out = ["-o", str(tmp_path / "out"), "--steps", "1", "--json"]
+    away = posed(tmp_path / "away.json", [(24, 10), (24, 18)] + [(300, 20)] * 16)
+    said = run("sample", *trained.run, *one[:2], "--pose", away, *out)
+    (sentence,) = said.facts["warnings"]
+    assert said.code == 0 and f"warning: {sentence}" in said.err and "16 of the 18 known joints" in sentence
+    assert "names no canvas" in sentence and '"canvas_width"' in sentence
+    half = posed(tmp_path / "half.json", [(24, 10)] * 12 + [(24, 90)] * 6)
+    assert run("sample", *trained.run, *one[:2], "--pose", half, *out).facts["warnings"] == []
 
 
 # ------------------------------------------------------------------------------------------- pairs
@@ -79,9 +104,17 @@ def test_scores_beside_the_source_unchanged(run: Run, trained: Made) -> None:
     assert lines[0] == f"{trained.id}: 2 pairs, split test, step 3, seed 0"
     assert [line.split()[0] for line in lines[1:5]] == ["score", "ssim", "psnr", "l1"]
     assert lines[1].split() == ["score", "output", "source", "unchanged", "better"]
-    sheet, scores = (Path(line.split()[1]) for line in lines[5:7])
+    sheet, scores = (Path(line.split()[1]) for line in lines[-2:])
     assert sheet.is_file() and scores.with_suffix(".csv").is_file()
-    mean = json.loads(scores.read_text("utf-8"))["mean"]
+    written = json.loads(scores.read_text("utf-8"))
+    mean, better = written["mean"], {"ssim": 1, "psnr": 1, "l1": -1}
+    worse = [name for name, sign in better.items() if sign * (mean[name] - written["copy_source"][name]) < 0]
+    told = [line for line in lines if line.startswith("The source shown unchanged scores better")]
+    assert told == (
+        [f"The source shown unchanged scores better on {', '.join(worse)}: the method has yet to learn."]
+        if worse
+        else []
+    )
     assert f"{mean['ssim']:.4f}" in lines[2] and f"{mean['psnr']:.2f}" in lines[3]
 
 
@@ -121,8 +154,15 @@ REFUSED = [
     (["{run}", "--source", "{photo}", "--pose", "{pose}", "--split", "test"], ["--split is for pairs"]),
     (["{run}", "-n", "3", "--parsing", "x.png"], ["--parsing and -n are for one photo"]),
     (["{run}", "--source", "no.png", "--pose", "no.json"], ["2 problems", "--source no.png", "--pose no.json"]),
-    (["{run}", "--source", "{cut}", "--pose", "{pose}"], ["cut.png", "cannot be read"]),
-    (["{run}", "--source", "{photo}", "--pose", "{photo}"], ["me.png", "JSON"]),
+    (["{run}", "--source", "{cut}", "--pose", "{pose}"], ["cut.png", "cannot be read", "download it again"]),
+    (["{run}", "--source", "{pose}", "--pose", "{pose}"], ["kick.json", "cannot be read", "JPEG or PNG"]),
+    (["{run}", "--source", "{photo}", "--pose", "{photo}"], ["me.png", "This is a picture", "pose_keypoints_2d"]),
+    (["{run}", "--source", "{photo}", "--pose", "{table}"], ["x.csv", "no JSON", "Give OpenPose JSON", "18 or 25"]),
+    (
+        ["{run}", "--source", "{photo}", "--pose", "{away}"],
+        ["away.json", "18 of the 18 known joints", "48 wide and 72 high", "no canvas", 'Add "canvas_width"'],
+    ),
+    (["{run}", "--source", "{photo}", "--pose", "{canvas}"], ["the canvas it names, 100 wide and 200 high"]),
     (["{run}", "--source", "{photo}", "--pose", "{empty}"], ["empty.json", "no joint"]),
     (["{run}", "--source", "{photo}", "--pose", "{pose}", "--parsing", "{photo}"], ["reads no label map"]),
     (["{run}", "--device", "cuda:99"], ["no device 'cuda:99'", "Devices: cpu"]),
@@ -148,9 +188,12 @@ def test_what_is_refused(
     write_pose(tmp_path / "empty.json", no_keypoints())
     names = {"run": trained.id, "photo": one[1], "pose": one[3]}
     names |= {"cut": str(tmp_path / "cut.png"), "empty": str(tmp_path / "empty.json")}
+    names |= {"away": posed(tmp_path / "away.json", [(900, 900)] * 18), "table": str(tmp_path / "x.csv")}
+    names["canvas"] = posed(tmp_path / "named.json", [(900, 900)] * 18, canvas_width=100, canvas_height=200)
+    (tmp_path / "x.csv").write_text("x,y\n1,2\n", encoding="utf-8")
     out = tmp_path / "out"
     said = run("sample", *(word.format(**names) for word in words), "--runs", str(trained.runs), "-o", str(out))
-    assert said.code == 2 and said.out == "" and "Traceback" not in said.err
+    assert said.code == 2 and said.out == "" and "Traceback" not in said.err and "cure: " in said.err
     for word in expected:
         assert word in said.err, said.err
     assert not out.exists()

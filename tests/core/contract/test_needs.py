@@ -96,6 +96,12 @@ def test_a_part_used_twice_is_moved_under_its_label(judged: Judged) -> None:
 
 
 # ------------------------------------------------------------------------------------------- data
+def test_a_method_that_never_looks_at_the_person_says_so(judged: Judged) -> None:
+    said = "nothing here looks at the source photo, so pictures cannot show its person; choose an encoder."
+    assert said in judged("base=tiny").notes
+    assert all(said not in judged(words).notes for words in ("encoder=qfft", "encoder=sourcenet attn=hpfa"))
+
+
 def test_the_datasets_are_asked_for_what_the_parts_read(judged: Judged) -> None:
     verdict = judged("encoder=qfft attn=pma data=none")
     assert verdict.ok
