@@ -10,7 +10,7 @@ from typing import Any, Final
 from PIL import Image as Pillow
 
 from pgsynth_core.api.datasets import build_dataset
-from pgsynth_core.data import DataContext, DataError, Dataset, Split
+from pgsynth_core.data import BadRecord, DataContext, DataError, Dataset, Split
 from pgsynth_core.data.check import DataReport, check_dataset, contact_sheet
 from pgsynth_core.errors import PartError, Problem, UserError, nearest
 from pgsynth_core.registry import Entry, Registry, discover, load_part
@@ -33,7 +33,8 @@ class DataCheck:
         dataset: The part that reads it, e.g. ``pgsynth:folder``.
         root: The folder; empty for a dataset that has none.
         reports: Split -> what it holds, for those that are there.
-        absent: Split -> why there is none.
+        absent: Split -> why there is none; that is no fault.
+        unusable: Split -> what is wrong with its tables, if they are there and leave nothing that can be used.
         shared: Names of photos that are in more than one split; scores on them say nothing.
     """
 
@@ -41,13 +42,24 @@ class DataCheck:
     root: str
     reports: Mapping[Split, DataReport]
     absent: Mapping[Split, str]
+    unusable: Mapping[Split, tuple[BadRecord, ...]]
     shared: tuple[str, ...]
     _datasets: tuple[Dataset, ...] = field(default=(), repr=False)
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is missing, unreadable or wrong; a photo without a pose is no fault."""
-        return all(report.ok for report in self.reports.values())
+        """Whether nothing is missing, unreadable or wrong; one photo without a pose is no fault, all of them are."""
+        return not self.faults
+
+    @property
+    def faults(self) -> dict[BadRecord, tuple[Split, ...]]:
+        """Everything that cannot be used, each once -> the splits it was found in."""
+        found: dict[BadRecord, tuple[Split, ...]] = {}
+        problems = {split: report.problems for split, report in self.reports.items()} | dict(self.unusable)
+        for split, records in problems.items():
+            for record in dict.fromkeys(records):
+                found[record] = (*found.get(record, ()), split)
+        return found
 
     def sheet(self) -> Pillow.Image | None:
         """Pairs of each split with their poses, as a picture; None if there is no pair that can be shown."""
@@ -73,6 +85,7 @@ class DataCheck:
             "root": self.root,
             "splits": {split: report.to_mapping() for split, report in self.reports.items()},
             "absent": dict(self.absent),
+            "faults": [{"splits": list(splits), **vars(record)} for record, splits in self.faults.items()],
             "shared": list(self.shared),
         }
 
@@ -121,10 +134,16 @@ def check_data(  # noqa: PLR0913 - one question, each word of it optional
         dataset=choice.part,
         root="" if folder is None else str(folder),
         reports={split: _report(one, split, limit, on_event) for split, one in built.items()},
-        absent={split: str(failure) for split, failure in failures.items()},
+        absent={split: str(error) for split, error in failures.items() if not _records(error)},
+        unusable={split: records for split, error in failures.items() if (records := _records(error))},
         shared=tuple(sorted(set.intersection(*names))) if len(names) > 1 else (),
         _datasets=tuple(built.values()),
     )
+
+
+def _records(failure: UserError) -> tuple[BadRecord, ...]:
+    """What is wrong with tables that are there; empty if they are not."""
+    return failure.records if isinstance(failure, DataError) else ()
 
 
 def _report(dataset: Dataset, split: Split, limit: int | None, on_event: OnEvent | None) -> DataReport:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from PIL import Image
 
 from pgsynth_core.api.adjust import adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
-from pgsynth_core.api.photos import Pose, Source, parsing_of, photo_of, pose_of
+from pgsynth_core.api.photos import OnWarning, Pose, Source, parsing_of, photo_of, pose_of
 from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
 from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import load_kept
 from pgsynth_core.contract import check
+from pgsynth_core.data.draw import skeleton
+from pgsynth_core.data.fit import fit_person
 from pgsynth_core.data.keypoints import no_keypoints
 from pgsynth_core.data.records import Pair, Person, Split
+from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import example
 from pgsynth_core.errors import UserError, suggestion
 from pgsynth_core.registry import Registry, discover
@@ -72,24 +76,27 @@ class Model:
         steps: int | None = None,
         guidance: float | Mapping[str, float] | None = None,
         n: int = 1,
+        on_warning: OnWarning | None = None,
     ) -> list[Image.Image]:
         """The person of a photo in a pose.
 
         Args:
             source: The photo.
-            pose: The target pose; where its file names a canvas, joints are scaled from there to the photo's size.
+            pose: The target pose: OpenPose JSON as a path or as a mapping, or an array [18, 3]. Where JSON names a
+                canvas, joints are scaled from there to the photo's size; otherwise they are pixels of the photo.
             parsing: Label map of the photo, for methods that read it.
             seed: First seed; picture i uses seed + i. None: the spec's.
             steps: Denoising steps; None: the spec's.
             guidance: One scale, or scales by condition in nesting order; None: the spec's.
             n: How many pictures.
+            on_warning: Told if most joints lie outside the photo.
 
         Returns:
             n pictures of the method's size.
 
         Raises:
-            UserError: If a file cannot be read, an array is of another form, the pose has no joint, a label map is
-                needed and not given or given and not read, or n is less than 1.
+            UserError: If a file cannot be read, an array is of another form, the pose has no joint or none in the
+                photo, a label map is needed and not given or given and not read, or n is less than 1.
             SpecError: If a setting is not in its range, or guidance names no condition of the method.
         """
         if n < 1:
@@ -100,10 +107,30 @@ class Model:
         image = photo_of(source)
         size = image.shape[0], image.shape[1]
         person = Person("source", image, no_keypoints(), parsing_of(parsing, size, assembly.verdict))
-        pair = Pair("sample", person, replace(person, name="pose", keypoints=pose_of(pose, size)))
+        keypoints = pose_of(pose, size, on_warning=on_warning)
+        pair = Pair("sample", person, replace(person, name="pose", keypoints=keypoints))
         batch, plan = example(pair, assembly.plan(source_pose=False)), plan_of(settings)
         seeds = range(settings.seed, settings.seed + n)
         return [Image.fromarray(one) for one in sampled_often(assembly, batch, plan=plan, seeds=seeds)]
+
+    def sheet(self, source: Source, pose: Pose, pictures: Sequence[Image.Image]) -> Image.Image:
+        """Pictures that `sample` made of a photo in a pose, to compare: each in a row of source, pose, output.
+
+        Args:
+            source: The photo.
+            pose: The target pose, drawn as a skeleton.
+            pictures: One at least.
+
+        Raises:
+            UserError: As `sample`, about the photo and the pose; or if there is no picture.
+        """
+        if not pictures:
+            raise UserError("there is no picture to show.", where="pictures", cure="Give what `sample` returned.")
+        image, spec = photo_of(source), self.assembly.spec
+        person = Person("source", image, pose_of(pose, (image.shape[0], image.shape[1])))
+        seen = fit_person(person, spec.size, spec.fit)
+        drawn = skeleton(seen.keypoints, seen.size)
+        return Sheet(("source", "pose", "output"), [(seen.image, drawn, np.asarray(one)) for one in pictures]).picture()
 
     def sample_pairs(
         self, *, split: Split, limit: int | None = None, seed: int | None = None, on_skip: OnSkip | None = None
@@ -117,7 +144,7 @@ class Model:
             on_skip: Told of everything that is left out because it cannot be used, where the dataset has bad=skip.
 
         Raises:
-            UserError: If limit is less than 1.
+            UserError: If limit is less than 1, or there is no such split.
             DataError: If a pair cannot be used and the dataset has bad=fail, or none of them can.
         """
         if limit is not None and limit < 1:

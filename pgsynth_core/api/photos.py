@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
 from pgsynth_core.contract import Verdict
-from pgsynth_core.data import Keypoints, LabelMap, present, read_image, read_label_map, read_pose
+from pgsynth_core.data import DataError, Keypoints, LabelMap, present, read_image, read_label_map
 from pgsynth_core.data.files import as_rgb
+from pgsynth_core.data.formats import canvas_of, keypoints_in, read_json
 from pgsynth_core.errors import UserError
 
-__all__ = ["Pose", "Source", "parsing_of", "photo_of", "pose_of"]
+__all__ = ["OnWarning", "Pose", "Source", "parsing_of", "photo_of", "pose_of"]
 
 Source = str | Path | Image.Image | np.ndarray
 """A photo: a path, a Pillow image, or uint8 [H, W, 3] RGB."""
 
-Pose = str | Path | np.ndarray
-"""A target pose: the path of a JSON file, or keypoints [18, 3] in pixels of a picture of the source's size."""
+Pose = str | Path | Mapping[str, Any] | np.ndarray
+"""A target pose: OpenPose JSON, as the path of a file or as the mapping that is in it; or keypoints [18, 3], a joint a
+row of x, y, confidence, in pixels of a picture of the source's size. See `pgsynth_core.data.read_pose` for the JSON."""
+
+OnWarning = Callable[[str], None]
+"""Told a sentence about what is odd and is done all the same."""
+
+_PHOTO_CURE: Final = (
+    "Give a photo that other programs open, JPEG or PNG of 8 bits a channel; if this one was cut off on its way, copy "
+    "or download it again."
+)
+_PARSING_CURE: Final = "Give a PNG of one channel, of the photo's size, whose values are labels."
+_POSE_CURE: Final = (
+    "Give OpenPose JSON: people[0].pose_keypoints_2d, 18 or 25 joints, each x, y in pixels and a confidence; "
+    "0, 0, 0 for one that is missing."
+)
 
 
 def photo_of(source: Source) -> np.ndarray:
@@ -28,7 +45,10 @@ def photo_of(source: Source) -> np.ndarray:
         UserError: If a file cannot be read, or an array is of another form.
     """
     if isinstance(source, str | Path):
-        return read_image(Path(source))
+        try:
+            return read_image(Path(source))
+        except DataError as failure:
+            raise DataError.of(failure.records, cure=_PHOTO_CURE) from failure
     if isinstance(source, Image.Image):
         try:
             return as_rgb(source)
@@ -49,22 +69,71 @@ def _photo_cure(array: np.ndarray) -> str:
     return "Give such an array, a Pillow image, or the path of a picture."
 
 
-def pose_of(pose: Pose, size: tuple[int, int]) -> Keypoints:
-    """The joints of a target pose, in pixels of a photo of `size`, (height, width); one at least is known.
+def pose_of(pose: Pose, size: tuple[int, int], *, on_warning: OnWarning | None = None) -> Keypoints:
+    """The joints of a target pose, in pixels of a photo of `size`, (height, width); one at least lies in it.
+
+    Args:
+        pose: As `Pose` says; joints of JSON that names a canvas are scaled from there.
+        size: Of the photo.
+        on_warning: Told if most joints lie outside the photo.
 
     Raises:
-        UserError: If a file cannot be read, an array is of another form, or no joint is known.
+        UserError: If a file cannot be read, JSON or an array is of another form, no joint is known, or none lies in
+            the photo.
     """
-    if isinstance(pose, str | Path):
-        keypoints = read_pose(Path(pose), size=size)
-        where = str(pose)
+    if isinstance(pose, str | Path | Mapping):
+        where = "pose" if isinstance(pose, Mapping) else str(pose)
+        keypoints, misplaced, cure = _from_json(pose, size, where)
     else:
-        keypoints = _keypoints(np.asarray(pose))
-        where = "pose"
+        where, misplaced, keypoints = "pose", "", _keypoints(np.asarray(pose))
+        cure = f"Scale the joints to pixels of the photo, x from 0 to {size[1]} and y from 0 to {size[0]}."
     if not present(keypoints).any():
-        cure = "Give a pose with some joints of confidence above 0."
-        raise UserError("the target pose has no joint.", where=where, cure=cure)
+        none = "Give a pose with some joints of confidence above 0."
+        raise UserError("the target pose has no joint.", where=where, cure=none)
+    known = keypoints[present(keypoints), :2]
+    inside = int(((known >= 0) & (known <= size[::-1])).all(axis=1).sum())
+    if 2 * inside >= len(known):  # half a person is usual
+        return keypoints
+    (left, top), (right, bottom) = known.min(axis=0), known.max(axis=0)
+    message = (
+        f"{len(known) - inside} of the {len(known)} known joints of the pose lie outside the photo: they reach from "
+        f"({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}), x and y, and the photo is {size[1]} wide and "
+        f"{size[0]} high.{misplaced}"
+    )
+    if not inside:
+        raise UserError(message, where=where, cure=cure)
+    if on_warning:
+        on_warning(f"{where}: {message} {cure}")
     return keypoints
+
+
+def _from_json(pose: str | Path | Mapping[str, Any], size: tuple[int, int], where: str) -> tuple[Keypoints, str, str]:
+    """The joints of JSON; and why they may lie outside a photo, with the cure."""
+    try:
+        content = pose if isinstance(pose, Mapping) else read_json(Path(pose))
+        keypoints = keypoints_in(content, size=size, shown=where)
+    except DataError as failure:
+        lead = "This is a picture, and the joints in it are wanted. " if _is_picture(pose) else ""
+        raise DataError.of(failure.records, cure=lead + _POSE_CURE) from failure
+    canvas = canvas_of(content)
+    if canvas:
+        misplaced = f" They are scaled from the canvas it names, {canvas[1]:g} wide and {canvas[0]:g} high."
+        return keypoints, misplaced, "Name the canvas the pose was made on, or scale the joints to the photo."
+    cure = (
+        'Add "canvas_width" and "canvas_height" to the JSON, beside "people": the size in pixels of the picture the '
+        "pose was made on. Or scale the joints to the photo."
+    )
+    return keypoints, " The JSON names no canvas to scale them from.", cure
+
+
+def _is_picture(pose: str | Path | Mapping[str, Any]) -> bool:
+    if isinstance(pose, Mapping):
+        return False
+    try:
+        read_image(Path(pose))
+    except DataError:
+        return False
+    return True
 
 
 def _keypoints(array: np.ndarray) -> Keypoints:
@@ -90,7 +159,10 @@ def parsing_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdi
     if parsing is not None and not verdict.label_set:
         raise UserError("this method reads no label map.", where=f"parsing {parsing}", cure="Leave it out.")
     if parsing is not None:
-        return read_label_map(Path(parsing), label_set=verdict.label_set, size=size)
+        try:
+            return read_label_map(Path(parsing), label_set=verdict.label_set, size=size)
+        except DataError as failure:
+            raise DataError.of(failure.records, cure=_PARSING_CURE) from failure
     if "source_parsing" in verdict.data_ports:
         cure = "Give one: parsing=PATH in Python, --parsing PATH on the command line."
         raise UserError("this method reads a label map of the photo.", cure=cure)

@@ -37,12 +37,20 @@ examples:
   pgsynth data check photos --dataset folder data.folder.parsing=true
   pgsynth data check --dataset figures -o sheet.png
 
-The exit code is 2 if a photo or label map is missing or unreadable, or a row of a table
-wrong. A photo without a single known joint is counted, and is no fault.
+Photos of your own are a folder with pairs.csv: a line source,target and then a line for
+each pair, paths relative to the folder. Joints of NAME.jpg are in NAME.pose.json beside it
+(OpenPose JSON), label maps in NAME.parsing.png, read with data.folder.parsing=true. More
+columns, each as you like: split (train or test), source_pose, target_pose, source_parsing,
+target_parsing (paths of other files).
+
+The exit code is 2 if a photo or label map is missing or unreadable, a row or the header of
+a table wrong, or not one photo of a split has a joint. Single photos without a joint are
+counted, and are no fault; nor is a split that is not there.
 
 With --json: ok (no fault), dataset, root, splits (split to pairs, photos, read, facts,
 sizes, joints, without_keypoints, joints_outside, label_maps, labels, problems), absent
-(split to reason), shared (photos in several splits), sheet (its path), broken."""
+(split to reason), faults (each once: splits, file, row, reason, kind), shared (photos in
+several splits), sheet (its path), broken."""
 
 
 def _parser() -> Parser:
@@ -120,16 +128,18 @@ def _lines(found: DataCheck) -> Iterator[str]:
         yield from _split_lines(split, report)
     for name, reason in found.absent.items():
         yield f"  {name}: none: {one_line(reason)}"
+    for name in found.unusable:
+        yield f"  {name}: none that can be used, see the faults"
     if found.shared:
         what = f"{_count(len(found.shared), 'photo')} in both splits, e.g. {one_line(found.shared[0])}"
         yield "  " + painted(f"{what}: scores on them say nothing", "warning", "stdout")
-    faults = [(split, record) for split, report in found.reports.items() for record in report.problems]
+    faults = list(found.faults.items())
     if not faults:
         yield painted("nothing is missing, unreadable or wrong", "good", "stdout")
         return
     yield painted(f"{_count(len(faults), 'fault')}:", "error", "stdout")
-    for name, record in faults[:_SHOWN]:
-        yield f"  {name}: {record.kind}: {one_line(record)}"
+    for record, splits in faults[:_SHOWN]:
+        yield f"  {', '.join(splits)}: {record.kind}: {one_line(record)}"
     if len(faults) > _SHOWN:
         yield f"  and {len(faults) - _SHOWN:,} more; all of them with --json"
 
@@ -140,7 +150,9 @@ def _split_lines(split: str, report: DataReport) -> Iterator[str]:
         yield f"    {one_line(what)}: {count:,}"
     sizes = [f"{height}x{width} ({count:,})" for (height, width), count in report.sizes.items()]
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
-    yield f"    opened {_count(report.read, 'photo')}: {', '.join(sizes[:3]) or 'none can be read'}{more}"
+    readable = f", {report.readable:,} can be read" if report.readable < report.read else ""
+    shown = f": {', '.join(sizes[:3])}{more}" if sizes else ""
+    yield f"    opened {_count(report.read, 'photo')}{readable}{shown}"
     yield f"    joints known: {report.joints:.1f} of 18 a photo"
     for names, what in (
         (report.without_keypoints, "without a single joint"),

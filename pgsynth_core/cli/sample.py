@@ -23,6 +23,8 @@ from pgsynth_core.runs import find_checkpoint, read_lock, runs_root
 from pgsynth_core.spec import resolve
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from pgsynth_core.api import Model
     from pgsynth_core.contract import Verdict
     from pgsynth_core.data import Split
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMAND", "add_sampling", "add_split", "chosen_split", "loaded"]
 
 _OUTPUTS = Path("outputs")
+_SHEET_ROWS = 8
 
 _DESCRIPTION = """\
 Make pictures with a trained run: of one photo in one pose, or of the pairs of a split of
@@ -46,12 +49,19 @@ examples:
   pgsynth sample latest --steps 20 --guidance pose=2,appearance=3 sample.scheduler=dpm
   pgsynth sample latest data.deepfashion.root=data/fashion
 
-A pose is OpenPose JSON. Pictures go to outputs/RUN; for pairs, each is NAME.png, and
-sheet.png shows the first: source, pose, target, output. A picture that is there is never
-written over: the new one gets a number. Each picture has a seed of its own, so neither
-batch nor order changes it.
+A pose is OpenPose JSON of one person, x and y in pixels, and how sure each joint is:
+  {"people": [{"pose_keypoints_2d": [x, y, confidence, ...]}],
+   "canvas_width": 768, "canvas_height": 1024}
+It has 18 joints (COCO) or 25 (BODY_25), in OpenPose's order; 0, 0, 0 for one that is
+missing. The canvas is the picture the pose was made on: joints are scaled from there to
+the photo. Without both of its sides they are pixels of the photo itself.
 
-With --json: ok, run, step, pictures (paths), folder and sheet (of pairs), warnings,
+Pictures go to outputs/RUN. Of one photo, a sheet SOURCE-POSE-sheet.png shows the first
+beside it: source, pose, output. Of pairs, each is NAME.png, and sheet.png shows the first:
+source, pose, target, output. A picture that is there is never written over: the new one
+gets a number. Each picture has a seed of its own, so neither batch nor order changes it.
+
+With --json: ok, run, step, pictures (paths), sheet (its path), folder (of pairs), warnings,
 broken."""
 
 
@@ -60,7 +70,7 @@ def _parser() -> Parser:
     parser.usage = "pgsynth sample RUN [--source IMAGE --pose POSE.json] [key=value ...] [flags]"
     parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
     parser.add_argument("--source", metavar="IMAGE", help="a photo of the person")
-    parser.add_argument("--pose", metavar="POSE", help="the pose they are to take, as JSON")
+    parser.add_argument("--pose", metavar="POSE", help="the pose they are to take: OpenPose JSON, see below")
     parser.add_argument("--parsing", metavar="PNG", help="label map of the photo, for methods that read one")
     parser.add_argument("-n", "--number", metavar="N", type=at_least(1), help="so many pictures of the one photo")
     add_split(parser)
@@ -180,11 +190,11 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         facts["warnings"] = [*model.warnings, *facts["warnings"]]
         say_json({**facts, "broken": broken_facts(session.registry.broken)})
         return 0
+    for path in facts["pictures"] if "folder" not in facts else ():
+        say(one_line(path))
     for name in ("sheet", "folder"):
         if name in facts:
             say(f"{name:<8}{one_line(facts[name])}")
-    for path in facts["pictures"] if "folder" not in facts else ():
-        say(one_line(path))
     return 0
 
 
@@ -233,20 +243,26 @@ def _refuse_mixture(arguments: argparse.Namespace) -> None:
 
 def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     _make(folder)
-    number = arguments.number or 1
+    source, pose, warnings = arguments.source, arguments.pose, list[str]()
     with progress("Drawing"):
-        pictures = model.sample(arguments.source, arguments.pose, parsing=arguments.parsing, n=number)
-    first = model.assembly.spec.sample.seed
-    paths = []
-    for seed, picture in enumerate(pictures, start=first):
-        name = f"{Path(arguments.source).stem}-{Path(arguments.pose).stem}-seed{seed}"
-        path = next(path for path in _free(folder, name) if not path.exists())
-        buffer = io.BytesIO()
-        picture.save(buffer, format="PNG")
-        Target(str(path)).write(buffer.getvalue())
-        paths.append(path)
+        pictures = model.sample(
+            source, pose, parsing=arguments.parsing, n=arguments.number or 1, on_warning=warnings.append
+        )
+        sheet = model.sheet(source, pose, pictures[:_SHEET_ROWS])
+    name, first = f"{Path(source).stem}-{Path(pose).stem}", model.assembly.spec.sample.seed
+    paths = [_write(one, folder, f"{name}-seed{seed}") for seed, one in enumerate(pictures, start=first)]
+    facts = {"pictures": [str(path) for path in paths], "sheet": str(_write(sheet, folder, f"{name}-sheet"))}
     Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
-    return {"pictures": [str(path) for path in paths]}
+    return {**facts, "warnings": warnings}
+
+
+def _write(picture: Image, folder: Path, name: str) -> Path:
+    """Write a picture under its name, or with a number where that is taken."""
+    path = next(path for path in _free(folder, name) if not path.exists())
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    Target(str(path)).write(buffer.getvalue())
+    return path
 
 
 def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: Follower) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pgsynth_core.data.keypoints import present
 from pgsynth_core.data.labels import label_set_of, voc_palette
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Image, Pair, Person
 from pgsynth_core.data.sheet import Sheet
+from pgsynth_core.data.taking import MAKE_POSE
 
 __all__ = ["DataReport", "check_dataset", "contact_sheet"]
 
@@ -38,7 +39,7 @@ class DataReport:
     Attributes:
         pairs: Pairs that the tables leave.
         photos: Photos that the pairs are made of.
-        read: Photos that were read for this report; fewer than `photos` if a limit was given.
+        read: Photos that were opened for this report; fewer than `photos` if a limit was given.
         facts: The dataset's own numbers.
         sizes: (height, width) of the photos that were read -> how many, most frequent first.
         joints: Mean number of the 18 joints that are known, over the photos that could be read.
@@ -47,7 +48,8 @@ class DataReport:
             DeepFashion); many mean that the keypoints are of another size or of other photos.
         label_maps: How many photos have one.
         labels: Name of a label -> in how many label maps it occurs; in the label set's order.
-        problems: Everything that cannot be used: from the tables, and from reading.
+        problems: Everything that cannot be used: from the tables, and from reading. That not one photo has a joint is
+            among them: nothing can be learnt from such photos.
     """
 
     pairs: int
@@ -65,6 +67,11 @@ class DataReport:
     def of_kind(self, kind: str) -> tuple[BadRecord, ...]:
         """The problems of kind ``row``, ``missing`` or ``unreadable``."""
         return tuple(record for record in self.problems if record.kind == kind)
+
+    @property
+    def readable(self) -> int:
+        """How many of the photos that were opened could be read."""
+        return sum(self.sizes.values())
 
     @property
     def ok(self) -> bool:
@@ -119,7 +126,7 @@ def check_dataset(dataset: Dataset, *, limit: int | None = None, progress: Progr
         joints_outside=tuple(found.joints_outside),
         label_maps=found.label_maps,
         labels={name: found.labels[label] for label, name in enumerate(names) if found.labels[label]},
-        problems=tuple(dict.fromkeys((*dataset.problems, *found.problems))),
+        problems=tuple(dict.fromkeys((*dataset.problems, *found.problems, *found.no_joints()))),
     )
 
 
@@ -148,6 +155,12 @@ class _Found:
         if person.parsing is not None:
             self.label_maps += 1
             self.labels.update(np.unique(person.parsing).tolist())
+
+    def no_joints(self) -> Iterator[BadRecord]:
+        """What is said if not one of the photos that could be read has a joint."""
+        if self.sizes and not self.joints:
+            reason = f"not one joint is known, in this photo and in all that could be read ({self.sizes.total():,})."
+            yield BadRecord(next(iter(self.without_keypoints)), 0, f"{reason} {MAKE_POSE}", "missing")
 
 
 def _spread(length: int, count: int) -> list[int]:

@@ -10,6 +10,7 @@ image is resized.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,7 +20,18 @@ from jaxtyping import Float
 from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.records import BadRecord, DataError, Keypoints
 
-__all__ = ["FAR", "PIXEL_CENTRE", "from_coco", "from_openpose", "read_pose", "to_openpose", "write_pose"]
+__all__ = [
+    "FAR",
+    "PIXEL_CENTRE",
+    "canvas_of",
+    "from_coco",
+    "from_openpose",
+    "keypoints_in",
+    "read_json",
+    "read_pose",
+    "to_openpose",
+    "write_pose",
+]
 
 PIXEL_CENTRE: Final = 0.5
 """What is added to a file's coordinates: its 0 is the centre of the first pixel."""
@@ -126,15 +138,54 @@ def read_pose(path: Path, *, size: tuple[int, int] | None = None, shown: str = "
     Raises:
         DataError: If the file is missing, no JSON, or holds no joints in any of these forms.
     """
+    return keypoints_in(read_json(path, shown=shown), size=size, shown=shown or str(path))
+
+
+def read_json(path: Path, *, shown: str = "") -> Any:
+    """What a JSON file of a pose holds, for `keypoints_in`.
+
+    Raises:
+        DataError: If the file is missing or no JSON.
+    """
     named = shown or str(path)
     try:
-        return _joints(json.loads(path.read_text(encoding="utf-8")), size)
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as failure:
+    except UnicodeDecodeError as failure:
+        raise DataError.of(BadRecord(named, 0, "it is no JSON file: it is no text.", "unreadable")) from failure
+    except (OSError, json.JSONDecodeError, RecursionError) as failure:
         raise DataError.of(BadRecord(named, 0, f"it is no JSON file: {failure}.", "unreadable")) from failure
-    except ValueError as failure:
+    except ValueError as failure:  # a number of thousands of digits
         raise DataError.of(BadRecord(named, 0, f"no keypoints in it: {failure}.", "unreadable")) from failure
+
+
+def keypoints_in(content: Any, *, size: tuple[int, int] | None = None, shown: str) -> Keypoints:
+    """As `read_pose`, of JSON that is read already.
+
+    Args:
+        content: What a file of a pose holds.
+        size: (height, width) of the image the joints are wanted for.
+        shown: How messages call it.
+
+    Raises:
+        DataError: If it holds no joints in any of the forms of `read_pose`.
+    """
+    try:
+        return _joints(content, size)
+    except ValueError as failure:
+        raise DataError.of(BadRecord(shown, 0, f"no keypoints in it: {failure}.", "unreadable")) from failure
+
+
+def canvas_of(content: Any) -> tuple[float, float] | None:
+    """(height, width) in pixels of the picture a pose was made on, where the JSON names both.
+
+    Raises:
+        ValueError: If that is of none of the forms of `read_pose`.
+    """
+    frame = _frame(content)
+    height, width = (_length(frame.get(key)) for key in ("canvas_height", "canvas_width"))
+    return (height, width) if height and width else None
 
 
 class _NoKeypoints(ValueError):
@@ -142,9 +193,7 @@ class _NoKeypoints(ValueError):
 
 
 def _joints(content: Any, size: tuple[int, int] | None) -> Keypoints:
-    frame = content[0] if isinstance(content, list) and content else content
-    if not isinstance(frame, dict):
-        raise _NoKeypoints("it holds neither `people` nor `keypoints`")
+    frame = _frame(content)
     if "keypoints" in frame:
         flat = [number for point in _listed(frame["keypoints"]) for number in _padded(point)]
         people = [flat]
@@ -157,6 +206,14 @@ def _joints(content: Any, size: tuple[int, int] | None) -> Keypoints:
         return no_keypoints()
     best = max(found, key=lambda joints: float(joints[:, 2].sum()))
     return _onto(best, frame, size)
+
+
+def _frame(content: Any) -> Mapping[str, Any]:
+    """The picture's object; the annotators write it into a list."""
+    frame = content[0] if isinstance(content, list) and content else content
+    if not isinstance(frame, Mapping):
+        raise _NoKeypoints("it holds neither `people` nor `keypoints`")
+    return frame
 
 
 def _numbers_of(person: Any) -> list[Any]:
@@ -188,17 +245,17 @@ def _array(numbers: list[Any]) -> np.ndarray:
         raise ValueError(f"a number is too large for any place: {failure}") from failure
 
 
-def _onto(joints: Keypoints, frame: dict[str, Any], size: tuple[int, int] | None) -> Keypoints:
+def _onto(joints: Keypoints, frame: Mapping[str, Any], size: tuple[int, int] | None) -> Keypoints:
     """From fractions, or from the canvas the file was made on where it names one, to the image."""
     if size is None:
         return joints
-    canvas = [_length(frame.get(key)) for key in ("canvas_height", "canvas_width")]
+    canvas = canvas_of(frame)
     known = present(joints)
     bare = joints[known, :2] - PIXEL_CENTRE
     moved = joints.copy()
     if (np.abs(bare) <= 1).all():  # fractions, of the canvas or of the picture: no person is two pixels high
         moved[known, :2] = bare * np.array([size[1], size[0]], np.float32)
-    elif 0 not in canvas:
+    elif canvas is not None:
         moved[known, :2] *= np.array([size[1] / canvas[1], size[0] / canvas[0]], np.float32)
     return moved
 

@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import Problem, UserError, suggestion
 from pgsynth_core.options import PartConfig
 
 __all__ = [
@@ -110,10 +110,18 @@ class DataContext:
         split: Which part of the data.
         image_size: (height, width) in pixels that the method works at. A dataset that draws may draw at this size;
             one that reads gives its files as they are, core fits them.
+
+    Raises:
+        UserError: If there is no such split.
     """
 
     split: Split
     image_size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if self.split not in (splits := get_args(Split)):
+            cure = suggestion(str(self.split), splits, what="splits")
+            raise UserError(f"there is no split {self.split!r}.", where="split", cure=cure)
 
 
 @dataclass(frozen=True)

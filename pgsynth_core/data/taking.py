@@ -17,7 +17,7 @@ PATIENCE: Final = 100
 
 SKIP_CURE: Final = "Mend it, or set the dataset's option bad=skip to leave out every pair that cannot be used."
 
-_MAKE_POSE: Final = (
+MAKE_POSE: Final = (
     f"Write them where the dataset has its joints: NAME{POSE_SUFFIX} beside the photo, or its row in the CSV file."
 )
 _MAKE_PARSING: Final = f"Put it beside the photo: NAME{PARSING_SUFFIX}."
@@ -85,7 +85,7 @@ def lacking(pair: Pair, needs: Collection[str]) -> Iterator[BadRecord]:
     """What a pair does not have of the data ports it should have; see `take`."""
     for port, person in (("source_keypoints", pair.source), ("target_keypoints", pair.target)):
         if port in needs and not present(person.keypoints).any():
-            yield BadRecord(person.name, 0, f"not one joint is known, and `{port}` is needed. {_MAKE_POSE}", "row")
+            yield BadRecord(person.name, 0, f"not one joint is known, and `{port}` is needed. {MAKE_POSE}", "row")
     if "source_parsing" in needs and pair.source.parsing is None:
         reason = f"there is no label map, and `source_parsing` is needed. {_MAKE_PARSING}"
         yield BadRecord(pair.source.name, 0, reason, "missing")

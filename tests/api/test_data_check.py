@@ -87,6 +87,29 @@ def test_a_split_that_is_not_there_is_no_fault_unless_it_is_asked_for(fashion: P
         check_data(fashion, splits=("test",))
 
 
+def test_a_split_whose_table_is_broken_is_a_fault(fashion: Path) -> None:
+    (fashion / "fasion-resize-annotation-test.csv").write_text("name:keypoints_y\nd.png:[1]\n", encoding="utf-8")
+    found = check_data(fashion)
+    assert not found.ok and list(found.reports) == ["train"] and not found.absent
+    ((record, splits),) = found.faults.items()
+    assert splits == ("test",) and "'keypoints_x'" in record.reason and found.unusable == {"test": (record,)}
+    (fault,) = json.loads(json.dumps(found.facts()))["faults"]
+    assert fault["splits"] == ["test"] and fault["file"] == "fasion-resize-annotation-test.csv" and fault["row"] == 1
+
+
+def test_photos_of_which_none_has_a_joint_are_a_fault(fashion: Path) -> None:
+    rows = [annotation_row(name, MISSING) for name in ("a.png", "b.png", "c.png")]
+    write_annotations(fashion / "fasion-resize-annotation-train.csv", rows)
+    ((record, splits),) = check_data(fashion).faults.items()
+    assert splits == ("train",) and "row in the CSV file" in record.reason and "(3)" in record.reason
+
+
+def test_an_invented_split_is_answered_with_those_there_are(fashion: Path) -> None:
+    code = "from pgsynth_core.data import DataContext\nDataContext('tset', (64, 44))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "UserError: split: there is no split 'tset'. Did you mean 'test'? Splits: train, test." in done.stderr
+
+
 def test_a_missing_column_is_said_once_with_its_file(fashion: Path) -> None:
     for name in ("train", "test"):
         write_pairs(fashion / f"fasion-resize-pairs-{name}.csv", [("a.png", "b.png")], header="from,two")

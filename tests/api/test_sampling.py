@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 from pgsynth_core import Run, compose, load
 from pgsynth_core.api.model import Model
 from pgsynth_core.api.photos import parsing_of, photo_of
-from pgsynth_core.data import write_label_map
+from pgsynth_core.data import write_label_map, write_pose
 from pgsynth_core.errors import SpecError, UserError
 
 from ..fixtures.people import noise, standing
@@ -46,6 +46,8 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"pose": np.zeros((17, 3))}, ["[18, 3]", "float64 [17, 3]", "from_coco"]),
     ({"pose": np.full((18, 3), np.nan)}, ["finite"]),
     ({"pose": np.zeros((18, 3))}, ["no joint"]),
+    ({"pose": POSE + np.float32(900)}, ["18 of the 18", "48 wide and 72 high", "x from 0 to 48"]),
+    ({"pose": {"shapes": 1}}, ["pose: no keypoints in it", "'shapes'", "people[0].pose_keypoints_2d"]),
     ({"parsing": "labels.png"}, ["labels.png", "reads no label map", "Leave it out"]),
 ]
 
@@ -56,6 +58,32 @@ def test_a_mistake_is_said_with_what_is_allowed(model: Model, given: dict[str, A
         model.sample(**{"source": PHOTO, "pose": POSE, **given})
     assert all(word in str(caught.value) for word in expected), str(caught.value)
     assert all(problem.cure for problem in caught.value.problems)
+
+
+def test_a_pose_may_be_the_json_that_is_in_a_file(model: Model, tmp_path: Path) -> None:
+    write_pose(tmp_path / "pose.json", POSE)
+    parsed = json.loads((tmp_path / "pose.json").read_text(encoding="utf-8"))
+    pictures = [np.asarray(model.sample(PHOTO, pose)[0]) for pose in (POSE, parsed, tmp_path / "pose.json")]
+    assert all(np.array_equal(pictures[0], other) for other in pictures[1:])
+
+
+def test_joints_outside_the_photo_are_told(model: Model) -> None:
+    told: list[str] = []
+    numbers = (POSE * np.array([2, 2, 1], np.float32)).reshape(-1).tolist()
+    away = {"people": [{"pose_keypoints_2d": numbers}]}
+    model.sample(PHOTO, away, on_warning=told.append)
+    assert len(told) == 1 and told[0].startswith("pose: 14 of the 18 known joints") and "no canvas" in told[0]
+    model.sample(PHOTO, {**away, "canvas_width": 96, "canvas_height": 144}, on_warning=told.append)
+    assert len(told) == 1, "scaled from its canvas, the same pose lies in the photo"
+
+
+def test_a_sheet_shows_photo_pose_and_pictures(model: Model) -> None:
+    pictures = model.sample(PHOTO, POSE, n=2)
+    sheet = np.asarray(model.sheet(PHOTO, POSE, pictures))
+    small = np.asarray(model.sheet(PHOTO, POSE, pictures[:1]))
+    assert sheet.shape[0] > 1.8 * small.shape[0] - 60 and (small == 0).all(axis=2).sum() > 5000, "the pose is on black"
+    with pytest.raises(UserError, match="no picture to show"):
+        model.sheet(PHOTO, POSE, [])
 
 
 def test_everything_wrong_with_the_settings_is_said_at_once(model: Model) -> None:
@@ -101,7 +129,7 @@ def test_a_label_map_is_needed_read_and_of_the_photos_size(tmp_path: Path) -> No
     write_label_map(tmp_path / "labels.png", np.ones((72, 48), np.uint8), label_set=verdict.label_set)
     found = parsing_of(tmp_path / "labels.png", (72, 48), verdict)
     assert found is not None and found.shape == (72, 48)
-    with pytest.raises(UserError, match="it is 72x48, and the photo is 64x48"):
+    with pytest.raises(UserError, match="it is 72x48, and the photo is 64x48.*Give a PNG of one channel"):
         parsing_of(tmp_path / "labels.png", (64, 48), verdict)
 
 

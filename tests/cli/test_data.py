@@ -43,6 +43,27 @@ def test_faults_are_listed_and_end_with_2(run: Run, photos: Path) -> None:
     assert said.code == 2 and "error" not in said.err and "Traceback" not in said.err
     assert "3 faults:" in said.out and "  train: unreadable: a.png: it cannot be read" in said.out
     assert "  train: missing: pairs.csv:3: there is no photo 'c.png'" in said.out
+    assert "    opened 2 photos, 1 can be read: 72x48 (1)" in said.out
+    both = run("data", "check", str(photos))
+    assert "3 faults:" in both.out and "  train, test: unreadable: a.png" in both.out, "each is one fault"
+
+
+def test_a_folder_without_a_single_pose_is_a_fault(run: Run, photos: Path) -> None:
+    (photos / "a.pose.json").unlink()
+    one = run("data", "check", str(photos))
+    assert one.code == 0 and "1 photo without a single joint, e.g. a.png" in one.out
+    for name in "bc":
+        (photos / f"{name}.pose.json").unlink()
+    said = run("data", "check", str(photos))
+    assert said.code == 2 and "1 fault:" in said.out and "nothing is missing" not in said.out
+    assert "train, test: missing: a.png: not one joint is known" in said.out and "NAME.pose.json beside" in said.out
+
+
+def test_the_help_says_how_a_folder_is_laid_out(run: Run) -> None:
+    for words in (("data", "check", "--help"), ("plugins", "show", "folder")):
+        said = run(*words).out
+        for word in ("NAME.pose.json", "OpenPose JSON", "source_pose", "target_pose", "target_parsing", "split"):
+            assert word in said, (words, word)
 
 
 def test_a_sheet_is_written_whole_and_never_over_another(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -65,7 +86,7 @@ def test_a_place_where_no_sheet_can_be_is_told_before_the_work(run: Run, photos:
 
 def test_as_data_it_has_the_documented_keys(run: Run, photos: Path, tmp_path: Path) -> None:
     facts = run("data", "check", str(photos), "--json", "-o", str(tmp_path / "sheet.png")).facts
-    assert set(facts) == {"ok", "dataset", "root", "splits", "absent", "shared", "sheet", "broken"}
+    assert set(facts) == {"ok", "dataset", "root", "splits", "absent", "faults", "shared", "sheet", "broken"}
     documented = {"ok", "pairs", "photos", "read", "facts", "sizes", "joints", "without_keypoints", "joints_outside"}
     assert facts["ok"] and set(facts["splits"]["train"]) == documented | {"label_maps", "labels", "problems"}
     assert facts["shared"] == ["a.png", "b.png", "c.png"], "without a column split, every row is in both"

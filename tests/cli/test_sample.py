@@ -45,7 +45,7 @@ def test_one_photo_in_one_pose(run: Run, trained: Made, one: list[str], tmp_path
     assert Path(again["sheet"]).name == "me-kick-sheet.2.png" and again["warnings"] == []
     two, alone = (np.asarray(Image.open(path)) for path in (sheet, again["sheet"]))
     assert two.shape[0] > 1.8 * alone.shape[0] - 60 and two.shape[1] == alone.shape[1], "a row for each picture"
-    assert (alone == [255, 0, 0]).all(axis=2).any(), "the nose of the pose"
+    assert (alone == 0).all(axis=2).sum() > 5000, "the pose is on black"
     (path,) = again["pictures"]
     assert Path(path).name == "me-kick-seed1.2.png", "what is there is never written over"
     assert (np.asarray(Image.open(path)) == pictures[1]).all(), "the same seed, the same picture"

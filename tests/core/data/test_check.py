@@ -74,6 +74,7 @@ def test_everything_is_counted_and_every_fault_named(photos: dict[str, Person | 
         "z.jpg",
         "b.jpg",
     ]
+    assert report.readable == 3
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     plain = json.loads(json.dumps(report.to_mapping()))
     assert plain["sizes"] == {"72x48": 2, "90x60": 1} and plain["problems"][2]["reason"] == "truncated."

@@ -213,7 +213,7 @@ def test_a_canvas_that_is_none_scales_nothing(canvas: str, tmp_path: Path) -> No
         (pose_of("1e39"), "a joint's place is a number of pixels"),
         (pose_of("-2e6"), "a joint's place is a number of pixels"),
         (pose_of("1e999"), "finite"),
-        ("\xff", "it is no JSON file"),
+        ("\xff", "it is no JSON file: it is no text"),
     ],
 )
 def test_what_holds_no_keypoints_is_named(text: str, reason: str, tmp_path: Path) -> None:

@@ -14,8 +14,14 @@ __all__ = ["Config"]
 class Config(PartConfig):
     """Where the photos lie, and what lies beside them."""
 
-    root: PathText = Field("", description="Folder with pairs.csv; every path in that file is relative to it.")
-    pairs: str = Field("pairs.csv", description="File of pairs in root: source,target[,split,source_pose,...].")
+    root: PathText = Field(
+        "", description="Folder with pairs.csv; the joints of NAME.jpg are beside it in NAME.pose.json (OpenPose JSON)."
+    )
+    pairs: str = Field(
+        "pairs.csv",
+        description="File of pairs in root, paths relative to it: "
+        "source,target[,split,source_pose,target_pose,source_parsing,target_parsing].",
+    )
     parsing: bool = Field(False, description="Read the label maps beside the photos: NAME.parsing.png.")
     label_set: Literal["atr18", "lip20", "cihp20"] = Field("atr18", description="What the label maps' indices mean.")
     bad: Literal["fail", "skip"] = Field("fail", description="Pairs that cannot be used: end with them named, or skip.")

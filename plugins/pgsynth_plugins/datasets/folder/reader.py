@@ -1,8 +1,9 @@
 """Anyone's photos: a folder with ``pairs.csv``, and keypoints and label maps beside the photos.
 
-``pairs.csv`` is UTF-8 with commas and the header ``source,target[,split,source_pose,target_pose,source_parsing]``;
-paths are relative to the folder. Beside ``NAME.jpg`` lie ``NAME.pose.json`` (OpenPose JSON) and ``NAME.parsing.png``
-(label map), unless the row names others. Without a column ``split`` every row is for training and for testing.
+``pairs.csv`` is UTF-8 with commas and the header
+``source,target[,split,source_pose,target_pose,source_parsing,target_parsing]``; paths are relative to the folder.
+Beside ``NAME.jpg`` lie ``NAME.pose.json`` (OpenPose JSON) and ``NAME.parsing.png`` (label map), unless the row names
+others. Without a column ``split`` every row is for training and for testing.
 
 Label maps are read with the option ``parsing``: whether a dataset gives them must be known before a file is opened. A
 file that a row names must be there in any case.
