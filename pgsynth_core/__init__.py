@@ -34,3 +34,7 @@ def __getattr__(name: str) -> object:
     if name in _SERVED:
         return getattr(importlib.import_module(_SERVED[name]), name)
     raise AttributeError(f"pgsynth_core has no {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,17 @@ from pgsynth_core.api.composition import Composition, OnEvent, with_steps
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.contract import Verdict, check, with_adapters
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.registry import Registry, discover
-from pgsynth_core.runs import latest_checkpoint
+from pgsynth_core.runs import (
+    Checkpoint,
+    RunFolder,
+    find_start,
+    list_checkpoints,
+    require_writable,
+    runs_root,
+    status_of,
+)
 from pgsynth_core.spec import Resolved, resolve
 
 if TYPE_CHECKING:
@@ -35,6 +44,8 @@ _LATER = {
 }
 """Names that need torch, and the module of this package that has them."""
 
+_OVERRIDE = 'Write it as in the shell, e.g. "train.steps=300".'
+
 
 def __getattr__(name: str) -> object:
     if name in _LATER:
@@ -51,7 +62,8 @@ def compose(
     """Resolve a spec and check that its parts fit; imports no torch and nobody's code.
 
     Args:
-        source: A preset's name, a path to a YAML file, a mapping, an override (``encoder=qfft``), or None.
+        source: A preset's name, a path to a YAML file, a mapping, or an override (``encoder=qfft``); without one, or
+            None: the defaults alone, which are Stable Diffusion with nothing added.
         overrides: The shell's own words, e.g. ``"attn.pma.mask=eq9"``; applied left to right.
         adapt: Take the adapters that the check proposes where only widths differ.
         registry: What exists; found anew if None.
@@ -60,12 +72,14 @@ def compose(
         The composition; prove it, describe it, write it down.
 
     Raises:
+        UserError: If an argument is of another type.
         SpecError: With every problem of reading and resolving.
         ContractError: With every reason why the parts do not fit, and its cure.
 
     Example:
         >>> print(compose("qen", "attn.pma.mask=eq9").describe())  # doctest: +SKIP
     """
+    _refuse_types(source, overrides)
     words = list(overrides)
     if isinstance(source, str) and "=" in source:
         words.insert(0, source)
@@ -79,6 +93,20 @@ def compose(
     verdict.raise_if_refused()
     Hooks(registry).composed(resolved.spec, verdict)
     return Composition(resolved=resolved, verdict=verdict, registry=registry)
+
+
+def _refuse_types(source: object, overrides: Sequence[object]) -> None:
+    problems = [
+        Problem(f"an override is a text; {word!r} is of type {type(word).__name__}.", f"argument {number}", _OVERRIDE)
+        for number, word in enumerate(overrides, 2)
+        if not isinstance(word, str)
+    ]
+    if not isinstance(source, str | Path | Mapping | None):
+        message = "the spec is a preset's name, a path, a mapping or an override; "
+        message += f"{source!r} is of type {type(source).__name__}."
+        problems.insert(0, Problem(message, "argument 1", 'Write e.g. compose("tiny").'))
+    if problems:
+        raise UserError(problems)
 
 
 def _adapted(resolved: Resolved, verdict: Verdict) -> Resolved:
@@ -95,11 +123,12 @@ def continue_run(
     on_event: OnEvent | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Train a run on from its last checkpoint.
+    """Train a run on from its last checkpoint, or from one that is given.
 
     Args:
-        run: A run, its id, a unique prefix, ``latest`` or its folder.
-        steps: Train up to this step instead of the spec's.
+        run: A run, its id, a unique prefix, ``latest`` or its folder; or the path of one of its checkpoints. Later
+            ones are set aside, as ``step-NUMBER.superseded``, once the run has saved its next.
+        steps: Train up to this step instead of the spec's; for this time only, the spec keeps its own.
         runs: Where runs are.
         on_event: Told of what happens.
         registry: What exists; found anew if None.
@@ -108,14 +137,33 @@ def continue_run(
         UserError: If there is no such run or checkpoint, it is damaged, or has all its steps.
     """
     registry = registry or discover()
-    found = Run.find(run, runs)
-    composition = compose(found.folder.spec_file, registry=registry)
-    spec = composition.spec if steps is None else with_steps(composition.spec, steps)
-    checkpoint = latest_checkpoint(found.folder)
-    if checkpoint and checkpoint.step >= spec.train.steps:
-        message = f"it has taken {checkpoint.step} of {spec.train.steps} steps: there is nothing left to do."
-        cure = f"To go further, give more steps: pgsynth train --resume {found.id} train.steps={2 * checkpoint.step}."
-        raise UserError(message, where=found.id, cure=cure)
+    place = run.path if isinstance(run, Run) else run
+    folder, checkpoint = find_start(place, runs_root(None if runs is None else str(runs)))
+    require_writable(folder.path, "the run cannot be gone on with")
+    composition = compose(folder.spec_file, registry=registry)
+    if steps is not None:
+        composition = with_steps(composition, steps)
+    goal = composition.spec.train.steps
+    before = status_of(folder).steps or goal
+    if checkpoint.step >= goal:
+        raise _nothing_left(folder, checkpoint, steps, goal, before)
+    warnings = []
+    if steps is None and before != goal:
+        kept = f"the run goes on to step {goal}, its spec's train.steps. Last time it was to end at step {before}, by"
+        warnings = [f"{kept} train.steps={before}, which is not kept: to end elsewhere, give train.steps again."]
     training = importlib.import_module("pgsynth_core.api.training")
-    continued: Run = training.resume(found, spec, registry, composition.verdict, on_event=on_event)
+    continued: Run = training.resume(checkpoint, composition, on_event=on_event, warnings=warnings)
     return continued
+
+
+def _nothing_left(folder: RunFolder, checkpoint: Checkpoint, given: int | None, goal: int, before: int) -> UserError:
+    """What to say if a run has its steps; `before` is how many it was to have last time."""
+    wanted = f"the spec's train.steps is {goal}" if given is None else f"{given} are asked for"
+    message = f"it has taken {checkpoint.step} steps already, and {wanted}: there is nothing left to do."
+    further = before if before > checkpoint.step else 2 * checkpoint.step
+    resume = "pgsynth train --resume"
+    cure = f"To go further, give more steps: {resume} {shlex.quote(str(folder.path))} train.steps={further}."
+    if earlier := [one for one in list_checkpoints(folder) if one.step < goal]:
+        again = "" if given is None else f" train.steps={given}"
+        cure += f" To go back to an earlier checkpoint: {resume} {shlex.quote(str(earlier[-1].path))}{again}."
+    return UserError(message, where=folder.id, cure=cure)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pgsynth_core.api.describe import Node, facts_of, tree_of
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
+from pgsynth_core.runs import require_writable, runs_root
 from pgsynth_core.spec import Resolved, Spec, explain
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from pgsynth_core.composition.proof import Proof
 
 OnEvent = Callable[[Mapping[str, Any]], None]
-"""Told of what happens in a run: ``kind`` and plain data; see `pgsynth_core.runs`."""
+"""Told of what happens in a run: ``kind`` and plain data; see `pgsynth_core.runs`. Besides, of kind ``doing``: what is
+done between two steps."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class Composition:
     resolved: Resolved
     verdict: Verdict
     registry: Registry
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        parts = " + ".join(choice.label for slot, choice in spec.choices() if slot not in ("base", "data"))
+        data = ", ".join(choice.label for choice in spec.data) or "none"
+        height, width = spec.size
+        return f"<Composition: {parts or 'nothing'} on {spec.base.label}, {height}x{width}, data {data}>"
 
     @property
     def spec(self) -> Spec:
@@ -75,9 +85,10 @@ class Composition:
         Raises:
             UserError: For everything the user can mend; nothing is left half-written.
         """
-        spec = self.spec if steps is None else with_steps(self.spec, steps)
+        spec = self.spec if steps is None else with_steps(self, steps).spec
+        root = runs_root(None if runs is None else str(runs))
+        require_writable(root, "no run can be made here")
         training = importlib.import_module("pgsynth_core.api.training")
-        root = importlib.import_module("pgsynth_core.runs").runs_root(None if runs is None else str(runs))
         run: Run = training.start(spec, self.registry, self.verdict, runs=root, on_event=on_event)
         return run
 
@@ -102,12 +113,14 @@ class Composition:
         return self.spec.to_yaml()
 
 
-def with_steps(spec: Spec, steps: int) -> Spec:
-    """The spec with another number of training steps.
+def with_steps(composition: Composition, steps: int) -> Composition:
+    """The composition with another number of training steps.
 
     Raises:
-        UserError: If it is below 1.
+        UserError: If it is no whole number, or below 1.
     """
-    if steps < 1:
-        raise UserError(f"steps is {steps}; it is at least 1.", cure="Give steps=1 or more.")
-    return spec.model_copy(update={"train": spec.train.model_copy(update={"steps": steps})})
+    if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
+        raise UserError(f"steps is {steps!r}; it is a whole number from 1 on.", cure="Give e.g. steps=2000.")
+    spec = composition.spec
+    spec = spec.model_copy(update={"train": spec.train.model_copy(update={"steps": int(steps)})})
+    return replace(composition, resolved=replace(composition.resolved, spec=spec))

@@ -51,6 +51,9 @@ class Model:
     warnings: tuple[str, ...] = ()
     ema: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: step {self.checkpoint.step}{', moving average' if self.ema else ''}>"
+
     @property
     def run(self) -> RunFolder | None:
         """The run it comes from; None if its checkpoint was copied elsewhere."""
@@ -183,6 +186,9 @@ def load(
     """
     device = _device(device)
     registry = registry or discover()
+    if not isinstance(run, Run | str | Path):
+        cure = "Give what train() returned, a run's id, latest, or the path of a run or of a checkpoint."
+        raise UserError(f"{run!r:.80} is a {type(run).__name__}, and no run.", where="load", cure=cure)
     place = run.path if isinstance(run, Run) else run
     checkpoint = find_checkpoint(place, runs_root(None if runs is None else str(runs)))
     checkpoint.verify()

@@ -18,6 +18,11 @@ class Run:
 
     folder: RunFolder
 
+    def __repr__(self) -> str:
+        status = self.status
+        of = f" of {status.steps}" if status.steps else ""
+        return f"<Run {self.id}: {status.state}, step {status.step}{of}>"
+
     @staticmethod
     def find(run: Run | str | Path, runs: str | Path | None = None) -> Run:
         """A run by id, unique prefix, ``latest`` or path.

@@ -15,7 +15,7 @@ from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 
 from pgsynth_core.api.assembly import Assembly
-from pgsynth_core.api.composition import OnEvent
+from pgsynth_core.api.composition import Composition, OnEvent
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.journal import journal
 from pgsynth_core.api.pictures import sampled_sheet
@@ -31,14 +31,15 @@ from pgsynth_core.data.tensors import Examples
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import (
+    Checkpoint,
     RunFolder,
     build_lock,
     check_lock,
     check_weights,
     create_run,
-    latest_checkpoint,
     read_lock,
     require_room,
+    run_of,
     write_checkpoint,
 )
 from pgsynth_core.runs.differences import check_pairs, check_processes
@@ -70,31 +71,40 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     return opened.run(folder, on_event, from_step=0)
 
 
-def resume(run: Run, spec: Spec, registry: Registry, verdict: Verdict, *, on_event: OnEvent | None) -> Run:
-    """Train on from a run's last checkpoint; the losses join those of a run that was never interrupted.
+def resume(
+    checkpoint: Checkpoint, composition: Composition, *, on_event: OnEvent | None, warnings: Sequence[str] = ()
+) -> Run:
+    """Train on from a run's checkpoint; the losses join those of a run that was never interrupted.
+
+    Args:
+        checkpoint: One of a run; later ones are set aside once the next is saved.
+        composition: The run's spec, checked.
+        on_event: Told of what happens.
+        warnings: To be told when it begins.
 
     Raises:
-        UserError: If there is no checkpoint, or it is damaged; or if another process trains the run, or another
-            number of them is to than did before.
+        UserError: If the checkpoint is damaged; or if another process trains the run, or another number of them is to
+            than did before.
     """
-    checkpoint = latest_checkpoint(run.folder)
-    if checkpoint is None:
-        raise UserError(f"{run.id} has no checkpoint to continue from.", cure="Start it anew with pgsynth train.")
+    run, registry = run_of(checkpoint), composition.registry
+    if run is None:
+        raise ValueError(f"{checkpoint.path} is in no run")
+    spec = composition.spec
     accelerator = accelerator_for(spec.train)
     if accelerator.is_main_process:
-        refuse_running(run.folder)  # before minutes are spent on hashes and weights
-    check_processes(run.folder, accelerator.num_processes)
+        refuse_running(run)  # before minutes are spent on hashes and weights
+    check_processes(run, accelerator.num_processes)
     checkpoint.verify()
     lock = read_lock(checkpoint.path / "lock.json")
     differences = check_lock(lock, registry)
     if errors := [problem for problem in differences if problem.level == "error"]:
         raise UserError(errors)
-    opened = _Session.open(spec, registry, verdict, accelerator, Weights(made_with(lock)))
+    opened = _Session.open(spec, registry, composition.verdict, accelerator, Weights(made_with(lock)))
     require_room(run.path, opened.trained.size(), "a checkpoint")
     step = opened.trained.restore(checkpoint.path)
     differences += check_weights(lock, opened.weights.identities())
-    differences += check_pairs(run.folder, len(opened.stream.examples))
-    return opened.run(run.folder, on_event, from_step=step, warnings=[str(problem) for problem in differences])
+    differences += check_pairs(run, len(opened.stream.examples))
+    return opened.run(run, on_event, from_step=step, warnings=[*warnings, *map(str, differences)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +196,14 @@ class _Session:
             kept.tell("run", self._header(from_step))
             for message in (*warnings, *self._data_warnings()):
                 kept.tell("warning", {"message": message})
-            done = train(self._job(folder, kept.tell, from_step))
+
+            def tell(kind: str, data: Mapping[str, Any]) -> None:
+                if kind != "doing":
+                    kept.tell(kind, data)
+                elif on_event:  # of the moment: neither kept nor told to hooks
+                    on_event({"kind": kind, "run": str(folder.path), **data})
+
+            done = train(self._job(folder, tell, from_step))
             stopped = Ending("stopped", 130, done.step, "asked to stop.")
             kept.end(stopped if done.stopped else Ending("finished", 0, done.step))
         self.accelerator.wait_for_everyone()
@@ -259,6 +276,7 @@ class _Session:
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
+        tell("doing", {"doing": "saving a checkpoint"})
         path = write_checkpoint(
             folder,
             step,
@@ -272,6 +290,7 @@ class _Session:
         if not self.accelerator.is_main_process:
             return
         made, why = None, ""
+        tell("doing", {"doing": "drawing a sheet"})
         try:
             with averaged(self.trained):
                 made = sampled_sheet(

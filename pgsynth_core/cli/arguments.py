@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NoReturn
 
 from pgsynth_core.errors import Problem, UserError, nearest, suggestion
@@ -25,9 +26,18 @@ class Parser(argparse.ArgumentParser):
         description: What it does.
         epilog: Shown below the flags as written; examples.
         override_keys: First words that the command takes as ``key=value``, to help who writes them as flags.
+        absent: Flags of other commands that this one does not have, each with what to do instead.
     """
 
-    def __init__(self, command: str, description: str, *, epilog: str = "", override_keys: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        command: str,
+        description: str,
+        *,
+        epilog: str = "",
+        override_keys: Iterable[str] = (),
+        absent: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(
             prog=f"pgsynth {command}".rstrip(),
             description=description,
@@ -37,6 +47,7 @@ class Parser(argparse.ArgumentParser):
             exit_on_error=False,
         )
         self._override_keys = tuple(override_keys)
+        self._absent = absent
 
     def flags(self) -> dict[str, argparse.Action]:
         """Every flag by each of its names."""
@@ -46,14 +57,15 @@ class Parser(argparse.ArgumentParser):
         """Parse, flags and other words in any order.
 
         Raises:
-            ArgumentsError: With every unknown flag and needless word.
+            ArgumentsError: With every unknown flag; without one, with every needless word.
         """
         try:
             namespace, extra = self.parse_known_intermixed_args(list(words))
         except argparse.ArgumentError as error:
             where = f"argument {error.argument_name}" if error.argument_name else ""
             raise ArgumentsError(_sentence(error.message), where=where, cure=self._help_cure()) from None
-        if problems := [self._unknown(word) for word in extra]:
+        unknown = [word for word in extra if word.startswith("-")]  # a word besides may be the value of one
+        if problems := [self._unknown(word) for word in unknown or extra]:
             raise ArgumentsError(problems)
         return namespace
 
@@ -72,6 +84,8 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             return Problem(f"there is one argument too many: {word!r}.", self.prog, self._help_cure())
         name, equals, value = word.partition("=")
+        if name in self._absent:
+            return Problem(f"there is no flag {name!r}.", self.prog, self._absent[name])
         key = name.lstrip("-")
         if key.split(".")[0] in self._override_keys:
             written = f"{key}={value}" if equals else f"{key}=VALUE"

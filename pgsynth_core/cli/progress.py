@@ -1,7 +1,8 @@
 """How work that takes minutes shows itself, on stderr: a bar on a terminal, elsewhere a line now and then.
 
 The work tells plain events: those of a run's ``events.jsonl`` (`pgsynth_core.runs.schema`), each with the run's folder
-as ``run``; and ``count`` (doing, done, and of, if it is known how many) for whatever else can be counted.
+as ``run``; ``count`` (doing, done, and of, if it is known how many) for whatever else can be counted; and ``doing``
+for what a run does between two steps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,15 @@ __all__ = ["Follower", "duration", "follow"]
 EVERY_SECONDS: Final = 30.0
 """Between two lines where there is no terminal: a log stays readable, and silence stays short."""
 
+_WARMING: Final = 2
+"""Steps that load and compile: they say nothing of the others."""
+
+_ENOUGH: Final = 5
+"""Steps behind these from which the time left can be told."""
+
+_REMEMBERED: Final = 100
+"""Steps whose mean it is told by: one that took long moves it little."""
+
 _NARROW: Final = 80
 """Columns below which the bar leaves room for the figures."""
 
@@ -32,10 +43,43 @@ class _Shown(ABC):
     def update(self, doing: str, done: int, of: int | None, figures: str) -> None: ...
 
     @abstractmethod
+    def meanwhile(self, doing: str) -> None:
+        """Between two steps; empty: no more."""
+
+    @abstractmethod
     def note(self, text: str) -> None: ...
 
     @abstractmethod
     def close(self) -> None: ...
+
+
+class _Pace:
+    """Seconds from step to step, without those between which something else was done.
+
+    rich's own estimate counts drawing and saving, takes where a resumed run begins for steps just taken, and exists
+    for terminals alone.
+    """
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._since: float | None = None
+        self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def step(self) -> None:
+        now = time.monotonic()
+        self._steps += 1
+        if self._since is not None and self._steps > _WARMING:
+            self._seconds.append(now - self._since)
+        self._since = now
+
+    def pause(self) -> None:
+        self._since = None
+
+    def left(self, steps: int) -> str:
+        """How long so many will take; empty while nobody knows."""
+        if not steps or len(self._seconds) < _ENOUGH:
+            return ""
+        return f"{duration(steps * sum(self._seconds) / len(self._seconds))} left"
 
 
 class Follower:
@@ -53,6 +97,7 @@ class Follower:
     def __init__(self, shown: _Shown, again: str = "") -> None:
         self._shown = shown
         self._again = again
+        self._pace = _Pace()
         self.run = self.checkpoint = self.sheet = ""
         self.step = self.checkpoint_step = 0
         self.loss: float | None = None
@@ -63,17 +108,22 @@ class Follower:
         self.run = str(event.get("run", self.run))
         if kind == "step":
             self.step, self.loss = int(event["step"]), event.get("loss")
-            self._shown.update("training", self.step, int(event["steps"]), _figures(event))
-        elif kind == "count":
+            self._pace.step()
+            steps = int(event["steps"])
+            self._shown.update("training", self.step, steps, _figures(event, self._pace.left(steps - self.step)))
+            return
+        self._pace.pause()
+        self._shown.meanwhile(one_line(event.get("doing", "")) if kind == "doing" else "")
+        if kind == "count":
             self._shown.update(str(event["doing"]), int(event["done"]), event.get("of"), "")
         elif kind == "run":
             self._shown.note(f"run {one_line(self.run)}")
         elif kind == "checkpoint":
             self.checkpoint, self.checkpoint_step = path, int(event["step"])
-            self._shown.note(f"step {event['step']}: saved {one_line(path)}")
+            self._shown.note(f"step {event['step']}: saved {one_line(Path(self.run) / path)}")
         elif kind == "sample":
             self.sheet = path
-            self._shown.note(f"step {event['step']}: drew {one_line(path)}")
+            self._shown.note(f"step {event['step']}: drew {one_line(Path(self.run) / path)}")
         elif kind == "warning":
             self._shown.note(one_line(f"warning: {event.get('message', '')}"))
 
@@ -89,15 +139,13 @@ class Follower:
         tell(f"go on from there: pgsynth train --resume {one_line(name)} {self._again}".rstrip())
 
 
-def _figures(event: Mapping[str, Any]) -> str:
+def _figures(event: Mapping[str, Any], left: str) -> str:
     figures = []
     if (loss := event.get("loss")) is not None:
         figures.append(f"loss {loss:.4f}")
     if seconds := event.get("seconds_per_step"):
         figures.append(f"{seconds:.3g} s/step")
-    if eta := event.get("eta_seconds"):
-        figures.append(f"{duration(eta)} left")
-    return ", ".join(figures)
+    return ", ".join([*figures, left] if left else figures)
 
 
 def duration(seconds: float) -> str:
@@ -150,6 +198,9 @@ class _Lines(_Shown):
         total = "" if of is None else f"/{of}"
         tell(f"{doing} {done}{total}" + (f": {figures}" if figures else ""))
 
+    def meanwhile(self, doing: str) -> None:
+        """What came of it has a line of its own."""
+
     def note(self, text: str) -> None:
         tell(text)
 
@@ -169,6 +220,7 @@ class _Bar(_Shown):
         columns = [doing, *bar, MofNCompleteColumn(), TextColumn(figures, markup=False)]
         self._progress = Progress(*columns, console=console)
         self._tasks: dict[str, TaskID] = {}
+        self._last: tuple[TaskID, str] | None = None
         self._waiting = console.status(preparing) if preparing else None
         if self._waiting:
             self._waiting.start()
@@ -177,7 +229,13 @@ class _Bar(_Shown):
         self._begin()
         if doing not in self._tasks:
             self._tasks[doing] = self._progress.add_task(doing, total=of, figures="")
+        self._last = self._tasks[doing], figures
         self._progress.update(self._tasks[doing], completed=done, total=of, figures=figures)
+
+    def meanwhile(self, doing: str) -> None:
+        if self._last:
+            task, figures = self._last
+            self._progress.update(task, figures=doing or figures, refresh=True)
 
     def note(self, text: str) -> None:
         self._progress.console.print(text, soft_wrap=True)

@@ -16,7 +16,7 @@ from pgsynth_core.cli.progress import Follower, duration, follow
 from pgsynth_core.cli.questions import answer, is_question
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.runs import find_run, runs_root
+from pgsynth_core.runs import find_start, require_writable, runs_root
 from pgsynth_core.spec import SPEC_KEYS
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ examples:
   pgsynth train tiny data=figures train.steps=300
   pgsynth train method.yaml data.deepfashion.root=data/fashion
   pgsynth train --resume latest                       from its last checkpoint
-  pgsynth train --resume latest train.steps=2000      and further than it was to go
+  pgsynth train --resume latest train.steps=2000      further this time; the spec stays
+  pgsynth train --resume RUN/checkpoints/step-00000200    from an earlier one
   pgsynth train 'train.precision=?'                   what may be written there
 
 A run is a folder, RUNS/<date>-<time>-<parts>. Ctrl-C finishes the step, saves a
@@ -48,12 +49,18 @@ With --json: ok (all steps taken), run, path, state, step, steps, loss, checkpoi
 (relative to path), seconds, broken."""
 
 
+_DEVICE = """\
+Leave it out: training takes the GPU, if torch sees one. CUDA_VISIBLE_DEVICES=1 before \
+the command chooses among several, ACCELERATE_USE_CPU=true takes the CPU."""
+
+
 def _parser() -> Parser:
-    parser = Parser("train", _DESCRIPTION, epilog=_EPILOG, override_keys=SPEC_KEYS)
+    parser = Parser("train", _DESCRIPTION, epilog=_EPILOG, override_keys=SPEC_KEYS, absent={"--device": _DEVICE})
     parser.usage = "pgsynth train [SPEC] [key=value ...] [flags]"
     parser.add_argument("words", nargs="*", metavar="SPEC, key=value", help="what to train, as in pgsynth compose")
     add_runs(parser)
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run: its id, the beginning of it, latest, a path")
+    resume = "go on with a run: its id, the beginning of it, latest, a path, or a checkpoint's path"
+    parser.add_argument("--resume", metavar="RUN", help=resume)
     parser.add_argument(
         "--adapt", action="store_true", help="take the linear adapters proposed where only widths differ"
     )
@@ -103,6 +110,7 @@ def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
     from pgsynth_core.api.datasets import dataset_of  # numpy
 
     dataset_of(composed.spec, session.registry, "train")  # before torch is imported: cheap mistakes show first
+    require_writable(runs_root(arguments.runs), "no run can be made here")
     if not arguments.no_proof:
         with progress("Proving it on the meta device; importing torch takes most of the time"):
             composed.proof()
@@ -133,8 +141,8 @@ def _steps(arguments: argparse.Namespace) -> int | None:
 
 def _another(arguments: argparse.Namespace) -> str:
     """The command that starts a run from the spec of the one to resume, with the changes that were asked for."""
-    spec = find_run(arguments.resume, runs_root(arguments.runs)).spec_file
-    words = [str(spec), *(word for word in arguments.words if "=" in word)]
+    run, _ = find_start(arguments.resume, runs_root(arguments.runs))
+    words = [str(run.spec_file), *(word for word in arguments.words if "=" in word)]
     words += ["--adapt"] if arguments.adapt else []
     words += ["--runs", arguments.runs] if arguments.runs else []
     return shlex.join(["pgsynth", "train", *words])
@@ -153,10 +161,10 @@ def _show(run: Run, follower: Follower, seconds: float, arguments: argparse.Name
         return code
     loss = "" if status.loss is None else f", loss {status.loss:.4f}"
     say(one_line(f"{run.id}: {status.state} after {status.step} steps{loss}, {duration(seconds)}"))
-    rows = {"folder": run.path, "checkpoint": follower.checkpoint, "sheet": follower.sheet}
-    for name, value in rows.items():
-        if value:
-            say(f"  {name:<12}{one_line(value)}")
+    rows = {"folder": ".", "checkpoint": follower.checkpoint, "sheet": follower.sheet}
+    for name, path in rows.items():
+        if path:
+            say(f"  {name:<12}{one_line(run.path / path)}")
     if finished:
         say(f"next: pgsynth evaluate {one_line(run.id)} {_again(arguments, None)}".rstrip())
     else:

@@ -29,6 +29,7 @@ from pgsynth_core.registry import (
     first_party_manifest,
     reason_of,
 )
+from pgsynth_core.runs import RUNS_VARIABLE, list_runs, runs_root
 
 __all__ = ["doctor"]
 
@@ -130,12 +131,13 @@ def _folders() -> dict[str, tuple[Path, str]]:
     return {
         "weights from the hub": (Path(os.environ.get("HF_HUB_CACHE") or hub_home / "hub").expanduser(), "HF_HOME"),
         "weights from torch": (Path(os.environ.get("TORCH_HOME") or caches / "torch").expanduser(), "TORCH_HOME"),
-        "runs": (Path(os.environ.get("PGSYNTH_RUNS") or "runs").expanduser(), "PGSYNTH_RUNS"),
+        "runs": (runs_root(), RUNS_VARIABLE),
     }
 
 
 def _caches() -> Iterator[Check]:
-    for purpose, (folder, variable) in _folders().items():
+    for purpose, (given, variable) in _folders().items():
+        folder = given.absolute()
         cure = f"Choose a folder you may write to: export {variable}=FOLDER."
         place = _existing(folder)
         if not place.is_dir():
@@ -143,10 +145,20 @@ def _caches() -> Iterator[Check]:
         elif not os.access(place, os.W_OK):
             yield Check(purpose, "warn", f"{folder} cannot be written.", cure)
         else:
-            yield Check(purpose, "ok", str(folder) if place == folder else f"{folder}, to be made when needed")
+            yield Check(
+                purpose, "ok", _standing(purpose, folder) if place == folder else f"{folder}, to be made when needed"
+            )
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         cure = "To fetch weights: unset HF_HUB_OFFLINE."
         yield Check("hub", "warn", "HF_HUB_OFFLINE is set: only weights already here can be used.", cure)
+
+
+def _standing(purpose: str, folder: Path) -> str:
+    """A folder that exists; that of runs with how many it holds."""
+    if purpose != "runs":
+        return str(folder)
+    count = len(list_runs(folder))
+    return f"{folder}, {count or 'no'} {'run' if count == 1 else 'runs'}"
 
 
 def _disks() -> Iterator[Check]:

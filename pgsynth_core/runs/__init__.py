@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pgsynth_core.runs.checkpoints import Checkpoint, latest_checkpoint, list_checkpoints
 from pgsynth_core.runs.differences import LockProblem, check_lock, check_weights
-from pgsynth_core.runs.durable import refusing, require_room
+from pgsynth_core.runs.durable import refusing, require_room, require_writable
 from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events, read_losses
-from pgsynth_core.runs.find import LATEST, find_checkpoint, find_run, list_runs, run_of
+from pgsynth_core.runs.find import LATEST, find_checkpoint, find_run, find_start, list_runs, run_of
 from pgsynth_core.runs.folder import RUNS_VARIABLE, RunFolder, create_run, runs_root
 from pgsynth_core.runs.identity import Process, is_alive, this_process
 from pgsynth_core.runs.lock import Lock, build_lock, read_lock
@@ -41,6 +41,7 @@ __all__ = [
     "create_run",
     "find_checkpoint",
     "find_run",
+    "find_start",
     "is_alive",
     "last_events",
     "latest_checkpoint",
@@ -51,6 +52,7 @@ __all__ = [
     "read_losses",
     "refusing",
     "require_room",
+    "require_writable",
     "run_of",
     "runs_root",
     "session",

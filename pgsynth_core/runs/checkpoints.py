@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,6 @@ OLD: Final = ".old"
 STEP_NAME: Final = re.compile(r"step-(\d{8,})(\.old)?")
 """Of a checkpoint's folder."""
 _SUM: Final = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
-_CURE: Final = "Use another checkpoint of the run, or copy this one again if it is a copy."
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,21 @@ class Checkpoint:
             UserError: With every file that is damaged, missing or not listed.
         """
         with refusing("the checkpoint cannot be read", self.path):
-            problems = [Problem(message, str(self.path / name), _CURE) for name, message in _damages(self.path)]
+            found = list(_damages(self.path))
+            problems = [Problem(message, str(self.path / name), self._instead()) for name, message in found]
         if problems:
             raise UserError(problems)
+
+    def _instead(self) -> str:
+        """What to do if it is damaged: every command that takes a run takes the path of a checkpoint too."""
+        run = RunFolder(self.path.parent.parent)
+        if self.path.parent != run.checkpoints:
+            return "Copy it again, if it is a copy."
+        others = [one for one in list_checkpoints(run) if one.path != self.path]
+        if not others:
+            return f"The run has no other checkpoint; train it anew: pgsynth train {shlex.quote(str(run.spec_file))}."
+        nearest = min(others, key=lambda one: abs(one.step - self.step))
+        return f"Give another checkpoint of the run in its place, by its path: {shlex.quote(str(nearest.path))}."
 
 
 def _damages(folder: Path) -> Iterator[tuple[str, str]]:

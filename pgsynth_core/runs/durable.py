@@ -27,6 +27,7 @@ __all__ = [
     "remove",
     "replace_text",
     "require_room",
+    "require_writable",
     "sync",
     "temporary",
 ]
@@ -128,6 +129,23 @@ def _number(error: Exception) -> int | None:
 def passed_on(error: Exception) -> bool:
     """Whether it was the system that refused, and a library put that into an error of its own."""
     return not isinstance(error, OSError | UserError) and _number(error) is not None
+
+
+def require_writable(folder: Path, what: str) -> None:
+    """Refuse to begin what cannot be written; only trying tells, where the system lets root write anywhere.
+
+    Args:
+        folder: A folder, or one that is still to be made.
+        what: For the message, e.g. ``no run can be made here``.
+
+    Raises:
+        UserError: If the system refuses; nothing is left behind.
+    """
+    with refusing(what, folder):
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        tried = temporary(there / ".tried")
+        tried.mkdir()
+        tried.rmdir()
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from pgsynth_core.errors import UserError, nearest
-from pgsynth_core.runs.checkpoints import STEP_NAME, SUMS, Checkpoint, latest_checkpoint
+from pgsynth_core.runs.checkpoints import STEP_NAME, SUMS, Checkpoint, latest_checkpoint, list_checkpoints
 from pgsynth_core.runs.durable import read_json, refusing
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["LATEST", "find_checkpoint", "find_run", "list_runs", "run_of"]
+__all__ = ["LATEST", "find_checkpoint", "find_run", "find_start", "list_runs", "run_of"]
 
 LATEST: Final = "latest"
 _DATED: Final = re.compile(r"\d{8}-\d{6}-.+")
@@ -82,14 +83,33 @@ def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
         UserError: As `find_run`, or if the run has none yet.
     """
     path = _as_path(text)
-    if path is not None and (path / SUMS).is_file():
+    if path is not None and _is_checkpoint(path):
         return Checkpoint(path, _step_of(path))
     run = find_run(text, root)
     checkpoint = latest_checkpoint(run)
     if checkpoint is None:
-        cure = "Train it on until its first, train.checkpoint_every steps on: pgsynth train writes one at the end too."
+        anew = f"pgsynth train {shlex.quote(str(run.spec_file))}"
+        cure = f"If it is training, wait for its first, train.checkpoint_every steps on; else train it anew: {anew}."
         raise UserError(f"the run {run.id} has no checkpoint yet.", where=str(run.checkpoints), cure=cure)
     return checkpoint
+
+
+def find_start(text: str | Path, root: Path) -> tuple[RunFolder, Checkpoint]:
+    """The run to go on with, and the checkpoint to go on from: the one at a path, or the latest of a run.
+
+    Raises:
+        UserError: As `find_checkpoint`, or if the checkpoint is not among those of a run.
+    """
+    checkpoint = find_checkpoint(text, root)
+    run = run_of(checkpoint)
+    if run is None:
+        cure = "Give the folder of a run, or a checkpoint in its folder checkpoints."
+        raise UserError("this checkpoint is in no run to go on with.", where=str(checkpoint.path), cure=cure)
+    if checkpoint not in list_checkpoints(run):
+        message = "this checkpoint was set aside: the run went on from before it."
+        cure = f"Give one of {run.checkpoints} named step-NUMBER, or take back its name: step-{checkpoint.step:08}."
+        raise UserError(message, where=str(checkpoint.path), cure=cure)
+    return run, checkpoint
 
 
 def run_of(checkpoint: Checkpoint) -> RunFolder | None:
@@ -100,6 +120,13 @@ def run_of(checkpoint: Checkpoint) -> RunFolder | None:
 
 def _is_run(path: Path) -> bool:
     return (path / "spec.yaml").is_file() and not (path / SUMS).exists()  # a checkpoint holds a spec too
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Also one that lost its list of hashes, if it stands among those of a run: `Checkpoint.verify` says so."""
+    if (path / SUMS).is_file():
+        return True
+    return path.is_dir() and STEP_NAME.fullmatch(path.name) is not None and path.parent.name == "checkpoints"
 
 
 def _shows_a_run(path: Path) -> bool:
@@ -126,7 +153,9 @@ def _run_at(path: Path) -> RunFolder:
         if _is_run(path):
             return RunFolder(path)
         if (path / SUMS).exists():
-            raise UserError("this is a checkpoint, not a run.", where=where, cure="Give the folder of its run.")
+            raise UserError(
+                "this is a checkpoint, not a run.", where=where, cure=f"Give its run: {path.parent.parent}."
+            )
         if path.exists():
             raise UserError("this is no run: it holds no spec.yaml.", where=where, cure="Give the folder of a run.")
         near = list_runs(path.parent)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import pgsynth_core
 from pgsynth_core import compose
-from pgsynth_core.errors import ContractError, SpecError
+from pgsynth_core.errors import ContractError, SpecError, UserError
 
 
 def test_the_shells_own_words_may_stand_first() -> None:
@@ -34,6 +35,54 @@ def test_every_problem_at_once() -> None:
     with pytest.raises(SpecError) as error:
         compose("base=tini", "encoder=qft", "train.stepz=3", "attn.pma.mask=eq8")
     assert len(error.value.problems) >= 4
+
+
+WRONG_TYPES = """
+from pgsynth_core import compose
+from pgsynth_core.errors import UserError
+calls = [
+    lambda: compose(3),
+    lambda: compose("tiny", 3),
+    lambda: compose([], "fit=pad", None),
+    lambda: compose("tiny").train(steps="four", runs="runs"),
+    lambda: compose("tiny").train(steps=2.5, runs="runs"),
+    lambda: compose("tiny").train(steps=True, runs="runs"),
+]
+for call in calls:
+    try:
+        call()
+    except UserError as error:
+        print(*(f"{problem.where} {problem.message}".strip() for problem in error.problems), sep=" | ")
+"""
+
+
+def test_a_wrong_type_is_told_with_what_is_allowed(tmp_path: Path) -> None:
+    # in a process of its own: here the tests' own check of types comes first
+    done = subprocess.run([sys.executable, "-c", WRONG_TYPES], cwd=tmp_path, capture_output=True, text=True, check=True)
+    spec = "argument 1 the spec is a preset's name, a path, a mapping or an override;"
+    assert done.stdout.splitlines() == [
+        f"{spec} 3 is of type int.",
+        "argument 2 an override is a text; 3 is of type int.",
+        f"{spec} [] is of type list. | argument 3 an override is a text; None is of type NoneType.",
+        "steps is 'four'; it is a whole number from 1 on.",
+        "steps is 2.5; it is a whole number from 1 on.",
+        "steps is True; it is a whole number from 1 on.",
+    ]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_steps_are_at_least_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="steps is 0; it is a whole number from 1 on"):
+        compose("tiny").train(steps=0, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_composition_is_shown_in_a_line() -> None:
+    assert repr(compose("tiny")) == "<Composition: qfft + controlnet + pma on tiny, 32x24, data figures>"
+
+
+def test_the_package_shows_its_names_and_no_helpers() -> None:
+    assert dir(pgsynth_core) == sorted(pgsynth_core.__all__)
 
 
 def test_composing_imports_neither_torch_nor_a_part() -> None:

@@ -134,6 +134,11 @@ def test_a_label_map_is_needed_read_and_of_the_photos_size(tmp_path: Path) -> No
 
 
 # ------------------------------------------------------------------------------------------- loading
+def test_a_model_says_in_a_line_what_it_is(model: Model, small_run: Run) -> None:
+    step = small_run.status.step
+    assert repr(model) == f"<Model {small_run.id}: step {step}, moving average>"
+
+
 @pytest.mark.parametrize("device", ["cuda:1", "cdua", "cpu:x", "meta"])
 def test_a_device_that_is_not_there_is_answered_with_those_that_are(
     small_run: Run, monkeypatch: pytest.MonkeyPatch, device: str

@@ -104,6 +104,22 @@ def test_continuing_joins_bitwise(tmp_path: Path, train: Train, overrides: tuple
         assert left.read_bytes() == right.read_bytes(), name
 
 
+def test_a_run_says_in_a_line_how_it_stands(run: Run) -> None:
+    assert repr(run) == f"<Run {run.id}: finished, step 6 of 6>"
+
+
+def test_continuing_from_an_earlier_checkpoint_joins_bitwise(tmp_path: Path, train: Train) -> None:
+    whole = train(tmp_path, "train.checkpoint_every=2")
+    losses, last = whole.losses(), whole.path / "checkpoints" / "step-00000006" / "weights.safetensors"
+    weights = last.read_bytes()
+    last.write_bytes(b"damaged")
+    told: list[Mapping[str, Any]] = []
+    joined = continue_run(whole.path / "checkpoints" / "step-00000004", on_event=told.append)
+    assert [event["step"] for event in told if event["kind"] == "step"] == [5, 6]
+    assert {event["doing"] for event in told if event["kind"] == "doing"} >= {"saving a checkpoint"}
+    assert joined.path == whole.path and joined.losses() == losses and last.read_bytes() == weights
+
+
 def test_the_same_spec_gives_the_same_losses(run: Run, train: Train, tmp_path: Path) -> None:
     assert train(tmp_path).losses() == run.losses()
     assert train(tmp_path, "train.seed=1").losses() != run.losses()

@@ -42,7 +42,8 @@ def test_a_log_gets_a_line_now_and_then(now: list[float], capsys: pytest.Capture
             now[0] += 0.5
             follower.on_event(step(number))
     lines = told(capsys)
-    assert lines[0] == "training 1/1000: loss 1.0000, 0.5 s/step, 8 min 20 s left"
+    assert lines[0] == "training 1/1000: loss 1.0000, 0.5 s/step", "how long the others take nobody knows yet"
+    assert lines[1] == "training 61/1000: loss 0.0164, 0.5 s/step, 7 min 50 s left"
     assert lines[-1] == "training 1000/1000: loss 0.0010, 0.5 s/step"
     assert len(lines) == 2 + 499 // 30
 
@@ -70,12 +71,33 @@ def test_what_is_saved_is_told_as_it_happens(capsys: pytest.CaptureFixture[str])
         follower.on_event({"kind": "something new", "run": RUN})
     assert told(capsys) == [
         f"run {RUN}",
-        "step 5: saved checkpoints/step-00000005",
-        "step 5: drew samples/00000005/sheet.png",
+        f"step 5: saved {RUN}/checkpoints/step-00000005",
+        f"step 5: drew {RUN}/samples/00000005/sheet.png",
         "warning: two lines \\x1b[2J",
     ]
     assert (follower.run, follower.checkpoint, follower.checkpoint_step) == (RUN, "checkpoints/step-00000005", 5)
     assert follower.sheet == "samples/00000005/sheet.png"
+
+
+def left(follower: Follower, now: list[float], number: int, seconds: float) -> str:
+    """What a log says is left, behind a step that took so long."""
+    now[0] += seconds
+    said: list[str] = []
+    follower._shown.update = lambda doing, done, of, figures: said.append(figures)  # type: ignore[method-assign]
+    follower.on_event(step(number))
+    return said[0].rpartition(", ")[2] if "left" in said[0] else ""
+
+
+def test_what_is_left_follows_from_plain_steps_alone(now: list[float]) -> None:
+    follower = Follower(progress._Lines())
+    follower.on_event({"kind": "run", "run": RUN, "step": 100, "steps": 1000})
+    assert left(follower, now, 101, 300) == left(follower, now, 102, 90) == "", "it compiles, it loads"
+    assert [left(follower, now, number, 1) for number in range(103, 107)] == [""] * 4, "too few to tell"
+    assert left(follower, now, 107, 1) == "14 min 53 s left"
+    for kind in ("checkpoint", "sample", "warning", "doing"):
+        follower.on_event({"kind": kind, "run": RUN, "step": 107})
+        assert left(follower, now, 108, 600) == "14 min 52 s left", f"{kind} is no step"
+    assert left(follower, now, 1000, 1) == ""
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no")])
@@ -132,6 +154,8 @@ with follow("Preparing") as follower:
     for step in range(1, 4):
         follower.on_event({"kind": "step", "step": step, "steps": 3, "loss": 0.5, "seconds_per_step": 0.1, "run": "r"})
         time.sleep(0.15)
+    follower.on_event({"kind": "doing", "doing": "saving a checkpoint", "run": "r"})
+    time.sleep(0.15)
     follower.on_event({"kind": "checkpoint", "step": 3, "path": "checkpoints/[bold]3", "run": "r"})
     follower.on_event({"kind": "count", "doing": "drawing", "done": 1, "of": None})
 print("the result")
@@ -141,8 +165,9 @@ print("the result")
 def test_a_terminal_gets_a_bar(seen: Any) -> None:
     said = seen(code=WORK)
     assert "Preparing" in said and "3/3" in said and "loss 0.5000" in said and "drawing" in said
-    assert "step 3: saved checkpoints/[bold]3" in said, "what looks like markup is text"
+    assert "step 3: saved r/checkpoints/[bold]3" in said, "what looks like markup is text"
     assert "the result" in said.splitlines()[-1]
+    assert "saving a checkpoint" in said, "a bar at its end says what it waits for"
 
 
 def test_a_dumb_terminal_gets_lines(seen: Any) -> None:

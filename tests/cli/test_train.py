@@ -35,7 +35,7 @@ def test_a_run_is_made_and_said(trained: Made) -> None:
     assert path.parent == trained.runs and path.name == facts["run"]
     assert (path / facts["checkpoint"] / "weights.safetensors").is_file() and (path / facts["sheet"]).is_file()
     assert f"run {path}" in said.err and "training 1/3: loss " in said.err
-    assert f"step 3: saved {facts['checkpoint']}" in said.err
+    assert f"step 3: saved {path / facts['checkpoint']}" in said.err
 
 
 def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, trained: Made, tmp_path: Path) -> None:
@@ -44,7 +44,8 @@ def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, train
     assert said.code == 0, said.err
     (folder,) = tmp_path.iterdir()
     assert said.out.startswith(f"{folder.name}: finished after 1 steps, loss ")
-    assert f"folder      {folder}" in said.out and "checkpoint  checkpoints/step-00000001" in said.out
+    assert f"folder      {folder}" in said.out and f"checkpoint  {folder}/checkpoints/step-00000001" in said.out
+    assert f"sheet       {folder}/samples/00000001/sheet.png" in said.out, "to be pasted from anywhere"
     assert said.out.endswith(f"next: pgsynth evaluate {folder.name} --runs {tmp_path}\n")
 
 
@@ -70,7 +71,66 @@ def test_a_run_is_gone_on_with(run: Run, trained: Made, tmp_path: Path) -> None:
     said = run("train", "--resume", "latest", "train.steps=3", *runs, "--json")
     assert said.code == 0 and said.facts["step"] == 3 and "training 3/3" in said.err
     again = run("train", "--resume", "latest", *runs)
-    assert again.code == 2 and "it has taken 3 of 2 steps" in again.err and "train.steps=6" in again.err
+    assert again.code == 2 and "it has taken 3 steps already, and the spec's train.steps is 2" in again.err
+    fewer = run("train", "--resume", "latest", "train.steps=1", *runs)
+    assert fewer.code == 2 and "3 steps already, and 1 are asked for" in fewer.err and "train.steps=6" in fewer.err
+
+
+def test_a_damaged_checkpoint_names_another_to_go_on_from(run: Run, trained: Made, tmp_path: Path) -> None:
+    runs = ["--runs", str(tmp_path)]
+    words = [*SMALL, trained.data, "train.steps=3", "train.checkpoint_every=1", "--no-proof"]
+    assert run("train", *words, *runs).code == 0
+    (folder,) = tmp_path.iterdir()
+    weights = folder / "checkpoints" / "step-00000003" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    damaged = run("train", "--resume", "latest", "train.steps=4", *runs)
+    assert damaged.code == 2 and "the file is damaged" in damaged.err
+    other = damaged.err.partition("by its path: ")[2].strip().removesuffix(".")
+    assert other == str(folder / "checkpoints" / "step-00000002")
+    again = run("train", "--resume", str(folder), "train.steps=3", *runs)
+    assert again.code == 2 and "To go back to an earlier checkpoint: pgsynth train --resume" in again.err
+    drawn = run("sample", other, "--split", "train", "--limit", "1", "--steps", "1", "-o", str(tmp_path / "drawn"))
+    assert drawn.code == 0, "elsewhere the cure works too"
+    said = run("train", "--resume", other, "train.steps=4", "--json")
+    assert said.code == 0 and said.facts["step"] == 4 and "training 3/4" in said.err
+    kept = {path.name for path in (folder / "checkpoints").iterdir()}
+    assert {"step-00000002", "step-00000003", "step-00000004"} <= kept
+
+
+def test_where_a_run_goes_on_to_is_said_if_it_was_elsewhere_last(run: Run, trained: Made, tmp_path: Path) -> None:
+    runs = ["--runs", str(tmp_path)]
+    assert (
+        run("train", *SMALL, trained.data, "train.steps=3", "train.checkpoint_every=1", "--no-proof", *runs).code == 0
+    )
+    (folder,) = tmp_path.iterdir()
+    first = str(folder / "checkpoints" / "step-00000001")
+    short = run("train", "--resume", first, "train.steps=2", *runs)
+    assert short.code == 0 and "not kept" not in short.err
+    assert (folder / "checkpoints" / "step-00000003.superseded").is_dir(), "set aside, not deleted"
+    on = run("train", "--resume", "latest", *runs)
+    assert on.code == 0 and "warning: the run goes on to step 3, its spec's train.steps" in on.err
+    assert on.err.index("train.steps=2, which is not kept") < on.err.index("training 3/3")
+
+
+@pytest.mark.parametrize("words", [["tiny", "--device", "cuda"], ["--device", "cuda", "tiny"], ["--device=cuda"]])
+def test_the_device_is_not_chosen_by_a_flag(run: Run, words: list[str]) -> None:
+    said = run("train", *words)
+    assert said.code == 2 and said.err.count("there is") == 1 and "there is no flag '--device'" in said.err
+    assert "ACCELERATE_USE_CPU=true" in said.err and "CUDA_VISIBLE_DEVICES" in said.err
+
+
+def test_the_value_of_an_unknown_flag_is_no_second_problem(run: Run) -> None:
+    said = run("train", "tiny", "--gpus", "2", "--bogus")
+    assert said.code == 2 and "'--gpus'" in said.err and "'--bogus'" in said.err and "too many" not in said.err
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prove(_: object) -> None:
+        raise AssertionError("work was done first")
+
+    monkeypatch.setattr("pgsynth_core.api.composition.Composition.proof", prove)
+    said = run("train", "tiny", "--runs", "/proc/runs")
+    assert said.code == 2 and "no run can be made here" in said.err and "--runs FOLDER" in said.err
 
 
 def test_ctrl_c_saves_says_so_and_ends_with_130(trained: Made, roots: str, tmp_path: Path) -> None:

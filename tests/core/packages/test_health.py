@@ -204,6 +204,16 @@ def test_a_cache_that_cannot_be_used_is_told(plain_environment: Path, monkeypatc
     assert check.status == "warn" and "cannot be written" in check.message
 
 
+def test_runs_are_counted(plain_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(plain_environment)
+    runs = plain_environment / "runs"
+    assert named(doctor(Registry()), "runs")[0].message == f"{runs}, to be made when needed"
+    for name, said in (("a", "1 run"), ("b", "2 runs")):
+        (runs / name).mkdir(parents=True)
+        (runs / name / "spec.yaml").touch()
+        assert named(doctor(Registry()), "runs")[0].message == f"{runs}, {said}"
+
+
 def test_an_offline_hub_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert named(doctor(Registry()), "hub")[0].cure == "To fetch weights: unset HF_HUB_OFFLINE."

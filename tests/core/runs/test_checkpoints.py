@@ -112,3 +112,18 @@ def test_the_mark_of_a_binary_file_is_understood(saved: Checkpoint) -> None:
 def test_a_folder_that_is_gone(saved: Checkpoint) -> None:
     shutil.rmtree(saved.path)
     assert list(damages(saved)) == ["SHA256SUMS"]
+
+
+def test_a_damaged_one_names_the_nearest_other(run: RunFolder, save: Saved, tmp_path: Path) -> None:
+    def cure(checkpoint: Checkpoint) -> str:
+        (checkpoint.path / "state.json").unlink(missing_ok=True)
+        with pytest.raises(UserError) as refused:
+            checkpoint.verify()
+        return refused.value.problems[0].cure
+
+    only = Checkpoint(save(100), 100)
+    copy = Checkpoint(shutil.copytree(only.path, tmp_path / "copy"), 100)
+    assert f"train it anew: pgsynth train {run.spec_file}" in cure(only)
+    nearest = save(200)
+    save(900)
+    assert cure(only).endswith(f"by its path: {nearest}.") and cure(copy) == "Copy it again, if it is a copy."

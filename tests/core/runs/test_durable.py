@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.durable import json_text, read_json, refusing, remove, replace_text, sync, temporary
+from pgsynth_core.runs.durable import (
+    json_text,
+    read_json,
+    refusing,
+    remove,
+    replace_text,
+    require_writable,
+    sync,
+    temporary,
+)
 
 
 def failing(number: int) -> Callable[[int], None]:
@@ -81,3 +90,16 @@ def test_only_what_the_system_refuses_becomes_the_users(tmp_path: Path) -> None:
         tmp_path.read_text("utf-8")
     with pytest.raises(ValueError, match="literal"), refusing("it cannot be read", tmp_path):
         int("x")
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    require_writable(tmp_path, "nothing can be made here")
+    require_writable(tmp_path / "to" / "be" / "made", "nothing can be made here")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "runs", Path("/proc/runs")):
+        with pytest.raises(UserError, match="^.*: nothing can be made here: "):
+            require_writable(folder, "nothing can be made here")

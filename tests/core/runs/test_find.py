@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.runs import RunFolder, find_checkpoint, find_run, list_runs
+from pgsynth_core.runs import Checkpoint, RunFolder, find_checkpoint, find_run, find_start, list_runs
 
 from .conftest import Saved
 
@@ -164,9 +164,32 @@ def test_a_checkpoint_is_found_by_its_path_wherever_it_is(root: Path, save: Save
 
 
 def test_a_run_without_a_checkpoint(root: Path, run: RunFolder) -> None:
-    with pytest.raises(UserError, match="has no checkpoint yet"):
+    with pytest.raises(UserError, match="has no checkpoint yet") as refused:
         find_checkpoint("latest", root)
+    assert f"pgsynth train {run.spec_file}" in refused.value.problems[0].cure
 
 
 def test_a_checkpoint_is_no_run(root: Path, save: Saved) -> None:
     assert "this is a checkpoint, not a run" in refusal(save(100), root).message
+
+
+def test_one_without_its_list_of_hashes_is_no_run_either(root: Path, save: Saved) -> None:
+    path = save(100)
+    (path / "SHA256SUMS").unlink()
+    assert find_checkpoint(path, root) == Checkpoint(path, 100)
+
+
+def test_a_run_goes_on_from_its_latest_or_from_the_one_at_a_path(root: Path, run: RunFolder, save: Saved) -> None:
+    first, last = save(100), save(200)
+    assert find_start("latest", root) == (run, Checkpoint(last, 200))
+    assert find_start(first, root) == (run, Checkpoint(first, 100))
+
+
+def test_nothing_goes_on_from_a_copy_or_from_what_was_set_aside(root: Path, save: Saved, tmp_path: Path) -> None:
+    copy = shutil.copytree(save(100), tmp_path / "copy")
+    with pytest.raises(UserError, match="in no run to go on with"):
+        find_start(copy, root)
+    later = save(200)
+    save(150)
+    with pytest.raises(UserError, match="was set aside: .* take back its name: step-00000200"):
+        find_start(f"{later}.superseded", root)
