@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
 
 import torch
 from torch.utils.data import DataLoader
@@ -17,13 +18,17 @@ TIMEOUT_SECONDS = 300
 
 
 def leave_signals_alone(worker: int) -> None:
-    """In a data worker: an interrupt is for the process that trains, which goes on reading to the end of its step.
+    """In a data worker: a stop is for the process that trains, which goes on reading to the end of its step.
 
-    A terminal sends Ctrl-C to every process. SIGTERM ends a worker at once again: one that is forked inherits the
-    trainer's handler, which answers the first with patience.
+    A terminal sends Ctrl-C to every process, a job's manager SIGTERM. The first SIGTERM is therefore passed over; the
+    second ends the worker, for one that hangs must end with its trainer.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _the_next_ends)
+
+
+def _the_next_ends(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass(frozen=True, kw_only=True)

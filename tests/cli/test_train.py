@@ -133,7 +133,10 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Run, monke
     assert said.code == 2 and "no run can be made here" in said.err and "--runs FOLDER" in said.err
 
 
-def test_ctrl_c_saves_says_so_and_ends_with_130(trained: Made, roots: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_saves_says_so_and_ends_with_130(
+    trained: Made, roots: str, tmp_path: Path, number: signal.Signals
+) -> None:
     words = [*SMALL, trained.data, "train.steps=100000", "train.workers=1", "train.checkpoint_every=0"]
     command = [sys.executable, "-u", "-m", "pgsynth_core", "train", *words, "--runs", str(tmp_path), "--no-proof"]
     process = subprocess.Popen(
@@ -145,12 +148,12 @@ def test_ctrl_c_saves_says_so_and_ends_with_130(trained: Made, roots: str, tmp_p
         start_new_session=True,
     )
     assert process.stdout and process.stderr
-    seen = []
+    seen: list[str] = []
     with process.stdout as stdout, process.stderr as stderr:
         for line in stderr:
+            if line.startswith("training") and not any(one.startswith("training") for one in seen):
+                os.killpg(process.pid, number)  # as a terminal does, or a job's manager: to the workers too
             seen.append(line)
-            if line.startswith("training"):
-                os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
         out, code = stdout.read(), process.wait(60)
     assert code == 130, "".join(seen)
     (folder,) = tmp_path.iterdir()
