@@ -25,6 +25,8 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
     "qfft": ({"backbone": "conv4"}, {"backbone": "conv4", "queries": "local"}),
     "pma": ({"mask": "eq9"}, {"mask": "eq9", "eq9_keys": "local_only"}, {"mask": "none"}),
+    "pose_encoder": ({"widths": [8], "activation": "relu"},),
+    "t2i_adapter": ({"type": "light"}, {"start": "random"}),
     "tiny": ({"unshuffle": 1}, {"unshuffle": 4}),
 }
 """Options, beside the defaults, that change what a part computes."""
