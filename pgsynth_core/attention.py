@@ -15,9 +15,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pgsynth_core.interfaces import AttentionCall, AttentionResult
+from pgsynth_core.interfaces import AttentionCall, AttentionResult, KeyValue
 
-__all__ = ["join_heads", "masked_attention", "masked_attention_backends", "plain_attention", "split_heads"]
+__all__ = [
+    "join_heads",
+    "masked_attention",
+    "masked_attention_backends",
+    "plain_attention",
+    "project_keys",
+    "split_heads",
+]
 
 
 def split_heads(tokens: Float[Tensor, "B Q C"], heads: int) -> Float[Tensor, "B heads Q d"]:
@@ -73,13 +80,17 @@ def masked_attention(
 
 def plain_attention(call: AttentionCall) -> AttentionResult:
     """The innermost link: attention with the backbone's own projections, before `to_out`."""
-    heads = call.site.heads
-    key = split_heads(_project(call.backbone, "to_k", call.context), heads)
-    value = split_heads(_project(call.backbone, "to_v", call.context), heads)
-    return AttentionResult(hidden=join_heads(masked_attention(call.query, key, value, call.mask)))
+    key, value = project_keys(call.backbone, call.context, call.site.heads)
+    mask = call.mask
+    if call.beside:
+        key, value = (torch.cat(parts, dim=2) for parts in zip((key, value), *call.beside, strict=True))
+        if mask is not None:
+            columns = mask.expand(-1, -1, -1, call.context.shape[1])
+            mask = F.pad(columns, (0, key.shape[2] - columns.shape[3]), value=True)
+    return AttentionResult(hidden=join_heads(masked_attention(call.query, key, value, mask)))
 
 
-def _project(backbone: nn.Module, name: str, tokens: Tensor) -> Tensor:
-    projection: nn.Module = backbone.get_submodule(name)
-    out: Tensor = projection(tokens)
-    return out
+def project_keys(backbone: nn.Module, tokens: Float[Tensor, "B K E"], heads: int) -> KeyValue:
+    """Keys and values of some tokens by an attention layer's `to_k` and `to_v`, heads split."""
+    key, value = (split_heads(backbone.get_submodule(name)(tokens), heads) for name in ("to_k", "to_v"))
+    return key, value

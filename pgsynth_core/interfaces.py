@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Num
@@ -24,6 +24,7 @@ __all__ = [
     "AttentionCall",
     "AttentionProcessor",
     "AttentionResult",
+    "AttentionView",
     "Base",
     "BuildContext",
     "Codec",
@@ -31,12 +32,14 @@ __all__ = [
     "Encoder",
     "Grid",
     "Inner",
+    "KeyValue",
     "PoseBranch",
     "PoseFeatures",
     "Regions",
     "Site",
     "SourceInputs",
     "Tokens",
+    "Watch",
     "WeightFinder",
     "zeros_like_ports",
 ]
@@ -192,6 +195,10 @@ class Site:
         return replace(self, network=network).name
 
 
+KeyValue = tuple[Float[Tensor, "B heads K d"], Float[Tensor, "B heads K d"]]
+"""Keys and values, heads split."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttentionCall:
     """One call of a chain's link.
@@ -206,6 +213,8 @@ class AttentionCall:
         conditioning: The step's conditioning.
         backbone: The diffusers `Attention`: to_q, to_k, to_v, to_out, heads.
         prepared: What this link's `prepare` returned for these sources; empty in training.
+        beside: Further keys and values, heads split, which the innermost link attends to beside those of `context`;
+            no mask closes them.
     """
 
     site: Site
@@ -217,6 +226,7 @@ class AttentionCall:
     conditioning: Conditioning
     backbone: nn.Module
     prepared: Mapping[str, Tensor]
+    beside: tuple[KeyValue, ...] = ()
 
     def narrowed(self, mask: Bool[Tensor, "#B 1 #Q #K"]) -> AttentionCall:
         """The same call with fewer pairs allowed."""
@@ -237,6 +247,26 @@ class AttentionResult:
 
 
 Inner = Callable[[AttentionCall], AttentionResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionView:
+    """Something of one call that can be looked at; see `AttentionProcessor.views`.
+
+    Attributes:
+        values: [B, n, h, w] for maps on a token grid, [B, n] for one number each; heads averaged.
+        names: Of the n.
+        grid: Of which picture the maps are: ``target`` or ``source``; empty for numbers.
+    """
+
+    values: Float[Tensor, "B n *grid"]
+    names: tuple[str, ...]
+    grid: Literal["target", "source", ""] = ""
+
+
+Watch = Callable[[Site, str, "AttentionProcessor | None", AttentionCall, Inner], None]
+"""Called at every link of every chain before it runs, with the site, the label, the link, its call and what is inside
+it; innermost, at plain attention, with an empty label and None. For looking on only."""
 
 
 # ------------------------------------------------------------------------------------------- building
@@ -334,6 +364,14 @@ class Encoder(nn.Module, ABC):
         """The ports of `like`, dropped: zeros; overridden only where the manifest says ``dropped = "learned"``."""
         return zeros_like_ports(like)
 
+    def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"] | None:
+        """Where on the source each token looks, for `pgsynth inspect`: shares of a grid over the whole photo.
+
+        A token that stands for one patch has one there; one that gathers several has its attention to them; one of
+        no place has zeros. None: nothing can be said.
+        """
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoseFeatures:
@@ -399,3 +437,7 @@ class AttentionProcessor(nn.Module, ABC):
     @abstractmethod
     def forward(self, call: AttentionCall, inner: Inner) -> AttentionResult:
         """Call `inner`, or replace it; give the heads joined, before `to_out`."""
+
+    def views(self, call: AttentionCall, inner: Inner) -> Mapping[str, AttentionView]:
+        """What `pgsynth inspect` shows of this link in this call, by title; never called in training or sampling."""
+        return {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from jaxtyping import Float
@@ -12,10 +12,19 @@ from torch import Tensor, nn
 from pgsynth_core.attention import plain_attention, split_heads
 from pgsynth_core.composition.sites import attention_layers
 from pgsynth_core.errors import PartError
-from pgsynth_core.interfaces import AttentionCall, AttentionProcessor, AttentionResult, Conditioning, Inner, Site
+from pgsynth_core.interfaces import AttentionCall, AttentionProcessor, AttentionResult, Conditioning, Inner, Site, Watch
 
 Prepared = Mapping[str, Mapping[str, Tensor]]
 """``<site name>/<label>`` -> what that link's `prepare` returned."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What every chain of a step is passed."""
+
+    conditioning: Conditioning
+    prepared: Prepared
+    watch: Watch | None
 
 
 class AttentionChain(nn.ModuleDict):
@@ -39,6 +48,7 @@ class AttentionChain(nn.ModuleDict):
         *,
         conditioning: Conditioning | None = None,
         prepared: Prepared | None = None,
+        watch: Watch | None = None,
     ) -> Float[Tensor, "B Q C"]:
         """The seam of diffusers' `Attention`: tokens in, tokens out.
 
@@ -49,9 +59,8 @@ class AttentionChain(nn.ModuleDict):
             raise PartError(f"{self.site.name}: got attention_mask; masks come from processors, see `narrowed`.")
         if conditioning is None:
             raise PartError(f"{self.site.name}: no conditioning arrived.", cure="Pass on `attention` to the network.")
-        out: Tensor = super().__call__(
-            attn, hidden_states, encoder_hidden_states, conditioning=conditioning, prepared=prepared or {}
-        )
+        step = _Step(conditioning, prepared or {}, watch)
+        out: Tensor = super().__call__(attn, hidden_states, encoder_hidden_states, step)
         return out
 
     def forward(
@@ -59,12 +68,10 @@ class AttentionChain(nn.ModuleDict):
         attn: nn.Module,
         hidden: Float[Tensor, "B Q C"],
         context: Float[Tensor, "B K E"] | None,
-        *,
-        conditioning: Conditioning,
-        prepared: Prepared,
+        step: _Step,
     ) -> Float[Tensor, "B Q C"]:
         """Project the query once, run the links, project out once."""
-        grid = self.site.grid(conditioning.latent_grid)
+        grid = self.site.grid(step.conditioning.latent_grid)
         if hidden.shape[1] != grid[0] * grid[1]:
             raise PartError(
                 f"{self.site.name}: {hidden.shape[1]} tokens arrived where the grid is {grid[0]}x{grid[1]}."
@@ -76,22 +83,41 @@ class AttentionChain(nn.ModuleDict):
             query=split_heads(attn.get_submodule("to_q")(hidden), self.site.heads),
             mask=None,
             grid=grid,
-            conditioning=conditioning,
+            conditioning=step.conditioning,
             backbone=attn,
             prepared={},
         )
         inner: Inner = plain_attention
+        if step.watch is not None:
+            inner = partial(_plain, partial(step.watch, self.site, "", None))
         for label, link in self.items():
-            inner = partial(_run, link, prepared.get(f"{self.site.name}/{label}", {}), inner)
+            kept = step.prepared.get(f"{self.site.name}/{label}", {})
+            inner = partial(
+                _run, link, kept, inner, None if step.watch is None else partial(step.watch, self.site, label, link)
+            )
         out: Tensor = inner(call).hidden
         for layer in attn.get_submodule("to_out").children():
             out = layer(out)
         return out
 
 
-def _run(link: nn.Module, prepared: Mapping[str, Tensor], inner: Inner, call: AttentionCall) -> AttentionResult:
-    result: AttentionResult = link(replace(call, prepared=prepared), inner)
+_Seen = Callable[[AttentionCall, Inner], None]
+
+
+def _run(
+    link: nn.Module, prepared: Mapping[str, Tensor], inner: Inner, seen: _Seen | None, call: AttentionCall
+) -> AttentionResult:
+    call = replace(call, prepared=prepared)
+    if seen is not None:
+        seen(call, inner)
+    result: AttentionResult = link(call, inner)
     return result
+
+
+def _plain(seen: _Seen, call: AttentionCall) -> AttentionResult:
+    call = replace(call, prepared={})
+    seen(call, plain_attention)
+    return plain_attention(call)
 
 
 def attach(network: nn.Module, chains: Mapping[str, AttentionChain]) -> dict[str, object]:
