@@ -15,14 +15,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pgsynth_core.interfaces import AttentionCall, AttentionResult, KeyValue
+from pgsynth_core.interfaces import AttentionCall, AttentionResult, Conditioning, KeyValue, Site
 
 __all__ = [
     "join_heads",
     "masked_attention",
     "masked_attention_backends",
     "plain_attention",
+    "plain_weights",
     "project_keys",
+    "reference_at",
     "split_heads",
 ]
 
@@ -80,6 +82,27 @@ def masked_attention(
 
 def plain_attention(call: AttentionCall) -> AttentionResult:
     """The innermost link: attention with the backbone's own projections, before `to_out`."""
+    return AttentionResult(hidden=join_heads(masked_attention(call.query, *_keys(call))))
+
+
+def plain_weights(call: AttentionCall) -> Float[Tensor, "B Q keys"]:
+    """The weights of `plain_attention`, heads averaged, for looking at: no attention kernel ever makes them.
+
+    Returns:
+        A row for each query: softmax(QK'/sqrt(d)) over the columns of `context`, then those of `beside`; zeros where
+        there is nothing to attend to.
+    """
+    key, _, mask = _keys(call)
+    logits = call.query @ key.transpose(2, 3) / call.query.shape[-1] ** 0.5
+    if mask is not None:
+        mask = mask.expand(-1, -1, *logits.shape[2:])
+        logits = logits.masked_fill(~mask, float("-inf"))
+        return torch.where(mask.any(dim=-1, keepdim=True), logits.softmax(dim=-1), 0.0).mean(dim=1)
+    return logits.softmax(dim=-1).mean(dim=1)
+
+
+def _keys(call: AttentionCall) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Keys, values and mask of the plain link: those of the context, with what stands beside it open to every row."""
     key, value = project_keys(call.backbone, call.context, call.site.heads)
     mask = call.mask
     if call.beside:
@@ -87,10 +110,22 @@ def plain_attention(call: AttentionCall) -> AttentionResult:
         if mask is not None:
             columns = mask.expand(-1, -1, -1, call.context.shape[1])
             mask = F.pad(columns, (0, key.shape[2] - columns.shape[3]), value=True)
-    return AttentionResult(hidden=join_heads(masked_attention(call.query, key, value, mask)))
+    return key, value, mask
 
 
 def project_keys(backbone: nn.Module, tokens: Float[Tensor, "B K E"], heads: int) -> KeyValue:
     """Keys and values of some tokens by an attention layer's `to_k` and `to_v`, heads split."""
     key, value = (split_heads(backbone.get_submodule(name)(tokens), heads) for name in ("to_k", "to_v"))
     return key, value
+
+
+def reference_at(site: Site, conditioning: Conditioning) -> Float[Tensor, "B N_s C"]:
+    """The source's tokens at a site's twin.
+
+    Raises:
+        ValueError: If `reference` has none for it.
+    """
+    twin = site.twin("source")
+    if twin not in conditioning.reference:
+        raise ValueError(f"{site.name}: no reference for {twin}; there are: {sorted(conditioning.reference)}")
+    return conditioning.reference[twin]

@@ -24,6 +24,8 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"backbone": "facebook/dinov2-small", "pretrained": False, "train_backbone": True, "layer": -2},
     ),
     "qfft": ({"backbone": "conv4"}, {"backbone": "conv4", "queries": "local"}),
+    "hpfa": ({"projections": "backbone", "renormalise": True}, {"threshold": "none", "face": False}),
+    "caa": ({"k": 1}, {"k": 0}),
     "pma": ({"mask": "eq9"}, {"mask": "eq9", "eq9_keys": "local_only"}, {"mask": "none"}),
     "pose_encoder": ({"widths": [8], "activation": "relu"},),
     "t2i_adapter": ({"type": "light"}, {"start": "random"}),

@@ -1,0 +1,121 @@
+"""CLIP-guided Attention Alignment: attends to the embeddings of the source regions that were attended least.
+
+Paper: *TruePose: Human-Parsing-guided Attention Diffusion for Full-ID Preserving Pose Transfer* (arXiv 2502.03426),
+Eq. 8 to 10.
+
+==============  ===============================================  ==========================================
+paper           here                                             axes
+==============  ===============================================  ==========================================
+F~_l            what is inside: `inner(call).hidden`             [B, Q, C]
+scores          `region_attention`, from the link inside         [B, R]
+CLIP(R_i)       `conditioning.regions`                           [B, R, D]
+K               `config.k`
+==============  ===============================================  ==========================================
+
+Q = W_q F~, keys and values are W_k, W_v of the embeddings of the K regions; W_out of the weighted sum is added to F~,
+before the layer's own `to_out`.
+
+Reading: per sample and site, the K regions with the lowest mean attention per source token, of those the source has
+    and that have a token at this site; the background is none; ties go to the lower label.
+Reading: W_out starts at zero, so that the method starts as it is without.
+Reading: K = 0 is the ablation without CAA; it then has no weights and reads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from pgsynth_core.attention import join_heads, masked_attention, project_keys, split_heads
+from pgsynth_core.data.labels import label_set_of
+from pgsynth_core.interfaces import (
+    AttentionCall,
+    AttentionProcessor,
+    AttentionResult,
+    AttentionView,
+    BuildContext,
+    Conditioning,
+    Inner,
+    Site,
+)
+from pgsynth_plugins.attention.caa import Config
+
+__all__ = ["CAA"]
+
+
+class CAA(AttentionProcessor):
+    """One site's link.
+
+    Args:
+        config: How many regions.
+        site: Where it acts.
+        build: `axes["D"]` is the width of the regions' embeddings; `label_set` says which labels are background.
+    """
+
+    region: Tensor
+
+    def __init__(self, config: Config, site: Site, build: BuildContext) -> None:
+        super().__init__(config, site, build)
+        self.k, self.site = config.k, site
+        labels = label_set_of(build.label_set)
+        self.names = labels.names
+        region = torch.tensor([group != "background" for group in labels.groups])
+        self.register_buffer("region", region, persistent=False)
+        if self.k:
+            self.to_q = nn.Linear(site.channels, site.channels, bias=False)
+            self.to_k = nn.Linear(build.axes["D"], site.channels, bias=False)
+            self.to_v = nn.Linear(build.axes["D"], site.channels, bias=False)
+            self.to_out = nn.Linear(site.channels, site.channels, bias=False)  # where no region is, nothing is added
+            nn.init.zeros_(self.to_out.weight)
+
+    def prepare(self, conditioning: Conditioning, backbone: nn.Module) -> Mapping[str, Tensor]:
+        """Keys and values of all regions, once per image; which of them are read, each step says."""
+        if not self.k or conditioning.regions is None:
+            return {}
+        key, value = project_keys(self, conditioning.regions.values, self.site.heads)
+        return {"key": key, "value": value}
+
+    def forward(self, call: AttentionCall, inner: Inner) -> AttentionResult:
+        """Eq. 8 to 10 on what is inside.
+
+        Raises:
+            ValueError: If `regions`, `parsing` or the `region_attention` of a link inside is missing.
+        """
+        result = inner(call)
+        if not self.k:
+            return result
+        chosen = self.chosen(call, result)
+        kept = call.prepared or self.prepare(call.conditioning, call.backbone)
+        query = split_heads(self.to_q(result.hidden), self.site.heads)
+        summed = masked_attention(query, kept["key"], kept["value"], chosen[:, None, None])
+        return replace(result, hidden=result.hidden + self.to_out(join_heads(summed)))
+
+    def chosen(self, call: AttentionCall, result: AttentionResult) -> Bool[Tensor, "B R"]:
+        """The K regions with the lowest mean attention; fewer where there are fewer."""
+        regions, scores, level = call.conditioning.regions, result.region_attention, self.site.down
+        pyramid = call.conditioning.parsing
+        if regions is None or scores is None or level >= len(pyramid):
+            missing = [name for name, value in (("regions", regions), ("region_attention", scores)) if value is None]
+            missing += [f"parsing level {level}"] if level >= len(pyramid) else []
+            raise ValueError(f"{self.site.name}: {', '.join(missing)} did not arrive")
+        labels = torch.arange(len(self.names), device=scores.device)
+        here = (pyramid[level].flatten(1)[..., None] == labels).any(1)
+        candidates = here & regions.exists & self.region
+        order = scores.masked_fill(~candidates, torch.inf).argsort(dim=-1, stable=True)
+        return (order.argsort(-1) < self.k) & candidates
+
+    def views(self, call: AttentionCall, inner: Inner) -> Mapping[str, AttentionView]:
+        """Mean attention of every region, and which were chosen."""
+        if not self.k:
+            return {}
+        result = inner(call)
+        chosen = self.chosen(call, result)
+        assert result.region_attention is not None, "refused where it is chosen"
+        return {
+            "mean attention": AttentionView(values=result.region_attention, names=self.names),
+            "chosen": AttentionView(values=chosen.to(call.hidden.dtype), names=self.names),
+        }
