@@ -15,7 +15,7 @@ NO_HOOK := -o addopts="--import-mode=importlib --strict-config --strict-markers 
 lane = $(PYTEST) $(1) || { code=$$?; [ $$code -eq 5 ] && echo "(no test in this lane)" || exit $$code; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-main test-compiled test-slow test-gpu bench lint format clean
+.PHONY: help install demo test test-main test-compiled test-matrix test-slow test-gpu bench lint format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## a small method, composed, trained, sampled and scored on this machine, in minutes
 	$(VENV)/bin/pgsynth demo
 
-test: lint test-main test-compiled ## lint, then every test a bare CPU machine can run in minutes
+test: lint test-main test-compiled test-matrix ## lint, then every test a bare CPU machine can run in minutes
 
 test-main: install ## the tests, shapes checked
 	$(PYTEST) -n $(WORKERS) --dist loadfile
@@ -39,9 +39,13 @@ test-main: install ## the tests, shapes checked
 test-compiled: install ## torch.compile against eager, without the shape-checking hook
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist loadfile -m "compiled and not (slow or gpu)")
 
+test-matrix: install ## combinations of parts, every pair of parts in one of them, without the shape-checking hook
+	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "matrix and not slow")
+
 test-slow: install ## the long tests
-	$(call lane,-m "slow and not (compiled or gpu)")
+	$(call lane,-m "slow and not (compiled or matrix or gpu)")
 	$(call lane,$(NO_HOOK) -m "slow and compiled and not gpu")
+	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "slow and matrix")
 
 test-gpu: install ## the tests that need a CUDA device; skipped with the reason where there is none
 	@if $(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \

@@ -93,12 +93,12 @@ def plain_weights(call: AttentionCall) -> Float[Tensor, "B Q keys"]:
         there is nothing to attend to.
     """
     key, _, mask = _keys(call)
-    logits = call.query @ key.transpose(2, 3) / call.query.shape[-1] ** 0.5
-    if mask is not None:
-        mask = mask.expand(-1, -1, *logits.shape[2:])
-        logits = logits.masked_fill(~mask, float("-inf"))
-        return torch.where(mask.any(dim=-1, keepdim=True), logits.softmax(dim=-1), 0.0).mean(dim=1)
-    return logits.softmax(dim=-1).mean(dim=1)
+    logits: Tensor = call.query @ key.transpose(2, 3) / call.query.shape[-1] ** 0.5
+    if mask is None:
+        return logits.softmax(dim=-1).mean(dim=1)
+    mask = mask.expand(-1, -1, *logits.shape[2:])
+    weights = logits.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    return torch.where(mask.any(dim=-1, keepdim=True), weights, 0.0).mean(dim=1)
 
 
 def _keys(call: AttentionCall) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -9,6 +9,7 @@ Q rows and K columns of an attention map, N_s source tokens of a site, Z latent 
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -195,8 +196,8 @@ class Site:
         return replace(self, network=network).name
 
 
-KeyValue = tuple[Float[Tensor, "B heads K d"], Float[Tensor, "B heads K d"]]
-"""Keys and values, heads split."""
+KeyValue = tuple[Float[Tensor, "B heads _ d"], Float[Tensor, "B heads _ d"]]
+"""Keys and values of any number of tokens, heads split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,10 +299,11 @@ class BuildContext:
         weights: Weight id, and the files wanted of it -> local path; None on the meta device.
         sites: Every site of the composition that is known so far: the denoiser's for pose branches and encoders,
             all of them for attention processors; empty for a base.
-        denoiser: For parts that copy it; None for a base.
+        denoiser: For parts that are shaped after it or copy it, see `copy_of_denoiser`; None for a base.
         read_sites: For an encoder that gives a port per site: the sites at which somebody reads it. What nobody
             reads is not built.
         label_set: Of the composition's parsing: what the R regions mean.
+        copying: Told that this part keeps a copy of the denoiser.
     """
 
     label: str
@@ -313,12 +315,23 @@ class BuildContext:
     denoiser: nn.Module | None = None
     read_sites: tuple[Site, ...] = ()
     label_set: str = "atr18"
+    copying: Callable[[], None] = lambda: None
 
     @property
     def latent_grid(self) -> Grid:
         """(h, w) of the latent."""
         height, width = self.image_size
         return height // self.stride, width // self.stride
+
+    def copy_of_denoiser(self) -> nn.Module:
+        """The denoiser as it begins, weights and all, for a part to keep.
+
+        Where the base was given pretrained weights, so was its copy: a checkpoint keeps of it what trains, and the
+        rest comes again from there, as of any part that was given weights.
+        """
+        assert self.denoiser is not None, "a base is built before there is one to copy"
+        self.copying()
+        return copy.deepcopy(self.denoiser)
 
 
 class Codec(nn.Module, ABC):
@@ -431,7 +444,10 @@ class AttentionProcessor(nn.Module, ABC):
         super().__init__()
 
     def prepare(self, conditioning: Conditioning, backbone: nn.Module) -> Mapping[str, Tensor]:
-        """Whatever depends on the source alone, once per image; kept by the sampler, never on the module."""
+        """Whatever depends on the source alone, once per image; kept by the sampler, never on the module.
+
+        Every tensor has the batch first: where a step needs only some branches of guidance, their rows are taken.
+        """
         return {}
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
@@ -21,14 +21,21 @@ __all__ = ["adjusted", "adjusted_spec", "refuse_differences"]
 ADJUSTABLE: Final = ("sample", "data")
 """What may differ from what a run was trained with: everything else is in its weights."""
 
-Guidance = float | Mapping[str, float]
+Guidance = float | Mapping[str, float | Mapping[str, float | Sequence[float]]]
+"""One scale, or scales by condition in nesting order; for a scale by step, its keys: `scale`, `from`, `until`."""
 
 
 def adjusted(model: Model, overrides: Sequence[str] = (), *, guidance: Guidance | None = None) -> Model:
-    """The same model with other settings; arguments and errors are those of `adjusted_spec`."""
-    assembly = model.assembly
-    spec, verdict = adjusted_spec(assembly.spec, assembly.registry, overrides, guidance=guidance)
-    return replace(model, assembly=replace(assembly, spec=spec, verdict=verdict))
+    """The same model with other settings, warning of those without effect.
+
+    Arguments and errors are those of `adjusted_spec`.
+    """
+    assembly, told = model.assembly, list[str]()
+    spec, verdict = adjusted_spec(
+        assembly.spec, assembly.registry, overrides, guidance=guidance, on_warning=told.append
+    )
+    warnings = (*model.warnings, *told)
+    return replace(model, assembly=replace(assembly, spec=spec, verdict=verdict), warnings=warnings)
 
 
 def adjusted_spec(
@@ -37,6 +44,7 @@ def adjusted_spec(
     overrides: Sequence[str] = (),
     *,
     guidance: Guidance | None = None,
+    on_warning: Callable[[str], None] | None = None,
     **sample: int | None,
 ) -> tuple[Spec, Verdict]:
     """A run's spec with other settings, and the contract check's verdict on it, which is ok.
@@ -46,6 +54,7 @@ def adjusted_spec(
         registry: What exists.
         overrides: In the words of a spec, of `sample` and `data` only: ``sample.steps=20``, ``data.folder.root=...``.
         guidance: Scales by condition in nesting order, in place of the spec's; one number: all.
+        on_warning: Told of every setting given here that has no effect.
         sample: Others of section `sample`, such as steps=20; None: as they are.
 
     Raises:
@@ -60,11 +69,17 @@ def adjusted_spec(
     given = {name: _plain(value) for name, value in {"guidance": guidance, **sample}.items() if value is not None}
     mapping["sample"] = {**mapping["sample"], **given}
     try:
-        changed = resolve(mapping, overrides, registry).spec
+        resolved = resolve(mapping, overrides, registry)
     except SpecError as error:
         raise SpecError([_placed(problem, given) for problem in error.problems]) from error
+    changed = resolved.spec
     verdict = check(changed, registry)
     verdict.raise_if_refused()
+    if on_warning and resolved.warnings:
+        before = resolve(spec.to_mapping(), (), registry).warnings
+        for sentence in resolved.warnings:
+            if sentence not in before:
+                on_warning(sentence.removeprefix("mapping: "))
     return changed, verdict
 
 
@@ -72,6 +87,8 @@ def _plain(value: Any) -> Any:
     """Numpy's numbers as Python's: a spec holds no others."""
     if isinstance(value, Mapping):
         return {name: _plain(scale) for name, scale in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(scale) for scale in value]
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)

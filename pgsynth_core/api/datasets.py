@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pgsynth_core.data.records import DataContext, Dataset, Split
-from pgsynth_core.errors import PartError, PgsynthError, UserError
+from pgsynth_core.errors import PartError, PgsynthError, UserError, nearest
 from pgsynth_core.registry import FOREIGN_FAULTS, Registry, load_config, load_part, reason_of, removal
 from pgsynth_core.spec import PartChoice, Spec
 
-__all__ = ["build_dataset", "dataset_of"]
+__all__ = ["build_dataset", "dataset_of", "index_of"]
+
+_NAMED = 8
+"""Pairs that a message names."""
 
 
 def dataset_of(spec: Spec, registry: Registry, split: Split) -> Dataset:
@@ -49,3 +52,18 @@ def build_dataset(choice: PartChoice, context: DataContext, registry: Registry) 
         message = f"{entry.qualified} ({choice.label}) could not be built: {reason_of(error)}."
         raise PartError(message, cure=removal(entry.origin.package)) from error
     return made
+
+
+def index_of(dataset: Dataset, name: str) -> int:
+    """The index of the pair of that name.
+
+    Raises:
+        UserError: If there is none.
+    """
+    names = [dataset.name(index) for index in range(len(dataset))]
+    if name in names:
+        return names.index(name)
+    hit = nearest(name, names)
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    cure = f"{f'Did you mean {hit!r}? ' if hit else ''}Pairs: {', '.join(names[:_NAMED])}{more}."
+    raise UserError(f"there is no pair {name!r} in this split.", where="pair", cure=cure)

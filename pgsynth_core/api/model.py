@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pgsynth_core.api.adjust import adjusted_spec, refuse_differences
+from pgsynth_core.api.adjust import Guidance, adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.photos import OnWarning, Pose, Source, parsing_of, photo_of, pose_of
@@ -42,7 +42,7 @@ class Model:
     Attributes:
         assembly: Its spec and its parts, weights in place.
         checkpoint: Where they came from.
-        warnings: What differs from what it was trained with.
+        warnings: What differs from what it was trained with, and which settings given since have no effect.
         ema: Whether its weights are the moving average.
     """
 
@@ -77,7 +77,7 @@ class Model:
         parsing: str | Path | None = None,
         seed: int | None = None,
         steps: int | None = None,
-        guidance: float | Mapping[str, float] | None = None,
+        guidance: Guidance | None = None,
         n: int = 1,
         on_warning: OnWarning | None = None,
     ) -> list[Image.Image]:
@@ -90,9 +90,10 @@ class Model:
             parsing: Label map of the photo, for methods that read it.
             seed: First seed; picture i uses seed + i. None: the spec's.
             steps: Denoising steps; None: the spec's.
-            guidance: One scale, or scales by condition in nesting order; None: the spec's.
+            guidance: One scale, or scales by condition in nesting order; None: the spec's. A scale by step is a mapping
+                as in a spec, e.g. ``{"all": {"scale": [5.0, 1.0], "from": 0.2, "until": 0.8}}``.
             n: How many pictures.
-            on_warning: Told if most joints lie outside the photo.
+            on_warning: Told if most joints lie outside the photo, or a setting has no effect.
 
         Returns:
             n pictures of the method's size.
@@ -105,7 +106,9 @@ class Model:
         if n < 1:
             raise UserError(f"n is {n}; it is the number of pictures, at least 1.", where="n", cure="Write n=1.")
         assembly = self.assembly
-        spec, _ = adjusted_spec(assembly.spec, assembly.registry, guidance=guidance, seed=seed, steps=steps)
+        spec, _ = adjusted_spec(
+            assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
+        )
         settings = spec.sample
         image = photo_of(source)
         size = image.shape[0], image.shape[1]
@@ -184,7 +187,7 @@ def load(
         UserError: If it cannot be found, is damaged, or a part of it is missing; with the command that mends it. Or
             if there is no such device.
     """
-    device = _device(device)
+    device = device_named(device)
     registry = registry or discover()
     if not isinstance(run, Run | str | Path):
         cure = "Give what train() returned, a run's id, latest, or the path of a run or of a checkpoint."
@@ -209,7 +212,7 @@ def load(
     return Model(assembly, checkpoint, (*warnings, *others), ema)
 
 
-def _device(wanted: str | None) -> str:
+def device_named(wanted: str | None) -> str:
     """The device that is wanted, if there is such a one; if none is named, a GPU where there is one."""
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     there = [] if found is None else [f"{found.type}:{number}" for number in range(torch.accelerator.device_count())]

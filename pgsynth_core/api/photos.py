@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from pgsynth_core.contract import Verdict
-from pgsynth_core.data import DataError, Keypoints, LabelMap, present, read_image, read_label_map
+from pgsynth_core.data import LABELS, DataError, Keypoints, LabelMap, present, read_image, read_label_map
 from pgsynth_core.data.files import as_rgb
 from pgsynth_core.data.formats import canvas_of, keypoints_in, read_json
 from pgsynth_core.errors import UserError
 
-__all__ = ["OnWarning", "Pose", "Source", "parsing_of", "photo_of", "pose_of"]
+__all__ = ["OnWarning", "Pose", "Source", "label_map_of", "parsing_of", "photo_of", "pose_of"]
 
 Source = str | Path | Image.Image | np.ndarray
 """A photo: a path, a Pillow image, or uint8 [H, W, 3] RGB."""
@@ -167,6 +167,28 @@ def parsing_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdi
         cure = "Give one: parsing=PATH in Python, --parsing PATH on the command line."
         raise UserError("this method reads a label map of the photo.", cure=cure)
     return None
+
+
+def label_map_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdict) -> tuple[LabelMap | None, str]:
+    """The label map of a photo of (height, width) `size` and its label set, whether or not the method reads one.
+
+    Raises:
+        UserError: If it is needed and not given, cannot be read, or does not say its label set where the method has
+            none either.
+    """
+    if parsing is None or verdict.label_set:
+        return parsing_of(parsing, size, verdict), verdict.label_set
+    try:
+        with Image.open(parsing) as opened:
+            said = str(opened.info.get("label_set", ""))
+    except (OSError, ValueError, SyntaxError):
+        said = "atr18"  # reading it says what is wrong with it
+    if said not in LABELS:
+        cure = (
+            f"Write {' or '.join(LABELS)} into the PNG's text chunk label_set; pgsynth_core.data.write_label_map does."
+        )
+        raise UserError("this label map does not say what its labels mean.", where=str(parsing), cure=cure)
+    return read_label_map(Path(parsing), label_set=said, size=size), said
 
 
 def _form(array: np.ndarray) -> str:

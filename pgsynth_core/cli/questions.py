@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pgsynth_core.cli.arguments import ArgumentsError
@@ -59,16 +59,25 @@ def _about(path: str, registry: Registry) -> list[Fact]:
         if not rest:
             entries = zip(registry.names(kind), registry.of_kind(kind), strict=True)
             return [{"name": name, "summary": entry.component.summary} for name, entry in entries]
-        table: Iterable[tuple[str, Option]] = options_at(first, rest[0], registry)
+        table = options_at(first, rest[0], registry)
     elif first in PLAIN_OPTIONS and not rest:
         return [_option(first, PLAIN_OPTIONS[first])]
     elif first in TABLES:
-        table = ((name, setting.option) for name, setting in TABLES[first].items())
-        rest = [first, *rest]
+        return [_option(name, option) for name, option in _settings(first, rest)]
     else:
         return []
     wanted = rest[1] if len(rest) > 1 else ""
     return [_option(name, option) for name, option in table if wanted in ("", name)]
+
+
+def _settings(section: str, names: Sequence[str]) -> list[tuple[str, Option]]:
+    """The settings of a section; one alone comes with the keys that its values may have."""
+    table = TABLES[section]
+    if not names:
+        return [(name, setting.option) for name, setting in table.items()]
+    if (setting := table.get(names[0])) is None:
+        return []
+    return [(names[0], setting.option), *((f"{names[0]}.NAME.{key}", option) for key, option in setting.keys.items())]
 
 
 def options_at(slot: str, part: str, registry: Registry) -> tuple[tuple[str, Option], ...]:

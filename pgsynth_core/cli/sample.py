@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,19 @@ if TYPE_CHECKING:
     from pgsynth_core.api import Model
     from pgsynth_core.contract import Verdict
     from pgsynth_core.data import Split
+    from pgsynth_core.spec import Spec
 
-__all__ = ["COMMAND", "add_sampling", "add_split", "chosen_split", "loaded"]
+__all__ = [
+    "COMMAND",
+    "add_sampling",
+    "add_split",
+    "check_files",
+    "chosen_split",
+    "loaded",
+    "make_folder",
+    "run_word",
+    "sampling_words",
+]
 
 _OUTPUTS = Path("outputs")
 _SHEET_ROWS = 8
@@ -47,6 +58,7 @@ examples:
   pgsynth sample latest --source me.jpg --pose kick.json -n 4
   pgsynth sample latest --split test --limit 16
   pgsynth sample latest --steps 20 --guidance pose=2,appearance=3 sample.scheduler=dpm
+  pgsynth sample latest 'sample.guidance.all.scale=[5,1]' sample.guidance.all.from=0.2
   pgsynth sample latest data.deepfashion.root=data/fashion
 
 A pose is OpenPose JSON of one person, x and y in pixels, and how sure each joint is:
@@ -80,11 +92,12 @@ def _parser() -> Parser:
     return parser
 
 
-def add_split(parser: Parser) -> None:
+def add_split(parser: Parser, *, limit: bool = True) -> None:
     """Which pairs of the dataset."""
     split = parser.add_argument("--split", metavar="SPLIT", help=f"which pairs: {' or '.join(SPLITS)}; by default test")
     split.type, split.choices = one_of(SPLITS, "split", "splits"), SPLITS
-    parser.add_argument("--limit", metavar="N", type=at_least(1), help="only the first N pairs")
+    if limit:
+        parser.add_argument("--limit", metavar="N", type=at_least(1), help="only the first N pairs")
 
 
 def add_sampling(parser: Parser) -> None:
@@ -95,7 +108,7 @@ def add_sampling(parser: Parser) -> None:
         "--guidance",
         metavar="SCALE",
         type=_guidance,
-        help="one number, or NAME=SCALE,... nested in that order; in place of sample.guidance",
+        help="one number, or NAME=SCALE,... nested in that order; in place of sample.guidance, which can go by step",
     )
     parser.add_argument("--device", metavar="DEVICE", help="e.g. cpu or cuda:1; by default a GPU if there is one")
     parser.add_argument("--no-ema", action="store_true", help="the weights themselves, not their moving average")
@@ -144,7 +157,14 @@ def run_word(arguments: argparse.Namespace, command: str) -> str:
     return str(runs[0])
 
 
-def loaded(arguments: argparse.Namespace, session: Session, command: str, split: Split | None) -> Model:
+def loaded(
+    arguments: argparse.Namespace,
+    session: Session,
+    command: str,
+    split: Split | None,
+    *,
+    first: Callable[[Spec, Verdict], None] | None = None,
+) -> Model:
     """The model of the run that is meant, with the settings that are asked for; what differs is told.
 
     Everything on the command line is looked at first, the tables of the data too: loading may take minutes.
@@ -154,13 +174,16 @@ def loaded(arguments: argparse.Namespace, session: Session, command: str, split:
         session: What is installed.
         command: For messages.
         split: The split of the run's data that is to be read; None for one photo.
+        first: Looks at what is asked for in place of that, before anything is loaded.
     """
     checkpoint = find_checkpoint(run_word(arguments, command), runs_root(arguments.runs))
     words = sampling_words(arguments)
     refuse_differences(read_lock(checkpoint.path / "lock.json"), session.registry)
     spec = resolve(checkpoint.path / "spec.yaml", (), session.registry).spec
     spec, verdict = adjusted_spec(spec, session.registry, words, guidance=arguments.guidance)
-    if split is None:
+    if first:
+        first(spec, verdict)
+    elif split is None:
         _check_parsing(arguments, verdict)
     else:
         from pgsynth_core.api.datasets import dataset_of  # numpy
@@ -168,16 +191,17 @@ def loaded(arguments: argparse.Namespace, session: Session, command: str, split:
         dataset_of(spec, session.registry, split)
     with progress("Loading the run; importing torch takes most of the time"):
         model = api.load(checkpoint.path, device=arguments.device, ema=not arguments.no_ema, registry=session.registry)
+    model = adjusted(model, words, guidance=arguments.guidance)
     for sentence in model.warnings:
         tell_warning(sentence)
-    return adjusted(model, words, guidance=arguments.guidance)
+    return model
 
 
 # ------------------------------------------------------------------------------------------- run
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     _refuse_mixture(arguments)
     run_word(arguments, "sample")
-    _check_files(arguments)
+    check_files(arguments)
     split = None if arguments.source else chosen_split(arguments)
     model = loaded(arguments, session, "sample", split)
     folder = Path(arguments.output) if arguments.output else _OUTPUTS / model.name
@@ -198,7 +222,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def _check_files(arguments: argparse.Namespace) -> None:
+def check_files(arguments: argparse.Namespace) -> None:
     """Read the photo and the pose once before anything is loaded."""
     files = {"--source": arguments.source, "--pose": arguments.pose, "--parsing": arguments.parsing}
     missing = [
@@ -242,7 +266,7 @@ def _refuse_mixture(arguments: argparse.Namespace) -> None:
 
 
 def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    _make(folder)
+    make_folder(folder)
     source, pose, warnings = arguments.source, arguments.pose, list[str]()
     with progress("Drawing"):
         pictures = model.sample(
@@ -269,7 +293,7 @@ def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: 
     split = chosen_split(arguments)
     name = f"{split}-{model.checkpoint.step:08}"
     out = next(path for path in _free(folder, name, suffix="") if not path.exists())
-    _make(out)
+    make_folder(out)
 
     def counted(done: int) -> None:
         follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": arguments.limit})
@@ -288,7 +312,12 @@ def _free(folder: Path, name: str, *, suffix: str = ".png") -> Iterator[Path]:
         yield folder / f"{name}.{number}{suffix}"
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder that pictures go to.
+
+    Raises:
+        UserError: If the system refuses.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -87,6 +87,7 @@ VERBS: Final = (
     Verb(("compose",), "Resolve a method, check that its parts fit, prove it and describe it.", "compose:COMMAND"),
     Verb(("train",), "Train a method: a run with checkpoints, samples and a log of every step.", "train:COMMAND"),
     Verb(("sample",), "Make pictures with a trained run, of one photo or of its dataset's pairs.", "sample:COMMAND"),
+    Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),
     Verb(("runs", "list"), "List runs and how they stand.", "runs:LIST"),

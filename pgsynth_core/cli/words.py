@@ -25,6 +25,7 @@ __all__ = [
     "data_words",
     "file_words",
     "flag_words",
+    "inspect_words",
     "manifest_words",
     "method_words",
     "part_words",
@@ -71,6 +72,15 @@ def run_words(words: list[str], prefix: str, registry: Registry) -> Words:
         return line.assignments(prefix)
     runs = {} if given else _runs() | file_words(prefix, ("/",))
     return runs | (line.paths(prefix, ("sample", "data")) if prefix else {})
+
+
+def inspect_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``inspect``: a run or a spec first, then overrides that fit it."""
+    given = [word for word in words if "=" not in word]
+    if not given:
+        return run_words(words, prefix, registry) | ({} if "=" in prefix else _specs(prefix, registry))
+    of_spec = given[0] in registry.preset_names() or given[0].endswith((".yaml", ".yml"))
+    return (method_words if of_spec else run_words)(words, prefix, registry)
 
 
 def data_words(words: list[str], prefix: str, registry: Registry) -> Words:
@@ -200,7 +210,7 @@ class _Line:
         found = {f"{slot}=": f"parts of kind {kind}" for slot, kind in KIND_OF_SLOT.items()}
         found |= {"size=": "height x width in pixels", "fit=": ", ".join(_FITS)}
         if prefix:
-            found |= self._options(prefix) | self._settings()
+            found |= self._options(prefix) | self._settings(prefix)
         return {path: text for path, text in found.items() if not tops or re.split("[.=]", path)[0] in tops}
 
     def _options(self, prefix: str) -> Words:
@@ -212,12 +222,17 @@ class _Line:
             for name, option in options_of(entry.component).items()
         }
 
-    def _settings(self) -> Words:
+    def _settings(self, prefix: str) -> Words:
         found: Words = {}
         for section, table in TABLES.items():
             for name, setting in table.items():
                 names = setting.names if setting.names or setting.names is None else self._conditions()
                 found |= {f"{section}.{name}.{inner}=": setting.option.help for inner in names or ()}
+                for inner in names or ():  # keys come once a name is typed, or they would bury the names
+                    if setting.keys and prefix.startswith(f"{section}.{name}.{inner}."):
+                        found |= {
+                            f"{section}.{name}.{inner}.{key}=": option.help for key, option in setting.keys.items()
+                        }
                 if setting.names is None or setting.shorthand:
                     found[f"{section}.{name}="] = setting.option.help
         return found

@@ -57,6 +57,11 @@ class Building:
             self.pretrained.add(label)
         return path
 
+    def copied(self, label: str) -> None:
+        """Note that a part keeps a copy of the denoiser: it has weights from where the base has."""
+        if self.spec.base.label in self.pretrained:
+            self.pretrained.add(label)
+
     def context(self, label: str, known: Known) -> BuildContext:
         """The context handed to one part."""
         return BuildContext(
@@ -69,6 +74,7 @@ class Building:
             denoiser=known.denoiser,
             read_sites=known.read_sites,
             label_set=self.verdict.label_set or "atr18",
+            copying=partial(self.copied, label),
         )
 
     def entry(self, slot: str, choice: PartChoice) -> Entry:

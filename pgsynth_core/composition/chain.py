@@ -91,10 +91,10 @@ class AttentionChain(nn.ModuleDict):
         if step.watch is not None:
             inner = partial(_plain, partial(step.watch, self.site, "", None))
         for label, link in self.items():
+            assert isinstance(link, AttentionProcessor), "chains are built of them"
             kept = step.prepared.get(f"{self.site.name}/{label}", {})
-            inner = partial(
-                _run, link, kept, inner, None if step.watch is None else partial(step.watch, self.site, label, link)
-            )
+            seen = None if step.watch is None else partial(step.watch, self.site, label, link)
+            inner = partial(_run, link, kept, inner, seen)
         out: Tensor = inner(call).hidden
         for layer in attn.get_submodule("to_out").children():
             out = layer(out)
@@ -105,7 +105,7 @@ _Seen = Callable[[AttentionCall, Inner], None]
 
 
 def _run(
-    link: nn.Module, prepared: Mapping[str, Tensor], inner: Inner, seen: _Seen | None, call: AttentionCall
+    link: AttentionProcessor, prepared: Mapping[str, Tensor], inner: Inner, seen: _Seen | None, call: AttentionCall
 ) -> AttentionResult:
     call = replace(call, prepared=prepared)
     if seen is not None:

@@ -28,6 +28,7 @@ from pgsynth_core.interfaces import (
     Site,
     SourceInputs,
     Tokens,
+    Watch,
 )
 
 
@@ -209,18 +210,20 @@ class Method(nn.Module):
 
     def enable_checkpointing(self, on: bool = True) -> None:
         """Recompute activations in the backward pass, in every network that can: less memory, a quarter more work."""
-        for network in self.networks():
-            if isinstance(network, ModelMixin):
+        for network in (*self.networks(), *self.encoders.modules()):
+            if isinstance(network, ModelMixin) and network._supports_gradient_checkpointing:
                 network.enable_gradient_checkpointing() if on else network.disable_gradient_checkpointing()
 
     # ------------------------------------------------------------------ every step
-    def forward(
+    def forward(  # noqa: PLR0913 - what a step is made of, and who looks on
         self,
         noisy: Float[Tensor, "B Z h w"],
         timesteps: Num[Tensor, " B"],
         conditioning: Conditioning,
         prepared: Prepared | None = None,
         branches: Mapping[str, Conditioning] | None = None,
+        *,
+        watch: Watch | None = None,
     ) -> Float[Tensor, "B Z h w"]:
         """One step: what the denoiser predicts, in the sense of the schedule's prediction type.
 
@@ -230,9 +233,12 @@ class Method(nn.Module):
             conditioning: From `encode`.
             prepared: From `prepare`; None in training.
             branches: Label of a pose branch -> what it reads instead of `conditioning`; see `conditions`.
+            watch: Called at every link of every attention site, to look on.
         """
         batch, others = noisy.shape[0], branches or {}
-        attention = {"conditioning": self.batched(conditioning, batch), "prepared": prepared or {}}
+        attention: dict[str, object] = {"conditioning": self.batched(conditioning, batch), "prepared": prepared or {}}
+        if watch is not None:
+            attention["watch"] = watch
         own = {label: {**attention, "conditioning": self.batched(other, batch)} for label, other in others.items()}
         features = [self.pose_features(label, noisy, timesteps, own.get(label, attention)) for label in self.poses]
         return self.denoise(noisy, timesteps, attention, add_features(features))

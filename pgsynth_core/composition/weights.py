@@ -1,8 +1,9 @@
 """The weights of a method that a checkpoint keeps, by part: what trains, and all of a part that was given no weights.
 
 Keys are ``<label>.<parameter>``; of a processor ``<label>.<site>.<parameter>``; of pgsynth itself ``core.…``. Of a part
-that was given pretrained weights, what is frozen is not kept: it comes again from where it came. What is frozen of any
-other, e.g. a fixed random projection, comes from nowhere: a seed gives other values on another device.
+that was given pretrained weights, or copied a denoiser that was, what is frozen is not kept: it comes again from where
+it came. What is frozen of any other, e.g. a fixed random projection, comes from nowhere: a seed gives other values on
+another device.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pgsynth_core.composition.conditions import repeated
 from pgsynth_core.composition.method import Method
 from pgsynth_core.interfaces import Conditioning, SourceInputs
 from pgsynth_core.sampling.guidance import Guidance
-from pgsynth_core.spec import SCHEDULERS
+from pgsynth_core.spec import SCHEDULERS, Schedule
 
 OF_A_KIND: Final[Mapping[str, object]] = {"skip_prk_steps": True}
 """Settings that a sampler needs whatever the run's config says: PNDM as Stable Diffusion uses it, for any steps."""
@@ -34,13 +34,13 @@ class SamplePlan:
     Attributes:
         scheduler: Our name of a sampler, see `spec.SCHEDULERS`.
         steps: Denoising steps.
-        guidance: Name of conditions -> scale, in nesting order.
+        guidance: Name of conditions -> scale, or scales by step, in nesting order.
         copies: Pictures of each source.
     """
 
     scheduler: str
     steps: int
-    guidance: Mapping[str, float]
+    guidance: Mapping[str, float | Schedule]
     copies: int = 1
 
 
@@ -93,17 +93,20 @@ def sample_latents(
     if plan.copies > 1:
         data = repeated(data, plan.copies)
         parts = {label: repeated(ports, plan.copies) for label, ports in parts.items()}
-    shown = guidance.conditions(method, parts, data, rows)
-    prepared = method.prepare(shown.shared)
+    shown = guidance.shown(method, parts, data, rows)
     sampler = sampler_of(plan.scheduler, method.base.schedule)
     sampler.set_timesteps(plan.steps, device=device)
     shape = (method.latent_channels, *data.latent_grid)
     noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
     latent: Tensor = noise.to(device) * sampler.init_noise_sigma
-    for time in sampler.timesteps:
-        inputs = sampler.scale_model_input(torch.cat([latent] * guidance.branches), time)
+    mixes = guidance.mixes(len(sampler.timesteps))  # some samplers ask more often than they have steps
+    shown_to = {branches: shown.of(branches) for branches in {mix.branches for mix in mixes}}
+    for time, mix in zip(sampler.timesteps, mixes, strict=True):
+        seen = shown_to[mix.branches]
+        inputs = sampler.scale_model_input(torch.cat([latent] * seen.count), time)
         times = time.to(device).expand(inputs.shape[0])
-        predicted = guidance.combine(method(inputs, times, shown.shared, prepared, shown.branches))
+        given = seen.conditions
+        predicted = mix.combine(method(inputs, times, given.shared, seen.prepared, given.branches))
         latent = sampler.step(predicted, time, latent, **_chance(sampler, generators)).prev_sample
     return latent
 

@@ -10,6 +10,7 @@ from pgsynth_core.spec.explain import Explained, explain
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS, SPEC_KEYS, is_path, split_sweep
 from pgsynth_core.spec.model import SPEC_VERSION, PartChoice, Spec
 from pgsynth_core.spec.resolve import Resolved, parts_of, resolve
+from pgsynth_core.spec.schedules import Schedule, scales_by_step
 from pgsynth_core.spec.sections import PLAIN_OPTIONS
 from pgsynth_core.spec.settings import GROUPS, SCHEDULERS, TABLES, LossWeights, SampleSettings, Setting, TrainSettings
 from pgsynth_core.spec.values import options_of
@@ -28,6 +29,7 @@ __all__ = [
     "PartChoice",
     "Resolved",
     "SampleSettings",
+    "Schedule",
     "Setting",
     "Spec",
     "TrainSettings",
@@ -36,5 +38,6 @@ __all__ = [
     "options_of",
     "parts_of",
     "resolve",
+    "scales_by_step",
     "split_sweep",
 ]

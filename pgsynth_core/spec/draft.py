@@ -192,15 +192,22 @@ class Draft:
                 self.sections[section][key] = value
 
     def _override_section(self, section: str, rest: list[str], override: Override) -> None:
-        values = self.sections[section]
-        key = rest[0]
-        if len(rest) == 1:
+        values, mark = self.sections[section], override.value.mark
+        key, *names = rest
+        if not names:
             values[key] = self._replacing(values.get(key), override)
             return
-        before = values.get(key, self._default_names(section, key))
-        inner: dict[str, Node] = dict(before.value) if isinstance(before.value, dict) else {}
-        inner[rest[1]] = self._replacing(inner.get(rest[1]), override)
-        values[key] = Node(inner, override.value.mark)
+        setting = TABLES[section][key] if section in TABLES else None
+        single = setting.shorthand if setting else ""
+        name, *keys = names
+        inner = _named(values.get(key, self._default_names(section, key)), single if name == single else "")
+        if setting and keys:  # of a value that changes by step
+            by_step = _named(inner.get(name), next(iter(setting.keys)))
+            by_step[keys[0]] = self._replacing(by_step.get(keys[0]), override)
+            inner[name] = Node(by_step, mark)
+        else:
+            inner[name] = self._replacing(inner.get(name), override)
+        values[key] = Node(inner, mark)
 
     def _default_names(self, section: str, key: str) -> Node:
         """What one name is added to where none is written: the defaults, but a chain of guidance starts anew."""
@@ -211,8 +218,8 @@ class Draft:
 
     # ---------------------------------------------------------------------------------------- warnings
     def _replacing(self, before: Node | None, override: Override) -> Node:
-        if before is not None and before.mark.detail:
-            self.warnings.append(f"{before.mark} has no effect: {override.value.mark.source} sets it again.")
+        for mark in _arguments(before):
+            self.warnings.append(f"{mark} has no effect: {override.value.mark.source} sets it again.")
         return override.value
 
     def _warn_of_dropped(self, slot: str, staying: set[str], mark: Mark) -> None:
@@ -220,3 +227,17 @@ class Draft:
             for node in part.options.values() if label not in staying else ():
                 if node.mark.detail:
                     self.warnings.append(f"{node.mark} has no effect: {mark.source} takes {label} out.")
+
+
+def _named(node: Node | None, single: str) -> dict[str, Node]:
+    """What a mapping holds, to be changed; a value that is none counts as the one that `single` names, if it does."""
+    if node is None:
+        return {}
+    return dict(node.value) if isinstance(node.value, dict) else {single: node} if single else {}
+
+
+def _arguments(node: Node | None) -> dict[Mark, None]:
+    """The arguments that wrote a value, or anything inside of it."""
+    if node is not None and isinstance(node.value, dict):
+        return {mark: None for inner in node.value.values() for mark in _arguments(inner)}
+    return {node.mark: None} if node is not None and node.mark.detail else {}

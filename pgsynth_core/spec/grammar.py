@@ -1,7 +1,7 @@
 """The words of the command line: ``path=value`` overrides, slots, sites, sweeps. The one place that fixes them.
 
 override := path "=" value                one path per argument
-path     := slot | slot.part | slot.part.option | section.key | section.key.name | key
+path     := slot | slot.part | slot.part.option | section.key | section.key.name | section.key.name.key | key
 slot     := base | encoder | pose | attn | data
 value    := at a slot: name ("+" name)* | none;  at slot.part: a part's name | none;
             elsewhere a YAML 1.2 scalar or a flow list [a, b]
@@ -142,9 +142,11 @@ def _setting_fault(path: tuple[str, ...]) -> tuple[str, str] | None:
         return f"{section} is a section.", f"Write one of its keys, e.g. {section}.{next(iter(TABLES[section]))}=value."
     if keys[0] not in TABLES[section]:
         return f"{section} has no key {shortened(keys[0])!r}.", unknown_setting(section, keys[0])
-    named = TABLES[section][keys[0]].names is not None
-    if len(keys) > (2 if named else 1):
-        return f"{section}.{keys[0]} has no keys of its own.", f"Write {'.'.join(path[: 3 if named else 2])}=value."
+    setting = TABLES[section][keys[0]]
+    longest = 4 if setting.keys else 2 if setting.names is None else 3
+    if len(path) > longest:
+        value = ".".join(path[:longest])
+        return f"{value} has no keys of its own.", f"Write {value}=value."
     return None
 
 

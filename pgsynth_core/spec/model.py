@@ -61,7 +61,7 @@ class Spec(BaseModel):
         mapping = {"pgsynth": SPEC_VERSION} | slots | {"size": f"{self.size[0]}x{self.size[1]}", "fit": self.fit}
         if self.adapters:
             mapping["adapters"] = _plain(self.adapters)
-        return mapping | {"train": self.train.model_dump(), "sample": self.sample.model_dump()}
+        return mapping | {"train": _plain(self.train.model_dump()), "sample": _plain(self.sample.model_dump())}
 
     def to_yaml(self) -> str:
         """The canonical form as YAML text."""

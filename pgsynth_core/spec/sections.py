@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
@@ -13,7 +13,8 @@ from pgsynth_core.spec.draft import Draft
 from pgsynth_core.spec.model import Fit
 from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Node, Problems
 from pgsynth_core.spec.parts import Chosen
-from pgsynth_core.spec.settings import GROUPS, SETTINGS, TABLES, Setting
+from pgsynth_core.spec.schedules import Schedule
+from pgsynth_core.spec.settings import GROUPS, SETTINGS, TABLES, Setting, evaluations
 from pgsynth_core.spec.values import BadValue, checked
 
 MAX_SIDE: Final = 8192
@@ -173,41 +174,95 @@ def _named(path: str, setting: Setting, node: Node, context: tuple[Problems, Cho
     problems, chosen = context
     if not isinstance(node.value, dict):
         if setting.shorthand:
-            value = _value(path, setting.option, node, problems)
+            value = _by_step(path, setting, node, problems)
             return None if value is None else {setting.shorthand: value}
         names = ", ".join(f"{name}: 1.0" for name in setting.names or GROUPS[:1])
         problems.add(f"{path} is {node.said()}; it takes a mapping.", node.mark, f"Write {path}: {{{names}}}.")
         return None
     values: dict[str, Any] = {}
     for name, item in node.value.items():
-        if cure := _unknown_name(name, setting, chosen):
+        if cure := _unknown_name(f"{path}.{name}", setting, chosen):
             noun = "key" if setting.names else "condition"
             problems.add(f"{path}: there is no {noun} {name!r}.", item.mark, cure)
-        values[name] = _value(f"{path}.{name}", setting.option, item, problems)
+        values[name] = _by_step(f"{path}.{name}", setting, item, problems)
     if setting.names:  # a key that is left out keeps its default
         values = {name: values.get(name, setting.option.default) for name in setting.names}
     return values
 
 
-def _unknown_name(name: str, setting: Setting, chosen: Chosen) -> str:
+def _by_step(path: str, setting: Setting, node: Node, problems: Problems) -> Any:
+    """The checked value under a name: a number, or where the setting has keys, a schedule in its canonical form."""
+    if not setting.keys:
+        return _value(path, setting.option, node, problems)
+    if isinstance(node.value, tuple):
+        first = next(iter(setting.keys))
+        place = path if path.count(".") > 1 else f"{path}.{setting.shorthand}"
+        cure = f"Write a number there, or the list at {place}.{first}."
+        problems.add(f"{path} is {node.said()}; it takes a number or a mapping.", node.mark, cure)
+        return None
+    if not isinstance(node.value, dict):
+        return _value(path, setting.option, node, problems)
+    if not node.value:
+        cure = f"Write a number, or keys of it: {', '.join(setting.keys)}."
+        problems.add(f"{path} is {node.said()}.", node.mark, cure)
+        return None
+    found = {key: _key(f"{path}.{key}", setting, item, problems) for key, item in node.value.items()}
+    values = {key: found.get(key, option.default) for key, option in setting.keys.items()}
+    if len(found.keys() | values.keys()) > len(values) or None in values.values():
+        return None
+    if values["from"] >= values["until"]:
+        ends = f"from {values['from']:g} until {values['until']:g}"
+        cure = "Write from less than until; 0 is the first step, 1 the end."
+        problems.add(f"{path}: {ends} is no interval of the steps.", node.mark, cure)
+        return None
+    return Schedule.model_validate(values).canonical()
+
+
+def _key(path: str, setting: Setting, node: Node, problems: Problems) -> Any:
+    """The checked value of one key of a schedule; None where it is wrong, after saying so. The first may be a list."""
+    key = path.rpartition(".")[2]
+    if key not in setting.keys:
+        cure = suggestion(key, tuple(setting.keys), what="keys")
+        problems.add(f"{path.removesuffix(f'.{key}')} has no key {key!r}.", node.mark, cure)
+        return None
+    option = setting.keys[key]
+    if not isinstance(node.value, tuple) or key != next(iter(setting.keys)):
+        return _value(path, option, node, problems)
+    if not node.value:
+        problems.add(f"{path} is an empty list.", node.mark, "Write a number, or a list of one or more: [5, 1].")
+        return None
+    values = [_value(path, option, item, problems) for item in node.value]
+    return None if None in values else tuple(values)
+
+
+def _unknown_name(path: str, setting: Setting, chosen: Chosen) -> str:
     """The cure for a name that is none; empty if it is one, or may be one of a part that could not be read."""
+    mapping, _, name = path.rpartition(".")
     if setting.names:
         return "" if name in setting.names else suggestion(name, setting.names)
     allowed = (*GROUPS, *chosen.labels["appearance"], *chosen.labels["pose"])
     if name in allowed or name in chosen.hoped or not chosen.complete:
         return ""
+    if name in setting.keys:
+        return f"It is a key of one condition's scale: write it at {mapping}.{setting.shorthand}.{name}."
     return suggestion(name, allowed, what="conditions")
 
 
 def _setting_origins(section: str, complete: Mapping[str, Any], written: Mapping[str, Node]) -> dict[str, str]:
     origins: dict[str, str] = {}
     for key, value in complete.items():
-        node = written.get(key)
-        for path, inner in ((f"{key}.{name}", name) for name in value) if isinstance(value, dict) else ((key, ""),):
-            own = node.value.get(inner) if node and isinstance(node.value, dict) else node
-            origins[f"{section}.{path}"] = own.mark.origin if own else DEFAULT.origin
-        if value == {}:
-            origins[f"{section}.{key}"] = node.mark.origin if node else DEFAULT.origin
+        origins |= _origins(f"{section}.{key}", value, written.get(key))
+    return origins
+
+
+def _origins(path: str, value: Any, node: Node | None) -> dict[str, str]:
+    """Where the leaves of a value come from; a mapping may stand for a value that was written plainly."""
+    if not isinstance(value, dict) or not value:
+        return {path: node.mark.origin if node else DEFAULT.origin}
+    origins: dict[str, str] = {}
+    for name, inner in value.items():
+        own = node.value.get(name) if node and isinstance(node.value, dict) else node
+        origins |= _origins(f"{path}.{name}", inner, own)
     return origins
 
 
@@ -215,14 +270,8 @@ def _setting_origins(section: str, complete: Mapping[str, Any], written: Mapping
 def _warn(draft: Draft, chosen: Chosen, sections: Sections) -> None:
     """Warn of what was written and changes nothing; defaults may."""
     train, sample = sections.values["train"], sections.values["sample"]
-    guidance = draft.sections["sample"].get("guidance")
-    covered: set[str] = set()
-    for name in sample["guidance"]:
-        conditions = _covered(name, chosen)
-        if guidance and conditions <= covered:
-            reason = "the names before it cover it" if conditions else "there is no such part"
-            sections.warnings.append(f"{guidance.mark}: sample.guidance.{name} has no effect: {reason}.")
-        covered |= conditions
+    if guidance := draft.sections["sample"].get("guidance"):
+        sections.warnings += _without_guidance(guidance, chosen, sample)
     drop = draft.sections["train"].get("drop")
     for name in train["drop"]:
         if drop and not _covered(name, chosen):
@@ -231,6 +280,25 @@ def _warn(draft: Draft, chosen: Chosen, sections: Sections) -> None:
     if warmup and train["warmup_steps"] > train["steps"]:
         reason = f"warmup_steps is more than the {train['steps']} steps"
         sections.warnings.append(f"{warmup.mark}: train.learning_rate is never reached: {reason}.")
+
+
+def _without_guidance(guidance: Node, chosen: Chosen, sample: Mapping[str, Any]) -> Iterator[str]:
+    """What was written of guidance and guides nothing; a plain 1 is meant to."""
+    covered: set[str] = set()
+    count = evaluations(sample["scheduler"], sample["steps"])
+    for name, scale in sample["guidance"].items():
+        conditions, fault = _covered(name, chosen), ""
+        if conditions <= covered:
+            fault = f"has no effect: {'the names before it cover it' if conditions else 'there is no such part'}"
+        elif isinstance(scale, dict) and not (schedule := Schedule.model_validate(scale)).holds(count):
+            interval = f"from {schedule.begin:g} until {schedule.until:g}"
+            fault = f"guides nothing: none of the {sample['steps']} steps lies {interval}"
+        elif isinstance(scale, dict) and set(schedule.by_step(count)) == {1.0}:
+            fault = "guides nothing: its scale is 1 at every step, in its interval as outside of it"
+        if fault:
+            own = guidance.value.get(name) if isinstance(guidance.value, dict) else None
+            yield f"{(own or guidance).mark}: sample.guidance.{name} {fault}."
+        covered |= conditions
 
 
 def _covered(name: str, chosen: Chosen) -> set[str]:

@@ -7,12 +7,13 @@ The models are what training and sampling read. `TABLES` says the same as the op
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pgsynth_core.manifest import Option
+from pgsynth_core.spec.schedules import Scale, Schedule
 
 GROUPS: Final = ("all", "pose", "appearance")
 """Names of several conditions at once: every one, every pose branch, every encoder."""
@@ -79,9 +80,9 @@ class SampleSettings(_Section):
 
     scheduler: SchedulerName = Field(default="ddim", description="Sampler.")
     steps: int = Field(default=50, ge=1, le=1000, description="Denoising steps.")
-    guidance: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
-        default_factory=lambda: {"all": 2.0},
-        description="Guidance scales, nested in written order: one number, or all, pose, appearance or a part's label.",
+    guidance: dict[str, Scale | Schedule] = Field(
+        default_factory=lambda: dict[str, float | Schedule](all=2.0),
+        description="Guidance, nested in written order: one scale, or those of all, pose, appearance, labels; by step.",
     )
     seed: int = Field(default=0, ge=0, le=2**53 - 1, description="Each pair's seed follows from it.")
     batch_size: int = Field(default=4, ge=1, description="Pictures at once.")
@@ -93,6 +94,11 @@ SETTINGS: Final[Mapping[str, type[TrainSettings | SampleSettings]]] = {
 }
 
 
+def evaluations(scheduler: str, steps: int) -> int:
+    """How often a sampler asks the denoiser in so many steps: heun twice a step but for the last, pndm once more."""
+    return {"heun": 2 * steps - 1, "pndm": steps + (steps > 1)}.get(scheduler, steps)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One key of a section.
@@ -101,31 +107,39 @@ class Setting:
         option: Type, range, default and help of its value; of a mapping: of each of its values.
         names: None for a single value; for a mapping, the names it may hold, and empty where they are conditions.
         shorthand: Of a mapping: the name that a single value stands for; empty if a single value is refused.
+        keys: Of a mapping whose values may change by step: the keys of such a value, the first is what a number sets.
     """
 
     option: Option
     names: tuple[str, ...] | None = None
     shorthand: str = ""
+    keys: Mapping[str, Option] = field(default_factory=dict)
 
 
 _TYPES: Final = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
 
 
-def _option(schema: Mapping[str, Any], field: Mapping[str, Any]) -> Option:
+def _option(schema: Mapping[str, Any], about: Mapping[str, Any]) -> Option:
+    schema = schema["anyOf"][0] if "anyOf" in schema else schema  # a number, or a list or schedule of them
     return Option(
         type="choice" if "enum" in schema else _TYPES[schema["type"]],
-        default=field.get("default"),
+        default=about.get("default"),
         ge=schema.get("minimum"),
         le=schema.get("maximum"),
         choices=tuple(schema.get("enum", ())),
-        help=field["description"],
+        help=about["description"],
     )
 
 
 def _setting(name: str, schema: Mapping[str, Any]) -> Setting:
-    if isinstance(value := schema.get("additionalProperties"), Mapping):
-        return Setting(_option(value, schema), names=(), shorthand="all" if name == "guidance" else "")
-    return Setting(_option(schema, schema))
+    value = schema.get("additionalProperties")
+    if not isinstance(value, Mapping):
+        return Setting(_option(schema, schema))
+    if name != "guidance":
+        return Setting(_option(value, schema), names=())
+    properties = Schedule.model_json_schema(mode="serialization")["properties"]
+    keys = {key: _option(inner, inner) for key, inner in properties.items()}
+    return Setting(_option(value, schema), names=(), shorthand=GROUPS[0], keys=keys)
 
 
 def _table(model: type[BaseModel]) -> Mapping[str, Setting]:

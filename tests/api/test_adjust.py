@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pgsynth_core import compose
@@ -30,6 +31,24 @@ def test_guidance_takes_the_place_of_the_whole_mapping_in_its_order(spec: Spec) 
     changed, _ = adjusted_spec(spec, REGISTRY, guidance={"pose": 2.0, "appearance": 3.0})
     assert list(changed.sample.guidance.items()) == [("pose", 2.0), ("appearance", 3.0)]
     assert adjusted_spec(spec, REGISTRY, guidance=1.5)[0].sample.guidance == {"all": 1.5}
+
+
+def test_guidance_by_step_is_a_mapping(spec: Spec) -> None:
+    wanted = {"pose": {"scale": [5.0, 1.0], "from": 0.2, "until": 1.0}, "appearance": 3.0}
+    scales = {"scale": (np.float64(5), 1.0), "from": np.float64(0.2)}
+    changed, _ = adjusted_spec(spec, REGISTRY, guidance={"pose": scales, "appearance": 3.0})
+    assert changed.to_mapping()["sample"]["guidance"] == wanted
+    again, _ = adjusted_spec(changed, REGISTRY, ["sample.guidance.pose.scale=2"])
+    assert again.to_mapping()["sample"]["guidance"] == {**wanted, "pose": {"scale": 2.0, "from": 0.2, "until": 1.0}}
+
+
+def test_only_what_is_given_now_is_told_to_have_no_effect(spec: Spec) -> None:
+    told: list[str] = []
+    adjusted_spec(spec, REGISTRY, guidance={"all": {"from": 0.99}}, on_warning=told.append)
+    assert told == ["sample.guidance.all guides nothing: none of the 7 steps lies from 0.99 until 1."]
+    useless, _ = adjusted_spec(spec, REGISTRY, guidance={"all": {"from": 0.99}})
+    adjusted_spec(useless, REGISTRY, ["sample.seed=3"], on_warning=told.append)
+    assert len(told) == 1
 
 
 def test_other_data_may_be_read(spec: Spec) -> None:

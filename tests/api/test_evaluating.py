@@ -78,7 +78,8 @@ def test_a_sheet_of_training_shows_the_first_that_can_be_used(model: Model, tmp_
 # ------------------------------------------------------------------------------------------- where it goes
 def test_other_settings_get_a_folder_of_their_own(model: Model, tmp_path: Path) -> None:
     plain = load(model.home, ema=False)
-    both = [adjusted(model, guidance={"pose": 2.0, "appearance": scale}) for scale in (2.0, 3.0)]
+    by_step = {"scale": [3.0, 1.0], "until": 0.5}
+    both = [adjusted(model, guidance={"pose": 2.0, "appearance": scale}) for scale in (2.0, by_step)]
     turned = adjusted(model, guidance={"appearance": 3.0, "pose": 2.0})
     elsewhere = on_photos(model, tmp_path / "copy", cut="")
     others = [model, plain, *both, turned, elsewhere]
@@ -86,8 +87,8 @@ def test_other_settings_get_a_folder_of_their_own(model: Model, tmp_path: Path) 
     names = [one.scores.parent.name for one in found]
     assert names == ["test-00000002-first1", *(f"test-00000002-first1.{number}" for number in range(2, 7))]
     assert [about(one)["ema"] for one in found] == [True, False, True, True, True, True]
-    again = evaluate(both[0], limit=1)
-    assert again.scores == found[2].scores and again.table == found[2].table
+    again = evaluate(both[1], limit=1)
+    assert again.scores == found[3].scores and again.table == found[3].table
 
 
 def test_the_same_settings_replace_the_whole_folder(model: Model) -> None:

@@ -34,6 +34,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"guidance": {"appearence": 5.0}}, ["'appearence'", "Did you mean 'appearance'?"]),
     ({"guidance": -1.0}, ["guidance", "at least 0"]),
     ({"guidance": float("nan")}, ["guidance", "finite"]),
+    ({"guidance": {"all": {"scale": [5.0, 200.0]}}}, ["guidance", "at most 100"]),
     ({"steps": 0}, ["steps", "at least 1 and at most 1000"]),
     ({"steps": 2000}, ["steps", "at least 1 and at most 1000"]),
     ({"seed": -1}, ["seed", "at least 0"]),
@@ -90,6 +91,17 @@ def test_everything_wrong_with_the_settings_is_said_at_once(model: Model) -> Non
     with pytest.raises(SpecError) as caught:
         model.sample(PHOTO, POSE, steps=0, seed=-1, guidance={"x": 1.0})
     assert {problem.where for problem in caught.value.problems} == {"steps", "seed", "guidance"}
+
+
+def test_guidance_by_step(model: Model) -> None:
+    told: list[str] = []
+    schedules: list[Any] = [1.0, {"all": {"scale": [9.0, 5.0], "until": 0.5}}, {"all": {"scale": 9.0, "from": 0.999}}]
+    off, half, none = (
+        np.asarray(model.sample(PHOTO, POSE, steps=4, guidance=one, on_warning=told.append)[0]).astype(int)
+        for one in schedules
+    )
+    assert (off != half).any() and np.abs(off - none).max() <= 1
+    assert len(told) == 1 and "none of the 4 steps" in told[0]
 
 
 def test_numbers_of_numpy_are_numbers(model: Model) -> None:

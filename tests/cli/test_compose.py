@@ -139,6 +139,10 @@ def test_a_question_is_answered_from_the_manifests(run: Run) -> None:
     assert "qfft Learnable local and global queries" in " ".join(said.out.split())
     assert "eq5 | eq9 | none" in said.out and "int >= 1" in said.out
     assert "sides 1 to 8192" in run("compose", "size=?").out and "squash | pad | crop" in run("compose", "fit=?").out
+    asked = run("compose", "sample.guidance=?", "--json").facts["answers"][0]["allowed"]
+    keys = [f"guidance.NAME.{key}" for key in ("scale", "from", "until")]
+    assert [fact["name"] for fact in asked] == ["guidance", *keys] and all(fact["help"] for fact in asked)
+    assert len(run("compose", "sample=?", "--json").facts["answers"][0]["allowed"]) == 5
     facts = run("compose", "attn.pma=?", "--json").facts
     assert facts["answers"][0]["path"] == "attn.pma"
     assert facts["answers"][0]["allowed"][0] | {"help": ""} == {

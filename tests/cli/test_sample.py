@@ -97,6 +97,28 @@ def test_words_change_how_it_samples_and_where_the_data_is(run: Run, trained: Ma
     assert (pictures[0] != pictures[1]).any() and (pictures[0] == pictures[2]).all(), "a flag counts more than a word"
 
 
+def test_guidance_by_step_is_written_in_words_and_what_has_no_effect_is_told(
+    run: Run, trained: Made, tmp_path: Path
+) -> None:
+    base = [*trained.run, "--limit", "1", "--steps", "3", "--json", "-o", str(tmp_path)]
+    path = "sample.guidance.all"
+    off, whole, half, none = (
+        run("sample", *base, *words)
+        for words in (
+            [f"{path}=1"],
+            [f"{path}=9"],
+            [f"{path}.scale=[9, 5]", f"{path}.until=0.6"],
+            [f"{path}.scale=9", f"{path}.from=0.9"],
+        )
+    )
+    pictures = [np.asarray(Image.open(one.facts["pictures"][0])).astype(int) for one in (off, whole, half, none)]
+    assert (pictures[2] != pictures[0]).any() and (pictures[2] != pictures[1]).any()
+    assert np.abs(pictures[3] - pictures[0]).max() <= 1, "no step of three lies in the last tenth"
+    (warning,) = none.facts["warnings"]
+    assert "sample.guidance.all guides nothing: none of the 3 steps lies from 0.9 until 1" in warning
+    assert warning in none.err and half.facts["warnings"] == []
+
+
 # ------------------------------------------------------------------------------------------- scores
 def test_scores_beside_the_source_unchanged(run: Run, trained: Made) -> None:
     said = run("evaluate", *trained.run, "--limit", "2", "--steps", "1")
@@ -176,6 +198,7 @@ REFUSED = [
     (["{run}", "--guidance", "ps=2"], ["'ps'", "'pose'"]),
     (["{run}", "--guidance", "2,3"], ["--guidance", "no name"]),
     (["{run}", "--guidance", "much"], ["'much'", "pose=2,appearance=3"]),
+    (["{run}", "sample.guidance.all.form=0.2"], ["has no key 'form'", "'from'"]),
     (["{run}", "data.folder.root=nowhere"], ["'nowhere'", "does not exist"]),
     (["{run}", "--seed", "-1"], ["--seed"]),
     (["{run}", "--split", "tst"], ["'test'"]),

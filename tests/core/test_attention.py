@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pgsynth_core.attention import join_heads, masked_attention, split_heads
+from pgsynth_core.attention import join_heads, masked_attention, plain_attention, plain_weights, split_heads
+from pgsynth_core.interfaces import AttentionCall, Conditioning, Site
 
 
 def reference(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
@@ -73,3 +74,44 @@ def test_compiled_equals_eager(name: str) -> None:
     eager = masked_attention(*inputs(2), mask)
     compiled = torch.compile(masked_attention, fullgraph=True)(*inputs(2), mask)
     torch.testing.assert_close(compiled, eager, atol=1e-12, rtol=1e-12)
+
+
+class Projections(nn.Module):
+    """What the plain link sees of a backbone."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.to_k = nn.Linear(6, width, bias=False, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("beside", [0, 3])
+@pytest.mark.parametrize("name", [None, "some", "row", "sample", "shared"])
+def test_weights_are_those_that_plain_attention_gives(
+    name: str | None, beside: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    batch, rows, columns, heads = 3, 7, 5, 2
+    mask = None if name is None else masks(batch)[name]
+    width = columns + beside  # of a head: values are one-hot, so that what attention gives are its weights
+    unit = torch.eye(width, dtype=torch.float64).expand(batch, heads, -1, -1)
+
+    def keys(of: nn.Module, tokens: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        return split_heads(of.get_submodule("to_k")(tokens), count), unit[:, :, :columns]
+
+    monkeypatch.setattr("pgsynth_core.attention.project_keys", keys)
+    further = (torch.randn(batch, heads, beside, width, dtype=torch.float64), unit[:, :, columns:])
+    call = AttentionCall(
+        site=Site("denoiser", "mid_block.attn2", "cross", 8, heads, 0),
+        hidden=torch.randn(batch, rows, 8, dtype=torch.float64),
+        context=torch.randn(batch, columns, 6, dtype=torch.float64),
+        query=torch.randn(batch, heads, rows, width, dtype=torch.float64),
+        mask=mask,
+        grid=(7, 1),
+        conditioning=Conditioning(latent_grid=(7, 1)),
+        backbone=Projections(heads * width),
+        prepared={},
+        beside=(further,) if beside else (),
+    )
+    given = split_heads(plain_attention(call).hidden, heads).mean(1)
+    torch.testing.assert_close(plain_weights(call), given, atol=1e-12, rtol=1e-12)
+    assert plain_weights(call).shape == (batch, rows, columns + beside)

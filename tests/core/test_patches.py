@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pgsynth_core.patches import PatchFit, fit_patches
+from pgsynth_core.patches import PatchFit, fit_patches, patch_places, spread
 
 SIZES = [(512, 352), (352, 512), (256, 176), (128, 64), (33, 25), (26, 22), (11, 8), (1, 1), (900, 20)]
 FITS: tuple[PatchFit, ...] = ("aspect", "pad", "squash")
@@ -86,3 +86,53 @@ def test_resampling_is_pillows_bicubic() -> None:
     for channel in range(3):
         wanted = Image.fromarray(image[0, channel].numpy()).resize((48, 48), Image.Resampling.BICUBIC)
         np.testing.assert_allclose(fitted[0, channel].numpy(), np.asarray(wanted), atol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------- places
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_patch_is_shared_out_over_the_photo_or_lies_in_the_frame(size: tuple[int, int], fit: PatchFit) -> None:
+    places = patch_places(size, fit=fit, patch=8, side=64)
+    count = fit_patches(photo(*size), fit=fit, patch=8, side=64).numel() // (3 * 8 * 8)
+    sums = places.sum((1, 2))
+    assert places.shape[0] == count and (places >= 0).all()
+    torch.testing.assert_close(sums, sums.round(), atol=1e-6, rtol=0)
+    assert sums.max() == 1 and (fit == "pad" or sums.min() == 1)
+
+
+@pytest.mark.parametrize("fit", ["aspect", "squash"])
+def test_without_a_frame_each_patch_is_one_cell(fit: PatchFit) -> None:
+    places = patch_places((40, 23), fit=fit, patch=8, side=32)
+    assert torch.equal(places.flatten(1), torch.eye(len(places))), "patches are in row order"
+
+
+@pytest.mark.parametrize("size", [(64, 40), (40, 64), (33, 25), (61, 64)])
+def test_a_framed_patch_lies_where_the_photo_lies_in_it(size: tuple[int, int]) -> None:
+    """Against pixels: a patch sees those of the photo that fall into it, all alike."""
+    places = patch_places(size, fit="pad", patch=8, side=64)
+    h, w = places.shape[1:]
+    inner = [round(length * 64 / max(size)) for length in size]
+    above, left = ((64 - length) // 2 for length in inner)
+    fine = 24  # subcells along a cell of the grid
+    wanted = torch.zeros(64, h, w)
+    for row in range(h * fine):
+        for column in range(w * fine):
+            y = above + (row + 0.5) / (h * fine) * inner[0]
+            x = left + (column + 0.5) / (w * fine) * inner[1]
+            wanted[int(y // 8) * 8 + int(x // 8), row // fine, column // fine] += 1
+    wanted = wanted / wanted.sum((1, 2), keepdim=True).clamp(min=1)
+    torch.testing.assert_close(places, wanted, atol=0.04, rtol=0)
+    assert (places.sum((1, 2)) == 0).sum() == (wanted.sum((1, 2)) == 0).sum()
+
+
+def test_spreading_keeps_the_sum_and_the_place() -> None:
+    maps = torch.rand(2, 3, 5, 4, dtype=torch.float64)
+    for grid in ((5, 4), (10, 8), (7, 3), (1, 1), (64, 44)):
+        there = spread(maps, grid)
+        assert there.shape == (2, 3, *grid)
+        torch.testing.assert_close(there.sum((2, 3)), maps.sum((2, 3)))
+    assert torch.equal(spread(maps, (5, 4)), maps)
+    torch.testing.assert_close(spread(maps, (10, 8))[..., ::2, ::2], maps / 4)
+    half = spread(torch.tensor([[1.0, 0.0, 0.0]]), (1, 2))
+    assert torch.equal(half, torch.tensor([[1.0, 0.0]]))
+    torch.testing.assert_close(spread(torch.tensor([[0.0, 1.0, 0.0]]), (1, 2)), torch.tensor([[0.5, 0.5]]))

@@ -14,7 +14,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
 
-LONG = ("train", "evaluate", "sample", "runs", "data")
+LONG = ("train", "evaluate", "sample", "inspect", "runs", "data")
 """Commands that need a run; `test_the_way_from_training_to_pictures` takes them, in small."""
 
 
@@ -58,7 +58,8 @@ def test_the_way_from_training_to_pictures(tmp_path: Path) -> None:
         done = run([verb, *arguments], tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         tried.append(verb)
-    assert tried == ["train", "train", "runs", "evaluate", "sample"], tried
+    assert tried == ["train", "train", "runs", "evaluate", "sample", "inspect"], tried
+    assert list(tmp_path.glob("outputs/*/inspect-*/attn-pma.png"))
     assert list(tmp_path.glob("pictures/**/*.png")) and list(tmp_path.glob("runs/*/evaluation/*/sheet.png"))
 
 

@@ -124,7 +124,8 @@ def test_guidance_is_nested_as_written(stage: Stage, scales: dict[str, float], b
         parts, data = method.encode_parts(batch.source_inputs(), batch.conditioning()), batch.conditioning()
         shown = guidance.conditions(method, parts, data, rows)
         count = guidance.branches
-        ours = guidance.combine(method(torch.cat([noisy] * count), torch.cat([times] * count), shown.shared))
+        (mix,) = guidance.mixes(1)
+        ours = mix.combine(method(torch.cat([noisy] * count), torch.cat([times] * count), shown.shared))
         each = [
             method(noisy, times, conditions(method, parts, data, dict.fromkeys(labels, rows)).shared)
             for labels in branches

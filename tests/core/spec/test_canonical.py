@@ -41,11 +41,21 @@ def random_overrides(draw: random.Random) -> list[str]:
         words.append(f"train.{key}={draw.randint(low, high)}")
     words.append(f"train.learning_rate={draw.random() ** 9}")
     names = draw.sample(["all", "pose", "appearance", *encoders], draw.randint(0, 3))
-    words += [f"sample.guidance.{name}={draw.randint(0, 9)}" for name in names]
+    for name in names:
+        words += random_scale(draw, f"sample.guidance.{name}")
     words += [f"train.drop.{name}={draw.random()}" for name in draw.sample(names, len(names))]
     if encoders:
         words.append(f"adapters.{encoders[0]}.tokens=[{draw.randint(1, 99)}, 768]")
     return words
+
+
+def random_scale(draw: random.Random, path: str) -> list[str]:
+    """A number, or some keys of a schedule."""
+    if draw.random() < 0.5:
+        return [f"{path}={draw.randint(0, 9)}"]
+    scales = [draw.randint(0, 99) / 7 for _ in range(draw.randint(1, 4))]
+    keys = {"scale": draw.choice([scales, scales[0]]), "from": draw.random() / 2, "until": 0.5 + draw.random() / 2}
+    return [f"{path}.{key}={keys[key]}" for key in draw.sample(list(keys), draw.randint(1, 3))]
 
 
 def in_full(spec: Spec) -> str:

@@ -16,6 +16,7 @@ WORDS = [
     "pgsynth", "extends", "base", "encoder", "pose", "attn", "data", "size", "fit", "adapters", "train",
     "sample", "part", "sd", "tiny", "qfft", "clip", "pma", "hpfa", "other:hpfa", "figures", "folder", "root",
     "mask", "sites", "unshuffle", "steps", "drop", "guidance", "loss", "mse", "all", "appearance", "scheduler",
+    "scale", "from", "until", "[5, 1]",
     "ddim", "none", "null", "qen", "theirs", "512x352", "1", "0", "-1", "1e-4", "1e999", ".nan", "true", "a+b",
     "pma+hpfa", "[", "]", "{", "}", ":", ": ", "- ", ",", "\n", "\n  ", "\t", "#", "&a", "*a", "<<",
     "!!python/x", "'", '"', "|", ">", "---", "...", ".", "=", "+", "é", "\x00",
@@ -89,9 +90,22 @@ def test_mappings(registry: Registry, seed: int) -> None:
 def test_overrides(registry: Registry, seed: int) -> None:
     draw = random.Random(seed)
     for _ in range(20):
-        paths = (".".join(draw.choices(WORDS[:40], k=draw.randint(1, 4))) for _ in range(draw.randint(1, 4)))
+        paths = (".".join(draw.choices(WORDS[:43], k=draw.randint(1, 4))) for _ in range(draw.randint(1, 4)))
         words = [path + draw.choice(["=", "=", "=", "", "=="]) + "".join(draw.choices(WORDS, k=2)) for path in paths]
         survives(draw.choice([None, "qen", "theirs"]), words, registry)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_schedules(registry: Registry, seed: int) -> None:
+    draw = random.Random(seed)
+    values = [0, 0.5, 1, 2, [5, 1], [], [0.5, "x"], None]
+    for _ in range(20):
+        keys = draw.choices(["scale", "from", "until", "form"], k=draw.randint(0, 3))
+        schedule = {key: draw.choice([*values, random_value(draw)]) for key in keys}
+        name = draw.choice(["all", "pose", "nobody"])
+        written = draw.choice([schedule, *values])
+        words = [f"sample.guidance.{name}.{key}={draw.choice(values)}" for key in draw.sample(keys, len(keys) // 2)]
+        survives({"sample": {"guidance": draw.choice([{name: written}, written])}}, words, registry)
 
 
 @pytest.mark.parametrize("seed", range(10))

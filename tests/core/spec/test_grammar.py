@@ -57,7 +57,7 @@ def test_value(text: str, expected: object) -> None:
 @pytest.mark.parametrize(
     "path",
     ["base", "encoder", "attn.pma", "attn.pma.mask", "attn.other:pma.mask", "train.steps", "train.drop.pose", "size",
-     "sample.guidance.clip", "train.loss.mse", "adapters.clip.tokens"],
+     "sample.guidance.clip", "sample.guidance.clip.from", "train.loss.mse", "adapters.clip.tokens"],
 )  # fmt: skip
 def test_path(path: str) -> None:
     assert parse(f"{path}=1").dotted == path
@@ -82,6 +82,7 @@ def test_path(path: str) -> None:
         ("train=5", "is a section", "train.steps=value"),
         ("train.steps.x=5", "no keys of its own", "train.steps=value"),
         ("train.drop.x.y=5", "no keys of its own", "train.drop.x=value"),
+        ("sample.guidance.all.scale.x=5", "all.scale has no keys of its own", "sample.guidance.all.scale=value"),
         ("size.height=5", "no keys of its own", "size=value"),
         ("attn.pma.mask.x=1", "no parts", "attn.PART.OPTION"),
         ("adapters.clip=1", "a part and a port", "adapters.LABEL.PORT"),

@@ -196,6 +196,59 @@ def test_has_no_weights_and_keeps_nothing(pma: Callable[..., PMA]) -> None:
     assert not processor.state_dict() and vars(processor) == before
 
 
+# ------------------------------------------------------------------------------------------- looking
+def weights(call: AttentionCall, equation: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """softmax(QK'/sqrt(d_k) + M), heads averaged, [B, Q, N]; a row that is all -infinity gives zeros."""
+    backbone: Any = call.backbone
+    q, k = backbone.to_q(call.hidden), backbone.to_k(call.context)
+    m = equation(call.conditioning.pose_mask[call.site.down].flatten(1).int(), torch.tensor(ROLES))
+    heads = []
+    for q_h, k_h in zip(q.chunk(HEADS, -1), k.chunk(HEADS, -1), strict=True):
+        terms = (q_h @ k_h.transpose(1, 2) / q_h.shape[-1] ** 0.5 + m).exp()
+        heads.append(terms / terms.sum(-1, keepdim=True).clamp(min=1e-300))
+    return torch.stack(heads).mean(0)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("rule", EQUATIONS)
+def test_views_are_the_weights_of_the_equation(rule: str, batch: int, pma: Callable[..., PMA]) -> None:
+    call = make_call(batch=batch, body="no body" if batch == 3 else "rows")
+    views, wanted = pma(call, mask=rule).views(call, plain_attention), weights(call, EQUATIONS[rule])
+    assert list(views) == ["mask", "local queries", "global queries"]
+    assert {view.grid for view in views.values()} == {"target"}
+    for title, role in (("local queries", False), ("global queries", True)):
+        columns = [column for column, its in enumerate(ROLES) if its is role]
+        assert views[title].names == tuple(f"encoder {column + 1}" for column in columns)
+        shown = wanted[:, :, columns].transpose(1, 2).unflatten(2, call.grid)
+        torch.testing.assert_close(views[title].values, shown, rtol=1e-10, atol=1e-12)
+
+
+def test_the_view_of_the_mask_is_where_columns_of_a_role_are_open(pma: Callable[..., PMA]) -> None:
+    call = make_call()
+    body = call.conditioning.pose_mask[2].double()
+    everywhere = torch.ones_like(body)
+    for options, local, whole in (
+        ({"mask": "eq5"}, body, everywhere),
+        ({"mask": "eq9"}, body, body),
+        ({"mask": "eq9", "eq9_keys": "local_only"}, body, everywhere),
+        ({"mask": "none"}, everywhere, everywhere),
+    ):
+        view = pma(call, **options).views(call, plain_attention)["mask"]
+        assert view.names == ("local columns", "global columns")
+        assert torch.equal(view.values, torch.cat([local, whole], dim=1)), options
+
+
+def test_views_leave_out_a_role_that_no_query_has_and_what_stands_beside(pma: Callable[..., PMA]) -> None:
+    call = make_call(roles=(False,) * 3)
+    beside = torch.randn(3, HEADS, 7, CHANNELS // HEADS)
+    views = pma(call, mask="eq9").views(replace(call, beside=((beside, beside),)), plain_attention)
+    assert list(views) == ["mask", "local queries"] and views["mask"].names == ("local columns",)
+    assert views["local queries"].values.shape == (3, 3, *call.grid)
+    alone = pma(call, mask="eq9").views(call, plain_attention)["local queries"].values
+    on_body = call.conditioning.pose_mask[2][:, 0]
+    assert (views["local queries"].values.sum(1) < alone.sum(1))[on_body].all(), "keys beside take their share"
+
+
 @pytest.mark.compiled
 @pytest.mark.parametrize("rule", ["eq5", "eq9"])
 def test_compiled_equals_eager(rule: str, pma: Callable[..., PMA]) -> None:

@@ -115,6 +115,63 @@ def test_equals_the_section(queries: str, size: tuple[int, int], batch: int, qff
         torch.testing.assert_close(mine, yours, rtol=1e-7, atol=1e-9)
 
 
+def looked(model: QFFT, image: Tensor) -> Tensor:
+    """Where each query looks, cell by cell of F1's grid, with every softmax written out."""
+    weights, n_local = dict(model.named_parameters()), 5
+    features = model.backbone(image)
+    grids = [feature.shape[1:3] for feature in features]
+    levels = model._levels(features)
+    rows, columns = grids[0]
+    queries = weights["queries"].expand(image.shape[0], -1, -1)
+    local, whole = queries[:, :n_local], queries[:, n_local:]
+    layers = []
+    for n in range(2):
+        of_local, before = torch.zeros(image.shape[0], n_local, rows, columns, dtype=torch.float64), (local, whole)
+        for i, (level, (h, w)) in enumerate(zip(levels, grids, strict=True)):
+            name, inward = f"layers.{n}.cross.{i}", normed(weights, f"layers.{n}.cross_norm.{i}", local)
+            shares = averaged(weights, name, inward, level).unflatten(2, (h, w))
+            for row in range(rows):
+                for column in range(columns):
+                    of_local[:, :, row, column] += sum(
+                        shares[:, :, y, x] * overlap(row, rows, y, h) * overlap(column, columns, x, w)
+                        for y in range(h)
+                        for x in range(w)
+                    )
+            local = local + attended(weights, name, inward, level)
+        inward = normed(weights, f"layers.{n}.self_norm", torch.cat([local, whole], 1))
+        among = averaged(weights, f"layers.{n}.self_attention", inward, inward)[:, n_local:, :n_local]
+        given = among / among.sum(-1, keepdim=True)
+        layers.append(torch.cat([of_local, torch.einsum("bgl,blhw->bghw", given, of_local)], 1) / 4)
+        local, whole = model.layers[n](*before, levels)
+    return (layers[0] + layers[1]) / 2
+
+
+def averaged(weights: dict[str, Tensor], name: str, x: Tensor, context: Tensor) -> Tensor:
+    q, k = linear(weights, f"{name}.to_q", x), linear(weights, f"{name}.to_k", context)
+    heads = [
+        (q_h @ k_h.transpose(1, 2) / math.sqrt(q_h.shape[-1])).softmax(-1)
+        for q_h, k_h in zip(q.chunk(2, -1), k.chunk(2, -1), strict=True)
+    ]
+    return (heads[0] + heads[1]) / 2
+
+
+def overlap(fine: int, of_fine: int, coarse: int, of_coarse: int) -> float:
+    """How much of a coarse cell lies in a fine one, along one axis."""
+    low, high = max(fine / of_fine, coarse / of_coarse), min((fine + 1) / of_fine, (coarse + 1) / of_coarse)
+    return max(0.0, high - low) * of_coarse
+
+
+@pytest.mark.parametrize("size", [(32, 22), (11, 8)])
+@pytest.mark.parametrize("queries", ["local", "local+global"])
+def test_places_are_where_the_queries_attend(queries: str, size: tuple[int, int], qfft: MakeQFFT) -> None:
+    model, image = qfft(queries=queries), photos(2, *size)
+    places = model.places(SourceInputs(image=image), (4, 3))
+    tokens = model(SourceInputs(image=image), (4, 3)).tokens.values
+    assert places.shape == (2, tokens.shape[1], -(-size[0] // 2), -(-size[1] // 2))
+    torch.testing.assert_close(places.sum((2, 3)), torch.ones(2, tokens.shape[1], dtype=torch.float64))
+    torch.testing.assert_close(places, looked(model, image), rtol=1e-9, atol=1e-12)
+
+
 def test_global_queries_read_the_levels_only_through_the_local_ones(qfft: MakeQFFT) -> None:
     """Section 3.2: they attend to the local queries by self-attention; without it no picture reaches them."""
     model = qfft()

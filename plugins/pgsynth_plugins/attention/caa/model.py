@@ -31,7 +31,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from pgsynth_core.attention import join_heads, masked_attention, project_keys, split_heads
-from pgsynth_core.data.labels import label_set_of
+from pgsynth_core.data import label_set_of
 from pgsynth_core.interfaces import (
     AttentionCall,
     AttentionProcessor,

@@ -39,7 +39,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from pgsynth_core.attention import join_heads, project_keys, reference_at
-from pgsynth_core.data.labels import label_set_of
+from pgsynth_core.data import label_set_of
 from pgsynth_core.interfaces import (
     AttentionCall,
     AttentionProcessor,
@@ -140,15 +140,15 @@ class HPFA(AttentionProcessor):
         """How much each target patch takes of each region; where on the source attention lies, before M' and after."""
         key, value = self.project(call.conditioning, call.backbone)
         labels = self.labels(call.conditioning, tokens=key.shape[2])
-        grid = call.conditioning.parsing[self.site.down].shape[1:]
+        maps = (-1, 1, *call.conditioning.parsing[self.site.down].shape[1:])
         by = self.weighting(labels, key.dtype)
         regions = self.regions(labels).to(key.dtype)[:, None].expand(-1, self.site.heads, -1, -1)
         weights, after = weighted_attention(call.query, key, regions, by)
         plain = Weighting(base=torch.ones_like(by.base), more=torch.zeros_like(by.more))
         _, before = weighted_attention(call.query, key, value, plain)
-        of_target = weights.mean(1).transpose(1, 2).unflatten(2, call.grid)
+        of_target = weights.mean(1).transpose(1, 2).reshape(-1, len(self.names), *call.grid)
         return {
             "weights per region": AttentionView(values=of_target, names=self.names, grid="target"),
-            "source attention": AttentionView(values=before.unflatten(1, (1, *grid)), names=("A",), grid="source"),
-            "source weights": AttentionView(values=after.unflatten(1, (1, *grid)), names=("A * M'",), grid="source"),
+            "source attention": AttentionView(values=before.view(maps), names=("A",), grid="source"),
+            "source weights": AttentionView(values=after.view(maps), names=("A * M'",), grid="source"),
         }

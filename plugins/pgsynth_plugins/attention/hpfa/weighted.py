@@ -72,7 +72,7 @@ def weighted_attention(
     Returns:
         The sums in the dtype of the query, the shares in that of the arithmetic: float32 at least.
     """
-    out, share, _, _ = _forward(query, key, value, by.base, by.more, by.threshold, by.renormalise)
+    out, share, _, _ = _forward(query, key, value, by.base, by.more, threshold=by.threshold, renormalise=by.renormalise)
     return out, share
 
 
@@ -109,11 +109,11 @@ def _bound(columns: int, threshold: bool, dtype: torch.dtype) -> float:
 @torch.library.custom_op(
     "pgsynth::weighted_attention",
     mutates_args=(),
-    schema="(Tensor query, Tensor key, Tensor value, Tensor base, Tensor more, bool threshold, bool renormalise)"
+    schema="(Tensor query, Tensor key, Tensor value, Tensor base, Tensor more, *, bool threshold, bool renormalise)"
     " -> (Tensor, Tensor, Tensor, Tensor)",
 )
-def _forward(  # noqa: PLR0913 - an operation's arguments are positional
-    query: Tensor, key: Tensor, value: Tensor, base: Tensor, more: Tensor, threshold: bool, renormalise: bool
+def _forward(  # noqa: PLR0913 - a schema has no dataclass - an operation's arguments are positional
+    query: Tensor, key: Tensor, value: Tensor, base: Tensor, more: Tensor, *, threshold: bool, renormalise: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Out [B, heads, Q, e], share [B, K], and for the backward lse and the rows' sums, both [B * heads, Q, 1]."""
     batch, heads, rows, width = query.shape
@@ -139,8 +139,8 @@ def _forward(  # noqa: PLR0913 - an operation's arguments are positional
 
 
 @_forward.register_fake
-def _forward_shapes(  # noqa: PLR0913
-    query: Tensor, key: Tensor, value: Tensor, base: Tensor, more: Tensor, threshold: bool, renormalise: bool
+def _forward_shapes(  # noqa: PLR0913 - a schema has no dataclass
+    query: Tensor, key: Tensor, value: Tensor, base: Tensor, more: Tensor, *, threshold: bool, renormalise: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     batch, heads, rows, _ = query.shape
     dtype = _precise(query.dtype)
@@ -152,10 +152,10 @@ def _forward_shapes(  # noqa: PLR0913
 @torch.library.custom_op(
     "pgsynth::weighted_attention_backward",
     mutates_args=(),
-    schema="(Tensor[] grads, Tensor[] saved, bool threshold, bool renormalise) -> (Tensor, Tensor, Tensor)",
+    schema="(Tensor[] grads, Tensor[] saved, *, bool threshold, bool renormalise) -> (Tensor, Tensor, Tensor)",
 )
 def _backward(
-    grads: list[Tensor], saved: list[Tensor], threshold: bool, renormalise: bool
+    grads: list[Tensor], saved: list[Tensor], *, threshold: bool, renormalise: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, key and value."""
     (g_out, g_share), (query, key, value, base, more, lse, total) = grads, saved
@@ -183,20 +183,22 @@ def _backward(
 
 @_backward.register_fake
 def _backward_shapes(
-    grads: list[Tensor], saved: list[Tensor], threshold: bool, renormalise: bool
+    grads: list[Tensor], saved: list[Tensor], *, threshold: bool, renormalise: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     query, key, value = (tensor.new_empty(tensor.shape) for tensor in saved[:3])
     return query, key, value
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs[:5], *output[2:])
-    ctx.options = inputs[5:]
+def _keep(
+    ctx: Any, inputs: tuple[Tensor, ...], keyword_only_inputs: dict[str, bool], output: tuple[Tensor, ...]
+) -> None:
+    ctx.save_for_backward(*inputs, *output[2:])
+    ctx.options = keyword_only_inputs
 
 
 def _differentiate(ctx: Any, g_out: Tensor, g_share: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-    found = _backward([g_out, g_share], list(ctx.saved_tensors), *ctx.options)
-    return *found, None, None, None, None
+    found = _backward([g_out, g_share], list(ctx.saved_tensors), **ctx.options)
+    return *found, None, None
 
 
 _forward.register_autograd(_differentiate, setup_context=_keep)

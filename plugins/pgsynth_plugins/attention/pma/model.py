@@ -26,13 +26,23 @@ Reading: the paper divides z_t into p x p patches; here a patch is one token of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from pgsynth_core.interfaces import AttentionCall, AttentionProcessor, AttentionResult, BuildContext, Inner, Site
+from pgsynth_core.attention import plain_weights
+from pgsynth_core.interfaces import (
+    AttentionCall,
+    AttentionProcessor,
+    AttentionResult,
+    AttentionView,
+    BuildContext,
+    Inner,
+    Site,
+)
 from pgsynth_plugins.attention.pma import Config
 
 __all__ = ["PMA"]
@@ -69,6 +79,28 @@ class PMA(AttentionProcessor):
             return patch_on_body  # Eq. 9: the same for every j
         return patch_on_body | _global_columns(call)  # Eq. 5
 
+    def views(self, call: AttentionCall, inner: Inner) -> Mapping[str, AttentionView]:
+        """Which patches may read queries of each role, and how much each patch reads of each query, heads averaged."""
+        narrowed = call if self.rule == "none" else call.narrowed(self.mask(call))
+        weights = plain_weights(narrowed)[..., : call.context.shape[1]].transpose(1, 2)
+        weights = weights.reshape(*weights.shape[:2], *call.grid)
+        open_to = torch.ones_like(weights)
+        if narrowed.mask is not None:
+            pairs = narrowed.mask[:, 0].transpose(1, 2).to(weights)
+            open_to = pairs.expand(*weights.shape[:2], -1).reshape(weights.shape)
+        names, roles = _column_names(call), _roles(call)
+        columns = {
+            role: [j for j, its in enumerate(roles) if its is (role == "global")] for role in ("local", "global")
+        }
+        columns = {role: found for role, found in columns.items() if found}
+        mask = torch.stack([open_to[:, found].mean(1) for found in columns.values()], dim=1)
+        named = tuple(f"{role} columns" for role in columns)
+        shown = {"mask": AttentionView(values=mask, names=named, grid="target")}
+        for role, found in columns.items():
+            labels = tuple(names[j] for j in found)
+            shown[f"{role} queries"] = AttentionView(values=weights[:, found], names=labels, grid="target")
+        return shown
+
 
 def _rows(call: AttentionCall) -> Bool[Tensor, "B 1 Q 1"]:
     pyramid, level = call.conditioning.pose_mask, call.site.down
@@ -82,6 +114,13 @@ def _rows(call: AttentionCall) -> Bool[Tensor, "B 1 Q 1"]:
 
 def _global_columns(call: AttentionCall) -> Bool[Tensor, "1 1 1 N"]:
     """Roles as a tensor, filled on the device run by run: a copy from the host would wait for the GPU at every site."""
+    runs = [(role, len(list(same))) for role, same in groupby(_roles(call))]
+    pieces = [torch.full((1, 1, 1, n), role, dtype=torch.bool, device=call.context.device) for role, n in runs]
+    return torch.cat(pieces, dim=-1)
+
+
+def _roles(call: AttentionCall) -> tuple[bool, ...]:
+    """Of each column whether its query is global."""
     tokens = call.conditioning.tokens
     roles = () if tokens is None else tokens.is_global
     if len(roles) != call.context.shape[1]:
@@ -89,6 +128,12 @@ def _global_columns(call: AttentionCall) -> Bool[Tensor, "1 1 1 N"]:
             f"{call.site.name}: the site attends to {call.context.shape[1]} columns and the tokens have {len(roles)} "
             "roles; the mask needs one role per column"
         )
-    runs = [(role, len(list(same))) for role, same in groupby(roles)]
-    pieces = [torch.full((1, 1, 1, n), role, dtype=torch.bool, device=call.context.device) for role, n in runs]
-    return torch.cat(pieces, dim=-1)
+    return roles
+
+
+def _column_names(call: AttentionCall) -> list[str]:
+    """Of each column its encoder's label and its number there, from 1."""
+    tokens = call.conditioning.tokens
+    assert tokens is not None, "its roles were read"
+    spans = tokens.spans.items()
+    return [f"{label} {column - start + 1}" for label, (start, stop) in spans for column in range(start, stop)]

@@ -81,4 +81,4 @@ class ReferenceAttention(AttentionProcessor):
         weights = (call.query @ keys.transpose(2, 3) / keys.shape[3] ** 0.5).softmax(-1)
         share = weights[..., -source.shape[2] :].mean((1, 2))
         grid = self.site.grid(call.conditioning.latent_grid)
-        return {"source attention": AttentionView(values=share.unflatten(1, (1, *grid)), names=("A",), grid="source")}
+        return {"source attention": AttentionView(values=share.view(-1, 1, *grid), names=("A",), grid="source")}

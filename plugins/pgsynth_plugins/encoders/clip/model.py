@@ -21,11 +21,12 @@ Reading: both are normalised and projected to the width D that the denoiser's cr
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from pgsynth_core.interfaces import BuildContext, Conditioning, Encoder, Grid, Regions, SourceInputs, Tokens
-from pgsynth_core.patches import fit_patches
+from pgsynth_core.patches import fit_patches, patch_places
 from pgsynth_plugins.encoders.clip import Config
 from pgsynth_plugins.encoders.clip.backbone import Backbone
 
@@ -73,6 +74,15 @@ class CLIP(Encoder):
             exists = existing(source.parsing, source.crops.shape[1])
             regions = self._regions(source.crops, exists, self.region_out)
         return Conditioning(latent_grid=latent_grid, tokens=tokens, regions=regions)
+
+    def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"] | None:
+        """One patch each, the class token none; None without tokens."""
+        if self.token_out is None:
+            return None
+        assert source.image is not None, "the manifest asks for source_image"
+        (batch, _, height, width), patch = source.image.shape, self.backbone.patch
+        patches = patch_places((height, width), fit=self.fit, patch=patch, side=self.side).to(source.image)
+        return F.pad(patches, (0, 0, 0, 0, 1, 0)).expand(batch, -1, -1, -1)
 
     def _tokens(self, image: Float[Tensor, "B 3 H W"], out: nn.Module) -> Tokens:
         backbone = self.backbone

@@ -17,10 +17,12 @@ Reading: they are normalised and projected to the width D that the denoiser's cr
 
 from __future__ import annotations
 
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from pgsynth_core.interfaces import BuildContext, Conditioning, Encoder, Grid, SourceInputs, Tokens
-from pgsynth_core.patches import fit_patches
+from pgsynth_core.patches import fit_patches, patch_places
 from pgsynth_plugins.encoders.dinov2 import Config
 from pgsynth_plugins.encoders.dinov2.backbone import Backbone
 
@@ -61,3 +63,10 @@ class DINOv2(Encoder):
         roles = (True,) + (False,) * (count - 1)
         tokens = Tokens(values=values, is_global=roles, spans={self.label: (0, count)})
         return Conditioning(latent_grid=latent_grid, tokens=tokens)
+
+    def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"]:
+        """One patch each, the class token none."""
+        assert source.image is not None, "the manifest asks for source_image"
+        (batch, _, height, width), patch = source.image.shape, self.backbone.patch
+        patches = patch_places((height, width), fit=self.fit, patch=patch, side=self.side).to(source.image)
+        return F.pad(patches, (0, 0, 0, 0, 1, 0)).expand(batch, -1, -1, -1)

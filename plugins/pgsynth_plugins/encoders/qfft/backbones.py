@@ -23,7 +23,7 @@ from pgsynth_plugins.encoders.qfft import Config
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
 
-__all__ = ["LEVELS", "Backbone", "Conv4", "TimmBackbone", "build_backbone"]
+__all__ = ["LEVELS", "Backbone", "Conv4", "Features", "TimmBackbone", "build_backbone"]
 
 LEVELS: Final = 4
 """F1..F4."""
@@ -31,6 +31,7 @@ LEVELS: Final = 4
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 
 Features = tuple[Float[Tensor, "B _ _ _"], ...]
+"""F1..F4, channels last."""
 
 
 class Backbone(nn.Module, ABC):

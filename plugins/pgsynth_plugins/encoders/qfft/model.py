@@ -20,6 +20,9 @@ Reading: a layer holds both stages: cross-attention of the local queries with F1
 Reading: a level is normalised and brought to C channels once, for all layers, and carries sine positions that
     are relative to the image, so that one place has one code on every level. Keys and values both carry them.
 Reading: the result is normalised and projected to the width D that the denoiser's cross-attention reads.
+Reading: where a local query looks, for `pgsynth inspect`, is its cross-attention with F1..F4, averaged over heads,
+    levels and layers; a global query, which never reads F, looks where those local queries look that it attends to,
+    layer by layer. What queries pass on among themselves otherwise is not followed.
 Reading: Swin-B "pretrained on ImageNet" is ImageNet-1k, and frozen. timm's plain name would load ImageNet-22k, so the
     tag is part of the option.
 """
@@ -34,8 +37,9 @@ from torch import Tensor, nn
 
 from pgsynth_core.attention import join_heads, masked_attention, split_heads
 from pgsynth_core.interfaces import BuildContext, Conditioning, Encoder, Grid, SourceInputs, Tokens
+from pgsynth_core.patches import spread
 from pgsynth_plugins.encoders.qfft import Config
-from pgsynth_plugins.encoders.qfft.backbones import LEVELS, build_backbone
+from pgsynth_plugins.encoders.qfft.backbones import LEVELS, Features, build_backbone
 
 __all__ = ["QFFT", "Attention", "Layer", "sine_positions"]
 
@@ -76,18 +80,46 @@ class QFFT(Encoder):
             latent_grid: Passed on.
         """
         assert source.image is not None, "the manifest asks for source_image"
-        levels = [
-            project(feature).flatten(1, 2) + sine_positions(feature, self.width)
-            for project, feature in zip(self.project, self.backbone(source.image), strict=True)
-        ]
-        # a copy: without gradients, PyTorch's FLOP counter refuses a view of a parameter as a submodule's input
-        queries = self.queries.repeat(source.image.shape[0], 1, 1)
-        local, whole = queries[:, : self.n_local], queries[:, self.n_local :]
+        levels = self._levels(self.backbone(source.image))
+        local, whole = self._initial(source.image.shape[0])
         for layer in self.layers:
             local, whole = layer(local, whole, levels)
         values = self.out(torch.cat([local, whole], dim=1))
         tokens = Tokens(values=values, is_global=self.roles, spans={self.label: (0, len(self.roles))})
         return Conditioning(latent_grid=latent_grid, tokens=tokens)
+
+    def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"]:
+        """Where each query looks, on the grid of F1; see this module's `Reading:` of it."""
+        assert source.image is not None, "the manifest asks for source_image"
+        features = self.backbone(source.image)
+        grids = [(feature.shape[1], feature.shape[2]) for feature in features]
+        levels = self._levels(features)
+        local, whole = self._initial(source.image.shape[0])
+        found = []
+        for layer in self.layers:
+            assert isinstance(layer, Layer), "built of them"
+            cross, among = layer.weights(local, whole, levels)
+            cells = [each.reshape(*each.shape[:2], *grid) for each, grid in zip(cross, grids, strict=True)]
+            maps = [spread(each, grids[0]) for each in cells]
+            of_local = torch.stack(maps).mean(0)
+            given = among[:, self.n_local :, : self.n_local]
+            given = given / given.sum(-1, keepdim=True)
+            found.append(torch.cat([of_local, torch.einsum("bgl,blhw->bghw", given, of_local)], dim=1))
+            local, whole = layer(local, whole, levels)
+        return torch.stack(found).mean(0)
+
+    def _levels(self, features: Features) -> list[Float[Tensor, "B _ C"]]:
+        """F1..F4 as keys and values: normalised, projected, with positions."""
+        return [
+            project(feature).flatten(1, 2) + sine_positions(feature, self.width)
+            for project, feature in zip(self.project, features, strict=True)
+        ]
+
+    def _initial(self, batch: int) -> tuple[Float[Tensor, "B L C"], Float[Tensor, "B G C"]]:
+        """The learned queries, local and global, once for each sample."""
+        # a copy: without gradients, PyTorch's FLOP counter refuses a view of a parameter as a submodule's input
+        queries = self.queries.repeat(batch, 1, 1)
+        return queries[:, : self.n_local], queries[:, self.n_local :]
 
 
 class Layer(nn.Module):
@@ -119,6 +151,18 @@ class Layer(nn.Module):
         both = both + self.feed(self.feed_norm(both))
         return both[:, : local.shape[1]], both[:, local.shape[1] :]
 
+    def weights(
+        self, local: Float[Tensor, "B L C"], whole: Float[Tensor, "B G C"], levels: list[Float[Tensor, "B _ C"]]
+    ) -> tuple[list[Float[Tensor, "B L _"]], Float[Tensor, "B N N"]]:
+        """What the queries attend to in `forward`: the local ones to the cells of each level, all to each other."""
+        cross = []
+        for norm, attend, level in zip(self.cross_norm, self.cross, levels, strict=True):
+            assert isinstance(attend, Attention), "built of them"
+            cross.append(attend.weights(norm(local), level))
+            local = local + attend(norm(local), level)
+        normed = self.self_norm(torch.cat([local, whole], dim=1))
+        return cross, self.self_attention.weights(normed, normed)
+
 
 class Attention(nn.Module):
     """Multi-head attention, Q from one sequence, K and V from another.
@@ -140,6 +184,12 @@ class Attention(nn.Module):
             join_heads(masked_attention(*(split_heads(given, self.heads) for given in (query, key, value))))
         )
         return out
+
+    def weights(self, tokens: Float[Tensor, "B Q C"], context: Float[Tensor, "B K C"]) -> Float[Tensor, "B Q K"]:
+        """softmax(QK'/sqrt(d)), heads averaged; for looking at only."""
+        query, key = (split_heads(given, self.heads) for given in (self.to_q(tokens), self.to_k(context)))
+        logits: Tensor = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
+        return logits.softmax(dim=-1).mean(dim=1)
 
 
 def sine_positions(feature: Float[Tensor, "B h w _"], width: int) -> Float[Tensor, "1 cells {width}"]:

@@ -1,0 +1,155 @@
+"""The pictures of `pgsynth inspect`: what was seen of a step, as figures to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from pgsynth_core.api.shares import ShareTable
+from pgsynth_core.api.subjects import Subject
+from pgsynth_core.composition.looking import CROSS, Looked, Read
+from pgsynth_core.data.heat import FEW, INK, PAPER, Bars, Block, Figure, Maps
+from pgsynth_core.data.labels import label_set_of, voc_palette
+from pgsynth_core.data.sheet import Sheet
+from pgsynth_core.interfaces import AttentionView
+
+__all__ = ["MOST_MAPS", "encoder_figures", "overview", "processor_figures", "view_facts"]
+
+MOST_MAPS: Final = 128
+"""Maps that a view shows at one site: those with the highest mean."""
+
+GATHERED: Final = 4.0
+"""Cells over which the middle token must spread for its places to be drawn: those of single patches are no news."""
+
+_SWATCH, _ROW, _LEGEND_WIDTH, _LEGEND_HEIGHT = 12, 18, 190, 192
+
+
+def processor_figures(looked: Looked, subject: Subject, title: str) -> dict[str, Figure]:
+    """A figure for each processor, by its label: a group for each of its views, a block for each site."""
+    figures = {}
+    for label, sites in looked.views.items():
+        groups: dict[str, list[Block]] = {}
+        for site, views in sites.items():
+            for name, view in views.items():
+                groups.setdefault(_heading(name, view, subject), []).append(_block(view, site, subject))
+        figures[label] = Figure(f"{label}\n{title}", list(groups.items()))
+    return figures
+
+
+def encoder_figures(looked: Looked, subject: Subject, title: str) -> dict[str, Figure]:
+    """A figure for each encoder whose tokens have places, by its label: where it is read, and where tokens look."""
+    figures = {}
+    for label, places in looked.places.items():
+        reads = [read for read in looked.reads if read.encoder == label and read.by == CROSS]
+        groups = []
+        if reads:
+            groups.append(("where on the source its tokens are read", _read_blocks(reads, subject)))
+        if places is not None and _gathers(places[0]):
+            view = AttentionView(
+                values=places, names=tuple(f"{label} {number + 1}" for number in range(places.shape[1])), grid="source"
+            )
+            groups.append(("where on the source each token looks", [_block(view, "", subject)]))
+        if groups:
+            figures[label] = Figure(f"{label}\n{title}", groups)
+    return figures
+
+
+def view_facts(looked: Looked) -> dict[str, list[dict[str, Any]]]:
+    """What there is to see, as plain data: label -> site, title, grid, names and range of each view."""
+    return {
+        label: [
+            {
+                "site": site,
+                "title": title,
+                "on": view.grid,
+                "names": list(view.names),
+                "low": float(view.values.min()),
+                "high": float(view.values.max()),
+            }
+            for site, views in sites.items()
+            for title, view in views.items()
+        ]
+        for label, sites in looked.views.items()
+    }
+
+
+def overview(subject: Subject, table: ShareTable | None) -> Pillow.Image:
+    """Source, its label map with a legend, target pose and target, side by side."""
+    tiles = {"source": subject.source}
+    if subject.parsing is not None:
+        tiles["parsing"] = voc_palette()[subject.parsing]
+        tiles["labels"] = _labels(subject.parsing, subject.label_set)
+    tiles |= {"pose": subject.pose, subject.target_is: subject.target}
+    return Sheet(tuple(tiles), [tuple(tiles.values())], [subject.name]).picture()
+
+
+# ------------------------------------------------------------------------------------------- blocks
+def _heading(title: str, view: AttentionView, subject: Subject) -> str:
+    over = {"target": f", over the {subject.target_is}", "source": ", over the source", "": ""}[view.grid]
+    return f"{title}{over}"
+
+
+def _block(view: AttentionView, site: str, subject: Subject) -> Block:
+    values = view.values[0].float().cpu().numpy()
+    if not view.grid:
+        return Block(Bars(values, view.names), site)
+    kept, note = _worth_showing(values, view.names)
+    picture = subject.source if view.grid == "source" else subject.target
+    return Block(Maps(values[kept], [view.names[number] for number in kept], picture), site, note)
+
+
+def _worth_showing(values: np.ndarray, names: Sequence[str]) -> tuple[list[int], str]:
+    """Which of many maps are drawn, and what is said of the others."""
+    kept, notes = list(range(len(names))), []
+    if len(kept) > FEW:
+        empty = [number for number in kept if not values[number].any()]
+        if empty and len(empty) < len(kept):
+            kept = [number for number in kept if number not in empty]
+            notes.append(f"0 everywhere: {', '.join(names[number] for number in empty)}.")
+    if len(kept) > MOST_MAPS:
+        highest = sorted(kept, key=lambda number: -float(values[number].mean()))[:MOST_MAPS]
+        notes.append(f"{MOST_MAPS} of {len(kept)}, those with the highest mean.")
+        kept = sorted(highest)
+    return kept, " ".join(notes)
+
+
+def _read_blocks(reads: Sequence[Read], subject: Subject) -> list[Block]:
+    """Where the tokens of one encoder are read: the mean of all sites, then each."""
+    maps = [(read.site, read.where[0], float(read.nowhere[0])) for read in reads]
+    if len(maps) > 1:
+        where = torch.stack([where for _, where, _ in maps]).mean(0)
+        maps.insert(0, (f"mean of {len(maps)} sites", where, sum(rest for _, _, rest in maps) / len(maps)))
+    return [
+        Block(
+            Maps(where[None].float().cpu().numpy(), [site], subject.source),
+            site,
+            f"{100 * rest:.1f} % on tokens of no place" if rest > 5e-4 else "",
+        )
+        for site, where, rest in maps
+    ]
+
+
+def _gathers(places: torch.Tensor) -> bool:
+    placed = places.flatten(1)[places.flatten(1).sum(1) > 0]
+    spread_over = 1 / placed.square().sum(1).clamp(min=torch.finfo(placed.dtype).tiny)
+    return len(placed) > 0 and float(spread_over.median()) > GATHERED
+
+
+def _labels(parsing: np.ndarray, label_set: str) -> np.ndarray:
+    """The labels that occur, their colours and shares of the area."""
+    names, palette = label_set_of(label_set).names, voc_palette()
+    found, counts = np.unique(parsing, return_counts=True)
+    legend = Pillow.new("RGB", (_LEGEND_WIDTH, max(_LEGEND_HEIGHT, _ROW * len(found))), PAPER)
+    pen, font = ImageDraw.Draw(legend), ImageFont.load_default(12)
+    for row, (label, count) in enumerate(zip(found.tolist(), counts.tolist(), strict=True)):
+        top = row * _ROW
+        pen.rectangle((0, top + 2, _SWATCH, top + 2 + _SWATCH), fill=tuple(palette[label].tolist()))
+        pen.text((_SWATCH + 6, top + _ROW / 2), names[label], INK, font=font, anchor="lm")
+        share = f"{100 * count / parsing.size:.1f} %"
+        pen.text((_LEGEND_WIDTH - 4, top + _ROW / 2), share, INK, font=font, anchor="rm")
+    return np.asarray(legend)

@@ -1,0 +1,103 @@
+"""A combination tried: composed, trained for a few steps, sampled, saved, and read into a method built anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pgsynth_core import compose
+from pgsynth_core.api.assembly import Assembly
+from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.composition.conditions import labels_of
+from pgsynth_core.composition.hub import Weights
+from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
+from pgsynth_core.data.order import Order
+from pgsynth_core.data.tensors import Batch, Examples, collate
+from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
+from pgsynth_core.training.draws import Chance
+from pgsynth_core.training.objective import Objective
+
+STEPS = 3
+"""Until what lies behind a weight that starts at zero has a gradient too: one step for each such weight in a row."""
+
+
+def attempt(words: tuple[str, ...], folder: Path) -> None:
+    """Everything that a combination must be able to do; raises what is wrong.
+
+    Args:
+        words: Its overrides.
+        folder: Where its weights are written.
+    """
+    composition = compose(None, *words, "train.warmup_steps=0", adapt=True)
+    spec, registry = composition.spec, composition.registry
+
+    def built(seed: int) -> Assembly:
+        seeded = spec.model_copy(update={"train": spec.train.model_copy(update={"seed": seed})})
+        return Assembly.of(seeded, registry, composition.verdict, device="cpu", weights=Weights())
+
+    assembly = built(0)
+    batch = _batch(assembly)
+    _train(assembly, batch)
+    before = _sampled(assembly.method, batch)
+    base = spec.base.label
+    file = folder / "weights.safetensors"
+    save_file({key: value.contiguous() for key, value in kept_tensors(assembly.method, base).items()}, file)
+    other = built(1)  # with other new weights, so that whatever is not in the file shows
+    load_kept(other.method, base, load_file(file), where=str(file))
+    after = _sampled(other.method, batch)
+    assert before.isfinite().all()
+    assert torch.equal(before, after), "what was read back samples something else"
+
+
+def _batch(assembly: Assembly) -> Batch:
+    dataset = dataset_of(assembly.spec, assembly.registry, "train")
+    examples = Examples(dataset, assembly.plan(source_pose=True), order=Order(len(dataset), 0))
+    batch = collate([examples[position] for position in range(2)])
+    assert isinstance(batch, Batch)
+    return batch
+
+
+def _train(assembly: Assembly, batch: Batch) -> None:
+    """A few steps on one batch; afterwards every parameter that trains has had a gradient that is a number."""
+    method, spec = assembly.method.train(), assembly.spec
+    objective = Objective(method, spec.train.loss)
+    parameters = trained_parameters(method, spec.base.label)
+    optimizer = torch.optim.AdamW(parameters.values(), lr=1e-3, weight_decay=0.0)
+    everything = labels_of("all", method)
+    chance = Chance(
+        seed=0,
+        times=objective.scheduler.config["num_train_timesteps"],
+        shape=(method.latent_channels, *batch.conditioning().latent_grid),
+        drop={},
+        groups={"all": everything},
+        halves=objective.halves,
+    )
+    waiting = set(parameters)
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        objective(batch, chance.draw([2 * step, 2 * step + 1]))["loss"].backward()
+        for name, parameter in parameters.items():
+            assert parameter.grad is not None, f"no gradient at {name}"
+            assert parameter.grad.isfinite().all(), f"gradient at {name} is no number"
+        waiting = {name for name in waiting if not parameters[name].grad.any()}
+        optimizer.step()
+    waiting = {name for name in waiting if not _chooses_between_one(name, method)}
+    assert not waiting, f"only zeros as gradient at {sorted(waiting)}"
+
+
+def _chooses_between_one(name: str, method: Method) -> bool:
+    """Queries and keys of an attention to one learned token: its weight is 1, whatever they are."""
+    return method.null_token is not None and any(
+        part in name for part in ("attn2.to_q", "attn2.to_k", "norm2.weight", "norm2.bias")
+    )
+
+
+def _sampled(method: Method, batch: Batch) -> Tensor:
+    method.eval()
+    plan = SamplePlan(scheduler="ddim", steps=2, guidance={"all": 2.0})
+    generators = [torch.Generator().manual_seed(seed) for seed in range(2)]
+    return sample_latents(method, batch.source_inputs(), batch.conditioning(), plan, generators)
