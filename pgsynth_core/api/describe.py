@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pgsynth_core.composition.proof import PartCost, Proof
 
 BYTES: Final[Mapping[str, int]] = {"fp32": 4, "bf16": 2, "fp16": 2}
-"""Of one activation or frozen weight, by `train.precision`."""
+"""Of one activation in training, by `train.precision`."""
+
+WEIGHT_BYTES: Final = 4
+"""Of one weight: all are kept in fp32, trained or frozen."""
 
 TRAINED_BYTES: Final = 16
 """Of one trainable parameter in training: fp32 weight, gradient, and Adam's two moments."""
@@ -104,7 +107,8 @@ def _latent_grid(spec: Spec, proof: Proof) -> tuple[int, int]:
 def training_bytes(spec: Spec, proof: Proof) -> int:
     """An estimate of what training at this batch and precision holds: weights, gradients, Adam, EMA, activations.
 
-    Activations are those of the doubled batch of Eq. 8, with fused attention; the framework's own workspace is not in.
+    Activations are those of the doubled batch of Eq. 8, with fused attention. In half precision a copy of every weight
+    in that precision stands beside it while a step runs. The framework's own workspace is not in.
     """
     trainable = sum(cost.trainable for cost in proof.parts)
     frozen = sum(cost.frozen for cost in proof.parts) + proof.codec_frozen
@@ -112,15 +116,15 @@ def training_bytes(spec: Spec, proof: Proof) -> int:
     shadow = 4 if spec.train.ema else 0
     halves = 2 if spec.train.loss.reconstruction else 1  # Eq. 8 trains both in one doubled batch
     activations = proof.activation_bytes * halves * spec.train.batch_size * width // 4
-    return trainable * (TRAINED_BYTES + shadow) + frozen * width + activations
+    copies = 0 if width == WEIGHT_BYTES else (trainable + frozen) * width
+    return trainable * (TRAINED_BYTES + shadow) + frozen * WEIGHT_BYTES + copies + activations
 
 
 def sampling_bytes(spec: Spec, proof: Proof) -> int:
-    """An estimate of what sampling holds: every weight once, one step's live activations, guidance's branches in."""
+    """An estimate of what sampling holds in fp32: every weight once, one step's live activations, all branches of it."""
     weights = sum(cost.trainable + cost.frozen for cost in proof.parts) + proof.codec_frozen
-    width = BYTES[spec.train.precision]
     branches = 1 + len(spec.sample.guidance)
-    return weights * width + proof.sampling_bytes * branches * spec.sample.batch_size * width // 4
+    return weights * WEIGHT_BYTES + proof.sampling_bytes * branches * spec.sample.batch_size
 
 
 # ------------------------------------------------------------------------------------------- words
@@ -251,8 +255,7 @@ def _cost_node(spec: Spec, proof: Proof) -> Node:
                 f"at batch {train.batch_size}, {train.precision}{saving}"
             ),
             Node(
-                f"sampling, estimated: {gibibytes(sampling_bytes(spec, proof))} "
-                f"at batch {sample.batch_size}, {train.precision}"
+                f"sampling, estimated: {gibibytes(sampling_bytes(spec, proof))} at batch {sample.batch_size}, fp32"
             ),
         ),
     )
