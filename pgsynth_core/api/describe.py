@@ -121,7 +121,7 @@ def training_bytes(spec: Spec, proof: Proof) -> int:
 
 
 def sampling_bytes(spec: Spec, proof: Proof) -> int:
-    """An estimate of what sampling holds in fp32: every weight once, one step's live activations, all branches of it."""
+    """An estimate of what sampling holds in fp32: every weight, one step's live activations, all branches of it."""
     weights = sum(cost.trainable + cost.frozen for cost in proof.parts) + proof.codec_frozen
     branches = 1 + len(spec.sample.guidance)
     return weights * WEIGHT_BYTES + proof.sampling_bytes * branches * spec.sample.batch_size
@@ -254,9 +254,7 @@ def _cost_node(spec: Spec, proof: Proof) -> Node:
                 f"training, estimated: {gibibytes(training_bytes(spec, proof))} "
                 f"at batch {train.batch_size}, {train.precision}{saving}"
             ),
-            Node(
-                f"sampling, estimated: {gibibytes(sampling_bytes(spec, proof))} at batch {sample.batch_size}, fp32"
-            ),
+            Node(f"sampling, estimated: {gibibytes(sampling_bytes(spec, proof))} at batch {sample.batch_size}, fp32"),
         ),
     )
 

@@ -161,9 +161,12 @@ class _Prover:
             ports, self.flops[label] = counted_flops(lambda: self._guarded(choice, source, data))
         tensors = port_tensors(ports)
         self.ports |= {f"{label}.{name}": tuple(tensor.shape) for name, tensor in tensors.items()}
-        provided = entry_of(self.registry, "encoder", choice).component.provided(choice.options)
-        self.problems += broken_promises(choice, provided, ports, self._bound())
+        component = entry_of(self.registry, "encoder", choice).component
+        needed = component.needed(choice.options)
+        self.problems += broken_promises(choice, component.provided(choice.options), ports, self._bound())
         for name in taint.missing_in(list(tensors.values())):
+            if name in needed and needed[name].optional:
+                continue
             self._problem(
                 f"{label} declares that it needs `{name}` and does not read it.", "Read it, or drop the need."
             )

@@ -126,6 +126,22 @@ def test_checkpointing_lowers_the_estimate() -> None:
     assert saving < plain
 
 
+def test_the_light_preset_is_estimated_to_train_on_24_gigabytes() -> None:
+    facts = [(one := compose(name)).facts(one.proof())["proof"] for name in ("truepose-light", "truepose")]
+    light, whole = (fact["training_bytes"] for fact in facts)
+    assert light < 20e9 and whole > 24e9  # a fifth is left for the framework's own workspace
+
+
+def test_half_precision_keeps_fp32_weights_in_the_estimate() -> None:
+    full, half = (
+        (one := compose("tiny", f"train.precision={precision}", "train.batch_size=1")).facts(one.proof())
+        for precision in ("fp32", "bf16")
+    )
+    weights = sum(part["trainable"] + part["frozen"] for part in full["parts"] if "trainable" in part)
+    assert weights > 1e6
+    assert half["proof"]["training_bytes"] > full["proof"]["training_bytes"] / 2 + weights
+
+
 def test_explain_says_where_each_value_came_from() -> None:
     rows = {path: origin for path, _, origin in compose("tiny", "attn.pma.mask=eq9").explain()}
     assert rows["attn.pma.mask"].startswith("argument") and rows["base.tiny"].startswith("preset tiny")

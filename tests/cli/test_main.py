@@ -79,7 +79,10 @@ def test_a_group_alone_lists_its_commands(run: Run) -> None:
         (["qen", "train.steps=3"], "pgsynth compose qen train.steps=3"),
         (["encoder=qfft"], "pgsynth compose encoder=qfft"),
         (["method.yaml"], "pgsynth compose method.yaml"),
-        (["zzz"], "Commands: compose, train, sample, inspect, evaluate, demo, runs, data, plugins, doctor, completion."),
+        (
+            ["zzz"],
+            "Commands: compose, train, sample, inspect, evaluate, demo, runs, data, plugins, doctor, completion.",
+        ),
         (["--jsn"], "--version"),
         (["--json", "plugins", "list"], "pgsynth plugins list --json"),
         (["compose", "--jsn"], "'--json'"),

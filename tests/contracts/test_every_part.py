@@ -29,6 +29,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "pma": ({"mask": "eq9"}, {"mask": "eq9", "eq9_keys": "local_only"}, {"mask": "none"}),
     "pose_encoder": ({"widths": [8], "activation": "relu"},),
     "t2i_adapter": ({"type": "light"}, {"start": "random"}),
+    "sourcenet": ({"train": False},),
     "tiny": ({"unshuffle": 1}, {"unshuffle": 4}),
 }
 """Options, beside the defaults, that change what a part computes."""

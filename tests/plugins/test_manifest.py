@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -139,7 +140,11 @@ def test_a_preset_says_what_it_reproduces_and_what_the_paper_leaves_open(preset:
     head = text.split("pgsynth:")[0]
     assert all(line.startswith("#") for line in head.splitlines())
     if preset.paper is not None:
-        assert "# Paper: Learnable Query-Enhanced Pose Transformation, section" in head and "# Reading: " in head
+        assert (
+            re.search(r"^# Papers?: ", head, re.MULTILINE)
+            and preset.paper.title.split(":")[0] in head
+            and "# Reading: " in head
+        )
     content = yaml.safe_load(text)
     assert content["pgsynth"] == 1 and Path(file).stem == preset.name
 
@@ -166,8 +171,9 @@ def test_a_preset_fits_together(preset: Preset, registry: Registry) -> None:
     resolved = resolve(preset.name, [], registry)
     verdict = check(resolved.spec, registry)
     assert verdict.ok and not verdict.adapters and not resolved.warnings, verdict.problems
-    assert resolved.spec.base.label == ("tiny" if preset.name in ("tiny", "demo") else "sd")
-    assert set(verdict.data_ports) == {"source_image", "target_keypoints"}
+    assert resolved.spec.base.label == ("tiny" if preset.name in ("tiny", "demo", "truepose-tiny") else "sd")
+    parsed = any(choice.label in ("hpfa", "caa") for choice in resolved.spec.attn)
+    assert set(verdict.data_ports) == {"source_image", "target_keypoints"} | ({"source_parsing"} if parsed else set())
 
 
 @pytest.mark.parametrize("name", TABLE_3)
@@ -178,3 +184,41 @@ def test_presets_are_the_rows_of_table_3_and_differ_in_nothing_else(name: str, r
     assert specs[0] == specs[1] and specs[0]["size"] == "512x512"
     assert {**encoders[0], "queries": ""} == {**encoders[1], "queries": ""}
     assert {**processors[0], "mask": ""} == {**processors[1], "mask": ""}
+
+
+TRUEPOSE = {
+    "truepose": ({"sourcenet", "clip"}, ["hpfa", "caa"]),
+    "truepose-b1": ({"clip"}, []),
+    "truepose-b3": ({"sourcenet", "clip"}, ["hpfa", "caa"]),
+    "truepose-dinov2": ({"dinov2"}, []),
+    "truepose-reference": ({"sourcenet", "clip"}, ["reference"]),
+    "truepose-light": ({"sourcenet", "clip"}, ["hpfa", "caa"]),
+    "truepose-tiny": ({"sourcenet", "clip"}, ["hpfa", "caa"]),
+}
+
+
+@pytest.mark.parametrize("name", TRUEPOSE)
+def test_presets_of_truepose_are_the_papers_method_and_its_ablations(name: str, registry: Registry) -> None:
+    spec, whole = (resolve(preset, [], registry).spec for preset in (name, "truepose"))
+    encoders, processors = TRUEPOSE[name]
+    assert {choice.label for choice in spec.encoder} == encoders
+    assert [choice.label for choice in spec.attn] == processors and [one.label for one in spec.pose] == ["pose_encoder"]
+    options = {choice.label: choice.options for choice in spec.attn}
+    if "hpfa" in options:
+        assert (options["hpfa"]["sigma"], options["hpfa"]["delta"]) == (0.3, 0.6)
+        assert options["caa"]["k"] == (0 if name == "truepose-b3" else 2)
+    if name not in ("truepose-light", "truepose-tiny"):  # nothing else differs
+        rest = {"encoder", "attn"}
+        first, second = ({k: v for k, v in one.to_mapping().items() if k not in rest} for one in (spec, whole))
+        assert first == second
+    if name == "truepose":
+        assert spec.size == (512, 352) and spec.train.drop == {"all": 0.3} and spec.train.loss.reconstruction == 0
+        assert (spec.sample.scheduler, spec.sample.steps) == ("ddim", 35)
+
+
+def test_the_hybrid_joins_both_papers(registry: Registry) -> None:
+    hybrid, qen, truepose = (resolve(name, [], registry).spec for name in ("qen-truepose", "qen", "truepose"))
+    assert [choice.label for choice in hybrid.attn] == ["pma", "hpfa", "caa"]
+    processors = {choice.label: choice for choice in (*qen.attn, *truepose.attn)}
+    assert all(choice == processors[choice.label] for choice in hybrid.attn)
+    assert (hybrid.train, hybrid.sample, hybrid.size, hybrid.pose) == (qen.train, qen.sample, qen.size, qen.pose)

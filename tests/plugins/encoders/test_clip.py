@@ -465,3 +465,11 @@ def test_regions_reach_their_reader(
     assert ("clip.tokens" in proof.ports) == (output == "both")
     assert "source_parsing" in composition.verdict.data_ports
     assert composition.method().encoders["clip"].label_set == "atr18"
+
+
+def test_small_is_ours_and_has_no_weights(context: Callable[..., BuildContext], open_clip: Any) -> None:
+    build = context(weights=lambda *_: pytest.fail("asked for weights"), axes={"D": 64})
+    small = CLIP(Config(backbone="small", pretrained=False, train_backbone=True, output="both"), build)
+    assert sum(value.numel() for value in small.parameters()) < 500_000
+    with pytest.raises(SpecError, match=r"small' has no weights.*pretrained"):
+        CLIP(Config(backbone="small"), build)

@@ -33,6 +33,12 @@ _CONFIG: Final = "open_clip_config.json"
 _FILES: Final = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
 _TEXT: Final = {"context_length": 1, "vocab_size": 1, "width": 8, "heads": 1, "layers": 1}
 
+_SMALL: Final = {
+    "embed_dim": 64,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 64, "head_width": 16, "patch_size": 8},
+}
+"""The form of ``small``, for a CPU: no open_clip model is less than twenty million parameters. It has no weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Named:
@@ -147,6 +153,10 @@ def _open_clip() -> ModuleType:
 
 
 def _named(open_clip: ModuleType, config: Config, where: str) -> _Named:
+    if config.backbone == "small":
+        if config.pretrained:
+            raise SpecError("backbone 'small' has no weights.", where=where, cure="Set pretrained to false beside it.")
+        return _Named(model=_SMALL, weights="")
     if Path(config.backbone).is_dir():
         return _folder(Path(config.backbone), where)
     name, _, weights = config.backbone.partition(":")
