@@ -11,6 +11,7 @@ from pgsynth_core import compose
 from pgsynth_core.attention import masked_attention
 from pgsynth_core.composition.build import build, no_weights
 from pgsynth_core.testing.around import Around
+from pgsynth_plugins.attention.hpfa.weighted import Weighting, weighted_attention
 
 pytestmark = pytest.mark.gpu
 
@@ -57,6 +58,32 @@ def test_what_cudnn_does_here_is_reported(length: int) -> None:
     )
 
 
+@pytest.mark.parametrize("length", LENGTHS)
+def test_weighted_attention_in_bf16_is_that_of_double_precision(length: int) -> None:
+    """HPFA's operation: all but the entries at the threshold agree, forward and backward, and no matrix is held."""
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 8, length, 40, device="cuda", dtype=torch.bfloat16) for _ in range(3))
+    by = Weighting(base=torch.rand(2, length, device="cuda"), more=torch.rand(2, length, device="cuda"))
+    exact_by = Weighting(base=by.base.double(), more=by.more.double())
+    torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
+    leaves = [
+        [tensor.to(kind, copy=True).requires_grad_() for tensor in (query, key, value)]
+        for kind in (torch.bfloat16, torch.float64)
+    ]
+    results = []
+    for given, one in zip(leaves, (by, exact_by), strict=True):
+        out, share = weighted_attention(*given, one)
+        (out.double().square().sum() + share.double().square().sum()).backward()
+        results.append([out, share, *(tensor.grad for tensor in given)])
+        if given is leaves[0]:
+            print(f"\n{length} tokens: {(torch.cuda.max_memory_allocated() - held) / 2**20:.0f} MiB at the peak")
+    for ours, exact in zip(*results, strict=True):
+        error = (ours.double() - exact).abs()
+        assert torch.isfinite(ours).all()
+        assert (error > 0.02 * exact.abs().max()).double().mean() < 1e-3
+
+
 @pytest.mark.compiled
 def test_the_tiny_method_compiles_and_equals_eager() -> None:
     composition = compose("tiny", "data=none")
@@ -71,8 +98,9 @@ def test_the_tiny_method_compiles_and_equals_eager() -> None:
     torch.testing.assert_close(compiled, eager, atol=1e-3, rtol=1e-3)
 
 
-def test_a_step_at_stable_diffusion_size_in_bf16() -> None:
-    composition = compose("encoder=qfft", "attn=pma", "data=none")
+@pytest.mark.parametrize("preset", ["qen", "truepose"])
+def test_a_step_at_stable_diffusion_size_in_bf16(preset: str) -> None:
+    composition = compose(preset, "data=none")
     around = Around(composition.spec, composition.verdict, composition.registry)
     method = build(composition.spec, composition.registry, composition.verdict, device="cuda", weights=no_weights)
     with torch.device("cuda"):

@@ -1,16 +1,21 @@
-"""A combination tried: composed, trained for a few steps, sampled, saved, and read into a method built anew."""
+"""A combination tried: composed, trained for a few steps, sampled, saved, and read into a method built anew.
+
+Its chains come off and on again in between.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pgsynth_core import compose
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.composition.chain import attach, chains_of, detach
 from pgsynth_core.composition.conditions import labels_of
 from pgsynth_core.composition.hub import Weights
 from pgsynth_core.composition.method import Method
@@ -48,6 +53,7 @@ def attempt(words: tuple[str, ...], folder: Path) -> None:
     save_file({key: value.contiguous() for key, value in kept_tensors(assembly.method, base).items()}, file)
     other = built(1)  # with other new weights, so that whatever is not in the file shows
     load_kept(other.method, base, load_file(file), where=str(file))
+    _take_off_and_put_on(other.method)
     after = _sampled(other.method, batch)
     assert before.isfinite().all()
     assert torch.equal(before, after), "what was read back samples something else"
@@ -94,6 +100,18 @@ def _chooses_between_one(name: str, method: Method) -> bool:
     return method.null_token is not None and any(
         part in name for part in ("attn2.to_q", "attn2.to_k", "norm2.weight", "norm2.bias")
     )
+
+
+def _take_off_and_put_on(method: Method) -> None:
+    """Chains on a network and off again leave its tree and its keys as they were without any."""
+    for network in method.networks():
+        chains = chains_of(network)
+        detach(network, {path: AttnProcessor2_0() for path in chains})
+        before = [name for name, _ in network.named_modules()], list(network.state_dict())
+        assert not any(".processor" in name for names in before for name in names), "a chain stays behind"
+        detach(network, attach(network, chains))
+        assert before == ([name for name, _ in network.named_modules()], list(network.state_dict()))
+        attach(network, chains)
 
 
 def _sampled(method: Method, batch: Batch) -> Tensor:
