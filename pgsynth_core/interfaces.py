@@ -364,7 +364,13 @@ class Base(nn.Module, ABC):
 
 
 class Encoder(nn.Module, ABC):
-    """Source in, appearance ports out."""
+    """Source in, appearance ports out.
+
+    Attributes:
+        crop_side: Side in pixels of the regions' crops that it wants, where it reads `source_crops`.
+    """
+
+    crop_side: int = 224
 
     def __init__(self, config: PartConfig, build: BuildContext) -> None:
         super().__init__()

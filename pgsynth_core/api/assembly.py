@@ -51,4 +51,5 @@ class Assembly:
             levels=shapes.levels,
             label_set=shapes.label_set,
             source_pose=source_pose,
+            crop_size=shapes.crop_side,
         )

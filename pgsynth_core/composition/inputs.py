@@ -11,9 +11,6 @@ from torch import Tensor
 from pgsynth_core.axes import LABEL_SETS
 from pgsynth_core.interfaces import Conditioning, Grid, Site, SourceInputs
 
-CROP_SIZE = 64
-"""Side of a region's crop where the part that reads it names no size, in pixels."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
@@ -27,6 +24,7 @@ class Shapes:
         levels: Grids of the pyramids: the latent's and its halvings.
         label_set: Of parsing and crops.
         ports: Names of the data ports and ports made from data that some part reads.
+        crop_side: Of a region's crop, in pixels.
     """
 
     batch: int
@@ -36,6 +34,7 @@ class Shapes:
     levels: int
     label_set: str
     ports: frozenset[str]
+    crop_side: int
 
     @property
     def latent_grid(self) -> Grid:
@@ -53,7 +52,7 @@ def source_inputs(shapes: Shapes) -> SourceInputs:
     batch, (height, width) = shapes.batch, shapes.image_size
     regions = LABEL_SETS[shapes.label_set]
     latent = (batch, shapes.latent_channels, *shapes.latent_grid)
-    crops = (batch, regions, 3, CROP_SIZE, CROP_SIZE)
+    crops = (batch, regions, 3, shapes.crop_side, shapes.crop_side)
     return SourceInputs(
         image=torch.rand(batch, 3, height, width) * 2 - 1,
         latent=torch.randn(latent) if "source_latent" in shapes.ports else None,

@@ -203,6 +203,13 @@ class Method(nn.Module):
         assert isinstance(channels, int), "a convolution"
         return channels
 
+    @property
+    def crop_side(self) -> int:
+        """Side of the regions' crops in pixels: the largest that an encoder of crops asks for."""
+        reading = [label for label, plan in self.plans.items() if plan.crops_range is not None]
+        encoders = [encoder for label, encoder in self.encoders.items() if label in reading]
+        return max([int(encoder.crop_side) for encoder in encoders], default=Encoder.crop_side)  # type: ignore[arg-type]
+
     def networks(self) -> tuple[nn.Module, ...]:
         """The networks that carry chains: the denoiser, then those of the pose branches."""
         branches = (branch for branch in self.poses.values() if isinstance(branch, PoseBranch))

@@ -100,6 +100,7 @@ def shapes_for(spec: Spec, registry: Registry, verdict: Verdict, method: Method,
         levels=levels_of(method.sites),
         label_set=verdict.label_set or "atr18",
         ports=frozenset(port for component, choice in components for port in component.needed(choice.options)),
+        crop_side=method.crop_side,
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL import Image
+from safetensors import safe_open
 
 from pgsynth_core import compose, load
 from pgsynth_core.data.formats import write_pose
@@ -75,3 +76,30 @@ def test_it_loads_trains_a_step_and_samples(checkpoint: Path, photos: Path, tmp_
     assert peak < LIMIT_GIB and one.output.shape == (64, 48, 3)
     assert set(lock["weights"][str(checkpoint)]) >= {"unet/diffusion_pytorch_model.safetensors"}
     assert kept < 2.5, "the frozen denoiser is not in the checkpoint"
+
+
+@pytest.mark.slow
+def test_the_light_truepose_does_so_with_two_networks(checkpoint: Path, tmp_path: Path) -> None:
+    small_clip = ("backbone=small", "pretrained=false", "train_backbone=true")
+    composition = compose(
+        "truepose-light",
+        *(f"encoder.clip.{option}" for option in small_clip),
+        f"base.sd.weights={checkpoint}",
+        "size=64x48",
+        "data=figures",
+        "train.batch_size=1",
+        "train.accumulate=1",
+        "train.precision=fp32",
+        "train.workers=0",
+        "sample.steps=2",
+    )
+    run = composition.train(runs=tmp_path / "runs", steps=1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    (one,) = list(load(run).sample_pairs(split="test", limit=1))
+    (file,) = (run.path / "checkpoints").rglob("weights.safetensors")
+    with safe_open(file, framework="pt") as kept:
+        names = list(kept.keys())
+    print(f"\npeak {peak:.1f} GiB, loss {run.losses()[1]:.3f}, weights kept {file.stat().st_size / 2**30:.2f} GiB")
+    assert peak < LIMIT_GIB and one.output.shape == (64, 48, 3)
+    assert {name.partition(".")[0] for name in names} == {"sd", "clip", "pose_encoder", "hpfa", "caa"}
+    assert all(".attn2." in name for name in names if name.startswith("sd."))

@@ -51,7 +51,8 @@ class CLIP(Encoder):
         self.fit = config.fit
         self.label, self.label_set = build.label, build.label_set
         self.backbone = Backbone(config, build)
-        self.side = config.resolution or self.backbone.side
+        self.crop_side = self.backbone.side
+        self.side = config.resolution or self.crop_side
         self.token_out = self.region_out = None
         if config.output != "regions":
             self.token_out = _projection(self.backbone.width, build.axes["D"])
