@@ -133,10 +133,11 @@ def test_ties_go_to_the_lower_label_and_the_background_is_none(caa: Callable[...
     call = replace(call, conditioning=replace(call.conditioning, parsing=(labels,), regions=everything))
     scores = torch.full((1, 18), 0.5)
     scores[:, 0] = 0.0
-    chosen = part.chosen(call, AttentionResult(hidden=call.hidden, region_attention=scores))
+    candidates = part.prepare(call.conditioning, call.backbone)["candidates"]
+    chosen = part.chosen(AttentionResult(hidden=call.hidden, region_attention=scores), candidates)
     assert chosen.nonzero()[:, 1].tolist() == [4, 5]
     scores[:, 16] = 0.4
-    chosen = part.chosen(call, AttentionResult(hidden=call.hidden, region_attention=scores))
+    chosen = part.chosen(AttentionResult(hidden=call.hidden, region_attention=scores), candidates)
     assert chosen.nonzero()[:, 1].tolist() == [4, 16]
 
 
@@ -170,11 +171,26 @@ def test_without_any_region_it_is_the_ablation(caa: Callable[..., CAA]) -> None:
     assert part.views(bare, lambda call: result) == {}
 
 
-def test_prepared_gives_the_same_bits(caa: Callable[..., CAA]) -> None:
+def test_prepared_gives_the_same_bits_and_is_read(caa: Callable[..., CAA]) -> None:
     part, call = caa(), make_call()
     link = inside(call.hidden, torch.rand(3, 18))
     kept = part.prepare(call.conditioning, call.backbone)
-    assert torch.equal(part(replace(call, prepared=kept), link).hidden, part(call, link).hidden)
+    plain = part(call, link).hidden
+    assert torch.equal(part(replace(call, prepared=kept), link).hidden, plain)
+    for name in kept:
+        other = kept | {name: kept[name] * 2 if kept[name].is_floating_point() else torch.zeros_like(kept[name])}
+        assert not torch.equal(part(replace(call, prepared=other), link).hidden, plain), name
+
+
+def test_in_float32_it_is_that_of_float64(caa: Callable[..., CAA]) -> None:
+    part, call = caa(), make_call((13, 11))
+    hidden, scores = torch.randn_like(call.hidden), torch.rand(3, 18)
+    exact = dense(part, call, hidden, scores, "atr18")
+    given = call.conditioning.regions
+    assert given is not None
+    low = replace(call, conditioning=replace(call.conditioning, regions=replace(given, values=given.values.float())))
+    got = part.float()(low, inside(hidden.float(), scores.float())).hidden
+    assert ((got.double() - exact).abs() > 1e-4).double().mean() <= 1e-3
 
 
 def test_what_does_not_arrive_is_named(caa: Callable[..., CAA]) -> None:
@@ -192,6 +208,8 @@ def test_views_name_the_chosen(caa: Callable[..., CAA]) -> None:
     part, call = caa(), make_call()
     scores = torch.rand(3, 18)
     views = part.views(call, inside(call.hidden, scores))
-    assert torch.equal(views["mean attention"].values, scores)
+    told = views["mean attention"].values
+    candidates = part.prepare(call.conditioning, call.backbone)["candidates"]
+    assert torch.equal(told[candidates], scores[candidates]) and told[~candidates].isnan().all()
     assert views["chosen"].values.sum(1).tolist() == [2, 2, 2]
     assert views["chosen"].names == LABELS["atr18"].names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import subprocess
@@ -17,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pgsynth_core.attention import plain_attention, split_heads
 from pgsynth_core.data.labels import LABELS
-from pgsynth_core.interfaces import AttentionCall, BuildContext, Conditioning, Site
+from pgsynth_core.interfaces import AttentionCall, AttentionResult, BuildContext, Conditioning, Site
 from pgsynth_plugins.attention.hpfa import Config
 from pgsynth_plugins.attention.hpfa.model import HPFA
 from pgsynth_plugins.attention.hpfa.weighted import Weighting, weighted_attention
@@ -183,34 +184,101 @@ def test_a_tie_is_high(dtype: torch.dtype, tokens: int) -> None:
     torch.testing.assert_close(share, torch.full_like(share, 2 / tokens))
 
 
-def test_in_float32_only_ties_differ(hpfa: Callable[..., HPFA]) -> None:
-    part, call = hpfa(), make_call("13x11", 3)
+def in_float32(part: HPFA, call: AttentionCall) -> tuple[Tensor, Tensor]:
+    """Which values are off by more than 1e-4 in float32, and which have a threshold tie in their row and head."""
     exact, _ = dense(part, call, "atr18")
     source = call.conditioning.reference["source:self:layer"]
+    key = split_heads(part.to_k(source), HEADS)
+    attention = torch.softmax(call.query @ key.transpose(2, 3) / (CHANNELS / HEADS) ** 0.5, dim=-1)
+    tied = ((attention * key.shape[2] - 1).abs() < 1e-4).any(-1).transpose(1, 2)  # [B, Q, heads]
     low = replace(
         call,
         hidden=call.hidden.float(),
         context=call.context.float(),
         query=call.query.float(),
         conditioning=replace(call.conditioning, reference={"source:self:layer": source.float()}),
-        backbone=call.backbone.float(),
+        backbone=copy.deepcopy(call.backbone).float(),
     )
-    got = part.float()(low, plain_attention).hidden
+    got = copy.deepcopy(part).float()(low, plain_attention).hidden
     off = (got.double() - exact).abs() > 1e-4
-    assert off.double().mean() <= 1e-3
-    key = split_heads(part.double().to_k(source), HEADS)
-    attention = torch.softmax(call.query @ key.transpose(2, 3) / (CHANNELS / HEADS) ** 0.5, dim=-1)
-    tied = ((attention * key.shape[2] - 1).abs() < 1e-4).any(-1).transpose(1, 2)  # [B, Q, heads]
-    assert not (off.unflatten(2, (HEADS, -1)).any(-1) & ~tied).any()
+    return off, tied.repeat_interleave(CHANNELS // HEADS, -1)
 
 
-def test_prepared_gives_the_same_bits(hpfa: Callable[..., HPFA]) -> None:
+def test_in_float32_values_are_those_of_float64(hpfa: Callable[..., HPFA]) -> None:
+    off, tied = in_float32(hpfa(), make_call("13x11", 3))
+    assert off.double().mean() <= 1e-3 and not (off & ~tied).any()
+
+
+def test_in_float32_only_ties_differ(hpfa: Callable[..., HPFA]) -> None:
+    call = make_call("13x11", 3)
+    scale = torch.ones_like(call.query)
+    scale[:, :, ::5] = 1e-6  # logits so alike that rounding decides which lie above their mean
+    off, tied = in_float32(hpfa(), replace(call, query=call.query * scale))
+    assert off.any() and not (off & ~tied).any()
+
+
+def test_autocast_changes_the_products_around_it_and_nothing_in_it() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 2, 96, 4, dtype=torch.bfloat16) * 2 for _ in range(3))
+    by = Weighting(base=torch.rand(2, 96, dtype=torch.float32), more=torch.rand(2, 96, dtype=torch.float32))
+    results = []
+    for half in (False, True):
+        leaves = [tensor.clone().requires_grad_() for tensor in (query, key, value)]
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out, share = weighted_attention(*leaves, by)
+            loss = out.double().square().sum() + share.double().square().sum()
+        loss.backward()
+        results.append([out, share, *(leaf.grad for leaf in leaves)])
+    assert results[0][1].dtype == torch.float32
+    for plain, cast in zip(*results, strict=True):
+        assert plain is not None and cast is not None and torch.equal(plain, cast)
+
+
+def test_scores_of_regions_are_not_rounded_by_autocast(hpfa: Callable[..., HPFA]) -> None:
+    part, call = hpfa().float(), make_call()
+    kept = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in part.double().prepare(call.conditioning, call.backbone).items()
+    }
+    low = replace(call, query=call.query.float(), prepared=kept)
+    plain = part(low, lambda call: AttentionResult(hidden=call.hidden)).region_attention
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = part(low, lambda call: AttentionResult(hidden=call.hidden)).region_attention
+    assert plain is not None and cast is not None and torch.equal(plain, cast)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_operations_are_well_formed(batch: int) -> None:
+    """Shapes, strides and aliases are as the meta device is told: what torch.compile relies on."""
+    tokens = torch.randn(batch, 6, 8)
+    query, key, value = (split_heads(tokens.clone(), HEADS).requires_grad_() for _ in range(3))
+    by = (torch.rand(batch, 6), torch.rand(batch, 6))
+    options = {"threshold": True, "renormalise": True}
+    torch.library.opcheck(torch.ops.pgsynth.weighted_attention.default, (query, key, value, *by), options)
+    out, share, lse, total = torch.ops.pgsynth.weighted_attention(query, key, value, *by, **options)
+    saved = [tensor.detach() for tensor in (query, key, value, *by, lse, total)]
+    grads = [torch.randn_like(out), torch.randn_like(share)]
+    torch.library.opcheck(torch.ops.pgsynth.weighted_attention_backward.default, (grads, saved), options)
+
+
+def test_prepared_gives_the_same_bits_and_is_read(hpfa: Callable[..., HPFA]) -> None:
     for projections in ("own", "backbone"):
         part, call = hpfa(projections=projections), make_call()
         kept = part.prepare(call.conditioning, call.backbone)
-        assert set(kept) == {"key", "value"}
-        without = part(call, plain_attention)
-        assert torch.equal(part(replace(call, prepared=kept), plain_attention).hidden, without.hidden)
+        plain = part(call, plain_attention)
+        assert torch.equal(part(replace(call, prepared=kept), plain_attention).hidden, plain.hidden)
+        for name in kept:
+            other = kept | {name: kept[name] * 2 if kept[name].is_floating_point() else ~kept[name]}
+            result = part(replace(call, prepared=other), plain_attention)
+            same = torch.equal(result.hidden, plain.hidden) and torch.equal(
+                _scores(result.region_attention), _scores(plain.region_attention)
+            )
+            assert not same, name
+
+
+def _scores(given: Tensor | None) -> Tensor:
+    assert given is not None
+    return given
 
 
 def test_own_projections_start_as_the_sites_and_train(hpfa: Callable[..., HPFA]) -> None:
@@ -255,20 +323,19 @@ def test_checkpointed_gives_the_same_bits(hpfa: Callable[..., HPFA]) -> None:
 
 
 @pytest.mark.compiled
-def test_compiled_equals_eager(hpfa: Callable[..., HPFA]) -> None:
-    part, call = hpfa(), make_call("13x11")
+@pytest.mark.parametrize("batch", [1, 3])
+def test_compiled_equals_eager(batch: int, hpfa: Callable[..., HPFA]) -> None:
+    part, call = hpfa(), make_call("13x11", batch)
     inputs = [call.hidden, call.conditioning.reference["source:self:layer"], *part.parameters()]
 
-    def run(module: HPFA) -> tuple[Tensor, ...]:
-        result = module(call, plain_attention)
-        return result.hidden, *torch.autograd.grad(result.hidden.square().sum(), inputs, retain_graph=True)
-
-    def compiled() -> tuple[Tensor, ...]:
-        whole = torch.compile(lambda call: part(call, plain_attention).hidden, fullgraph=True, backend="aot_eager")
-        hidden = whole(call)
+    def run(link: Callable[[AttentionCall], Tensor]) -> tuple[Tensor, ...]:
+        hidden = link(call)
         return hidden, *torch.autograd.grad(hidden.square().sum(), inputs, retain_graph=True)
 
-    for ours, theirs in zip(compiled(), run(part), strict=True):
+    def eager(call: AttentionCall) -> Tensor:
+        return part(call, plain_attention).hidden
+
+    for ours, theirs in zip(run(torch.compile(eager, fullgraph=True)), run(eager), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 

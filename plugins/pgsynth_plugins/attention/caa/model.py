@@ -73,49 +73,54 @@ class CAA(AttentionProcessor):
             nn.init.zeros_(self.to_out.weight)
 
     def prepare(self, conditioning: Conditioning, backbone: nn.Module) -> Mapping[str, Tensor]:
-        """Keys and values of all regions, once per image; which of them are read, each step says."""
-        if not self.k or conditioning.regions is None:
+        """Keys and values of all regions, and which of them may be chosen here, once per image.
+
+        Raises:
+            ValueError: If `regions`, or a level of `parsing` for this site, is missing.
+        """
+        if not self.k:
             return {}
-        key, value = project_keys(self, conditioning.regions.values, self.site.heads)
-        return {"key": key, "value": value}
+        regions, pyramid, level = conditioning.regions, conditioning.parsing, self.site.down
+        if regions is None or level >= len(pyramid):
+            missing = "regions" if regions is None else f"parsing level {level}"
+            raise ValueError(f"{self.site.name}: {missing} did not arrive")
+        key, value = project_keys(self, regions.values, self.site.heads)
+        labels = torch.arange(len(self.names), device=pyramid[level].device)
+        here = (pyramid[level].flatten(1)[..., None] == labels).any(1)
+        return {"key": key, "value": value, "candidates": here & regions.exists & self.region}
 
     def forward(self, call: AttentionCall, inner: Inner) -> AttentionResult:
         """Eq. 8 to 10 on what is inside.
 
         Raises:
-            ValueError: If `regions`, `parsing` or the `region_attention` of a link inside is missing.
+            ValueError: If what it reads is missing.
         """
         result = inner(call)
         if not self.k:
             return result
-        chosen = self.chosen(call, result)
         kept = call.prepared or self.prepare(call.conditioning, call.backbone)
+        chosen = self.chosen(result, kept["candidates"])
         query = split_heads(self.to_q(result.hidden), self.site.heads)
         summed = masked_attention(query, kept["key"], kept["value"], chosen[:, None, None])
         return replace(result, hidden=result.hidden + self.to_out(join_heads(summed)))
 
-    def chosen(self, call: AttentionCall, result: AttentionResult) -> Bool[Tensor, "B R"]:
-        """The K regions with the lowest mean attention; fewer where there are fewer."""
-        regions, scores, level = call.conditioning.regions, result.region_attention, self.site.down
-        pyramid = call.conditioning.parsing
-        if regions is None or scores is None or level >= len(pyramid):
-            missing = [name for name, value in (("regions", regions), ("region_attention", scores)) if value is None]
-            missing += [f"parsing level {level}"] if level >= len(pyramid) else []
-            raise ValueError(f"{self.site.name}: {', '.join(missing)} did not arrive")
-        labels = torch.arange(len(self.names), device=scores.device)
-        here = (pyramid[level].flatten(1)[..., None] == labels).any(1)
-        candidates = here & regions.exists & self.region
+    def chosen(self, result: AttentionResult, candidates: Bool[Tensor, "B R"]) -> Bool[Tensor, "B R"]:
+        """The K candidates with the lowest mean attention; fewer where there are fewer."""
+        scores = result.region_attention
+        if scores is None:
+            raise ValueError(f"{self.site.name}: region_attention did not arrive")
         order = scores.masked_fill(~candidates, torch.inf).argsort(dim=-1, stable=True)
         return (order.argsort(-1) < self.k) & candidates
 
     def views(self, call: AttentionCall, inner: Inner) -> Mapping[str, AttentionView]:
-        """Mean attention of every region, and which were chosen."""
+        """Mean attention of every region that may be chosen, not a number for the others; and which were chosen."""
         if not self.k:
             return {}
-        result = inner(call)
-        chosen = self.chosen(call, result)
+        result, candidates = inner(call), self.prepare(call.conditioning, call.backbone)["candidates"]
+        chosen = self.chosen(result, candidates)
         assert result.region_attention is not None, "refused where it is chosen"
+        scores = result.region_attention.masked_fill(~candidates, torch.nan)
         return {
-            "mean attention": AttentionView(values=result.region_attention, names=self.names),
-            "chosen": AttentionView(values=chosen.to(call.hidden.dtype), names=self.names),
+            "mean attention": AttentionView(values=scores, names=self.names),
+            "chosen": AttentionView(values=chosen.to(scores.dtype), names=self.names),
         }

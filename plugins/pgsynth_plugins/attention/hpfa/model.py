@@ -35,7 +35,7 @@ import copy
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from pgsynth_core.attention import join_heads, project_keys, reference_at
@@ -83,23 +83,35 @@ class HPFA(AttentionProcessor):
             self.requires_grad_(True)
 
     def prepare(self, conditioning: Conditioning, backbone: nn.Module) -> Mapping[str, Tensor]:
-        """Keys and values of the source, once per image."""
-        key, value = self.project(conditioning, backbone)
-        return {"key": key, "value": value}
-
-    def forward(self, call: AttentionCall, inner: Inner) -> AttentionResult:
-        """Eq. 6 and 7 beside what is inside.
+        """Keys and values of the source, M' and the regions of its tokens, once per image.
 
         Raises:
             ValueError: If `reference` or `parsing` has nothing for this site, or their grids differ.
         """
+        key, value = self.project(conditioning, backbone)
+        labels = self.labels(conditioning, tokens=key.shape[2])
+        inside, precise = self.inside[labels], torch.promote_types(key.dtype, torch.float32)
+        return {
+            "key": key,
+            "value": value,
+            "base": torch.where(inside, 1.0, self.config.sigma).to(precise),
+            "more": (inside * self.config.delta).to(precise),
+            # not `one_hot`, which waits for the GPU to look at its values
+            "regions": labels[..., None] == torch.arange(len(self.names), device=labels.device),
+        }
+
+    def forward(self, call: AttentionCall, inner: Inner) -> AttentionResult:
+        """Eq. 6 and 7 beside what is inside."""
         kept = call.prepared or self.prepare(call.conditioning, call.backbone)
-        labels = self.labels(call.conditioning, tokens=kept["key"].shape[2])
-        fused, share = weighted_attention(
-            call.query, kept["key"], kept["value"], self.weighting(labels, call.query.dtype)
-        )
-        hidden = inner(call).hidden + join_heads(fused)
-        return AttentionResult(hidden=hidden, region_attention=self.per_region(share, labels))
+        fused, share = weighted_attention(call.query, kept["key"], kept["value"], self.weighting(kept))
+        regions = kept["regions"].to(share.dtype)
+        per_region = (share[..., None] * regions).sum(1) / regions.sum(1).clamp(min=1)
+        return AttentionResult(hidden=inner(call).hidden + join_heads(fused), region_attention=per_region)
+
+    def weighting(self, kept: Mapping[str, Tensor]) -> Weighting:
+        """M' of the source's tokens."""
+        threshold, renormalise = self.config.threshold == "row-mean", self.config.renormalise
+        return Weighting(base=kept["base"], more=kept["more"], threshold=threshold, renormalise=renormalise)
 
     def project(self, conditioning: Conditioning, backbone: nn.Module) -> KeyValue:
         """K and V of the source's tokens at this site's twin."""
@@ -117,35 +129,15 @@ class HPFA(AttentionProcessor):
             )
         return pyramid[level].flatten(1)
 
-    def weighting(self, labels: Int[Tensor, "B N_s"], dtype: torch.dtype) -> Weighting:
-        """M' of these source tokens."""
-        inside, dtype = self.inside[labels], torch.promote_types(dtype, torch.float32)
-        return Weighting(
-            base=torch.where(inside, 1.0, self.config.sigma).to(dtype),
-            more=(inside * self.config.delta).to(dtype),
-            threshold=self.config.threshold == "row-mean",
-            renormalise=self.config.renormalise,
-        )
-
-    def regions(self, labels: Int[Tensor, "B N_s"]) -> Bool[Tensor, "B N_s R"]:
-        """Which region each source token lies in. Not `one_hot`, which waits for the GPU to look at its values."""
-        return labels[..., None] == torch.arange(len(self.names), device=labels.device)
-
-    def per_region(self, share: Float[Tensor, "B N_s"], labels: Int[Tensor, "B N_s"]) -> Float[Tensor, "B R"]:
-        """Mean share of a region's tokens."""
-        regions = self.regions(labels).to(share.dtype)
-        return torch.einsum("bn,bnr->br", share, regions) / regions.sum(1).clamp(min=1)
-
     def views(self, call: AttentionCall, inner: Inner) -> Mapping[str, AttentionView]:
         """How much each target patch takes of each region; where on the source attention lies, before M' and after."""
-        key, value = self.project(call.conditioning, call.backbone)
-        labels = self.labels(call.conditioning, tokens=key.shape[2])
+        kept = self.prepare(call.conditioning, call.backbone)
+        by = self.weighting(kept)
         maps = (-1, 1, *call.conditioning.parsing[self.site.down].shape[1:])
-        by = self.weighting(labels, key.dtype)
-        regions = self.regions(labels).to(key.dtype)[:, None].expand(-1, self.site.heads, -1, -1)
-        weights, after = weighted_attention(call.query, key, regions, by)
+        regions = kept["regions"].to(call.query.dtype)[:, None].expand(-1, self.site.heads, -1, -1)
+        weights, after = weighted_attention(call.query, kept["key"], regions, by)
         plain = Weighting(base=torch.ones_like(by.base), more=torch.zeros_like(by.more))
-        _, before = weighted_attention(call.query, key, value, plain)
+        _, before = weighted_attention(call.query, kept["key"], kept["value"], plain)
         of_target = weights.mean(1).transpose(1, 2).reshape(-1, len(self.names), *call.grid)
         return {
             "weights per region": AttentionView(values=of_target, names=self.names, grid="target"),

@@ -116,11 +116,17 @@ def _forward(  # noqa: PLR0913 - a schema has no dataclass - an operation's argu
     query: Tensor, key: Tensor, value: Tensor, base: Tensor, more: Tensor, *, threshold: bool, renormalise: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Out [B, heads, Q, e], share [B, K], and for the backward lse and the rows' sums, both [B * heads, Q, 1]."""
+    with torch.autocast(query.device.type, enabled=False):  # it would have every product in half precision again
+        by = Weighting(base=base, more=more, threshold=threshold, renormalise=renormalise)
+        return _forward_blocks(query, key, value, by)
+
+
+def _forward_blocks(query: Tensor, key: Tensor, value: Tensor, by: Weighting) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     batch, heads, rows, width = query.shape
     columns, dtype = key.shape[2], _precise(query.dtype)
-    scale, bound = width**-0.5, _bound(columns, threshold, dtype)
+    scale, bound = width**-0.5, _bound(columns, by.threshold, dtype)
     q, k, v = _lanes(query), _lanes(key).to(dtype).transpose(1, 2), _lanes(value).to(dtype)
-    base_, more_ = _columns(base, heads, dtype), _columns(more, heads, dtype)
+    base_, more_ = _columns(by.base, heads, dtype), _columns(by.more, heads, dtype)
     out = q.new_empty(*q.shape[:2], v.shape[2])
     lse, total = (q.new_ones(*q.shape[:2], 1, dtype=dtype) for _ in range(2))
     mass = q.new_zeros(q.shape[0], 1, columns, dtype=dtype)
@@ -129,7 +135,7 @@ def _forward(  # noqa: PLR0913 - a schema has no dataclass - an operation's argu
         lse[lane, row] = logits.logsumexp(-1, keepdim=True)
         logits -= lse[lane, row]
         weights = (logits >= bound).to(dtype).mul_(more_[lane]).add_(base_[lane]).mul_(logits.exp_())
-        if renormalise:
+        if by.renormalise:
             total[lane, row] = weights.sum(-1, keepdim=True).clamp_min_(torch.finfo(dtype).tiny)
             weights /= total[lane, row]
         out[lane, row] = torch.bmm(weights, v[lane]).to(out.dtype)
@@ -158,6 +164,13 @@ def _backward(
     grads: list[Tensor], saved: list[Tensor], *, threshold: bool, renormalise: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, key and value."""
+    with torch.autocast(saved[0].device.type, enabled=False):
+        return _backward_blocks(grads, saved, threshold=threshold, renormalise=renormalise)
+
+
+def _backward_blocks(
+    grads: list[Tensor], saved: list[Tensor], *, threshold: bool, renormalise: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     (g_out, g_share), (query, key, value, base, more, lse, total) = grads, saved
     _, heads, rows, width = query.shape
     columns, dtype = key.shape[2], _precise(query.dtype)
@@ -165,7 +178,7 @@ def _backward(
     q, k, v, g = _lanes(query), _lanes(key).to(dtype), _lanes(value).to(dtype), _lanes(g_out)
     base_, more_ = _columns(base, heads, dtype), _columns(more, heads, dtype)
     c = _columns(g_share / (heads * rows), heads, dtype)
-    dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+    dq, dk, dv = q.new_empty(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)  # contiguous, whatever these are
     for lane, row in _blocks(query, columns):
         q_, g_ = q[lane, row].to(dtype) * scale, g[lane, row].to(dtype)
         plain = torch.baddbmm(lse[lane, row], q_, k[lane].transpose(1, 2), beta=-1)
