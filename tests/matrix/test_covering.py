@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from pgsynth_core.composition.method import Method
+from pgsynth_core.registry import discover
 
 from . import trial
 from .combinations import Combination, Combinations, covering
@@ -58,6 +59,28 @@ def test_each_of_the_array_works(
     piece: int, combinations: Combinations, array: list[Combination], tmp_path: Path
 ) -> None:
     assert not (found := failures(combinations, array[piece::PIECES], tmp_path)), "\n".join(found)
+
+
+@pytest.mark.parametrize("part", [entry.name for entry in discover().of_kind("attention") if entry.origin.first_party])
+def test_a_part_works_twice_in_one_chain_and_at_sites_apart(
+    part: str, combinations: Combinations, tmp_path: Path
+) -> None:
+    component = combinations.registry.find("attention", part).component
+    assert component.sites is not None
+    (default,) = component.sites.default
+    halves = {half: f"{default}:{half}*" for half in ("down_blocks", "up_blocks", "mid_block")}
+    twice = {"a": halves["down_blocks"], "b": [halves["down_blocks"], halves["mid_block"]]}
+    given = {} if part == "hpfa" else {"hpfa": {}}  # whoever reads what it hands outwards
+    spec = {
+        "pgsynth": 1,
+        "base": "tiny",
+        "encoder": {"sourcenet": {}, "clip": {"output": "both" if part == "caa" else "tokens"}},
+        "pose": "controlnet",
+        "attn": given | {f"{part}_{label}": {"part": part, "sites": sites} for label, sites in twice.items()},
+        "size": "26x22",
+    }
+    small = [f"encoder.clip.{name}={value}" for name, value in combinations.light["clip"].items()]
+    attempt(tuple(small), tmp_path, source=spec)
 
 
 @pytest.mark.slow

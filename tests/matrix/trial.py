@@ -5,7 +5,9 @@ Its chains come off and on again in between.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
@@ -26,18 +28,21 @@ from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
 from pgsynth_core.training.draws import Chance
 from pgsynth_core.training.objective import Objective
 
-STEPS = 3
-"""Until what lies behind a weight that starts at zero has a gradient too: one step for each such weight in a row."""
+STEPS = 4
+"""Until what lies behind a weight that starts at zero has a gradient too, whatever is dropped."""
 
 
-def attempt(words: tuple[str, ...], folder: Path) -> None:
+def attempt(words: tuple[str, ...], folder: Path, *, source: Mapping[str, Any] | None = None) -> None:
     """Everything that a combination must be able to do; raises what is wrong.
+
+    Every condition is dropped in some samples of training, and is a branch of guidance in sampling.
 
     Args:
         words: Its overrides.
         folder: Where its weights are written.
+        source: A spec to override.
     """
-    composition = compose(None, *words, "train.warmup_steps=0", adapt=True)
+    composition = compose(source, *words, "train.warmup_steps=0", adapt=True)
     spec, registry = composition.spec, composition.registry
 
     def built(seed: int) -> Assembly:
@@ -73,13 +78,13 @@ def _train(assembly: Assembly, batch: Batch) -> None:
     objective = Objective(method, spec.train.loss)
     parameters = trained_parameters(method, spec.base.label)
     optimizer = torch.optim.AdamW(parameters.values(), lr=1e-3, weight_decay=0.0)
-    everything = labels_of("all", method)
+    labels = labels_of("all", method)
     chance = Chance(
         seed=0,
         times=objective.scheduler.config["num_train_timesteps"],
         shape=(method.latent_channels, *batch.conditioning().latent_grid),
-        drop={},
-        groups={"all": everything},
+        drop={"all": 0.1} | dict.fromkeys(labels, 0.3),
+        groups={"all": labels} | {label: (label,) for label in labels},
         halves=objective.halves,
     )
     waiting = set(parameters)
@@ -116,6 +121,6 @@ def _take_off_and_put_on(method: Method) -> None:
 
 def _sampled(method: Method, batch: Batch) -> Tensor:
     method.eval()
-    plan = SamplePlan(scheduler="ddim", steps=2, guidance={"all": 2.0})
+    plan = SamplePlan(scheduler="ddim", steps=2, guidance=dict.fromkeys(labels_of("all", method), 1.5))
     generators = [torch.Generator().manual_seed(seed) for seed in range(2)]
     return sample_latents(method, batch.source_inputs(), batch.conditioning(), plan, generators)

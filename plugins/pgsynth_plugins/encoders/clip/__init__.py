@@ -19,7 +19,7 @@ class Config(PartConfig):
     )
     backbone: str = Field(
         "ViT-L-14:openai",
-        description="open_clip's MODEL:TAG, MODEL:FILE.safetensors, a folder with open_clip_config.json, or small: ours.",
+        description="open_clip's MODEL:TAG, MODEL:FILE.safetensors, a folder with open_clip_config.json, or small.",
     )
     layer: int = Field(-1, le=-1, description="Block whose output becomes tokens, from the end: -1 is the last.")
     fit: Literal["aspect", "pad", "squash"] = Field(
