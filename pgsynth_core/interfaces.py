@@ -303,7 +303,7 @@ class BuildContext:
         read_sites: For an encoder that gives a port per site: the sites at which somebody reads it. What nobody
             reads is not built.
         label_set: Of the composition's parsing: what the R regions mean.
-        copying: Told that this part keeps a copy of the denoiser.
+        copying: Told of every copy of the denoiser that this part takes.
     """
 
     label: str
@@ -315,7 +315,7 @@ class BuildContext:
     denoiser: nn.Module | None = None
     read_sites: tuple[Site, ...] = ()
     label_set: str = "atr18"
-    copying: Callable[[], None] = lambda: None
+    copying: Callable[[nn.Module], None] = lambda copied: None
 
     @property
     def latent_grid(self) -> Grid:
@@ -327,11 +327,13 @@ class BuildContext:
         """The denoiser as it begins, weights and all, for a part to keep.
 
         Where the base was given pretrained weights, so was its copy: a checkpoint keeps of it what trains, and the
-        rest comes again from there, as of any part that was given weights.
+        rest comes again from there. So what is to have other values than the base's must train, or be the part's own
+        tensor in its place. Whatever else the part has is kept as of any part.
         """
         assert self.denoiser is not None, "a base is built before there is one to copy"
-        self.copying()
-        return copy.deepcopy(self.denoiser)
+        copied = copy.deepcopy(self.denoiser)
+        self.copying(copied)
+        return copied
 
 
 class Codec(nn.Module, ABC):

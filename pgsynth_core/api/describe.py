@@ -5,12 +5,14 @@ No torch: the figures come from a `Proof`, which is data by then.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.axes import AXES, Axis, axis_value
-from pgsynth_core.contract import Verdict
+from pgsynth_core.contract import Link, SitePattern, Verdict
+from pgsynth_core.contract.sites import pattern_list, places
 from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec import KIND_OF_SLOT, PartChoice, Spec
 
@@ -131,10 +133,12 @@ def sampling_bytes(spec: Spec, proof: Proof) -> int:
 def tree_of(spec: Spec, verdict: Verdict, registry: Registry, proof: Proof | None) -> Node:
     """The composition as a tree of lines."""
     costs = {cost.label: cost for cost in proof.parts} if proof else {}
-    parts = [
-        _part_node(_Chosen(slot, choice, _entry(registry, slot, choice), costs.get(choice.label)), verdict)
+    chosen = [
+        _Chosen(slot, choice, _entry(registry, slot, choice), costs.get(choice.label))
         for slot, choice in spec.choices()
     ]
+    nearest = _nearest_givers(chosen, verdict)
+    parts = [_part_node(one, verdict, nearest) for one in chosen]
     adapters = [
         Node(f"adapter {label}.{port}: Linear({given}, {wanted})")
         for label, ports in spec.adapters.items()
@@ -163,7 +167,45 @@ class _Chosen:
     cost: PartCost | None
 
 
-def _part_node(chosen: _Chosen, verdict: Verdict) -> Node:
+_Nearest = Mapping[tuple[str, str], Mapping[str, str]]
+"""(port, reader) -> who gives the reader that port of the chain, and in words at which of the reader's sites."""
+
+
+def _nearest_givers(chosen: Sequence[_Chosen], verdict: Verdict) -> _Nearest:
+    """Who is read where several processors give a port of the chain: at each site the nearest one inside the reader."""
+    at = {one.choice.label: _acts_at(one, verdict) for one in chosen if one.slot == "attn"}
+    by_reader: dict[tuple[str, str], list[Link]] = {}
+    for link in verdict.links:
+        for reader in at.keys() & link.readers if link.giver in at else ():
+            by_reader.setdefault((link.port, reader), []).insert(0, link)  # links are told innermost first
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for (port, reader), links in by_reader.items():
+        left, told = at[reader], found.setdefault((port, reader), {})
+        for giver in (link.giver for link in links):
+            shared = [place for place in at[giver] if any(_meet(place, other) for other in left)]
+            if not shared:
+                continue
+            left, before = tuple(one for one in left if not any(one.inside(place) for place in shared)), list(told)
+            others = f" where {' and '.join(before)} {'does' if len(before) == 1 else 'do'} not act" if before else ""
+            told[giver] = others or (f" at {', '.join(map(str, shared))}" if left else "")
+    return found
+
+
+def _acts_at(chosen: _Chosen, verdict: Verdict) -> tuple[SitePattern, ...]:
+    sites = chosen.entry.component.sites
+    written = () if sites is None else pattern_list(chosen.choice.options.get("sites", sites.default))
+    open_networks = [network for network in verdict.networks if network.slot != "encoder"]  # these get chains
+    return places([SitePattern.parse(text) for text in written], open_networks)
+
+
+def _meet(one: SitePattern, other: SitePattern) -> bool:
+    """Whether two patterns of one network and kind may mean the same site: by what is written before a wildcard."""
+    first, second = (re.split(r"[*?\[]", pattern.path)[0] for pattern in (one, other))
+    near = (one.network, one.kind) == (other.network, other.kind)
+    return near and (first.startswith(second) or second.startswith(first))
+
+
+def _part_node(chosen: _Chosen, verdict: Verdict, nearest: _Nearest) -> Node:
     entry, choice = chosen.entry, chosen.choice
     name = choice.label if choice.label == entry.name else f"{choice.label} = {entry.name}"
     lines = [Node(entry.component.summary)]
@@ -171,7 +213,7 @@ def _part_node(chosen: _Chosen, verdict: Verdict) -> Node:
         lines.append(Node(f"options: {changed}"))
     if chosen.slot == "base":
         lines.append(Node("binds " + ", ".join(f"{symbol}={value}" for symbol, value in verdict.axes.items())))
-    lines += [Node(text) for text in _ports(verdict, entry, choice)]
+    lines += [Node(text) for text in _ports(verdict, entry, choice, nearest)]
     if chosen.cost is not None:
         lines.append(Node(_cost_text(chosen.slot, chosen.cost)))
     return Node(f"{chosen.slot} {name} ({entry.origin.package} {entry.origin.version})", tuple(lines))
@@ -190,14 +232,16 @@ def _value(value: object) -> str:
     return f"[{', '.join(map(_value, value))}]" if isinstance(value, list | tuple) else str(value)
 
 
-def _ports(verdict: Verdict, entry: Entry, choice: PartChoice) -> Iterator[str]:
+def _ports(verdict: Verdict, entry: Entry, choice: PartChoice, nearest: _Nearest) -> Iterator[str]:
     provided = entry.component.provided(choice.options)
     for link in verdict.links:
+        where = {reader: nearest.get((link.port, reader), {link.giver: ""}).get(link.giver) for reader in link.readers}
         if link.giver == choice.label:
             shape = _shape(provided[link.port].axes, verdict, choice) if link.port in provided else ""
-            yield f"gives {link.port}{shape} to {', '.join(link.readers) or 'nobody'}"
-        elif choice.label in link.readers:
-            yield f"reads {link.port} from {link.giver}"
+            readers = [f"{reader}{part}" for reader, part in where.items() if part is not None]
+            yield f"gives {link.port}{shape} to {', '.join(readers) or 'nobody'}"
+        elif (part := where.get(choice.label)) is not None:
+            yield f"reads {link.port} from {link.giver}{part}"
 
 
 def _shape(axes: Sequence[Axis], verdict: Verdict, choice: PartChoice) -> str:

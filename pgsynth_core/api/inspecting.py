@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -24,13 +24,12 @@ from pgsynth_core.composition.looking import Looked, look
 from pgsynth_core.contract import SitePattern
 from pgsynth_core.data.labels import label_set_of
 from pgsynth_core.errors import UserError
-from pgsynth_core.interfaces import Site
 from pgsynth_core.runs import refusing
 from pgsynth_core.runs.durable import remove, temporary
 from pgsynth_core.training.draws import generator
 from pgsynth_core.training.objective import training_schedule
 
-__all__ = ["Inspected", "inspect", "untrained"]
+__all__ = ["Inspected", "inspect", "sites_of", "untrained"]
 
 _SITES_NAMED: Final = 3
 
@@ -90,7 +89,7 @@ def inspect(
     out: Path,
     *,
     at: float = 0.5,
-    site: str | None = None,
+    sites: Collection[str] | None = None,
 ) -> Inspected:
     """Look on at one denoising step of the noised target, and draw what was seen.
 
@@ -99,29 +98,28 @@ def inspect(
         subject: What it is shown.
         out: Folder that is made; one that exists is left alone, the new one gets a number.
         at: Diffusion time, from 0 (nearly clean) to 1 (the noisiest the method was trained on).
-        site: Only draw sites of this pattern; the table is of all sites in any case.
+        sites: Names of the sites that are drawn, see `sites_of`; None: all. The table is of all in any case.
 
     Raises:
-        UserError: If `at` is out of range, no site is of the pattern, or pictures cannot be written.
+        UserError: If `at` is out of range, or pictures cannot be written.
         PartError: If a part gives what cannot be shown.
     """
     if not 0 <= at <= 1:
         raise UserError(f"the time is {at:g}; it goes from 0 to 1.", where="at", cure="Write e.g. 0.5.")
-    drawn = _chosen(site, assembly.method.sites)
     looked, time, times = _looked(assembly, subject, at)
     table, notes = _table(looked, subject, assembly)
     shown = Looked(
         views={
             label: kept
-            for label, sites in looked.views.items()
-            if (kept := {name: views for name, views in sites.items() if drawn(name)})
+            for label, found in looked.views.items()
+            if (kept := {name: views for name, views in found.items() if sites is None or name in sites})
         },
-        reads=[read for read in looked.reads if drawn(read.site)],
+        reads=[read for read in looked.reads if sites is None or read.site in sites],
         places=looked.places,
     )
     if not shown.views:
-        which = "that can be looked at" if site is None else f"that can be looked at at {site}"
-        notes = (*notes, f"the method has no attention processor {which}.")
+        where = "" if sites is None else " at the sites that are drawn"
+        notes = (*notes, f"the method has no attention processor that can be looked at{where}.")
     title = f"{subject.name}, time {time} of {times}"
     figures = {f"attn-{label}": figure for label, figure in processor_figures(shown, subject, title).items()}
     of_encoders = {f"encoder-{label}": figure for label, figure in encoder_figures(shown, subject, title).items()}
@@ -140,21 +138,19 @@ def inspect(
     )
 
 
-def _chosen(pattern: str | None, sites: tuple[Site, ...]) -> Callable[[str], bool]:
-    """Whether a site, by its name, is drawn."""
-    if pattern is None:
-        return lambda name: True
-    try:
-        parsed = SitePattern.parse(pattern)
-    except ValueError as error:
-        cure = "Write e.g. pose:cross, or 'denoiser:self:up_blocks*'."
-        raise UserError(f"{error}.", where="site", cure=cure) from None
-    kept = {site.name for site in sites if parsed.selects(site.network, site.kind, site.path)}
-    if not kept:
+def sites_of(assembly: Assembly, pattern: SitePattern) -> frozenset[str]:
+    """Names of the sites of a method that a pattern means.
+
+    Raises:
+        UserError: If there is none.
+    """
+    sites = assembly.method.sites
+    found = frozenset(site.name for site in sites if pattern.selects(site.network, site.kind, site.path))
+    if not found:
         there = ", ".join(site.name for site in sites[:_SITES_NAMED])
-        message = f"no attention layer matches {pattern!r}."
+        message = f"no attention layer matches '{pattern}'."
         raise UserError(message, where="site", cure=f"The {len(sites)} sites are named like {there}.")
-    return kept.__contains__
+    return found
 
 
 def _looked(assembly: Assembly, subject: Subject, at: float) -> tuple[Looked, int, int]:

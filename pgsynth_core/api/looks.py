@@ -60,22 +60,22 @@ def encoder_figures(looked: Looked, subject: Subject, title: str) -> dict[str, F
 
 
 def view_facts(looked: Looked) -> dict[str, list[dict[str, Any]]]:
-    """What there is to see, as plain data: label -> site, title, grid, names and range of each view."""
+    """What there is to see, as plain data: label -> site, title, grid, names and range of each view.
+
+    What has no value, NaN in the view, is not among the names; where nothing has one, low and high are None.
+    """
     return {
-        label: [
-            {
-                "site": site,
-                "title": title,
-                "on": view.grid,
-                "names": list(view.names),
-                "low": float(view.values.min()),
-                "high": float(view.values.max()),
-            }
-            for site, views in sites.items()
-            for title, view in views.items()
-        ]
+        label: [_facts(site, title, view) for site, views in sites.items() for title, view in views.items()]
         for label, sites in looked.views.items()
     }
+
+
+def _facts(site: str, title: str, view: AttentionView) -> dict[str, Any]:
+    values = view.values[0].float().cpu().numpy()
+    there = _there(values)
+    low, high = (float(values[there].min()), float(values[there].max())) if there else (None, None)
+    names = [view.names[number] for number in there]
+    return {"site": site, "title": title, "on": view.grid, "names": names, "low": low, "high": high}
 
 
 def overview(subject: Subject, table: ShareTable | None) -> Pillow.Image:
@@ -96,16 +96,34 @@ def _heading(title: str, view: AttentionView, subject: Subject) -> str:
 
 def _block(view: AttentionView, site: str, subject: Subject) -> Block:
     values = view.values[0].float().cpu().numpy()
-    if not view.grid:
-        return Block(Bars(values, view.names), site)
-    kept, note = _worth_showing(values, view.names)
-    picture = subject.source if view.grid == "source" else subject.target
-    return Block(Maps(values[kept], [view.names[number] for number in kept], picture), site, note)
+    there = _there(values)
+    kept, notes = (_worth_showing if view.grid else _worth_a_bar)(values[there], [view.names[row] for row in there])
+    if len(there) < len(values):
+        notes.append(f"{len(values) - len(there)} of {len(values)} have no value here.")
+    shown = [there[row] for row in kept]
+    names, note = [view.names[row] for row in shown], " ".join(notes)
+    if not view.grid or not shown:
+        return Block(Bars(values[shown].reshape(len(shown)), names), site, note)
+    return Block(Maps(values[shown], names, subject.source if view.grid == "source" else subject.target), site, note)
 
 
-def _worth_showing(values: np.ndarray, names: Sequence[str]) -> tuple[list[int], str]:
+def _there(values: np.ndarray) -> list[int]:
+    """Which of a view's n have a value: NaN says that one has none here, such as a region that the source lacks."""
+    return [number for number, value in enumerate(values) if not np.isnan(value).any()]
+
+
+def _worth_a_bar(values: np.ndarray, names: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Which of many numbers are drawn, and what is said of the others: where all are 0 or 1, those that are 1."""
+    kept = list(range(len(names)))
+    if len(kept) <= FEW or not set(np.unique(values)) <= {0.0, 1.0}:
+        return kept, []
+    ones = [number for number in kept if values[number]]
+    return ones, [f"{len(kept) - len(ones)} of {len(kept)} are 0."] if len(ones) < len(kept) else []
+
+
+def _worth_showing(values: np.ndarray, names: Sequence[str]) -> tuple[list[int], list[str]]:
     """Which of many maps are drawn, and what is said of the others."""
-    kept, notes = list(range(len(names))), []
+    kept, notes = list(range(len(names))), list[str]()
     if len(kept) > FEW:
         empty = [number for number in kept if not values[number].any()]
         if empty and len(empty) < len(kept):
@@ -115,7 +133,7 @@ def _worth_showing(values: np.ndarray, names: Sequence[str]) -> tuple[list[int],
         highest = sorted(kept, key=lambda number: -float(values[number].mean()))[:MOST_MAPS]
         notes.append(f"{MOST_MAPS} of {len(kept)}, those with the highest mean.")
         kept = sorted(highest)
-    return kept, " ".join(notes)
+    return kept, notes
 
 
 def _read_blocks(reads: Sequence[Read], subject: Subject) -> list[Block]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ from pgsynth_core.cli.sample import (
     sampling_words,
 )
 from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.contract import SitePattern
+from pgsynth_core.errors import UserError, nearest, suggestion
+from pgsynth_core.runs import LATEST, find_checkpoint, list_runs, runs_root
 
 if TYPE_CHECKING:
     from pgsynth_core.api.assembly import Assembly
@@ -53,8 +57,9 @@ examples:
   pgsynth inspect latest --source me.jpg --pose kick.json --parsing me.png
   pgsynth inspect tiny attn.pma.mask=eq9
 
-The target of the pair is noised to the time of --at, and the method denoises it once; with
---source and --pose, a picture is sampled to stand for the target.
+The target of the pair is noised to the time of --at, and the method denoises it once: of the
+words of sample, only sample.seed counts. With --source and --pose, a picture is sampled to
+stand for the target.
 
 Pictures go to a new folder, outputs/RUN/inspect-NAME; what is there is never written over.
 overview.png shows source, label map, pose and target. attn-LABEL.png shows what a processor
@@ -66,8 +71,9 @@ its tokens look, by the groups of the source's label map; in brackets, how many 
 group's share of the photo's area that is. shares.json has it per site, with the definition.
 
 With --json: ok, run or spec, step (of a run), pair, time, times, folder, overview, processors
-and encoders (label to picture), views (label to site, title, on, names, low, high), table
-(what shares.json holds; null without a label map), shares (its path), notes, warnings, broken."""
+and encoders (label to picture), views (label to site, title, on, names, low, high; of what
+has a value there, else null), table (what shares.json holds; null without a label map),
+shares (its path), notes, warnings, broken."""
 
 
 def _parser() -> Parser:
@@ -80,7 +86,7 @@ def _parser() -> Parser:
     parser.add_argument("--pose", metavar="POSE", help="the pose they are to take: OpenPose JSON")
     parser.add_argument("--parsing", metavar="PNG", help="label map of the photo")
     parser.add_argument("--at", metavar="TIME", type=_time, default=0.5, help="noise, from 0 to 1; by default 0.5")
-    parser.add_argument("--site", metavar="PATTERN", help="draw only these sites: NETWORK:KIND[:GLOB]")
+    parser.add_argument("--site", metavar="PATTERN", type=_site, help="draw only these sites: NETWORK:KIND[:GLOB]")
     parser.add_argument("-o", "--output", metavar="DIR", help="where the folder is made; by default outputs/RUN")
     add_sampling(parser)
     add_common(parser)
@@ -97,14 +103,22 @@ def _time(word: str) -> float:
     return time
 
 
+def _site(word: str) -> SitePattern:
+    try:
+        return SitePattern.parse(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; write e.g. pose:cross, or 'denoiser:self:up_blocks*'.") from None
+
+
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     word = run_word(arguments, "inspect")
     of_run = not _is_spec(word, session)
     _refuse_mixture(arguments, of_run=of_run)
     check_files(arguments)
     facts: dict[str, Any] = {"ok": True}
-    warnings: list[str] = []
+    warnings = list(_without_effect(arguments))
     if of_run:
+        _refuse_unknown(word, runs_root(arguments.runs), session)
         model = loaded(arguments, session, "inspect", None, first=partial(_check, arguments, session))
         assembly, home, told = model.assembly, model.name, list(model.warnings)
         facts |= {"run": model.name, "step": model.checkpoint.step}
@@ -113,7 +127,6 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         home, facts["spec"] = Path(word).stem, word
         warnings.append(f"{word} is no run: its weights are those that training would begin with.")
     out = Path(arguments.output) if arguments.output else _OUTPUTS / home
-    make_folder(out)
     found, pair = _inspected(assembly, out, arguments, session, warnings)
     for sentence in warnings:
         tell_warning(sentence)
@@ -130,6 +143,30 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
 def _is_spec(word: str, session: Session) -> bool:
     """Whether a word means a method and no run: the name of a preset, or a YAML file."""
     return word in session.registry.preset_names() or Path(word).suffix in (".yaml", ".yml")
+
+
+def _refuse_unknown(word: str, root: Path, session: Session) -> None:
+    """Refuse a word that is no run, naming what is like it among runs and presets."""
+    try:
+        find_checkpoint(word, root)
+    except UserError as error:
+        runs = [run.id for run in list_runs(root)]
+        is_path = Path(word).name != word or word.startswith((".", "~"))
+        if is_path or word == LATEST or any(run.startswith(word) for run in runs):
+            raise
+        presets = session.registry.preset_names()
+        meant = nearest(word, [*runs, LATEST, *presets])
+        cure = suggestion(word, presets, what="presets") if meant in presets else error.problems[0].cure
+        raise UserError(f"there is no run and no preset {word!r}.", where=str(root), cure=cure) from None
+
+
+def _without_effect(arguments: argparse.Namespace) -> Iterator[str]:
+    """What is told of words that say how to sample, where nothing is sampled."""
+    paths = [word.partition("=")[0] for word in arguments.words if "=" in word]
+    idle = [path for path in paths if path.startswith("sample.") and path != "sample.seed"]
+    if idle and not arguments.source:
+        has = "has" if len(idle) == 1 else "have"
+        yield f"{' and '.join(idle)} {has} no effect on a pair: it is noised and denoised once, nothing is sampled."
 
 
 def _refuse_mixture(arguments: argparse.Namespace, *, of_run: bool) -> None:
@@ -157,6 +194,12 @@ def _check(arguments: argparse.Namespace, session: Session, spec: Spec, verdict:
     from pgsynth_core.api.datasets import dataset_of, index_of  # numpy and Pillow
     from pgsynth_core.api.photos import label_map_of, photo_of
 
+    site: SitePattern | None = arguments.site
+    open_networks = [network for network in verdict.networks if network.slot != "encoder"]  # these get chains
+    there = [(network.name, kind) for network in open_networks for kind in network.kinds]
+    if site and not any(site.covers(*one) for one in there):
+        cure = f"There are: {', '.join(map(':'.join, there))}."
+        raise UserError(f"no attention layer matches '{site}'.", where="--site", cure=cure)
     if arguments.source:
         image = photo_of(arguments.source)
         label_map_of(arguments.parsing, (image.shape[0], image.shape[1]), verdict)
@@ -187,9 +230,11 @@ def _inspected(
 ) -> tuple[Inspected, str]:
     """What was seen, and the name of what was looked at."""
     from pgsynth_core.api.datasets import dataset_of
-    from pgsynth_core.api.inspecting import inspect
+    from pgsynth_core.api.inspecting import inspect, sites_of
     from pgsynth_core.api.subjects import pair_subject, photo_subject
 
+    sites = None if arguments.site is None else sites_of(assembly, arguments.site)
+    make_folder(out)
     with progress("Looking on"):
         if arguments.source:
             given = arguments.source, arguments.pose
@@ -198,7 +243,7 @@ def _inspected(
             dataset = dataset_of(assembly.spec, session.registry, chosen_split(arguments))
             subject = pair_subject(assembly, dataset, arguments.pair)
         folder = out / f"inspect-{subject.name}"
-        return inspect(assembly, subject, folder, at=arguments.at, site=arguments.site), subject.name
+        return inspect(assembly, subject, folder, at=arguments.at, sites=sites), subject.name
 
 
 # ------------------------------------------------------------------------------------------- what is said

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pgsynth_core.composition.chain import AttentionChain, StemConv, attach
 from pgsynth_core.composition.method import EncoderPlan, Method, MethodParts
@@ -49,6 +49,10 @@ class Building:
     stride: int
     pretrained: set[str] = field(default_factory=set)
     """Labels of the parts that were given weights so far."""
+    copies: list[Tensor] = field(default_factory=list)
+    """Tensors of the copies that the part being built took of a denoiser with pretrained weights."""
+    copied: set[str] = field(default_factory=set)
+    """Keys in a checkpoint of what the parts so far keep of such copies."""
 
     def find(self, label: str, weight_id: str, files: Sequence[str] = (), /) -> str | None:
         """The finder, noting who was given weights."""
@@ -57,10 +61,17 @@ class Building:
             self.pretrained.add(label)
         return path
 
-    def copied(self, label: str) -> None:
-        """Note that a part keeps a copy of the denoiser: it has weights from where the base has."""
+    def note_copy(self, copied: nn.Module) -> None:
+        """Note a copy of the denoiser that is being taken: it has weights from where the base has, if that has any."""
         if self.spec.base.label in self.pretrained:
-            self.pretrained.add(label)
+            self.copies.extend((*copied.parameters(), *copied.buffers()))
+
+    def note_kept(self, label: str, part: nn.Module, prefix: str = "") -> None:
+        """Note what a part that was built keeps of its copies: these very tensors, and by name, which moves survive."""
+        theirs = {id(tensor) for tensor in self.copies}
+        tensors = (*part.named_parameters(), *part.named_buffers(remove_duplicate=False))
+        self.copied.update(f"{label}.{prefix}{name}" for name, tensor in tensors if id(tensor) in theirs)
+        self.copies.clear()
 
     def context(self, label: str, known: Known) -> BuildContext:
         """The context handed to one part."""
@@ -74,7 +85,7 @@ class Building:
             denoiser=known.denoiser,
             read_sites=known.read_sites,
             label_set=self.verdict.label_set or "atr18",
-            copying=partial(self.copied, label),
+            copying=self.note_copy,
         )
 
     def entry(self, slot: str, choice: PartChoice) -> Entry:
@@ -149,6 +160,7 @@ def _assemble(base: Base, building: Building) -> Method:
         },
         sites=every,
         pretrained=frozenset(building.pretrained),
+        copied=frozenset(building.copied),
     )
     return Method(parts, width=building.verdict.axes["D"], null_token=not crossing)
 
@@ -166,8 +178,9 @@ def _parts(
     building: Building, slot: str, choices: Iterable[PartChoice], expected: type[T], known: Known
 ) -> Iterable[tuple[str, T]]:
     for choice in choices:
-        context = building.context(choice.label, known)
-        yield choice.label, _built(building.entry(slot, choice), choice, expected, context)
+        part = _built(building.entry(slot, choice), choice, expected, building.context(choice.label, known))
+        building.note_kept(choice.label, part)
+        yield choice.label, part
 
 
 def _attach_chains(building: Building, networks: Mapping[str, nn.Module], sites: tuple[Site, ...]) -> None:
@@ -178,6 +191,7 @@ def _attach_chains(building: Building, networks: Mapping[str, nn.Module], sites:
         context = building.context(choice.label, Known(sites=sites, denoiser=networks["denoiser"]))
         for site in select(_patterns(entry.component, choice), sites, label=choice.label):
             link = _built(entry, choice, AttentionProcessor, context, site=site)  # type: ignore[type-abstract]
+            building.note_kept(choice.label, link, f"{site.name}.")
             links[site.name][choice.label] = link
     for name, network in networks.items():
         here = [site for site in sites if site.network == name]

@@ -56,6 +56,7 @@ class MethodParts:
     """The built parts of a method, by label, in the spec's order.
 
     `pretrained` are the labels of those that were given weights: what is frozen of them comes again from there.
+    `copied` are the checkpoint's keys of what parts keep of a copy of a denoiser that was given weights: so does that.
     """
 
     base: Base
@@ -65,6 +66,7 @@ class MethodParts:
     adapters: Mapping[str, Mapping[str, nn.Module]] = field(default_factory=dict)
     sites: tuple[Site, ...] = ()
     pretrained: frozenset[str] = frozenset()
+    copied: frozenset[str] = frozenset()
 
 
 class Method(nn.Module):
@@ -85,6 +87,7 @@ class Method(nn.Module):
         self.plans = dict(parts.plans)
         self.sites = parts.sites
         self.pretrained = parts.pretrained
+        self.copied = parts.copied
         self.null_token = nn.Parameter(torch.zeros(1, 1, width)) if null_token else None
 
     # ------------------------------------------------------------------ once per image

@@ -1,8 +1,8 @@
 """The weights of a method that a checkpoint keeps, by part: what trains, and all of a part that was given no weights.
 
 Keys are ``<label>.<parameter>``; of a processor ``<label>.<site>.<parameter>``; of pgsynth itself ``core.…``. Of a part
-that was given pretrained weights, or copied a denoiser that was, what is frozen is not kept: it comes again from where
-it came. What is frozen of any other, e.g. a fixed random projection, comes from nowhere: a seed gives other values on
+that was given pretrained weights, and of a copy of a denoiser that was, what is frozen is not kept: it comes again from
+where it came. What else is frozen, e.g. a fixed random projection, comes from nowhere: a seed gives other values on
 another device.
 """
 
@@ -22,7 +22,7 @@ def kept_tensors(method: Method, base: str) -> dict[str, Tensor]:
     """Key -> parameter or buffer, not copied.
 
     Every trainable parameter, and the persistent buffers of parts that train; of parts that were given no weights the
-    frozen parameters and all persistent buffers too.
+    frozen parameters and all persistent buffers too, but for a copy of a denoiser that was given some.
 
     Args:
         method: The method.
@@ -79,10 +79,14 @@ def _kept(method: Method, base: str) -> Iterator[tuple[str, Tensor, bool]]:
         parameters = dict(module.named_parameters())
         trains = any(value.requires_grad for value in parameters.values())
         for name, value in parameters.items():
-            if (whole or value.requires_grad) and ".processor." not in f".{prefix}{name}":
-                yield f"{label}.{prefix}{name}", value, value.requires_grad
-        if whole or trains:
-            yield from ((f"{label}.{prefix}{name}", buffer, trains) for name, buffer in _buffers(module))
+            key = f"{label}.{prefix}{name}"
+            unique = whole and key not in method.copied
+            if (unique or value.requires_grad) and ".processor." not in f".{prefix}{name}":
+                yield key, value, value.requires_grad
+        for name, buffer in _buffers(module):
+            key = f"{label}.{prefix}{name}"
+            if trains or (whole and key not in method.copied):
+                yield key, buffer, trains
 
 
 def _owners(method: Method, base: str) -> Iterator[tuple[str, str, nn.Module]]:

@@ -28,14 +28,15 @@ def unchained(view: View) -> Iterator[Finding]:
             elif uncovered := _uncovered(view, part, givers):
                 where = listed(f"{giver.label} at {listed(map(str, view.acts_at(giver)))}" for giver in givers)
                 message = (
-                    f"{part.label} acts at {listed(map(str, uncovered))}, where no processor before it gives "
-                    f"`{port}`: it is given by {where}."
+                    f"{part.label} acts at {listed(map(str, uncovered))} and needs `{port}` at every site there; "
+                    f"it is given by {where}."
                 )
                 cure = partial(_cure_elsewhere, part, givers)
                 yield Finding(("chain sites", part.key, port), message, cure, (part, *givers))
 
 
 def _uncovered(view: View, reader: Placed, givers: Sequence[Placed]) -> list[SitePattern]:
+    """Where the reader acts and no one pattern of a giver surely does; whether several make it up, paths would tell."""
     given = [place for giver in givers for place in view.acts_at(giver)]
     return [place for place in view.acts_at(reader) if not any(place.inside(other) for other in given)]
 
@@ -61,9 +62,11 @@ def _cure_absent(part: Placed, port: str, clinic: Clinic) -> Cure:
 
 
 def _cure_elsewhere(part: Placed, givers: Sequence[Placed], clinic: Clinic) -> Cure:
+    together = tuple(dict.fromkeys(pattern for giver in givers for pattern in giver.patterns))
+
     def changes() -> Iterator[Change]:
+        yield from _at(clinic.plan, part, together)
         for giver in givers:
-            yield from _at(clinic.plan, part, giver.patterns)
             yield from _at(clinic.plan, giver, part.patterns)
 
     working = clinic.first(changes()) or clinic.first([leave_out(clinic.plan, part)])

@@ -156,7 +156,7 @@ class Bars:
     """One number per name, as bars.
 
     Attributes:
-        values: From 0 on.
+        values: From 0 on; may be none.
         names: Beside the bars.
     """
 
@@ -165,14 +165,14 @@ class Bars:
 
     def draw(self) -> Pillow.Image:
         """A row a name."""
-        left = max(_width(name, TEXT) for name in self.names) + GAP
+        left = max((_width(name, TEXT) for name in self.names), default=0) + GAP
         block = _paper(left + BAR_WIDTH + 64, len(self.names) * BAR_ROW)
         pen = ImageDraw.Draw(block)
-        high = max(float(self.values.max()), 0.0)
-        for number, (value, name) in enumerate(zip(self.values, self.names, strict=True)):
+        high = float(self.values.max(initial=0.0))
+        for number, (value, name) in enumerate(zip(self.values.tolist(), self.names, strict=True)):
             top = number * BAR_ROW
             pen.text((left - GAP, top + BAR_ROW / 2), name, INK, font=_font(TEXT), anchor="rm")
-            length = round(BAR_WIDTH * max(float(value), 0.0) / high) if high else 0
+            length = round(BAR_WIDTH * max(value, 0.0) / high) if high else 0
             if length:
                 pen.rectangle((left, top + 3, left + length, top + BAR_ROW - 4), fill=BAR)
             pen.text((left + length + 5, top + BAR_ROW / 2), _number(value), INK, font=_font(TEXT), anchor="lm")

@@ -198,9 +198,8 @@ class Draft:
             values[key] = self._replacing(values.get(key), override)
             return
         setting = TABLES[section][key] if section in TABLES else None
-        single = setting.shorthand if setting else ""
         name, *keys = names
-        inner = _named(values.get(key, self._default_names(section, key)), single if name == single else "")
+        inner = _named(values.get(key, self._default_names(section, key)), setting.shorthand if setting else "")
         if setting and keys:  # of a value that changes by step
             by_step = _named(inner.get(name), next(iter(setting.keys)))
             by_step[keys[0]] = self._replacing(by_step.get(keys[0]), override)

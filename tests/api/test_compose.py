@@ -118,6 +118,44 @@ def test_the_description_names_parts_ports_sites_and_cost() -> None:
         assert line in text, text
 
 
+HPFA = {
+    "pgsynth": 1,
+    "base": "tiny",
+    "encoder": {
+        "sourcenet": {},
+        "clip": {"backbone": "small", "pretrained": False, "train_backbone": True, "output": "both"},
+    },
+    "pose": "pose_encoder",
+    "size": "32x24",
+}
+
+
+@pytest.mark.parametrize(
+    ("sites", "reads", "gives"),
+    [
+        ({}, ["from far"], ["to caa", "to nobody"]),
+        ({"far": "denoiser:self:up_blocks*"}, ["from far at denoiser:self:up_blocks*", "from near where far"], ["caa"]),
+        ({"near": "denoiser:self:up_blocks*"}, ["from far"], ["to nobody"]),
+        (
+            {"far": "denoiser:self:up_blocks*", "caa": "denoiser:self:down_blocks*"},
+            ["from near"],
+            ["to nobody", "to caa"],
+        ),
+    ],
+    ids=["everywhere", "outer in some", "inner in some", "outer elsewhere"],
+)
+def test_a_port_of_the_chain_is_read_of_the_nearest_who_gives_it(
+    sites: dict[str, str], reads: list[str], gives: list[str]
+) -> None:
+    attn = {"near": {"part": "hpfa"}, "far": {"part": "hpfa"}, "caa": {}}
+    chosen = {label: {**part, **({"sites": sites[label]} if label in sites else {})} for label, part in attn.items()}
+    text = compose({**HPFA, "attn": chosen}).tree().text_block()
+    told = [line.partition("region_attention ")[2] for line in text.splitlines() if "region_attention " in line]
+    given, read = ([line for line in told if line.startswith("from ") is wanted] for wanted in (False, True))
+    assert len(read) == len(reads) and all(any(line.startswith(one) for line in read) for one in reads), text
+    assert all(any(one in line for line in given) for one in gives), text
+
+
 def test_checkpointing_lowers_the_estimate() -> None:
     plain, saving = (
         composition.facts(composition.proof())["proof"]["training_bytes"]

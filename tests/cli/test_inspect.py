@@ -26,7 +26,6 @@ PAINTED = (
     "data.figures.test_identities=1",
     "encoder.qfft.depth=1",
     "encoder.qfft.local_queries=4",
-    "sample.steps=1",
 )
 """A method without a run, on people with label maps."""
 
@@ -161,12 +160,38 @@ def test_sites_by_a_pattern(run: Run, trained: Made, tmp_path: Path) -> None:
     assert {view["site"].split(":")[2].split(".")[0] for view in views} == {"mid_block"}
     elsewhere = run(*base, "--site", "denoiser:cross").facts
     assert elsewhere["processors"] == {} and list(elsewhere["encoders"]) == ["qfft"]
-    assert "denoiser:cross" in elsewhere["notes"][-1]
-    none, form = (run(*base, "--site", wrong) for wrong in ("pose:cross:nowhere", "pose"))
-    assert none.code == form.code == 2
-    assert "no attention layer matches" in none.err and "named like denoiser:" in none.err
-    assert "NETWORK:KIND[:GLOB]" in form.err
+    assert "no attention processor" in elsewhere["notes"][-1]
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp"]
+
+
+def test_sites_that_are_none_are_refused_before_anything_is_sampled(
+    run: Run, trained: Made, one: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: object, **more: object) -> None:
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("pgsynth_core.api.subjects.photo_subject", never)
+    base = ["inspect", *trained.run, *one, "-o", str(tmp_path / "out"), "--site"]
+    said = run(*base, "pose:cross:nowhere")
+    assert said.code == 2 and "no attention layer matches" in said.err and "named like denoiser:" in said.err
+    monkeypatch.setattr("pgsynth_core.api.load", never)
+    said = run(*base, "pose")
+    assert said.code == 2 and "NETWORK:KIND[:GLOB]" in said.err
+    said = run(*base, "dneoiser:self")
+    assert said.code == 2 and "no attention layer matches" in said.err and "denoiser:self" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_words_about_sampling_have_no_effect_on_a_pair_and_it_says_so(
+    run: Run, trained: Made, one: list[str], tmp_path: Path
+) -> None:
+    base = ["inspect", *trained.run, "-o", str(tmp_path), "--json"]
+    said = run(*base, "sample.steps=3", "sample.guidance.all=4", "sample.seed=2")
+    (sentence,) = [text for text in said.facts["warnings"] if "no effect" in text]
+    assert "sample.steps" in sentence and "sample.guidance.all" in sentence and "seed" not in sentence
+    assert sentence in said.err
+    for words in (["sample.seed=2"], [*one, "sample.steps=1"]):
+        assert not [text for text in run(*base, *words).facts["warnings"] if "no effect" in text]
 
 
 def test_one_photo_in_one_pose(run: Run, trained: Made, one: list[str], tmp_path: Path) -> None:
@@ -225,6 +250,12 @@ def test_a_file_is_a_method_too(run: Run, trained: Made, tmp_path: Path) -> None
 
 def test_what_is_not_there_is_named_with_its_cure(run: Run, trained: Made, tmp_path: Path) -> None:
     assert "there is no run" in run("inspect", "nobody", "--runs", str(trained.runs)).err
+    for runs in (trained.runs, tmp_path / "none"):
+        said = run("inspect", "truepose-tinny", "--runs", str(runs))
+        assert said.code == 2 and "no preset" in said.err and "Did you mean 'truepose-tiny'?" in said.err, said.err
+    near = trained.id[:-1] + "_"
+    assert f"Did you mean '{trained.id}'?" in run("inspect", near, "--runs", str(trained.runs)).err
+    assert "preset" not in run("inspect", "./tinny", "--runs", str(trained.runs)).err
     absent = ["--source", str(tmp_path / "no.jpg"), "--pose", str(tmp_path / "no.json")]
     assert run("inspect", *trained.run, *absent).err.count("there is no such file") == 2
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""What a checkpoint keeps: a part that was given weights only what trains, any other part everything, bitwise."""
+"""What a checkpoint keeps: of what was given weights only what trains, of anything else everything, bitwise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pgsynth_core.api import Composition
 from pgsynth_core.composition.build import build, no_weights
@@ -14,6 +14,8 @@ from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
 from pgsynth_core.errors import UserError
 from pgsynth_core.interfaces import BuildContext, WeightFinder
+from pgsynth_plugins.encoders.sourcenet import Config
+from pgsynth_plugins.encoders.sourcenet.model import SourceNet
 
 Compose = Callable[..., Composition]
 Build = Callable[..., Method]
@@ -82,6 +84,43 @@ def test_of_a_part_that_was_given_weights_only_what_trains_is_kept(
     method = made(1, find)
     assert asked and {"tiny", "toy_tokens", "toy_source"} <= method.pretrained
     assert kept_tensors(method, "tiny").keys() == trained_parameters(method, "tiny").keys() and not copied(method)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_of_a_copy_of_the_denoiser_what_is_frozen_is_kept_only_if_it_comes_from_nowhere(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    """And whatever else is frozen beside the copy, or put into it, is kept: it comes from nowhere in any case."""
+    own = {"fixed.weight", "fixed.bias", "table", "network.fixed.weight", "network.fixed.bias", "network.table"}
+    started, copied = BuildContext.__init__, SourceNet.__init__
+
+    def reading(context: BuildContext, **others: object) -> None:
+        started(context, **others)  # type: ignore[arg-type]
+        if given and context.label == "tiny":
+            context.weights("owner/name")
+
+    def with_more(encoder: SourceNet, config: Config, build: BuildContext) -> None:
+        copied(encoder, config, build)
+        for module in (encoder, encoder.network):
+            module.fixed = nn.Linear(2, 3).requires_grad_(False)
+            module.register_buffer("table", torch.rand(3))
+
+    monkeypatch.setattr(BuildContext, "__init__", reading)
+    monkeypatch.setattr(SourceNet, "__init__", with_more)
+    composition = composed("encoder=sourcenet", "encoder.sourcenet.train=false", "attn=reference", "pose=none")
+    methods = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        spec, registry, verdict = composition.spec, composition.registry, composition.verdict
+        method = build(spec, registry, verdict, device="cpu", weights=lambda weight_id, files=(): "/somewhere")
+        methods.append(method.double())  # a move of all tensors
+    first, second = methods
+    kept = whole(first)
+    load_kept(second, "tiny", kept, where="here")
+    ours, theirs = (method.encoders["sourcenet"].state_dict() for method in methods)
+    names = {key.removeprefix("sourcenet.") for key in kept if key.startswith("sourcenet.")}
+    assert own < ours.keys() and names == (own if given else ours.keys())
+    assert all(torch.equal(ours[name], theirs[name]) for name in names)
 
 
 def test_a_checkpoint_that_left_out_what_is_frozen_still_loads(made: Build) -> None:

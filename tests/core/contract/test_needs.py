@@ -74,7 +74,7 @@ def test_a_giver_before_the_reader_but_elsewhere(judged: Judged) -> None:
     words = "encoder=sourcenet+clip encoder.clip.output=both attn=hpfa+caa attn.hpfa.sites=denoiser:self:up_blocks.*"
     (problem,) = judged(words).problems
     assert problem.message == (
-        "caa acts at denoiser:self, where no processor before it gives `region_attention`: "
+        "caa acts at denoiser:self and needs `region_attention` at every site there; "
         "it is given by hpfa at denoiser:self:up_blocks.*."
     )
     assert problem.cure == "Write attn.caa.sites=denoiser:self:up_blocks.*."
@@ -87,6 +87,21 @@ def test_two_givers_may_cover_a_chain_together(judged: Judged) -> None:
         "attn.caa.sites=[denoiser:self:up_blocks.*,denoiser:self:down_blocks.*]"
     )
     assert judged(words).ok
+
+
+def test_a_reader_of_several_givers_is_sent_to_all_of_them(judged: Judged) -> None:
+    """Never to one of them alone: that would take it off the others' sites."""
+    given = [f"denoiser:self:{side}" for side in ("up_blocks*", "mid_block*", "down_blocks*")]
+    words = [
+        *("encoder=sourcenet+clip", "encoder.clip.output=both", "attn=none"),
+        *(f"attn.giver{place}=hpfa" for place in range(3)),
+        "attn.caa=caa",
+        *(f"attn.giver{place}.sites={pattern}" for place, pattern in enumerate(given)),
+    ]
+    (problem,) = judged(words).problems
+    assert all(f"giver{place} at {pattern}" in problem.message for place, pattern in enumerate(given))
+    assert problem.remedies == ((f"attn.caa.sites=[{','.join(given)}]",),)
+    assert judged([*words, *problem.remedies[0]]).ok
 
 
 def test_a_part_used_twice_is_moved_under_its_label(judged: Judged) -> None:

@@ -96,6 +96,11 @@ def test_bars_are_as_long_as_their_numbers() -> None:
     assert (np.asarray(Bars(np.zeros(2), ["a", "b"]).draw()) != PAPER).any(), "nothing is no fault"
 
 
+def test_no_bars_are_no_fault() -> None:
+    block = Block(Bars(np.zeros(0), []), "site", "18 of 18 have no value here.")
+    assert (np.asarray(block.draw()) < 100).any()
+
+
 def test_names_are_written_whole_and_where_there_is_room() -> None:
     site = "pose:cross:down_blocks.0.attentions.0.transformer_blocks.0.attn2"
     maps = Maps(np.random.default_rng(0).random((1, 4, 3)), ["one"], GREY)

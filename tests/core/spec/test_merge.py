@@ -213,6 +213,23 @@ def test_order_of_guidance_is_the_order_written(compose: Compose) -> None:
     assert list(swapped.spec.sample.guidance.items()) == [("pose", 2.0), ("appearance", 3.0)]
 
 
+@pytest.mark.parametrize(
+    ("key", "guidance"),
+    [
+        ("pose=2", {"all": 3.0, "pose": 2.0}),
+        ("pose.from=0.2", {"all": 3.0, "pose": {"scale": 2.0, "from": 0.2, "until": 1.0}}),
+        ("all.from=0.2", {"all": {"scale": 3.0, "from": 0.2, "until": 1.0}}),
+        ("all=5", {"all": 5.0}),
+    ],
+)
+def test_one_number_of_guidance_is_that_of_all_of_it(compose: Compose, key: str, guidance: dict[str, Any]) -> None:
+    changed = f"sample.guidance.{key}"
+    files = [compose(changed, text=f"sample: {{guidance: {written}}}\n") for written in ("3.0", "{all: 3.0}")]
+    for made in (*files, compose("sample.guidance=3", changed), compose("sample.guidance.all=3", changed)):
+        assert list(made.spec.to_mapping()["sample"]["guidance"].items()) == list(guidance.items())
+        assert any("sample.guidance.pose has no effect" in warning for warning in made.warnings) is ("pose" in guidance)
+
+
 def test_one_name_of_drop_keeps_the_other_defaults(compose: Compose) -> None:
     assert compose("train.drop.pose=0").spec.train.drop == {"all": 0.1, "pose": 0.0, "appearance": 0.05}
     assert compose(text="train: {drop: {all: 0.3}}\n").spec.train.drop == {"all": 0.3}

@@ -127,7 +127,7 @@ def test_every_key_has_its_origin(compose: Compose) -> None:
         ("{all: {scale: 5, until: 0.9}}", ["all.until=1"], {"all": 5.0}),
         ("{all: {scale: 5, until: 0.9}}", ["all=3"], {"all": 3.0}),
         ("{pose: 4}", ["appearance.until=0.5"], {"pose": 4.0, "appearance": {"scale": 2.0, "from": 0.0, "until": 0.5}}),
-        ("3", ["pose=2"], {"pose": 2.0}),
+        ("3", ["pose=2"], {"all": 3.0, "pose": 2.0}),
     ],
 )
 def test_arguments_change_one_key(compose: Compose, text: str, overrides: list[str], expected: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -179,11 +179,21 @@ def test_what_cannot_be_read_is_refused(pair: Make, context: Callable[..., Build
     for sites in ((), crossing):
         with pytest.raises(ContractError, match=r"nobody reads at one\. Leave it out, or let a processor"):
             SourceNet(Config(), context(label="sourcenet", denoiser=denoiser, read_sites=sites))
+
+
+def test_a_base_that_cannot_be_copied_is_the_users_to_change(context: Callable[..., BuildContext], pair: Make) -> None:
+    """Not a broken part: it names the base's fault, and to install anything again is no cure."""
+    denoiser = pair().whole
     sites = sites_of("denoiser", denoiser)
-    with pytest.raises(TypeError, match="copies a UNet2DConditionModel; the base gives Linear"):
-        SourceNet(Config(), context(label="sourcenet", denoiser=nn.Linear(2, 2), read_sites=sites))
-    with pytest.raises(TypeError, match=r"the order of layer down_blocks\.0\.temporal in the forward is not known"):
-        Place.of("down_blocks.0.temporal")
+    temporal = (replace(next(site for site in sites if site.kind == "self"), path="down_blocks.0.temporal"),)
+    for given, read, fault in (
+        (nn.Linear(2, 2), sites, "denoiser is a Linear"),
+        (denoiser, temporal, "the order of layer down_blocks.0.temporal"),
+    ):
+        with pytest.raises(ContractError, match=fault) as refused:
+            SourceNet(Config(), context(label="twin", denoiser=given, read_sites=read))
+        (problem,) = refused.value.problems
+        assert problem.cure.startswith("Take a base") and problem.cure.endswith("or leave twin out.")
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("sd15", 857.1), ("sd2", 863.3)])

@@ -21,12 +21,11 @@ Reading: dropped features are zeros and stay among the keys, in training and in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
-import torch
 from torch import Tensor, nn
 
-from pgsynth_core.attention import project_keys, reference_at
+from pgsynth_core.attention import plain_weights, project_keys, reference_at
 from pgsynth_core.interfaces import (
     AttentionCall,
     AttentionProcessor,
@@ -74,11 +73,26 @@ class ReferenceAttention(AttentionProcessor):
         return replace(call, beside=(*call.beside, (kept["key"], kept["value"])))
 
     def views(self, call: AttentionCall, inner: Inner) -> Mapping[str, AttentionView]:
-        """Where on the source attention lies, of one softmax over the target's own tokens and the source's."""
-        source = self.prepare(call.conditioning, call.backbone)["key"]
-        own, _ = project_keys(call.backbone, call.context, self.site.heads)
-        keys = torch.cat([own, *(key for key, _ in call.beside), source], dim=2)
-        weights = (call.query @ keys.transpose(2, 3) / keys.shape[3] ** 0.5).softmax(-1)
-        share = weights[..., -source.shape[2] :].mean((1, 2))
+        """Where on the source attention lies, of the one softmax over all that arrives at plain attention."""
+        widened, way = self.widened(call), list[AttentionCall]()
+        inner(_Followed(**{field.name: getattr(widened, field.name) for field in fields(widened)}, way=way))
+        source, reached = widened.beside[-1][0], way[-1]
+        before = next(place for place, (key, _) in enumerate(reached.beside) if key is source)
+        start = call.context.shape[1] + sum(key.shape[2] for key, _ in reached.beside[:before])
+        share = plain_weights(reached)[..., start : start + source.shape[2]].mean(1)
         grid = self.site.grid(call.conditioning.latent_grid)
         return {"source attention": AttentionView(values=share.view(-1, 1, *grid), names=("A",), grid="source")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Followed(AttentionCall):
+    """A call that is followed inwards: links pass on a `replace` of it, and the last of these is plain attention's.
+
+    Attributes:
+        way: Every one of them, in the order in which they are made.
+    """
+
+    way: list[AttentionCall]
+
+    def __post_init__(self) -> None:
+        self.way.append(self)

@@ -18,19 +18,24 @@ Reading: one forward at t = 0, where the latent is clean; the paper names no tim
     sampling, and is run once per image.
 Reading: F'_l is what enters the layer after its norm, which the keys and values of attention are made of.
 Reading: cross-attention reads the same tokens as the denoiser's: those of the other encoders, or the null token.
+    `reference` is of the source, so they are read before any is dropped, and one forward serves every branch of
+    guidance: a branch without another encoder still has in `reference` what SourceNet made of its tokens. To hide the
+    source from the model, drop `appearance`, which is every encoder.
 Differs: layers whose result nothing reads are taken off. The paper trains the whole copy, to no effect there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from pgsynth_core.errors import ContractError
 from pgsynth_core.interfaces import BuildContext, Conditioning, Encoder, Grid, SourceInputs
 from pgsynth_plugins.encoders.sourcenet import Config
-from pgsynth_plugins.encoders.sourcenet.reading import trimmed
+from pgsynth_plugins.encoders.sourcenet.reading import Place, trimmed
 
 __all__ = ["SourceNet"]
 
@@ -43,8 +48,8 @@ class SourceNet(Encoder):
         build: Its `denoiser` is copied; `read_sites` say how much of the copy is kept.
 
     Raises:
-        TypeError: If the base's denoiser is not a `UNet2DConditionModel`, or of blocks that cannot be cut.
-        ContractError: If nobody reads at a self-attention layer.
+        ContractError: If nobody reads at a self-attention layer, or the base's denoiser is not a
+            `UNet2DConditionModel` whose blocks can be cut.
     """
 
     network: UNet2DConditionModel
@@ -57,9 +62,12 @@ class SourceNet(Encoder):
                 f"{build.label} gives the tokens of self-attention layers, and nobody reads at one.",
                 cure="Leave it out, or let a processor that reads `reference` act at denoiser:self.",
             )
-        if not isinstance(build.denoiser, UNet2DConditionModel):
-            given = type(build.denoiser).__name__
-            raise TypeError(f"{build.label} copies a UNet2DConditionModel; the base gives {given}")
+        if unknown := _unknown(build.denoiser, names):
+            raise ContractError(
+                f"{build.label} cuts a copy of the denoiser off behind the last layer that is read: {unknown}.",
+                cure="Take a base whose denoiser is a UNet2DConditionModel with transformer blocks, "
+                f"or leave {build.label} out.",
+            )
         copied = build.copy_of_denoiser()
         assert isinstance(copied, UNet2DConditionModel), "a copy of one"
         self.names = tuple(names.values())
@@ -80,3 +88,15 @@ class SourceNet(Encoder):
         reference = {name: tokens for name, tokens in wanted.items() if tokens is not None}
         wanted.clear()  # activation checkpointing keeps this mapping until it has run the layers again: nothing wanted
         return Conditioning(latent_grid=latent_grid, reference=reference)
+
+
+def _unknown(denoiser: nn.Module | None, paths: Iterable[str]) -> str:
+    """What there is about a denoiser that cannot be copied and cut off; empty if it can."""
+    if not isinstance(denoiser, UNet2DConditionModel):
+        return f"the base's denoiser is a {type(denoiser).__name__}"
+    try:
+        for path in paths:
+            Place.of(path)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -51,11 +51,11 @@ class Place:
         """From a diffusers path.
 
         Raises:
-            TypeError: If it is no layer whose order among the others is known.
+            ValueError: If it is no layer whose order among the others is known.
         """
         match = _LAYER.fullmatch(path)
         if match is None:
-            raise TypeError(f"the order of layer {path} in the forward is not known, so what follows cannot be cut off")
+            raise ValueError(f"the order of layer {path} in the forward is not known")
         side, block, attention, layer = match.groups()
         return cls(_SIDES.index(side), int(block or 0), int(attention), int(layer))
 
@@ -68,7 +68,7 @@ def trimmed(network: UNet2DConditionModel, names: Mapping[str, str]) -> UNet2DCo
         names: diffusers path of each self-attention layer that is read -> its name in the mapping of what is wanted.
 
     Raises:
-        TypeError: If a layer is of a form that is not known.
+        ValueError: If the order of a layer that is read is not known.
     """
     last = max(names, key=Place.of)
     _cut(network, Place.of(last))
