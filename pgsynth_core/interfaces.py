@@ -255,7 +255,8 @@ class AttentionView:
     """Something of one call that can be looked at; see `AttentionProcessor.views`.
 
     Attributes:
-        values: [B, n, h, w] for maps on a token grid, [B, n] for one number each; heads averaged.
+        values: [B, n, h, w] for maps on a token grid, [B, n] for one number each; heads averaged. Not a number where
+            there is nothing to tell.
         names: Of the n.
         grid: Of which picture the maps are: ``target`` or ``source``; empty for numbers.
     """

@@ -118,29 +118,17 @@ def test_what_does_not_arrive_is_named(part: ReferenceAttention) -> None:
         part(replace(call, conditioning=Conditioning(latent_grid=(7, 5))), plain_attention)
 
 
-def test_the_view_is_the_softmax_of_all_that_arrives(
-    part: ReferenceAttention, context: Callable[..., BuildContext]
-) -> None:
-    class Doubled(ReferenceAttention):
-        def prepare(self, conditioning: Conditioning, backbone: nn.Module) -> dict[str, Tensor]:
-            return {name: 2 * kept for name, kept in super().prepare(conditioning, backbone).items()}
-
-    other, call = Doubled(Config(), SITE, context()), make_call()
-    call = call.narrowed(torch.rand(3, 1, 35, 35) < 0.3)
-    kept = [one.prepare(call.conditioning, call.backbone)["key"] for one in (part, other)]
+def test_the_view_is_the_softmax_under_the_mask_and_beside_others(part: ReferenceAttention) -> None:
+    call = make_call().narrowed(torch.rand(3, 1, 35, 35) < 0.3)
+    key = part.prepare(call.conditioning, call.backbone)["key"]
+    other = key * 2
     own = split_heads(call.backbone.to_k(call.context), HEADS)
-    scores = call.query @ torch.cat([own, *kept], dim=2).transpose(2, 3) / (CHANNELS / HEADS) ** 0.5
+    scores = call.query @ torch.cat([own, other, key], dim=2).transpose(2, 3) / (CHANNELS / HEADS) ** 0.5
+    assert call.mask is not None
     scores[..., :35] = scores[..., :35].masked_fill(~call.mask, -torch.inf)
-    shares = scores.softmax(-1).mean((1, 2)).unflatten(-1, (3, 7, 5))
-    for inside, outside in ((part, other), (other, part)):
-        found = outside.views(call, lambda within, link=inside: link(within, plain_attention))
-        values = found["source attention"].values[:, 0]
-        torch.testing.assert_close(values, shares[:, 1 if outside is part else 2], rtol=0, atol=1e-12)
-    seen: list[AttentionCall] = []
-    outer = replace(call, beside=((kept[1], kept[1]),))
-    found = part.views(outer, lambda within: seen.append(within) or plain_attention(within))
-    torch.testing.assert_close(found["source attention"].values[:, 0], shares[:, 1], rtol=0, atol=1e-12)
-    assert len(seen) == 1 and len(seen[0].beside) == 2, "what is inside is asked once"
+    expected = scores.softmax(-1).mean((1, 2))[:, 70:].unflatten(-1, (1, 7, 5))
+    found = part.views(replace(call, beside=((other, other),)), plain_attention)
+    torch.testing.assert_close(found["source attention"].values, expected, rtol=0, atol=1e-12)
 
 
 def test_views_say_where_on_the_source_attention_lies(part: ReferenceAttention) -> None:

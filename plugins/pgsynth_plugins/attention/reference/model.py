@@ -21,7 +21,7 @@ Reading: dropped features are zeros and stay among the keys, in training and in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -73,26 +73,12 @@ class ReferenceAttention(AttentionProcessor):
         return replace(call, beside=(*call.beside, (kept["key"], kept["value"])))
 
     def views(self, call: AttentionCall, inner: Inner) -> Mapping[str, AttentionView]:
-        """Where on the source attention lies, of the one softmax over all that arrives at plain attention."""
-        widened, way = self.widened(call), list[AttentionCall]()
-        inner(_Followed(**{field.name: getattr(widened, field.name) for field in fields(widened)}, way=way))
-        source, reached = widened.beside[-1][0], way[-1]
-        before = next(place for place, (key, _) in enumerate(reached.beside) if key is source)
-        start = call.context.shape[1] + sum(key.shape[2] for key, _ in reached.beside[:before])
-        share = plain_weights(reached)[..., start : start + source.shape[2]].mean(1)
+        """Where on the source attention lies, of one softmax over the target's own tokens and every source's so far.
+
+        What links further inside add is not among them.
+        """
+        widened = self.widened(call)
+        source = widened.beside[-1][0]
+        share = plain_weights(widened)[..., -source.shape[2] :].mean(1)
         grid = self.site.grid(call.conditioning.latent_grid)
         return {"source attention": AttentionView(values=share.view(-1, 1, *grid), names=("A",), grid="source")}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Followed(AttentionCall):
-    """A call that is followed inwards: links pass on a `replace` of it, and the last of these is plain attention's.
-
-    Attributes:
-        way: Every one of them, in the order in which they are made.
-    """
-
-    way: list[AttentionCall]
-
-    def __post_init__(self) -> None:
-        self.way.append(self)
