@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core.api.describe import Node, facts_of, tree_of
+from pgsynth_core.api.noting import absent_files, foreign_size
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
@@ -56,6 +57,15 @@ class Composition:
     def warnings(self) -> tuple[str, ...]:
         """What was odd in the spec and refuses nothing."""
         return self.resolved.warnings
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing and refuses nothing: the contract check's, the size's, files that are not here now."""
+        return (
+            *self.verdict.notes,
+            *foreign_size(self.resolved, self.registry),
+            *absent_files(self.spec, self.registry),
+        )
 
     @cached_property
     def _proof(self) -> Proof:
@@ -106,7 +116,7 @@ class Composition:
 
     def facts(self, proof: Proof | None = None) -> Mapping[str, Any]:
         """The description as plain data."""
-        return facts_of(self.spec, self.verdict, self.registry, proof)
+        return facts_of(self.spec, self.verdict, self.registry, proof) | {"notes": list(self.notes)}
 
     def to_yaml(self) -> str:
         """The canonical spec; resolving it gives this composition again."""

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from pgsynth_core.api.datasets import build_dataset
 from pgsynth_core.data import BadRecord, DataContext, DataError, Dataset, Split
-from pgsynth_core.data.check import DataReport, check_dataset, contact_sheet
+from pgsynth_core.data.check import DataReport, LabelsFrom, check_dataset, contact_sheet
 from pgsynth_core.errors import PartError, Problem, UserError, nearest
 from pgsynth_core.registry import Entry, Registry, discover, load_part
 from pgsynth_core.spec import PartChoice, resolve
@@ -44,7 +44,7 @@ class DataCheck:
     absent: Mapping[Split, str]
     unusable: Mapping[Split, tuple[BadRecord, ...]]
     shared: tuple[str, ...]
-    _datasets: tuple[Dataset, ...] = field(default=(), repr=False)
+    _datasets: Mapping[Split, Dataset] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -64,9 +64,9 @@ class DataCheck:
     def sheet(self) -> Pillow.Image | None:
         """Pairs of each split with their poses, as a picture; None if there is no pair that can be shown."""
         sheets = []
-        for dataset in self._datasets:
+        for split, dataset in self._datasets.items():
             try:
-                sheets.append(contact_sheet(dataset, rows=SHEET_ROWS))
+                sheets.append(contact_sheet(dataset, rows=SHEET_ROWS, title=split))
             except DataError:  # it is among the problems already
                 continue
         if not sheets:
@@ -117,7 +117,7 @@ def check_data(  # noqa: PLR0913 - one question, each word of it optional
     """
     registry = registry or discover()
     folder = None if root is None else _folder(root)
-    choice, size = _choice(dataset or _recognised(folder, registry), folder, overrides, registry)
+    choice, size, labels_from = _choice(dataset or _recognised(folder, registry), folder, overrides, registry)
     built: dict[Split, Dataset] = {}
     failures: dict[Split, UserError] = {}
     for split in splits or SPLITS:
@@ -133,11 +133,11 @@ def check_data(  # noqa: PLR0913 - one question, each word of it optional
     return DataCheck(
         dataset=choice.part,
         root="" if folder is None else str(folder),
-        reports={split: _report(one, split, limit, on_event) for split, one in built.items()},
+        reports={split: _report(one, split, limit, labels_from, on_event) for split, one in built.items()},
         absent={split: str(error) for split, error in failures.items() if not _records(error)},
         unusable={split: records for split, error in failures.items() if (records := _records(error))},
         shared=tuple(sorted(set.intersection(*names))) if len(names) > 1 else (),
-        _datasets=tuple(built.values()),
+        _datasets=built,
     )
 
 
@@ -146,12 +146,14 @@ def _records(failure: UserError) -> tuple[BadRecord, ...]:
     return failure.records if isinstance(failure, DataError) else ()
 
 
-def _report(dataset: Dataset, split: Split, limit: int | None, on_event: OnEvent | None) -> DataReport:
+def _report(
+    dataset: Dataset, split: Split, limit: int | None, labels_from: LabelsFrom, on_event: OnEvent | None
+) -> DataReport:
     def counted(done: int, of: int) -> None:
         if on_event:
             on_event({"kind": "count", "doing": f"opening photos of {split}", "done": done, "of": of})
 
-    return check_dataset(dataset, limit=limit, progress=counted)
+    return check_dataset(dataset, limit=limit, progress=counted, labels_from=labels_from)
 
 
 # ------------------------------------------------------------------------------------------- which dataset
@@ -208,8 +210,8 @@ def _needless(word: str, entry: Entry, registry: Registry) -> Problem:
 
 def _choice(
     name: str, folder: Path | None, overrides: Sequence[str], registry: Registry
-) -> tuple[PartChoice, tuple[int, int]]:
-    """The dataset with all its options, and the size that pictures are drawn at."""
+) -> tuple[PartChoice, tuple[int, int], LabelsFrom]:
+    """The dataset with all its options, the size that pictures are drawn at, and where its label set is from."""
     entry = registry.find("dataset", name, where="--dataset")
     options = entry.component.options
     given = {} if folder is None else {"root": str(folder)}
@@ -222,4 +224,8 @@ def _choice(
     if needless := [word for word in overrides if not _has_effect(word, entry)]:
         raise UserError([_needless(word, entry, registry) for word in needless])
     resolved = resolve({"data": {name: given}}, overrides, registry)
-    return resolved.spec.data[0], resolved.spec.size
+    choice = resolved.spec.data[0]
+    labels_from: LabelsFrom = "dataset"
+    if "label_set" in options:
+        labels_from = "default" if resolved.origins[f"data.{choice.label}.label_set"] == "default" else "option"
+    return choice, resolved.spec.size, labels_from

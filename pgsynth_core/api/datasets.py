@@ -65,5 +65,8 @@ def index_of(dataset: Dataset, name: str) -> int:
         return names.index(name)
     hit = nearest(name, names)
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    cure = f"{f'Did you mean {hit!r}? ' if hit else ''}Pairs: {', '.join(names[:_NAMED])}{more}."
+    meant = f"Did you mean {hit!r}? " if hit else ""
+    if name.isdecimal() and (number := int(name[:9])) < len(names):  # as training's samples are named
+        meant = f"Pair number {number}, counted from 0, is {names[number]!r}. "
+    cure = f"{meant}Pairs: {', '.join(names[:_NAMED])}{more}."
     raise UserError(f"there is no pair {name!r} in this split.", where="pair", cure=cure)

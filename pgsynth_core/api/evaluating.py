@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
@@ -158,6 +159,8 @@ def evaluate(
         out = _settled(shown.folder, home / folder, settings)
     finally:
         remove(pictures.folder)  # where it still is
+        with suppress(OSError):  # it holds others
+            home.rmdir()
     shown = replace(shown, folder=out, sheet=out / shown.sheet.name)
     hooks = Hooks(model.assembly.registry)
     hooks.sampled(model.home, step, shown.paths)
@@ -207,10 +210,9 @@ class _Pictures:
 
     def keep(self, made: Iterator[Sampled], on_picture: OnPicture | None) -> Iterator[Sampled]:
         """Pass pictures on, writing each as NAME.png."""
-        with refusing("pictures cannot be written", self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         for one in made:
             with refusing("a picture cannot be written", self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)  # now that there is something to write
                 Image.fromarray(one.output).save(self.folder / f"{one.name}.png")
             self._names.append(one.name)
             self._first = [*self._first, one][:SHEET_ROWS]

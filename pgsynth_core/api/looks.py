@@ -8,14 +8,13 @@ from typing import Any, Final
 import numpy as np
 import torch
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
 
 from pgsynth_core.api.shares import ShareTable
 from pgsynth_core.api.subjects import Subject
 from pgsynth_core.composition.looking import CROSS, Looked, Read
-from pgsynth_core.data.heat import FEW, INK, PAPER, Bars, Block, Figure, Maps
-from pgsynth_core.data.labels import label_set_of, voc_palette
-from pgsynth_core.data.sheet import Sheet
+from pgsynth_core.data.heat import FEW, Bars, Block, Figure, Maps
+from pgsynth_core.data.labels import voc_palette
+from pgsynth_core.data.sheet import Sheet, label_legend
 from pgsynth_core.interfaces import AttentionView
 
 __all__ = ["MOST_MAPS", "encoder_figures", "overview", "processor_figures", "view_facts"]
@@ -25,8 +24,6 @@ MOST_MAPS: Final = 128
 
 GATHERED: Final = 4.0
 """Cells over which the middle token must spread for its places to be drawn: those of single patches are no news."""
-
-_SWATCH, _ROW, _LEGEND_WIDTH, _LEGEND_HEIGHT = 12, 18, 190, 192
 
 
 def processor_figures(looked: Looked, subject: Subject, title: str) -> dict[str, Figure]:
@@ -83,7 +80,7 @@ def overview(subject: Subject, table: ShareTable | None) -> Pillow.Image:
     tiles = {"source": subject.source}
     if subject.parsing is not None:
         tiles["parsing"] = voc_palette()[subject.parsing]
-        tiles["labels"] = _labels(subject.parsing, subject.label_set)
+        tiles["labels"] = label_legend(subject.parsing, subject.label_set)
     tiles |= {"pose": subject.pose, subject.target_is: subject.target}
     return Sheet(tuple(tiles), [tuple(tiles.values())], [subject.name]).picture()
 
@@ -156,18 +153,3 @@ def _gathers(places: torch.Tensor) -> bool:
     placed = places.flatten(1)[places.flatten(1).sum(1) > 0]
     spread_over = 1 / placed.square().sum(1).clamp(min=torch.finfo(placed.dtype).tiny)
     return len(placed) > 0 and float(spread_over.median()) > GATHERED
-
-
-def _labels(parsing: np.ndarray, label_set: str) -> np.ndarray:
-    """The labels that occur, their colours and shares of the area."""
-    names, palette = label_set_of(label_set).names, voc_palette()
-    found, counts = np.unique(parsing, return_counts=True)
-    legend = Pillow.new("RGB", (_LEGEND_WIDTH, max(_LEGEND_HEIGHT, _ROW * len(found))), PAPER)
-    pen, font = ImageDraw.Draw(legend), ImageFont.load_default(12)
-    for row, (label, count) in enumerate(zip(found.tolist(), counts.tolist(), strict=True)):
-        top = row * _ROW
-        pen.rectangle((0, top + 2, _SWATCH, top + 2 + _SWATCH), fill=tuple(palette[label].tolist()))
-        pen.text((_SWATCH + 6, top + _ROW / 2), names[label], INK, font=font, anchor="lm")
-        share = f"{100 * count / parsing.size:.1f} %"
-        pen.text((_LEGEND_WIDTH - 4, top + _ROW / 2), share, INK, font=font, anchor="rm")
-    return np.asarray(legend)

@@ -138,8 +138,16 @@ class Model:
         drawn = skeleton(seen.keypoints, seen.size)
         return Sheet(("source", "pose", "output"), [(seen.image, drawn, np.asarray(one)) for one in pictures]).picture()
 
-    def sample_pairs(
-        self, *, split: Split, limit: int | None = None, seed: int | None = None, on_skip: OnSkip | None = None
+    def sample_pairs(  # noqa: PLR0913 - which pairs, and the settings of `sample`
+        self,
+        *,
+        split: Split,
+        limit: int | None = None,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: Guidance | None = None,
+        on_skip: OnSkip | None = None,
+        on_warning: OnWarning | None = None,
     ) -> Iterator[Sampled]:
         """Sample the pairs of a split, all or the first `limit`; each from a seed of its own.
 
@@ -147,16 +155,23 @@ class Model:
             split: Which pairs.
             limit: Only the first so many.
             seed: In place of the spec's.
+            steps: Denoising steps; None: the spec's.
+            guidance: As for `sample`; None: the spec's.
             on_skip: Told of everything that is left out because it cannot be used, where the dataset has bad=skip.
+            on_warning: Told if a setting has no effect.
 
         Raises:
             UserError: If limit is less than 1, or there is no such split.
+            SpecError: If a setting is not in its range, or guidance names no condition of the method.
             DataError: If a pair cannot be used and the dataset has bad=fail, or none of them can.
         """
         if limit is not None and limit < 1:
             raise UserError(f"limit is {limit}; it is a number of pairs, at least 1.", where="limit", cure=_LEAVE_OUT)
         assembly = self.assembly
-        settings = adjusted_spec(assembly.spec, assembly.registry, seed=seed)[0].sample
+        spec, _ = adjusted_spec(
+            assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
+        )
+        settings = spec.sample
         dataset = dataset_of(assembly.spec, assembly.registry, split)
         if on_skip:
             for record in dataset.problems:  # of its tables

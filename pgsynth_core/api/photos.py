@@ -15,7 +15,7 @@ from pgsynth_core.data.files import as_rgb
 from pgsynth_core.data.formats import canvas_of, keypoints_in, read_json
 from pgsynth_core.errors import UserError
 
-__all__ = ["OnWarning", "Pose", "Source", "label_map_of", "parsing_of", "photo_of", "pose_of"]
+__all__ = ["OnWarning", "Pose", "Source", "label_map_of", "needs_parsing", "parsing_of", "photo_of", "pose_of"]
 
 Source = str | Path | Image.Image | np.ndarray
 """A photo: a path, a Pillow image, or uint8 [H, W, 3] RGB."""
@@ -159,14 +159,32 @@ def parsing_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdi
     if parsing is not None and not verdict.label_set:
         raise UserError("this method reads no label map.", where=f"parsing {parsing}", cure="Leave it out.")
     if parsing is not None:
+        if (said := _said_by(parsing)) and said != verdict.label_set:
+            message = f"its labels are of {said}, and this method reads {verdict.label_set}."
+            cure = f"Give a label map in {verdict.label_set}: the same index means something else in each."
+            raise UserError(message, where=str(parsing), cure=cure)
         try:
             return read_label_map(Path(parsing), label_set=verdict.label_set, size=size)
         except DataError as failure:
             raise DataError.of(failure.records, cure=_PARSING_CURE) from failure
-    if "source_parsing" in verdict.data_ports:
-        cure = "Give one: parsing=PATH in Python, --parsing PATH on the command line."
-        raise UserError("this method reads a label map of the photo.", cure=cure)
+    if needs_parsing(verdict):
+        message = f"this method reads a label map of the photo, in {verdict.label_set}."
+        raise UserError(message, where="parsing", cure="Give one: parsing=PATH.")
     return None
+
+
+def needs_parsing(verdict: Verdict) -> bool:
+    """Whether a method cannot do without a label map of the photo."""
+    return "source_parsing" in verdict.data_ports
+
+
+def _said_by(parsing: str | Path) -> str | None:
+    """The label set that a PNG names in its text chunk; empty if none, None if it cannot be read."""
+    try:
+        with Image.open(parsing) as opened:
+            return str(opened.info.get("label_set", ""))
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def label_map_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdict) -> tuple[LabelMap | None, str]:
@@ -178,11 +196,9 @@ def label_map_of(parsing: str | Path | None, size: tuple[int, int], verdict: Ver
     """
     if parsing is None or verdict.label_set:
         return parsing_of(parsing, size, verdict), verdict.label_set
-    try:
-        with Image.open(parsing) as opened:
-            said = str(opened.info.get("label_set", ""))
-    except (OSError, ValueError, SyntaxError):
-        said = "atr18"  # reading it says what is wrong with it
+    said = _said_by(parsing)
+    if said is None:
+        said = next(iter(LABELS))  # reading it says what is wrong with it
     if said not in LABELS:
         cure = (
             f"Write {' or '.join(LABELS)} into the PNG's text chunk label_set; pgsynth_core.data.write_label_map does."

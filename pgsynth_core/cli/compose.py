@@ -103,7 +103,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         target.check_content(text)
     for sentence in composed.warnings:
         tell_warning(sentence)
-    for sentence in composed.verdict.notes:
+    for sentence in composed.notes:
         tell_note(sentence)
     proof = None
     if not (arguments.no_proof or arguments.explain):

@@ -60,12 +60,33 @@ def painted(text: str, style: str, stream: Stream) -> str:
 
 
 def write(text: str, stream: Stream) -> None:
-    """A line to the stream; what its encoding cannot hold is written out."""
+    """A line to the stream; what its encoding cannot hold is written out.
+
+    Raises:
+        BrokenPipeError: If nobody reads the result any more. What is said about the work goes nowhere then, and the
+            work goes on: training takes days, and whoever listened may have left.
+    """
     file = _file(stream)
     encoding = file.encoding or "utf-8"
     if not encoding.lower().startswith("utf"):
         text = text.translate(_PLAIN_LINES)
-    file.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    try:
+        file.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    except BrokenPipeError:
+        if stream == "stdout":  # nobody wants the rest of the result
+            raise
+        abandon(stream)
+
+
+def abandon(stream: Stream) -> None:
+    """Point a stream that nobody reads to nowhere: the work goes on, and Python does not complain when it ends."""
+    try:
+        descriptor = _file(stream).fileno()
+    except (OSError, ValueError):  # a captured stream has none
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def say(text: str = "") -> None:

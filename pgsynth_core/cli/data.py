@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pgsynth_core.axes import LABEL_SETS
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least, one_of
 from pgsynth_core.cli.console import one_line, painted, say, say_json, tell, visible
 from pgsynth_core.cli.progress import follow
@@ -43,13 +44,16 @@ each pair, paths relative to the folder. Joints of NAME.jpg are in NAME.pose.jso
 columns, each as you like: split (train or test), source_pose, target_pose, source_parsing,
 target_parsing (paths of other files).
 
-The exit code is 2 if a photo or label map is missing or unreadable, a row or the header of
-a table wrong, or not one photo of a split has a joint. Single photos without a joint are
-counted, and are no fault; nor is a split that is not there.
+The exit code is 2 if a photo, its pose file or the label map of a source is missing, a file
+unreadable, a row or the header of a table wrong, or a target without a joint. Sources without
+a joint are counted, and are no fault; nor is a split that is not there.
+
+A label map says what its labels are of in the PNG's text chunk label_set: atr18, lip20 or
+cihp20. Where it does not, data.NAME.label_set says it.
 
 With --json: ok (no fault), dataset, root, splits (split to pairs, photos, read, facts,
-sizes, joints, without_keypoints, joints_outside, label_maps, labels, problems), absent
-(split to reason), faults (each once: splits, file, row, reason, kind), shared (photos in
+sizes, joints, without_keypoints, joints_outside, label_maps, labels, label_set, labels_from,
+problems), absent (split to reason), faults (each once: splits, file, row, reason, kind), shared (photos in
 several splits), sheet (its path), broken."""
 
 
@@ -126,6 +130,8 @@ def _lines(found: DataCheck) -> Iterator[str]:
     yield one_line(f"{found.dataset} in {found.root}" if found.root else found.dataset)
     for split, report in found.reports.items():
         yield from _split_lines(split, report)
+        if report.label_maps:
+            yield from _label_lines(report, f"data.{found.dataset.rpartition(':')[2]}.label_set")
     for name, reason in found.absent.items():
         yield f"  {name}: none: {one_line(reason)}"
     for name in found.unusable:
@@ -160,8 +166,28 @@ def _split_lines(split: str, report: DataReport) -> Iterator[str]:
     ):
         if names:
             yield f"    {_count(len(names), 'photo')} {what}, e.g. {one_line(names[0])}"
-    if report.label_maps:
-        yield f"    label maps: {report.label_maps:,}, with {', '.join(report.labels)}"
+
+
+def _label_lines(report: DataReport, option: str) -> Iterator[str]:
+    """What the label maps hold, as which set they were read, and by what that is known."""
+    yield f"    label maps: {report.label_maps:,}, with {', '.join(report.labels)}"
+    known = {
+        "file": "their files say so (text chunk label_set)",
+        "option": f"{option} says so",
+        "default": f"a guess, the default of {option}",
+        "dataset": "the dataset says so",
+    }
+    several = len(report.labels_from) > 1
+    reasons = [
+        f"{count:,}: {known[origin]}" if several else known[origin] for origin, count in report.labels_from.items()
+    ]
+    yield f"    read as {report.label_set}; {', '.join(reasons)}"
+    if guessed := report.labels_from.get("default"):
+        others = ", ".join(name for name in LABEL_SETS if name != report.label_set)
+        what = (
+            f"{_count(guessed, 'label map')} may be of another set ({others}): say which, {option}={report.label_set}"
+        )
+        yield "    " + painted(what, "warning", "stdout")
 
 
 def _count(number: int, noun: str) -> str:

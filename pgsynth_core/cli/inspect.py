@@ -5,23 +5,28 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core import api
+from pgsynth_core.api.adjust import resolve_with
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common
 from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.sample import (
+    PARSING,
     add_sampling,
     add_split,
     check_files,
+    check_folder,
     chosen_split,
+    flags_given,
     loaded,
-    make_folder,
+    need_parsing,
     run_word,
-    sampling_words,
+    spec_words,
 )
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.contract import SitePattern
@@ -84,7 +89,7 @@ def _parser() -> Parser:
     add_split(parser, limit=False)
     parser.add_argument("--source", metavar="IMAGE", help="a photo of the person, in place of a pair")
     parser.add_argument("--pose", metavar="POSE", help="the pose they are to take: OpenPose JSON")
-    parser.add_argument("--parsing", metavar="PNG", help="label map of the photo")
+    parser.add_argument("--parsing", metavar="PNG", help=PARSING)
     parser.add_argument("--at", metavar="TIME", type=_time, default=0.5, help="noise, from 0 to 1; by default 0.5")
     parser.add_argument("--site", metavar="PATTERN", type=_site, help="draw only these sites: NETWORK:KIND[:GLOB]")
     parser.add_argument("-o", "--output", metavar="DIR", help="where the folder is made; by default outputs/RUN")
@@ -202,6 +207,7 @@ def _check(arguments: argparse.Namespace, session: Session, spec: Spec, verdict:
         raise UserError(f"no attention layer matches '{site}'.", where="--site", cure=cure)
     if arguments.source:
         image = photo_of(arguments.source)
+        need_parsing(arguments, verdict)
         label_map_of(arguments.parsing, (image.shape[0], image.shape[1]), verdict)
         return
     dataset = dataset_of(spec, session.registry, chosen_split(arguments))
@@ -211,11 +217,10 @@ def _check(arguments: argparse.Namespace, session: Session, spec: Spec, verdict:
 
 def _untrained(word: str, arguments: argparse.Namespace, session: Session) -> tuple[Assembly, list[str]]:
     """A method with the weights training would begin with, and what was odd in its spec, which is told."""
-    composition = api.compose(word, *sampling_words(arguments), registry=session.registry)
-    if arguments.guidance is not None:
-        mapping = composition.spec.to_mapping()
-        mapping["sample"]["guidance"] = arguments.guidance
-        composition = api.compose(mapping, registry=session.registry)
+    words = spec_words(arguments)
+    composition = api.compose(word, *words, registry=session.registry)
+    resolved = resolve_with(word, words, flags_given(arguments), session.registry)
+    composition = replace(composition, resolved=resolved)
     _check(arguments, session, composition.spec, composition.verdict)
     for sentence in composition.warnings:
         tell_warning(sentence)
@@ -234,7 +239,7 @@ def _inspected(
     from pgsynth_core.api.subjects import pair_subject, photo_subject
 
     sites = None if arguments.site is None else sites_of(assembly, arguments.site)
-    make_folder(out)
+    check_folder(out)
     with progress("Looking on"):
         if arguments.source:
             given = arguments.source, arguments.pose

@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from pgsynth_core.cli import extras
 from pgsynth_core.cli.arguments import ArgumentsError, Parser
-from pgsynth_core.cli.console import one_line, painted, say, say_json, tell
+from pgsynth_core.cli.console import abandon, one_line, painted, say, say_json, tell
 from pgsynth_core.cli.overview import group_overview, overview, unknown_command
 from pgsynth_core.cli.report import broken_facts, failure_line, problem_facts, tell_problems
 from pgsynth_core.cli.verbs import VERBS, Session, Verb, groups
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
         return code
     except BrokenPipeError:  # `pgsynth ... | head`: whoever read has what they wanted
-        _abandon()
+        abandon("stdout")
         return DONE
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  # the error boundary
         return _failed(error, session, debug="--debug" in words, json="--json" in words)
@@ -132,7 +132,7 @@ def _failed(error: BaseException, session: Session, *, debug: bool, json: bool) 
             say_json({"ok": False, "problems": problem_facts(problems), "broken": broken})
         sys.stdout.flush()
     except OSError:  # nobody listens, or the disk is full: the exit code is all that is left to say
-        _abandon()
+        abandon("stdout")
     return code
 
 
@@ -145,14 +145,3 @@ def _tell(error: BaseException, problems: tuple[Problem, ...]) -> None:
         tell(painted("error: ", "error", "stderr") + one_line(problems[0].message))
         if problems[0].cure:
             tell(problems[0].cure)
-
-
-def _abandon() -> None:
-    """Point stdout to nowhere, or Python complains about it once more when it ends."""
-    try:
-        descriptor = sys.stdout.fileno()
-    except (OSError, ValueError):  # a captured stream has none
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)

@@ -6,21 +6,21 @@ import argparse
 import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core import api
-from pgsynth_core.api.adjust import adjusted, adjusted_spec, refuse_differences
+from pgsynth_core.api.adjust import adjusted, adjusted_spec, refuse_differences, settings_given
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, one_of
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.data import SPLITS
 from pgsynth_core.cli.progress import Follower, follow
-from pgsynth_core.cli.report import broken_facts, tell_warning
+from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.cli.write import Target
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.runs import find_checkpoint, read_lock, runs_root
-from pgsynth_core.spec import resolve
+from pgsynth_core.runs import find_checkpoint, read_lock, require_writable, runs_root
+from pgsynth_core.spec import Override, resolve
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,16 +32,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMMAND",
+    "PARSING",
     "add_sampling",
     "add_split",
     "check_files",
+    "check_folder",
     "chosen_split",
+    "flags_given",
     "loaded",
-    "make_folder",
+    "need_parsing",
     "run_word",
-    "sampling_words",
+    "spec_words",
 ]
 
+PARSING: Final = "label map of the photo, for methods that read one: in the labels the run was trained with"
 _OUTPUTS = Path("outputs")
 _SHEET_ROWS = 8
 
@@ -59,6 +63,7 @@ examples:
   pgsynth sample latest --split test --limit 16
   pgsynth sample latest --steps 20 --guidance pose=2,appearance=3 sample.scheduler=dpm
   pgsynth sample latest 'sample.guidance.all.scale=[5,1]' sample.guidance.all.from=0.2
+  pgsynth sample latest sample.guidance.pose=3 sample.guidance.all=none
   pgsynth sample latest data.deepfashion.root=data/fashion
 
 A pose is OpenPose JSON of one person, x and y in pixels, and how sure each joint is:
@@ -73,8 +78,11 @@ beside it: source, pose, output. Of pairs, each is NAME.png, and sheet.png shows
 source, pose, target, output. A picture that is there is never written over: the new one
 gets a number. Each picture has a seed of its own, so neither batch nor order changes it.
 
-With --json: ok, run, step, pictures (paths), sheet (its path), folder (of pairs), warnings,
-broken."""
+A label map is a PNG of one channel, of the photo's size, whose values are labels of the set
+the run was trained with; a text chunk label_set that names another is refused.
+
+With --json: ok, run, step, pictures (paths), sheet (its path), folder (of pairs), label_set
+(that --parsing is read as), warnings, broken."""
 
 
 def _parser() -> Parser:
@@ -83,7 +91,7 @@ def _parser() -> Parser:
     parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
     parser.add_argument("--source", metavar="IMAGE", help="a photo of the person")
     parser.add_argument("--pose", metavar="POSE", help="the pose they are to take: OpenPose JSON, see below")
-    parser.add_argument("--parsing", metavar="PNG", help="label map of the photo, for methods that read one")
+    parser.add_argument("--parsing", metavar="PNG", help=PARSING)
     parser.add_argument("-n", "--number", metavar="N", type=at_least(1), help="so many pictures of the one photo")
     add_split(parser)
     parser.add_argument("-o", "--output", metavar="DIR", help="where pictures go; by default outputs/RUN")
@@ -131,11 +139,18 @@ def _guidance(word: str) -> float | Mapping[str, float]:
     return scales
 
 
-def sampling_words(arguments: argparse.Namespace) -> list[str]:
-    """The words of a spec that stand on the command line, as words or as flags."""
-    words = [word for word in arguments.words if "=" in word]
-    flags = {"sample.seed": arguments.seed, "sample.steps": arguments.steps}
-    return words + [f"{path}={value}" for path, value in flags.items() if value is not None]
+def spec_words(arguments: argparse.Namespace) -> list[str]:
+    """The words of a spec that stand on the command line."""
+    return [word for word in arguments.words if "=" in word]
+
+
+def flags_given(arguments: argparse.Namespace) -> tuple[Override, ...]:
+    """The flags of `add_sampling` that stand for words of a spec, and count more."""
+    return settings_given("--", **_flags(arguments))
+
+
+def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"seed": arguments.seed, "steps": arguments.steps, "guidance": arguments.guidance}
 
 
 def chosen_split(arguments: argparse.Namespace) -> Split:
@@ -177,10 +192,10 @@ def loaded(
         first: Looks at what is asked for in place of that, before anything is loaded.
     """
     checkpoint = find_checkpoint(run_word(arguments, command), runs_root(arguments.runs))
-    words = sampling_words(arguments)
+    words, flags = spec_words(arguments), _flags(arguments)
     refuse_differences(read_lock(checkpoint.path / "lock.json"), session.registry)
     spec = resolve(checkpoint.path / "spec.yaml", (), session.registry).spec
-    spec, verdict = adjusted_spec(spec, session.registry, words, guidance=arguments.guidance)
+    spec, verdict = adjusted_spec(spec, session.registry, words, prefix="--", **flags)
     if first:
         first(spec, verdict)
     elif split is None:
@@ -191,7 +206,7 @@ def loaded(
         dataset_of(spec, session.registry, split)
     with progress("Loading the run; importing torch takes most of the time"):
         model = api.load(checkpoint.path, device=arguments.device, ema=not arguments.no_ema, registry=session.registry)
-    model = adjusted(model, words, guidance=arguments.guidance)
+    model = adjusted(model, words, prefix="--", **flags)
     for sentence in model.warnings:
         tell_warning(sentence)
     return model
@@ -205,7 +220,11 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     split = None if arguments.source else chosen_split(arguments)
     model = loaded(arguments, session, "sample", split)
     folder = Path(arguments.output) if arguments.output else _OUTPUTS / model.name
+    check_folder(folder)
     facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step, "warnings": []}
+    if arguments.parsing:
+        facts["label_set"] = model.assembly.verdict.label_set
+        tell_note(f"label map {arguments.parsing} is read as {facts['label_set']}.")
     with follow("Drawing the first pictures") as follower:
         facts |= _one(model, folder, arguments) if arguments.source else _pairs(model, folder, arguments, follower)
     for sentence in facts["warnings"]:
@@ -244,7 +263,21 @@ def _check_parsing(arguments: argparse.Namespace, verdict: Verdict) -> None:
     from pgsynth_core.api.photos import parsing_of, photo_of  # numpy and Pillow
 
     image = photo_of(arguments.source)
+    need_parsing(arguments, verdict)
     parsing_of(arguments.parsing, (image.shape[0], image.shape[1]), verdict)
+
+
+def need_parsing(arguments: argparse.Namespace, verdict: Verdict) -> None:
+    """Say that the label map of a photo is missing, if the method reads one.
+
+    Raises:
+        ArgumentsError: If it is.
+    """
+    from pgsynth_core.api.photos import needs_parsing  # numpy and Pillow
+
+    if arguments.parsing is None and needs_parsing(verdict):
+        message = f"this method reads a label map of the photo, in {verdict.label_set}."
+        raise ArgumentsError(message, where="--parsing", cure="Give one: --parsing PNG.")
 
 
 def _refuse_mixture(arguments: argparse.Namespace) -> None:
@@ -266,7 +299,6 @@ def _refuse_mixture(arguments: argparse.Namespace) -> None:
 
 
 def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    make_folder(folder)
     source, pose, warnings = arguments.source, arguments.pose, list[str]()
     with progress("Drawing"):
         pictures = model.sample(
@@ -274,6 +306,7 @@ def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str,
         )
         sheet = model.sheet(source, pose, pictures[:_SHEET_ROWS])
     name, first = f"{Path(source).stem}-{Path(pose).stem}", model.assembly.spec.sample.seed
+    _make_folder(folder)
     paths = [_write(one, folder, f"{name}-seed{seed}") for seed, one in enumerate(pictures, start=first)]
     facts = {"pictures": [str(path) for path in paths], "sheet": str(_write(sheet, folder, f"{name}-sheet"))}
     Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
@@ -293,7 +326,6 @@ def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: 
     split = chosen_split(arguments)
     name = f"{split}-{model.checkpoint.step:08}"
     out = next(path for path in _free(folder, name, suffix="") if not path.exists())
-    make_folder(out)
 
     def counted(done: int) -> None:
         follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": arguments.limit})
@@ -312,12 +344,19 @@ def _free(folder: Path, name: str, *, suffix: str = ".png") -> Iterator[Path]:
         yield folder / f"{name}.{number}{suffix}"
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder that pictures go to.
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that pictures cannot go to, and make nothing: there may be no picture.
 
     Raises:
         UserError: If the system refuses.
     """
+    try:
+        require_writable(folder, "no picture can be written here")
+    except UserError as error:
+        raise UserError(error.problems[0].message, where=str(folder), cure="Give another by -o.") from error
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

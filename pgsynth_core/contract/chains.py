@@ -8,6 +8,7 @@ from functools import partial
 from pgsynth_core.contract.catalogue import Catalogue
 from pgsynth_core.contract.changes import Change, leave_out, moved_before, with_option, with_part
 from pgsynth_core.contract.cures import Clinic, Cure, Finding, listed, one_of
+from pgsynth_core.contract.placement import at_fault
 from pgsynth_core.contract.plan import Placed, Plan
 from pgsynth_core.contract.sites import SitePattern
 from pgsynth_core.contract.view import View
@@ -25,7 +26,9 @@ def unchained(view: View) -> Iterator[Finding]:
             if not givers:
                 message = f"{part.label} needs `{port}` from a processor before it in the chain."
                 yield Finding(("chain", part.key, port), message, partial(_cure_absent, part, port), (part,))
-            elif uncovered := _uncovered(view, part, givers):
+            elif not any(at_fault(view, one) for one in (part, *givers)) and (
+                uncovered := _uncovered(view, part, givers)
+            ):
                 where = listed(f"{giver.label} at {listed(map(str, view.acts_at(giver)))}" for giver in givers)
                 message = (
                     f"{part.label} acts at {listed(map(str, uncovered))} and needs `{port}` at every site there; "
@@ -62,14 +65,13 @@ def _cure_absent(part: Placed, port: str, clinic: Clinic) -> Cure:
 
 
 def _cure_elsewhere(part: Placed, givers: Sequence[Placed], clinic: Clinic) -> Cure:
+    """A giver that acts where the reader does; or the reader where all givers do, if such paths exist."""
+    plan = clinic.plan
     together = tuple(dict.fromkeys(pattern for giver in givers for pattern in giver.patterns))
-
-    def changes() -> Iterator[Change]:
-        yield from _at(clinic.plan, part, together)
-        for giver in givers:
-            yield from _at(clinic.plan, giver, part.patterns)
-
-    working = clinic.first(changes()) or clinic.first([leave_out(clinic.plan, part)])
+    narrowed = clinic.first(_at(plan, part, together))
+    widening = (change for giver in givers for change in _at(plan, giver, part.patterns))
+    widened = () if narrowed and len(givers) > 1 else clinic.first(widening)
+    working = (*widened, *narrowed) or clinic.first([leave_out(plan, part)])
     return Cure(f"Write {one_of(working)}." if working else f"Let {part.label} act where one of them acts.", working)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pgsynth_core.contract.plan import CROSS, TOKENS, Placed, Plan, place
+from pgsynth_core.contract.view import View
 from pgsynth_core.manifest import SLOTS, Component, Condition
 from pgsynth_core.registry import Entry
 from pgsynth_core.spec import options_of
@@ -102,7 +103,21 @@ def with_options_of(plan: Plan, part: Placed, clauses: Sequence[Condition]) -> I
 
 
 def option_changes(plan: Plan, part: Placed, port: str) -> Iterator[Change]:
-    """Other values of the options that decide what the part reads or gives at a port."""
+    """Other values of the options that decide what the part reads or gives at a port.
+
+    First those that leave the others what they read of it; in the manifest's order where none takes more away.
+    """
+    view = View(plan)
+    read = {name for name in part.gives if name != port and view.readers_of(part, name)}
+    yield from sorted(_option_changes(plan, part, port), key=lambda change: len(read - _gives(change.plan, part)))
+
+
+def _gives(plan: Plan, part: Placed) -> set[str]:
+    """What the part of this name gives in another plan."""
+    return {name for each in plan.parts if each.key == part.key for name in each.gives}
+
+
+def _option_changes(plan: Plan, part: Placed, port: str) -> Iterator[Change]:
     component = part.component
     declared = [ports[name] for ports, name in _places(part, port) if name in ports]
     yield from with_options_of(plan, part, [clause for one in declared for clause in one.when])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
-from pgsynth_core.axes import port_info
+from pgsynth_core.axes import LABEL_SETS, port_info
 from pgsynth_core.contract.changes import Change, defaults_of, leave_out, option_changes, variants, with_part
 from pgsynth_core.contract.cures import Clinic, Cure, Finding, listed, one_of
 from pgsynth_core.contract.delivery import is_handed
 from pgsynth_core.contract.plan import Placed, named, ordered
-from pgsynth_core.contract.view import View
+from pgsynth_core.contract.view import LABELLED, View
 from pgsynth_core.registry import Entry
 from pgsynth_core.spec.values import TOKENS_TO
 
@@ -41,7 +42,7 @@ def _missing(view: View, port: str, readers: list[Placed]) -> Finding:
     return Finding(("missing", port), message, partial(_cure_missing, port, readers), tuple(readers))
 
 
-def _who(readers: list[Placed], port: str) -> str:
+def _who(readers: Sequence[Placed], port: str) -> str:
     return f"{listed(_named(part, port) for part in readers)} {'needs' if len(readers) == 1 else 'need'}"
 
 
@@ -67,7 +68,7 @@ def _cure_missing(port: str, readers: list[Placed], clinic: Clinic) -> Cure:
     return _with_alternatives(text, (*changed, *added, *spared), readers, clinic)
 
 
-def _with_alternatives(text: str, changes: tuple[Change, ...], readers: list[Placed], clinic: Clinic) -> Cure:
+def _with_alternatives(text: str, changes: tuple[Change, ...], readers: Sequence[Placed], clinic: Clinic) -> Cure:
     """The overrides that work; where there are none, how to do without the readers."""
     if changes:
         return Cure(f"{text} Write {one_of(changes)}.", changes)
@@ -94,48 +95,80 @@ def _additions(clinic: Clinic, entry: Entry, port: str) -> Iterator[Change]:
 
 # ------------------------------------------------------------------------------------------- from data
 def without_data(view: View) -> Iterator[Finding]:
-    """Ports made from data that the datasets do not give."""
+    """Data ports that something is made from and the datasets do not give; one finding for all readers of one."""
+    found: dict[str, _Unbrought] = {}
     for port, parts in view.from_data.items():
-        lacking = view.lacking(port)
-        readers = [part for part in parts if not part.needs[port].optional]
-        if lacking and readers:
-            datasets = list(dict.fromkeys(dataset for without in lacking.values() for dataset in without))
-            yield _without_data(port, readers, tuple(lacking), datasets)
+        readers = tuple(part for part in parts if not part.needs[port].optional)
+        for source, datasets in view.lacking(port).items() if readers else ():
+            unbrought = found.setdefault(source, _Unbrought(source))
+            unbrought.wanted[port] = readers
+            unbrought.datasets.update(dict.fromkeys(datasets))
+    for source, unbrought in ordered(found).items():
+        parts = (*unbrought.readers, *unbrought.datasets)
+        yield Finding(("data", source), unbrought.message(), partial(_cure_data, unbrought), parts)
 
 
-def _without_data(port: str, readers: list[Placed], sources: tuple[str, ...], datasets: list[Placed]) -> Finding:
-    who = f"{_who(readers, port)} `{port}`"
-    made = "" if sources == (port,) else f" made from {listed(f'`{source}`' for source in sources)},"
-    lack = f"{listed(part.label for part in datasets)} {'does' if len(datasets) == 1 else 'do'} not give"
-    return Finding(
-        ("data", port),
-        f"{who},{made} which {lack}.",
-        partial(_cure_data, port, readers, sources, datasets),
-        (*readers, *datasets),
-    )
+@dataclass(frozen=True, eq=False)
+class _Unbrought:
+    """A data port that datasets do not give, though there are readers of it or of what core makes from it.
+
+    Attributes:
+        source: The data port.
+        wanted: Port made from it, or itself -> who must have it.
+        datasets: Those that do not give it, in order.
+    """
+
+    source: str
+    wanted: dict[str, tuple[Placed, ...]] = field(default_factory=dict)
+    datasets: dict[Placed, None] = field(default_factory=dict)
+
+    @property
+    def readers(self) -> tuple[Placed, ...]:
+        """Everyone who must have any of it, once."""
+        return tuple(dict.fromkeys(part for parts in self.wanted.values() for part in parts))
+
+    def message(self) -> str:
+        """``hpfa needs `parsing`, made from `source_parsing`, which folder does not give.``"""
+        ports_of: dict[str, list[str]] = {}
+        for port, readers in self.wanted.items():
+            ports_of.setdefault(_who(readers, port), []).append(f"`{port}`")
+        claims = "; ".join(f"{who} {listed(ports)}" for who, ports in ports_of.items())
+        lack = f"{listed(part.label for part in self.datasets)} {'does' if len(self.datasets) == 1 else 'do'} not give"
+        if len(self.wanted) > 1:
+            return f"{claims}: all come from `{self.source}`, which {lack}."
+        return f"{claims},{'' if self.source in self.wanted else f' made from `{self.source}`,'} which {lack}."
 
 
-def _cure_data(
-    port: str, readers: list[Placed], sources: tuple[str, ...], datasets: list[Placed], clinic: Clinic
-) -> Cure:
-    plan, catalogue = clinic.plan, clinic.catalogue
-    commands = dict.fromkeys(info.command for source in sources if (info := port_info(source)) and info.command)
-    places = [(part, source) for part in datasets for source in sources]
-    switched = clinic.first(change for part, source in places for change in option_changes(plan, part, source))
-    able = catalogue.datasets(sources)
+def _cure_data(unbrought: _Unbrought, clinic: Clinic) -> Cure:
+    """An option of the dataset comes first: who chose it may have the files."""
+    plan, catalogue, source = clinic.plan, clinic.catalogue, unbrought.source
+    switched = clinic.first(change for part in unbrought.datasets for change in option_changes(plan, part, source))
+    able = catalogue.datasets([source])
     replaced = clinic.first(with_part(plan, entry, written=catalogue.written(entry)) for entry in able)
-    spared = clinic.first(change for part in readers[:1] for change in option_changes(plan, part, port))
-    text = f"Make it: {'; '.join(commands)}." if commands else ""
-    if switched:
-        text += f" Then set {one_of(switched)}." if commands else f" Set {one_of(switched)}."
-    givers = catalogue.givers(port)
-    added = clinic.first(change for entry in givers for change in _additions(clinic, entry, port))
+    givers = [(entry, port) for port in unbrought.wanted for entry in catalogue.givers(port)]
+    added = clinic.first(change for entry, port in givers for change in _additions(clinic, entry, port))
+    alone = unbrought.readers if len(unbrought.readers) == 1 else ()
+    spared = clinic.first(
+        change for part in alone for port in unbrought.wanted for change in option_changes(plan, part, port)
+    )
     others = (*replaced, *added, *spared)
+    text = f"Set {one_of(switched)}{_what_is_read(unbrought)}." if switched else ""
     if others:
-        text += f" Or write {one_of(others)}." if text else f" Write {one_of(others)}."
+        text += f" Or write {one_of(others)}." if text else f"Write {one_of(others)}."
     if text:
-        return Cure(text.strip(), (*switched, *others))
-    return _with_alternatives("No installed dataset gives it.", (), readers, clinic)
+        return Cure(text, (*switched, *others))
+    return _with_alternatives("No installed dataset gives it.", (), unbrought.readers, clinic)
+
+
+def _what_is_read(unbrought: _Unbrought) -> str:
+    """Which files a dataset's option makes it read, and which other option says what is in them."""
+    info = port_info(unbrought.source)
+    text = f": it reads {info.command}" if info and info.command else ""
+    for part in unbrought.datasets if unbrought.source in LABELLED else ():
+        if option := part.component.options.get("label_set"):
+            sets = listed(option.choices or LABEL_SETS, "or")
+            text += f"; {part.key}.label_set={part.options['label_set']} says what its numbers mean ({sets})"
+    return text
 
 
 # ------------------------------------------------------------------------------------------- roles

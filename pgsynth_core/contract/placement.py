@@ -11,7 +11,7 @@ from pgsynth_core.contract.plan import Placed
 from pgsynth_core.contract.sites import SitePattern
 from pgsynth_core.contract.view import View
 
-__all__ = ["idle_patterns", "misplaced"]
+__all__ = ["at_fault", "elsewhere", "idle_patterns", "misplaced"]
 
 _OPTION = "sites"
 
@@ -19,8 +19,13 @@ _OPTION = "sites"
 def misplaced(view: View) -> Iterator[Finding]:
     """Processors whose sites cannot be read, are not allowed, or do not exist here; one finding each."""
     for part in view.plan.of("attn"):
-        if finding := _unreadable(part) or _outside(view, part) or _nowhere(view, part):
+        if finding := at_fault(view, part):
             yield finding
+
+
+def at_fault(view: View, part: Placed) -> Finding | None:
+    """What is wrong with a processor's own sites; until it is mended, nothing else is to be judged by them."""
+    return _unreadable(part) or _outside(part) or _nowhere(view, part)
 
 
 def idle_patterns(view: View) -> Iterator[str]:
@@ -56,7 +61,7 @@ def _unreadable(part: Placed) -> Finding | None:
     return Finding(("pattern", part.key), message, partial(_cure_own, part), (part,))
 
 
-def _outside(view: View, part: Placed) -> Finding | None:
+def _outside(part: Placed) -> Finding | None:
     allowed = _allowed(part)
     outside = [pattern for pattern in part.sites if not any(pattern.inside(outer) for outer in allowed)]
     if not outside:
@@ -76,7 +81,7 @@ def _nowhere(view: View, part: Placed) -> Finding | None:
     return Finding(("nowhere", part.key), message, partial(_cure_nowhere, part), (part,))
 
 
-def _elsewhere(clinic: Clinic, part: Placed) -> Iterator[Change]:
+def elsewhere(clinic: Clinic, part: Placed) -> Iterator[Change]:
     """The same part at other places: its default first, then every allowed place that is here, base first."""
     sites = part.component.sites
     if sites is None or _OPTION not in part.component.options:
@@ -90,7 +95,7 @@ def _elsewhere(clinic: Clinic, part: Placed) -> Iterator[Change]:
 
 
 def _cure_own(part: Placed, clinic: Clinic) -> Cure:
-    if working := clinic.first(_elsewhere(clinic, part)):
+    if working := clinic.first(elsewhere(clinic, part)):
         return Cure(f"Set {one_of(working)}.", working)
     return _cure_leaving(part, clinic)
 
@@ -105,7 +110,7 @@ def _cure_leaving(part: Placed, clinic: Clinic) -> Cure:
 def _cure_nowhere(part: Placed, clinic: Clinic) -> Cure:
     catalogue = clinic.catalogue
     bringing = catalogue.with_sites(part.sites)
-    moved = clinic.first(_elsewhere(clinic, part))
+    moved = clinic.first(elsewhere(clinic, part))
     added = clinic.first(with_part(clinic.plan, entry, written=catalogue.written(entry)) for entry in bringing)
     if not bringing:
         return _cure_own(part, clinic)

@@ -9,6 +9,7 @@ from functools import partial
 from pgsynth_core.axes import AXES
 from pgsynth_core.contract.changes import leave_out, option_changes
 from pgsynth_core.contract.cures import Clinic, Cure, Finding, listed, one_of
+from pgsynth_core.contract.placement import at_fault, elsewhere
 from pgsynth_core.contract.plan import TOKENS, Placed
 from pgsynth_core.contract.verdict import Network
 from pgsynth_core.contract.view import End, Flow, View
@@ -100,13 +101,18 @@ def unsupplied(view: View) -> Iterator[Finding]:
                 yield _Pair(flow.port, flow.giver, reader).finding(reason)
 
 
+def _per_site(giver: End, reader: End) -> bool:
+    """Whether a processor reads, and is given, one tensor for each site."""
+    by_processor = reader.part is not None and reader.part.slot == "attn"
+    return by_processor and reader.port.per is not None and giver.port.per is not None
+
+
 def _brings(part: Placed | None, network: Network) -> bool:
     return part is not None and (part.slot, part.label) == (network.slot, network.label)
 
 
 def _unsupplied_places(view: View, flow: Flow, reader: End, kinds: set[str]) -> list[str]:
-    per_site = reader.port.per is not None and flow.giver.port.per is not None
-    if not per_site or reader.part is None or reader.part.slot != "attn":
+    if not _per_site(flow.giver, reader) or reader.part is None or at_fault(view, reader.part):
         return []
     return [str(place) for place in view.acts_at(reader.part) if place.kind not in kinds]
 
@@ -117,6 +123,9 @@ def _cure(pair: _Pair, clinic: Clinic) -> Cure:
     changed = tuple(change for part in parts for change in clinic.first(option_changes(plan, part, pair.port)))
     if changed:
         return Cure(f"Use {one_of(changed)}.", changed)
+    sited = [pair.reader.part] if pair.reader.part and _per_site(pair.giver, pair.reader) else []
+    if moved := clinic.first(change for part in sited for change in elsewhere(clinic, part)):
+        return Cure(f"Set {one_of(moved)}.", moved)
     left = tuple(clinic.working(leave_out(plan, part) for part in parts))
     if left:
         return Cure(f"They cannot be used together; write {one_of(left)}.", left)

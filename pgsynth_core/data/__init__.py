@@ -15,6 +15,7 @@ from pgsynth_core.data.files import (
     inside,
     read_image,
     read_label_map,
+    read_labels,
     write_label_map,
 )
 from pgsynth_core.data.fit import Fit, FitMode, fit_person
@@ -45,7 +46,7 @@ from pgsynth_core.data.records import (
     Person,
     Split,
 )
-from pgsynth_core.data.stored import FileDataset, PhotoFolders, existing_root
+from pgsynth_core.data.stored import FileDataset, PhotoFolders, existing_root, no_label_map
 from pgsynth_core.data.tables import Annotations, Row, Table, read_annotations, read_table
 
 __all__ = [
@@ -95,12 +96,14 @@ __all__ = [
     "label_set_of",
     "mask_pyramid",
     "no_keypoints",
+    "no_label_map",
     "pose_mask",
     "present",
     "read_annotations",
     "read_community",
     "read_image",
     "read_label_map",
+    "read_labels",
     "read_pose",
     "read_table",
     "skeleton",

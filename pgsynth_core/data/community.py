@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgsynth_core.data.files import PARSING_SUFFIX, beside, inside, read_image, read_label_map
+from pgsynth_core.data.files import PARSING_SUFFIX, Listing, beside, inside, read_image, read_labels
 from pgsynth_core.data.records import BadRecord, Person, Split
-from pgsynth_core.data.stored import PhotoFolders, known_photos
+from pgsynth_core.data.stored import PhotoFolders, known_photos, no_label_map
 from pgsynth_core.data.tables import Annotations, read_annotations, read_table
 from pgsynth_core.errors import UserError, suggestion
 
@@ -72,7 +72,7 @@ class CommunityTables:
         layout: Which dataset.
         annotations: The keypoints.
         photos: Name of a photo -> its path relative to the root.
-        pairs: (source, target) names; all have keypoints and a photo.
+        pairs: (source, target) names; all have keypoints and a photo, and the source a label map if any are read.
         problems: What could not be used, in the order of the files.
         listed: How many pairs there were before those that could not be used were left out.
         label_set: Of the label maps beside the photos; empty if none are to be read.
@@ -98,10 +98,11 @@ class CommunityTables:
         image = read_image(self.root / path, shown=path)
         size = image.shape[0], image.shape[1]
         scale = size[0] / self.layout.space[0], size[1] / self.layout.space[1]
-        keypoints, parsing = self.annotations.keypoints(name, scale=scale), None
-        if self.label_set and (self.root / (file := beside(path, PARSING_SUFFIX))).is_file():
-            parsing = read_label_map(self.root / file, label_set=self.label_set, size=size, shown=file)
-        return Person(name, image, keypoints, parsing)
+        keypoints = self.annotations.keypoints(name, scale=scale)
+        if not (self.label_set and (self.root / (file := beside(path, PARSING_SUFFIX))).is_file()):
+            return Person(name, image, keypoints)
+        parsing, said = read_labels(self.root / file, label_set=self.label_set, size=size, shown=file)
+        return Person(name, image, keypoints, parsing, said)
 
     def facts(self) -> dict[str, int]:
         """What the tables say, in numbers."""
@@ -144,8 +145,25 @@ def read_community(
             wanted.setdefault(name, place)
     photos, lost = known_photos(wanted, PhotoFolders(root, _for(layout.folders, split)))
     usable = tuple(pair for pair in listed if pair[0] in photos and pair[1] in photos)
+    if files.label_set:
+        bare = _without_label_map(Listing(root), {pair: listed[pair] for pair in usable}, photos)
+        usable = tuple(pair for pair in usable if pair[0] not in bare)
+        lost += bare.values()
     found = (*table.problems, *problems, *lost)
     return CommunityTables(root, layout, table, photos, usable, found, len(listed) + len(problems), files.label_set)
+
+
+def _without_label_map(files: Listing, listed: Listed, photos: Mapping[str, str]) -> dict[str, BadRecord]:
+    """The sources beside whose photo lies no label map, and what is said of each."""
+    sources: dict[str, tuple[str, int]] = {}
+    for (source, _), place in listed.items():
+        sources.setdefault(source, place)
+    maps = {name: beside(photos[name], PARSING_SUFFIX) for name in sources}
+    return {
+        name: no_label_map(file, photos[name], f"{sources[name][0]}:{sources[name][1]}")
+        for name, file in maps.items()
+        if not files.has(file)
+    }
 
 
 def _for(names: Sequence[str], split: Split) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Whatever is wrong with a file becomes a `DataError` that names it; no decoder's 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -17,7 +18,17 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from pgsynth_core.data.labels import label_set_of, voc_palette
 from pgsynth_core.data.records import BadRecord, DataError, Image, LabelMap
 
-__all__ = ["PARSING_SUFFIX", "POSE_SUFFIX", "beside", "inside", "read_image", "read_label_map", "write_label_map"]
+__all__ = [
+    "PARSING_SUFFIX",
+    "POSE_SUFFIX",
+    "Listing",
+    "beside",
+    "inside",
+    "read_image",
+    "read_label_map",
+    "read_labels",
+    "write_label_map",
+]
 
 POSE_SUFFIX = ".pose.json"
 PARSING_SUFFIX = ".parsing.png"
@@ -61,6 +72,34 @@ def without_suffix(path: str) -> str:
     """``folder/NAME`` of ``folder/NAME.jpg``; plain text, for a hundred thousand of them."""
     head, dot, suffix = path.rpartition(".")
     return head if dot and "/" not in suffix and head and not head.endswith("/") else path
+
+
+class Listing:
+    """Which files lie below a folder. Each of its folders is listed once, when it is first asked about.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._names: dict[str, frozenset[str]] = {}
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file of that path, relative to the root and with forward slashes."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._names:
+            self._names[folder] = _files_in(self.root / folder)
+        # A disk that ignores case, or spells an accent otherwise, knows a file by names that it does not list.
+        return name in self._names[folder] or (self.root / path).is_file()
+
+
+def _files_in(folder: Path) -> frozenset[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file())
+    except OSError:  # no such folder, or none that may be listed
+        return frozenset()
 
 
 @contextmanager
@@ -120,6 +159,13 @@ def read_label_map(path: Path, *, label_set: str, size: tuple[int, int] | None =
         DataError: If it is missing or unreadable, not of one channel, of another label set or size, or holds a value
             that is no label of the set.
     """
+    return read_labels(path, label_set=label_set, size=size, shown=shown)[0]
+
+
+def read_labels(
+    path: Path, *, label_set: str, size: tuple[int, int] | None = None, shown: str = ""
+) -> tuple[LabelMap, str]:
+    """`read_label_map`, and the label set that the file itself says it is of: empty if it does not say."""
     known = label_set_of(label_set)
     with _decoding(path, shown) as opened:
         if opened.mode not in _SINGLE_CHANNEL:
@@ -134,7 +180,7 @@ def read_label_map(path: Path, *, label_set: str, size: tuple[int, int] | None =
             row, column = np.argwhere(parsing == top)[0].tolist()
             message = f"{top} at row {row}, column {column} is no label of {label_set} (0 to {len(known) - 1})"
             raise ValueError(message)
-        return parsing
+        return parsing, str(said)
 
 
 def _by(size: tuple[int, ...]) -> str:

@@ -153,4 +153,4 @@ def fit_person(person: Person, size: tuple[int, int], mode: FitMode) -> Person:
     """The person in a picture of (height, width) `size`: image, keypoints and label map together."""
     fit = Fit(person.size, size, mode)
     parsing = None if person.parsing is None else fit.labels(person.parsing)
-    return Person(person.name, fit.image(person.image), fit.keypoints(person.keypoints), parsing)
+    return Person(person.name, fit.image(person.image), fit.keypoints(person.keypoints), parsing, person.label_set)

@@ -29,6 +29,7 @@ def flip_person(person: Person, *, label_set: str = "") -> Person:
         np.ascontiguousarray(person.image[:, ::-1]),
         flip_keypoints(person.keypoints, person.size[1]),
         None if person.parsing is None else flip_labels(person.parsing, label_set),
+        person.label_set,
     )
 
 

@@ -6,7 +6,7 @@ Axes: H W pixels of the image as it is stored; the 18 joints are OpenPose's, see
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -55,6 +55,8 @@ class Person:
         image: The photo at its stored size.
         keypoints: The joints, in pixels of `image`.
         parsing: Label map of the same size as `image`; None if the dataset has none.
+        label_set: The set that the label map's own file says its labels are of; empty if it does not say, and then
+            they are of the dataset's.
 
     Raises:
         ValueError: If shapes or dtypes are not those above, or a coordinate is not finite.
@@ -64,6 +66,7 @@ class Person:
     image: Image
     keypoints: Keypoints
     parsing: LabelMap | None = None
+    label_set: str = ""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8 or 0 in self.image.shape:
@@ -132,7 +135,8 @@ class BadRecord:
         file: The file it was found in or that it names, relative to the dataset's root.
         row: Line of that file, the header being line 1; 0 if the whole file is meant.
         reason: What is wrong, and what would be right.
-        kind: ``row`` (a line of a table), ``missing`` (a file that is not there), ``unreadable`` (a file that is).
+        kind: ``row`` (a line of a table), ``missing`` (a file, or all joints of a photo, that are not there),
+            ``unreadable`` (a file that is).
     """
 
     file: str
@@ -203,6 +207,10 @@ class Dataset(ABC):
     # ------------------------------------------------------------------ optional
     def people(self) -> Sequence[str]:
         """Names of all photos that the pairs are made of, each once; empty if the dataset cannot say cheaply."""
+        return ()
+
+    def targets(self) -> Collection[str]:
+        """Names of those of `people` that are the target of a pair; empty if the dataset cannot say cheaply."""
         return ()
 
     def person(self, name: str) -> Person:

@@ -1,4 +1,4 @@
-"""Contact sheets: rows of pictures side by side under headings, to be looked at."""
+"""Contact sheets: rows of pictures side by side under headings, and what the colours of label maps mean."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from jaxtyping import UInt8
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-__all__ = ["Sheet"]
+from pgsynth_core.data.labels import label_set_of, voc_palette
+from pgsynth_core.data.records import LabelMap
+
+__all__ = ["Sheet", "label_legend"]
 
 Tile = UInt8[np.ndarray, "_ _ 3"]
 """RGB; each of a sheet's tiles has its own size."""
@@ -19,7 +22,9 @@ TILE_HEIGHT = 192
 """Pixels a tile is brought to at least, by whole factors, so that small pictures keep their pixels."""
 
 GAP, HEADING_HEIGHT, FONT_SIZE = 6, 24, 14
+TITLE_HEIGHT, TITLE_SIZE = 34, 20
 PAPER, INK = (250, 250, 248), (40, 40, 40)
+_SWATCH, _ROW, _LEGEND_WIDTH, _LEGEND_TEXT = 12, 18, 190, 12
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,13 @@ class Sheet:
         headings: One per column.
         rows: Pictures, as many in a row as there are headings, each uint8 [H, W, 3]; sizes may differ.
         captions: One per row, written below it; empty for none.
+        title: Written above all, at the left; empty for none.
     """
 
     headings: Sequence[str]
     rows: Sequence[Sequence[Tile]]
     captions: Sequence[str] = field(default=())
+    title: str = ""
 
     def picture(self) -> Pillow.Image:
         """The sheet as one RGB picture.
@@ -51,14 +58,17 @@ class Sheet:
         widths = [max(row[column].width for row in rows) for column in range(len(self.headings))]
         below = HEADING_HEIGHT if self.captions else 0
         heights = [max(tile.height for tile in row) + below for row in rows]
-        size = (sum(widths) + GAP * (len(widths) + 1), HEADING_HEIGHT + sum(heights) + GAP * (len(heights) + 1))
+        above = TITLE_HEIGHT if self.title else 0
+        height = above + HEADING_HEIGHT + sum(heights) + GAP * (len(heights) + 1)
+        size = (sum(widths) + GAP * (len(widths) + 1), height)
         sheet = Pillow.new("RGB", size, PAPER)
         pen = ImageDraw.Draw(sheet)
         font = ImageFont.load_default(FONT_SIZE)
+        pen.text((GAP, above / 2 + 2), self.title, INK, font=ImageFont.load_default(TITLE_SIZE), anchor="lm")
         lefts = [GAP + sum(widths[:column]) + GAP * column for column in range(len(widths))]
         for left, width, heading in zip(lefts, widths, self.headings, strict=True):
-            pen.text((left + width / 2, HEADING_HEIGHT / 2 + 2), heading, INK, font=font, anchor="mm")
-        top = HEADING_HEIGHT + GAP
+            pen.text((left + width / 2, above + HEADING_HEIGHT / 2 + 2), heading, INK, font=font, anchor="mm")
+        top = above + HEADING_HEIGHT + GAP
         for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
             for left, tile in zip(lefts, row, strict=True):
                 sheet.paste(tile, (left, top))
@@ -67,6 +77,21 @@ class Sheet:
                 pen.text((GAP, middle), self.captions[number], INK, font=font, anchor="lm")
             top += height + GAP
         return sheet
+
+
+def label_legend(parsing: LabelMap, label_set: str) -> Tile:
+    """The labels that occur in a label map: the colour of each, its name and its share of the area."""
+    names, palette = label_set_of(label_set).names, voc_palette()
+    found, counts = np.unique(parsing, return_counts=True)
+    legend = Pillow.new("RGB", (_LEGEND_WIDTH, max(TILE_HEIGHT, _ROW * len(found))), PAPER)
+    pen, font = ImageDraw.Draw(legend), ImageFont.load_default(_LEGEND_TEXT)
+    for row, (label, count) in enumerate(zip(found.tolist(), counts.tolist(), strict=True)):
+        top = row * _ROW
+        pen.rectangle((0, top + 2, _SWATCH, top + 2 + _SWATCH), fill=tuple(palette[label].tolist()))
+        pen.text((_SWATCH + 6, top + _ROW / 2), names[label], INK, font=font, anchor="lm")
+        share = f"{100 * count / parsing.size:.1f} %"
+        pen.text((_LEGEND_WIDTH - 4, top + _ROW / 2), share, INK, font=font, anchor="rm")
+    return np.asarray(legend)
 
 
 def _scaled(picture: Tile) -> Pillow.Image:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from pgsynth_core.data.files import inside, without_suffix
+from pgsynth_core.data.files import Listing, inside, without_suffix
 from pgsynth_core.data.records import BadRecord, DataContext, DataError, Dataset, Pair, Person
 from pgsynth_core.data.taking import SKIP_CURE
 from pgsynth_core.errors import UserError
@@ -21,7 +21,7 @@ from pgsynth_core.options import PartConfig
 _LONGEST: Final = 200
 """Bytes of a pair's name: file names may have 255, and endings are put behind it."""
 
-__all__ = ["FileDataset", "PhotoFolders", "existing_root", "pair_names"]
+__all__ = ["FileDataset", "PhotoFolders", "existing_root", "no_label_map", "pair_names"]
 
 
 def existing_root(root: str, *, part: str) -> Path:
@@ -119,11 +119,16 @@ class FileDataset(Dataset):
         build: As for every dataset.
         root: The folder; see `existing_root`.
         bad: The option of that name.
+
+    Attributes:
+        root: The folder.
+        files: What is in it, without a look at each file.
     """
 
     def __init__(self, config: PartConfig, build: DataContext, *, root: Path, bad: Literal["fail", "skip"]) -> None:
         super().__init__(config, build)
         self.root = root
+        self.files = Listing(root)
         self.bad = bad
         self._pairs: tuple[tuple[str, str], ...] = ()
         self._names: tuple[str, ...] = ()
@@ -139,7 +144,7 @@ class FileDataset(Dataset):
             DataError: If something is wrong and the option `bad` is ``fail``, or no pair is left.
         """
         if problems and (self.bad == "fail" or not pairs):
-            raise DataError.of(problems, cure=SKIP_CURE if pairs else "No pair is left without them.")
+            raise DataError.of(problems, cure=SKIP_CURE if pairs else "No pair is left without them: mend them.")
         if not pairs:
             raise UserError(f"there is not one pair in {self.root}.", cure="Look at it: pgsynth data check.")
         self.report(problems)
@@ -166,6 +171,10 @@ class FileDataset(Dataset):
     def people(self) -> Sequence[str]:
         """Names of all photos of the pairs, each once, in order of appearance."""
         return tuple(dict.fromkeys(name for pair in self._pairs for name in pair))
+
+    def targets(self) -> Collection[str]:
+        """Names of the photos that are targets."""
+        return frozenset(target for _, target in self._pairs)
 
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self._pairs):
@@ -200,3 +209,15 @@ def known_photos(
         else:
             found[name] = path
     return found, problems
+
+
+def no_label_map(file: str, photo: str, named: str) -> BadRecord:
+    """What is said of a label map that is not there: every source has one where label maps are read.
+
+    Args:
+        file: The label map.
+        photo: The source it would be of.
+        named: Which row makes the photo a source, ``pairs.csv:3``.
+    """
+    reason = f"there is no such label map of the source {photo} ({named}); without label maps: parsing=false."
+    return BadRecord(file, 0, reason, "missing")

@@ -8,9 +8,9 @@ from typing import Final
 
 from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX
 from pgsynth_core.data.keypoints import present
-from pgsynth_core.data.records import BadRecord, DataError, Dataset, Pair
+from pgsynth_core.data.records import BadRecord, DataError, Dataset, Pair, Person
 
-__all__ = ["PATIENCE", "Taken", "lacking", "take"]
+__all__ = ["PATIENCE", "Taken", "jointless", "lacking", "take"]
 
 PATIENCE: Final = 100
 """So many bad pairs in a row end the run, whatever the dataset's option `bad` says: the disk is gone, not a file."""
@@ -85,7 +85,12 @@ def lacking(pair: Pair, needs: Collection[str]) -> Iterator[BadRecord]:
     """What a pair does not have of the data ports it should have; see `take`."""
     for port, person in (("source_keypoints", pair.source), ("target_keypoints", pair.target)):
         if port in needs and not present(person.keypoints).any():
-            yield BadRecord(person.name, 0, f"not one joint is known, and `{port}` is needed. {MAKE_POSE}", "row")
+            yield jointless(person, port)
     if "source_parsing" in needs and pair.source.parsing is None:
         reason = f"there is no label map, and `source_parsing` is needed. {_MAKE_PARSING}"
         yield BadRecord(pair.source.name, 0, reason, "missing")
+
+
+def jointless(person: Person, port: str) -> BadRecord:
+    """What is said of a photo without a joint whose joints are needed as the data port `port`."""
+    return BadRecord(person.name, 0, f"not one joint is known, and `{port}` is needed. {MAKE_POSE}", "missing")

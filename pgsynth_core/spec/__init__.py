@@ -7,7 +7,7 @@ Floor 1, no torch. `resolve` reads and checks names, options and sections; wheth
 from __future__ import annotations
 
 from pgsynth_core.spec.explain import Explained, explain
-from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS, SPEC_KEYS, is_path, split_sweep
+from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS, SPEC_KEYS, Override, is_path, override_of, split_sweep
 from pgsynth_core.spec.model import SPEC_VERSION, PartChoice, Spec
 from pgsynth_core.spec.resolve import Resolved, parts_of, resolve
 from pgsynth_core.spec.schedules import Schedule, scales_by_step
@@ -26,6 +26,7 @@ __all__ = [
     "TABLES",
     "Explained",
     "LossWeights",
+    "Override",
     "PartChoice",
     "Resolved",
     "SampleSettings",
@@ -36,6 +37,7 @@ __all__ = [
     "explain",
     "is_path",
     "options_of",
+    "override_of",
     "parts_of",
     "resolve",
     "scales_by_step",

@@ -200,13 +200,26 @@ class Draft:
         setting = TABLES[section][key] if section in TABLES else None
         name, *keys = names
         inner = _named(values.get(key, self._default_names(section, key)), setting.shorthand if setting else "")
-        if setting and keys:  # of a value that changes by step
+        if setting and setting.shorthand and not keys and override.value.value in (None, "none"):
+            inner = self._without_term(section, key, name, override)
+        elif setting and keys:  # of a value that changes by step
             by_step = _named(inner.get(name), next(iter(setting.keys)))
             by_step[keys[0]] = self._replacing(by_step.get(keys[0]), override)
             inner[name] = Node(by_step, mark)
         else:
             inner[name] = self._replacing(inner.get(name), override)
         values[key] = Node(inner, mark)
+
+    def _without_term(self, section: str, key: str, name: str, override: Override) -> dict[str, Node]:
+        """``sample.guidance.NAME=none`` takes one term out of the chain; the others keep their order."""
+        default = {term: Node(scale, DEFAULT) for term, scale in SETTINGS[section]().model_dump()[key].items()}
+        terms = _named(self.sections[section].get(key, Node(default, DEFAULT)), TABLES[section][key].shorthand)
+        if name not in terms:
+            cure = suggestion(name, tuple(terms), what="terms") if terms else "No term is left."
+            self.problems.add(f"{section}.{key} has no term {name!r} to take out.", override.value.mark, cure)
+        else:
+            self._replacing(terms[name], override)
+        return {term: scale for term, scale in terms.items() if term != name}
 
     def _default_names(self, section: str, key: str) -> Node:
         """What one name is added to where none is written: the defaults, but a chain of guidance starts anew."""

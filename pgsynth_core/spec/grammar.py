@@ -4,7 +4,7 @@ override := path "=" value                one path per argument
 path     := slot | slot.part | slot.part.option | section.key | section.key.name | section.key.name.key | key
 slot     := base | encoder | pose | attn | data
 value    := at a slot: name ("+" name)* | none;  at slot.part: a part's name | none;
-            elsewhere a YAML 1.2 scalar or a flow list [a, b]
+            elsewhere a YAML 1.2 scalar or a flow list [a, b];  at sample.guidance.name also none
 sweep    := the same; a comma outside brackets separates the values to vary
 site     := NETWORK ":" KIND [":" GLOB]
 """
@@ -14,13 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.manifest import SLOTS, Kind
-from pgsynth_core.spec.nodes import Mark, Node, Problems, shortened
+from pgsynth_core.spec.nodes import Mark, Node, Problems, node_of, shortened
 from pgsynth_core.spec.scalars import scalar_value
 from pgsynth_core.spec.settings import SETTINGS, TABLES
 
@@ -67,17 +67,36 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def parse_override(text: str, number: int, problems: Problems) -> Override | None:
+def override_of(path: str, value: Any, *, source: str) -> Override:
+    """An override whose value is no text: a flag's, or an argument's in Python.
+
+    Args:
+        path: Of a setting, e.g. ``sample.steps``.
+        value: Plain data; a mapping takes the place of the whole value.
+        source: What messages call it, e.g. ``--steps``.
+
+    Raises:
+        SpecError: If the value is no plain data.
+    """
+    problems = Problems()
+    node = node_of(value, Mark(source), problems, path)
+    problems.raise_if_any()
+    return Override(tuple(path.split(".")), node)
+
+
+def parse_override(text: str | Override, number: int, problems: Problems) -> Override | None:
     """Read one argument.
 
     Args:
-        text: ``path=value``.
+        text: ``path=value``; an override that is read already is given back.
         number: Which argument it is, from 1, for messages.
         problems: Gets what is wrong with it.
 
     Returns:
         The override, or None if there is a problem.
     """
+    if isinstance(text, Override):
+        return text
     mark = Mark(f"argument {number}", detail=shortened(text if text.isprintable() else ascii(text)) or "(empty)")
     left, equals, right = text.partition("=")
     if not equals:

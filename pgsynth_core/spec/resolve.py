@@ -15,7 +15,7 @@ from typing import Any
 from pgsynth_core.errors import SpecError
 from pgsynth_core.registry import OWN_NAME, Entry, Registry
 from pgsynth_core.spec.draft import Draft
-from pgsynth_core.spec.grammar import KIND_OF_SLOT, parse_override
+from pgsynth_core.spec.grammar import KIND_OF_SLOT, Override, parse_override
 from pgsynth_core.spec.layers import read_layers
 from pgsynth_core.spec.model import Spec
 from pgsynth_core.spec.nodes import Problems
@@ -39,13 +39,15 @@ class Resolved:
     warnings: tuple[str, ...]
 
 
-def resolve(source: str | Path | Mapping[str, Any] | None, overrides: Sequence[str], registry: Registry) -> Resolved:
+def resolve(
+    source: str | Path | Mapping[str, Any] | None, overrides: Sequence[str | Override], registry: Registry
+) -> Resolved:
     """Resolve a composition.
 
     Args:
         source: A path (ends in .yaml or .yml, or holds a separator), a preset's name, a mapping, or None for the
             defaults alone.
-        overrides: ``path=value``, applied from left to right; `grammar` has the forms.
+        overrides: ``path=value``, applied from left to right; `grammar` has the forms, and those that are no text.
         registry: What exists.
 
     Raises:
@@ -82,7 +84,9 @@ def parts_of(
     return found
 
 
-def _drafted(source: str | Path | Mapping[str, Any] | None, overrides: Sequence[str], registry: Registry) -> Draft:
+def _drafted(
+    source: str | Path | Mapping[str, Any] | None, overrides: Sequence[str | Override], registry: Registry
+) -> Draft:
     """Every layer and argument, laid on each other; what is wrong with them is among the draft's problems."""
     problems = Problems()
     layers, complete = read_layers(source, registry, problems)

@@ -120,12 +120,12 @@ def _fit(draft: Draft, chosen: Chosen) -> str:
     return str(value or PLAIN_OPTIONS["fit"].default)
 
 
-def _value(path: str, option: Option, node: Node, problems: Problems) -> Any:
-    """The checked value; None where it is wrong, after saying so."""
+def _value(path: str, option: Option, node: Node, problems: Problems, cure: str = "") -> Any:
+    """The checked value; None where it is wrong, after saying so, with a cure of its own or the usual one."""
     try:
         return checked(path.rpartition(".")[2], option, node)
     except BadValue as error:
-        problems.add(f"{path}: {error.message}", node.mark, error.cure)
+        problems.add(f"{path}: {error.message}", node.mark, cure or error.cure)
         return None
 
 
@@ -181,6 +181,8 @@ def _named(path: str, setting: Setting, node: Node, context: tuple[Problems, Cho
         return None
     values: dict[str, Any] = {}
     for name, item in node.value.items():
+        if setting.shorthand and item.value in (None, "none"):  # a term that is taken out
+            continue
         if cure := _unknown_name(f"{path}.{name}", setting, chosen):
             noun = "key" if setting.names else "condition"
             problems.add(f"{path}: there is no {noun} {name!r}.", item.mark, cure)
@@ -231,7 +233,8 @@ def _key(path: str, setting: Setting, node: Node, problems: Problems) -> Any:
     if not node.value:
         problems.add(f"{path} is an empty list.", node.mark, "Write a number, or a list of one or more: [5, 1].")
         return None
-    values = [_value(path, option, item, problems) for item in node.value]
+    cure = "Write the numbers between brackets, e.g. [5, 1]."
+    values = [_value(path, option, item, problems, cure) for item in node.value]
     return None if None in values else tuple(values)
 
 
@@ -284,12 +287,15 @@ def _warn(draft: Draft, chosen: Chosen, sections: Sections) -> None:
 
 def _without_guidance(guidance: Node, chosen: Chosen, sample: Mapping[str, Any]) -> Iterator[str]:
     """What was written of guidance and guides nothing; a plain 1 is meant to."""
-    covered: set[str] = set()
+    covered: dict[str, set[str]] = {}
     count = evaluations(sample["scheduler"], sample["steps"])
     for name, scale in sample["guidance"].items():
         conditions, fault = _covered(name, chosen), ""
-        if conditions <= covered:
-            fault = f"has no effect: {'the names before it cover it' if conditions else 'there is no such part'}"
+        if not conditions:
+            fault = "has no effect: there is no such part"
+        elif conditions <= set().union(*covered.values()):
+            terms = (f"sample.guidance.{term}=none" for term, those in covered.items() if those & conditions)
+            fault = f"has no effect: the names before it cover it; take those out: {' '.join(terms)}"
         elif isinstance(scale, dict) and not (schedule := Schedule.model_validate(scale)).holds(count):
             interval = f"from {schedule.begin:g} until {schedule.until:g}"
             fault = f"guides nothing: none of the {sample['steps']} steps lies {interval}"
@@ -298,7 +304,7 @@ def _without_guidance(guidance: Node, chosen: Chosen, sample: Mapping[str, Any])
         if fault:
             own = guidance.value.get(name) if isinstance(guidance.value, dict) else None
             yield f"{(own or guidance).mark}: sample.guidance.{name} {fault}."
-        covered |= conditions
+        covered[name] = conditions
 
 
 def _covered(name: str, chosen: Chosen) -> set[str]:

@@ -82,7 +82,8 @@ class SampleSettings(_Section):
     steps: int = Field(default=50, ge=1, le=1000, description="Denoising steps.")
     guidance: dict[str, Scale | Schedule] = Field(
         default_factory=lambda: dict[str, float | Schedule](all=2.0),
-        description="Guidance, nested in written order: one scale, or those of all, pose, appearance, labels; by step.",
+        description="Guidance, nested in written order: one scale, or those of all, pose, appearance, labels; by step. "
+        "NAME=none takes one out.",
     )
     seed: int = Field(default=0, ge=0, le=2**53 - 1, description="Each pair's seed follows from it.")
     batch_size: int = Field(default=4, ge=1, description="Pictures at once.")

@@ -185,6 +185,63 @@ def test_explain_says_where_each_value_came_from() -> None:
     assert rows["attn.pma.mask"].startswith("argument") and rows["base.tiny"].startswith("preset tiny")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("truepose", "base=tiny"), ["size 512x352", "preset truepose;", "size=32x24"]),
+        (("truepose-tiny", "base=sd"), ["size 32x24", "preset truepose-tiny;", "size=512x352"]),
+        (("truepose", "base=tiny", "size=32x24"), []),
+        (("truepose", "base=tiny", "size=64x48"), []),
+        (("truepose-tiny",), []),
+        (("base=tiny", "encoder=qfft"), []),
+    ],
+)
+def test_a_size_written_for_another_base_is_noted(words: tuple[str, ...], told: list[str]) -> None:
+    composition = compose(*words)
+    notes = [note for note in composition.notes if "size" in note]
+    assert len(notes) == bool(told) and all(part in notes[0] for part in told)
+    assert composition.facts()["notes"] == list(composition.notes)
+    if told:
+        assert not compose(*words, told[-1]).notes
+
+
+def test_a_file_keeps_its_own_size_and_not_its_presets(tmp_path: Path) -> None:
+    file = tmp_path / "method.yaml"
+    file.write_text("extends: truepose\nbase: tiny\n", encoding="utf-8")
+    assert "preset truepose" in " ".join(compose(file).notes)
+    file.write_text("extends: truepose\nbase: tiny\nsize: 64x48\n", encoding="utf-8")
+    assert not compose(file).notes
+    assert f"{file}" in " ".join(compose(file, "base=sd").notes)
+
+
+def test_what_training_would_miss_is_noted_and_refuses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    def notes(*words: str) -> list[str]:
+        return [note for note in compose("tiny", *words).notes if "data.folder" in note or "weights" in note]
+
+    (empty,) = notes("data=folder")
+    assert "data.folder.root=FOLDER" in empty
+    assert notes("data=folder", f"data.folder.root={tmp_path}") == []
+    for place in (tmp_path / "none", tmp_path / "file", "~nobody-of-that-name/x"):
+        (absent,) = notes("data=folder", f"data.folder.root={place}")
+        assert f"no folder {str(place)!r}" in absent
+    assert notes("data=folder", f"data.folder.root={tmp_path}", "data.folder.pairs=./pairs.csv") == []
+
+
+@pytest.mark.parametrize(
+    "weights", ["/nonexistent", "./nonexistent", "../nonexistent/x", "~/nonexistent", "/" + "a" * 300]
+)
+def test_weights_that_are_not_there_are_noted(weights: str) -> None:
+    (note,) = compose("encoder=qfft", f"base.sd.weights={weights}").notes
+    assert note.startswith("base.sd.weights: ") and repr(weights) in note
+
+
+def test_weights_that_are_there_or_on_the_hub_are_not_noted(tmp_path: Path) -> None:
+    for weights in (tmp_path, "someone/model"):
+        assert not compose("encoder=qfft", f"base.sd.weights={weights}").notes
+
+
 def test_the_python_names_are_served_and_nothing_else() -> None:
     assert pgsynth_core.compose is compose and "compose" in pgsynth_core.__all__
     with pytest.raises(AttributeError, match="it has Composition, Model, Run, __version__, compose, load"):

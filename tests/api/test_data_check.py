@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.api.data_check import check_data
-from pgsynth_core.data import write_pose
+from pgsynth_core.api.data_check import SHEET_ROWS, check_data
+from pgsynth_core.data import write_label_map, write_pose
+from pgsynth_core.data.check import contact_sheet
 from pgsynth_core.errors import SpecError, UserError
 
 from ..fixtures.fake_packages import FakePackages, fake_packages
@@ -61,7 +62,7 @@ def test_everything_wrong_is_named_and_the_rest_is_still_counted(fashion: Path) 
     assert not found.reports["test"].problems
 
 
-def test_photos_without_a_pose_are_counted_and_no_fault(fashion: Path) -> None:
+def test_sources_without_a_pose_are_counted_and_no_fault(fashion: Path) -> None:
     rows = [
         annotation_row("a.png"),
         annotation_row("b.png", MISSING),
@@ -69,8 +70,51 @@ def test_photos_without_a_pose_are_counted_and_no_fault(fashion: Path) -> None:
     ]
     write_annotations(fashion / "fasion-resize-annotation-train.csv", rows)
     found = check_data(fashion, splits=("train",))
+    assert [record.file for record in found.faults] == ["b.png"], "it is a target"
+    write_pairs(fashion / "fasion-resize-pairs-train.csv", [("b.png", "a.png"), ("a.png", "c.png")])
+    found = check_data(fashion, splits=("train",))
     assert found.ok and found.reports["train"].without_keypoints == ("b.png",)
     assert found.reports["train"].joints == pytest.approx((18 + 0 + 1) / 3)
+
+
+PARSING = "data.deepfashion.parsing=true"
+
+
+@pytest.fixture
+def parsed(fashion: Path) -> Path:
+    """With label maps that do not say their set."""
+    for name in ("a", "b", "d"):
+        Image.fromarray(np.full((72, 48), 4, np.uint8)).save(fashion / "img" / f"{name}.parsing.png")
+    return fashion
+
+
+def test_a_source_without_a_label_map_is_a_fault(parsed: Path) -> None:
+    assert check_data(parsed, PARSING).ok, "c and e are targets only"
+    (parsed / "img" / "b.parsing.png").unlink()
+    found = check_data(parsed, PARSING)
+    (record,) = found.faults
+    assert (record.file, record.kind, found.ok) == ("img/b.parsing.png", "missing", False)
+    assert found.reports["train"].pairs == 2 and check_data(parsed).ok
+
+
+@pytest.mark.parametrize(
+    ("words", "label_set", "origin"),
+    [
+        ((), "atr18", "default"),
+        (("data.deepfashion.label_set=atr18",), "atr18", "option"),
+        (("data.pgsynth:deepfashion.label_set=lip20",), "lip20", "option"),
+    ],
+)
+def test_by_what_the_label_set_is_known(parsed: Path, words: tuple[str, ...], label_set: str, origin: str) -> None:
+    train = check_data(parsed, PARSING, *words).reports["train"]
+    assert train.label_set == label_set and train.labels_from == {origin: 2}
+    write_label_map(parsed / "img/a.parsing.png", np.full((72, 48), 4, np.uint8), label_set=label_set)
+    assert check_data(parsed, PARSING, *words).reports["train"].labels_from == {"file": 1, origin: 1}
+
+
+def test_a_dataset_that_paints_its_label_maps_knows_their_set() -> None:
+    train = check_data(None, dataset="figures", limit=1, splits=("train",)).reports["train"]
+    assert train.labels_from == {"dataset": 1} and train.label_set == "atr18"
 
 
 def test_photos_in_both_splits_are_told(fashion: Path) -> None:
@@ -246,6 +290,15 @@ def test_the_sheet_shows_photos_and_poses_of_both_splits(fashion: Path) -> None:
     sheet, train = found.sheet(), check_data(fashion, splits=("train",)).sheet()
     assert isinstance(sheet, Image.Image) and isinstance(train, Image.Image)
     assert sheet.height > train.height > 3 * 150 and len(np.unique(np.asarray(sheet))) > 50
+    for split in ("train", "test"):
+        (dataset,) = check_data(fashion, splits=(split,))._datasets.values()
+        block = np.asarray(contact_sheet(dataset, rows=SHEET_ROWS, title=split))
+        there = [
+            top
+            for top in range(sheet.height - len(block) + 1)
+            if np.array_equal(np.asarray(sheet)[top : top + len(block), : block.shape[1]], block)
+        ]
+        assert there == ([0] if split == "train" else [train.height]), "each under its split's name"
 
 
 def test_without_a_pair_there_is_no_sheet(fashion: Path) -> None:

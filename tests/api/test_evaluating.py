@@ -67,7 +67,23 @@ def test_nothing_that_can_be_used_is_an_error_that_leaves_nothing(model: Model, 
         evaluate(on_photos(model, tmp_path / "one", cut="ab"), limit=1)
     with pytest.raises(DataError, match=r"b\.png.*bad=skip"):
         evaluate(on_photos(model, tmp_path / "fail", cut="b", bad="fail"))
-    assert model.run and list((model.run.path / "evaluation").iterdir()) == []
+    assert model.run and not (model.run.path / "evaluation").exists()
+    with pytest.raises(DataError, match=r"b\.png"):
+        sample_pairs(on_photos(model, tmp_path / "first", cut="b", bad="fail"), tmp_path / "drawn")
+    assert not (tmp_path / "drawn").exists()
+
+
+def test_what_fails_later_leaves_nothing_either(model: Model) -> None:
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, limit=1, on_picture=stop)
+    assert model.run and not (model.run.path / "evaluation").exists()
+    evaluate(model, limit=1)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, limit=2, on_picture=stop)
+    assert [path.name for path in (model.run.path / "evaluation").iterdir()] == ["test-00000002-first1"]
 
 
 def test_a_sheet_of_training_shows_the_first_that_can_be_used(model: Model, tmp_path: Path) -> None:

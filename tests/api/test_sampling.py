@@ -132,17 +132,42 @@ def test_no_pairs_at_all_are_refused(model: Model, limit: int) -> None:
         next(model.sample_pairs(split="test", limit=limit))
 
 
+def test_pairs_take_the_settings_that_one_picture_takes(model: Model) -> None:
+    def output(**given: Any) -> np.ndarray:
+        (one,) = model.sample_pairs(split="test", limit=1, **given)
+        return one.output.astype(int)
+
+    plain, settings = output(), {"steps": 3, "guidance": {"all": 9.0}, "seed": 5}
+    for name, value in settings.items():
+        assert (output(**{name: value}) != plain).any(), name
+    assert (output(steps=2, seed=0) == plain).all()
+    with pytest.raises(SpecError) as caught:
+        output(steps=0, guidance={"x": 1.0}, seed=-1)
+    assert {problem.where for problem in caught.value.problems} == {"steps", "guidance", "seed"}
+    told: list[str] = []
+    output(guidance={"all": {"from": 0.999}}, on_warning=told.append)
+    assert len(told) == 1 and "none of the 2 steps" in told[0]
+
+
 def test_a_label_map_is_needed_read_and_of_the_photos_size(tmp_path: Path) -> None:
     plain = compose("tiny", "data=figures").verdict
     verdict = replace(plain, label_set="atr18", data_ports=(*plain.data_ports, "source_parsing"))
-    with pytest.raises(UserError, match="reads a label map") as caught:
+    with pytest.raises(UserError, match="reads a label map of the photo, in atr18") as caught:
         parsing_of(None, (72, 48), verdict)
-    assert "--parsing" in caught.value.problems[0].cure
+    (problem,) = caught.value.problems
+    assert "parsing=PATH" in problem.cure and "--" not in str(problem), "this is Python"
     write_label_map(tmp_path / "labels.png", np.ones((72, 48), np.uint8), label_set=verdict.label_set)
     found = parsing_of(tmp_path / "labels.png", (72, 48), verdict)
     assert found is not None and found.shape == (72, 48)
     with pytest.raises(UserError, match="it is 72x48, and the photo is 64x48.*Give a PNG of one channel"):
         parsing_of(tmp_path / "labels.png", (64, 48), verdict)
+    write_label_map(tmp_path / "lip.png", np.ones((72, 48), np.uint8), label_set="lip20")
+    with pytest.raises(UserError, match="its labels are of lip20, and this method reads atr18") as caught:
+        parsing_of(tmp_path / "lip.png", (72, 48), verdict)
+    assert "option" not in str(caught.value), "there is none to set"
+    Image.fromarray(np.full((72, 48), 18, np.uint8)).save(tmp_path / "high.png")
+    with pytest.raises(UserError, match="18 at row 0, column 0 is no label of atr18"):
+        parsing_of(tmp_path / "high.png", (72, 48), verdict)
 
 
 # ------------------------------------------------------------------------------------------- loading

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Any
 
 import pytest
@@ -174,9 +173,8 @@ def test_twenty_steps_cost_twenty_steps_and_one_source(
             alone = sum(steps.alone), sum(source.alone)
             rounds.append((time.perf_counter() - start - sum(alone), *alone))
         assert (len(steps.alone), len(source.alone)) == (STEPS, 1)
-    ratios = [whole / (denoising + encoding) for whole, denoising, encoding in rounds]
-    t_d, t_s = median(one[1] for one in rounds) / STEPS, median(one[2] for one in rounds)
+    whole, denoising, encoding = (min(one[place] for one in rounds) for place in range(3))  # the quietest round of each
     print(f"\n{reader}, {branches} branches, 4 pictures at 40x30, {torch.get_num_threads()} threads, {ROUNDS} rounds")
-    print(f"  t_d {t_d * 1e3:6.1f} ms   t_s {t_s * 1e3:6.1f} ms   encoded at every step: {1 + t_s / t_d:.2f} times")
-    print(f"  20 cached steps / (20 t_d + t_s)   {median(ratios):.3f}   ({min(ratios):.3f} to {max(ratios):.3f})")
-    assert median(ratios) <= 1.05
+    print(f"  t_d {denoising / STEPS * 1e3:6.1f} ms   t_s {encoding * 1e3:6.1f} ms")
+    print(f"  20 cached steps / (20 t_d + t_s)   {whole / (denoising + encoding):.3f}")
+    assert whole <= 1.05 * (denoising + encoding)

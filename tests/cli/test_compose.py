@@ -191,6 +191,15 @@ def test_a_dataset_to_come_is_a_note_not_an_error(run: Run) -> None:
     assert said.code == 0 and said.err.startswith("note: ")
 
 
+def test_what_is_noted_is_told_and_in_the_facts(run: Run) -> None:
+    words = ("compose", "truepose-tiny", "base=sd", "data=deepfashion", "data.deepfashion.parsing=true", "--no-proof")
+    said = run(*words)
+    assert said.code == 0
+    told = [line.removeprefix("note: ") for line in said.err.splitlines() if line.startswith("note: ")]
+    assert any("size=512x352" in note for note in told) and any("data.deepfashion.root" in note for note in told)
+    assert run(*words, "--json").facts["notes"] == told
+
+
 def test_json_is_plain_ascii(run: Run) -> None:
     out = run("compose", "tiny", "--no-proof", "--json").out
     assert out.isascii() and json.loads(out)

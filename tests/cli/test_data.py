@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.data import write_pose
+from pgsynth_core.data import no_keypoints, write_label_map, write_pose
 
 from ..fixtures.people import standing, write_pairs, write_photo
 
@@ -48,12 +49,44 @@ def test_faults_are_listed_and_end_with_2(run: Run, photos: Path) -> None:
     assert "3 faults:" in both.out and "  train, test: unreadable: a.png" in both.out, "each is one fault"
 
 
-def test_a_folder_without_a_single_pose_is_a_fault(run: Run, photos: Path) -> None:
-    (photos / "a.pose.json").unlink()
+def test_a_pose_or_label_map_that_is_not_there_ends_with_2(run: Run, photos: Path) -> None:
+    labels = np.full((72, 48), 4, np.uint8)
+    for name in "abc":
+        write_label_map(photos / f"{name}.parsing.png", labels, label_set="lip20")
+    words = ("data", "check", str(photos), "data.folder.parsing=true", "data.folder.label_set=lip20")
+    assert run(*words).code == 0
+    for file in ("b.parsing.png", "c.pose.json"):
+        (photos / file).unlink()
+        said = run(*words)
+        assert said.code == 2 and "nothing is missing" not in said.out
+        assert f"train, test: missing: {file}: there is no such" in said.out
+
+
+def test_label_maps_of_a_guessed_set_are_warned_of(run: Run, photos: Path) -> None:
+    for name in "abc":
+        Image.fromarray(np.full((72, 48), 4, np.uint8)).save(photos / f"{name}.parsing.png")
+    words = ("data", "check", str(photos), "data.folder.parsing=true")
+    guess = run(*words)
+    assert guess.code == 0
+    for word in ("read as atr18", "guess", "lip20, cihp20", "data.folder.label_set="):
+        assert word in guess.out
+    told = run(*words, "data.folder.label_set=lip20")
+    assert "read as lip20; data.folder.label_set says so" in told.out and "another set" not in told.out
+    for name in "abc":
+        write_label_map(photos / f"{name}.parsing.png", np.full((72, 48), 4, np.uint8), label_set="atr18")
+    said = run(*words)
+    assert "read as atr18; their files say so (text chunk label_set)" in said.out and "another set" not in said.out
+
+
+def test_a_folder_without_a_single_joint_is_a_fault(run: Run, photos: Path) -> None:
+    write_pairs(photos / "pairs.csv", [("a.png", "b.png"), ("b.png", "c.png")], "source,target")
+    write_pose(photos / "a.pose.json", no_keypoints())
     one = run("data", "check", str(photos))
     assert one.code == 0 and "1 photo without a single joint, e.g. a.png" in one.out
-    for name in "bc":
-        (photos / f"{name}.pose.json").unlink()
+    write_pose(photos / "b.pose.json", no_keypoints())
+    two = run("data", "check", str(photos))
+    assert two.code == 2 and "1 fault:" in two.out and "b.png: not one joint is known, and `target_k" in two.out
+    write_pose(photos / "c.pose.json", no_keypoints())
     said = run("data", "check", str(photos))
     assert said.code == 2 and "1 fault:" in said.out and "nothing is missing" not in said.out
     assert "train, test: missing: a.png: not one joint is known" in said.out and "NAME.pose.json beside" in said.out
@@ -88,7 +121,9 @@ def test_as_data_it_has_the_documented_keys(run: Run, photos: Path, tmp_path: Pa
     facts = run("data", "check", str(photos), "--json", "-o", str(tmp_path / "sheet.png")).facts
     assert set(facts) == {"ok", "dataset", "root", "splits", "absent", "faults", "shared", "sheet", "broken"}
     documented = {"ok", "pairs", "photos", "read", "facts", "sizes", "joints", "without_keypoints", "joints_outside"}
-    assert facts["ok"] and set(facts["splits"]["train"]) == documented | {"label_maps", "labels", "problems"}
+    assert facts["ok"] and set(facts["splits"]["train"]) == documented | {
+        *("label_maps", "labels", "label_set", "labels_from", "problems")
+    }
     assert facts["shared"] == ["a.png", "b.png", "c.png"], "without a column split, every row is in both"
 
 

@@ -142,6 +142,9 @@ def test_a_pair_by_its_name(run: Run, trained: Made, tmp_path: Path) -> None:
     assert run(*base, "--pair", "b___c").facts["pair"] == "b___c"
     said = run(*base, "--pair", "b__c")
     assert said.code == 2 and "Did you mean 'b___c'?" in said.err
+    said = run(*base, "--split", "train", "--pair", "0001")
+    assert said.code == 2 and "Pair number 1, counted from 0, is 'b___c'" in said.err, "samples are named by number"
+    assert "Pair number" not in run(*base, "--pair", "0009").err
 
 
 def test_a_time(run: Run, trained: Made, tmp_path: Path) -> None:
@@ -211,6 +214,7 @@ def test_a_label_map_of_the_photo_gives_the_table(run: Run, trained: Made, one: 
     base = ["inspect", *trained.run, *one, "-o", str(tmp_path), "--json", "--parsing"]
     table = run(*base, str(tmp_path / "me.parsing.png")).facts["table"]
     assert table["label_set"] == "atr18" and table["area"]["clothes"] == pytest.approx(0.5)
+    assert "the run was trained with" in run("inspect", "--help").out.replace("\n", " ").replace("  ", "")
     Image.fromarray(parsing).save(tmp_path / "mute.png")
     said = run(*base, str(tmp_path / "mute.png"))
     assert said.code == 2 and "does not say what its labels mean" in said.err and "label_set" in said.err
@@ -268,5 +272,6 @@ def test_a_pair_that_cannot_be_used(run: Run, trained: Made, tmp_path: Path) -> 
     (photos / "a.png").write_bytes((photos / "a.png").read_bytes()[:200])
     base = ["inspect", *trained.run, f"data.folder.root={photos}", "data.folder.bad=skip", "-o", str(tmp_path / "out")]
     assert run(*base, "--json").facts["pair"] == "b___c", "the first that can be used"
-    said = run(*base, "--pair", "a___b")
+    said = run(*base[:-1], str(tmp_path / "none"), "--pair", "a___b")
     assert said.code == 2 and "a.png" in said.err and "choose another pair" in said.err
+    assert not (tmp_path / "none").exists()

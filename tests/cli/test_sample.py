@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.data import no_keypoints, write_pose
+from pgsynth_core.cli import main
+from pgsynth_core.data import no_keypoints, write_label_map, write_pose
 
-from ..fixtures.people import standing, write_photo
+from ..fixtures.people import standing, write_pairs, write_photo
 from .conftest import Made
 
 Run = Callable[..., Any]
@@ -117,6 +120,78 @@ def test_guidance_by_step_is_written_in_words_and_what_has_no_effect_is_told(
     (warning,) = none.facts["warnings"]
     assert "sample.guidance.all guides nothing: none of the 3 steps lies from 0.9 until 1" in warning
     assert warning in none.err and half.facts["warnings"] == []
+    assert "NAME=none takes one out" in run("compose", "sample.guidance=?").out
+    alone = run("sample", *base, f"{path}=none", "sample.guidance.pose=9")
+    assert alone.code == 0 and alone.facts["warnings"] == []
+    drawn = np.asarray(Image.open(alone.facts["pictures"][0])).astype(int)
+    assert (drawn != pictures[1]).any() and (drawn != pictures[0]).any()
+
+
+@pytest.mark.parametrize(
+    "flag", [("--steps", "4", "sample.steps=3"), ("--guidance", "3", "sample.guidance.all.from=0.2")]
+)
+def test_a_word_that_a_flag_covers_is_told(run: Run, trained: Made, tmp_path: Path, flag: tuple[str, str, str]) -> None:
+    name, value, word = flag
+    said = run("sample", *trained.run, word, name, value, "--limit", "1", "-o", str(tmp_path), "--json")
+    (warning,) = said.facts["warnings"]
+    assert f"{word} has no effect: {name} sets it again" in warning and warning in said.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "sample"])
+def test_what_fails_leaves_no_folder(run: Run, trained: Made, tmp_path: Path, command: str) -> None:
+    photos = Path(shutil.copytree(trained.data.partition("=")[2], tmp_path / "photos"))
+    for name in "abc":
+        (photos / f"{name}.png").write_bytes((photos / f"{name}.png").read_bytes()[:200])
+    runs, out = tmp_path / "runs", tmp_path / "bad"
+    shutil.copytree(trained.runs / trained.id, runs / trained.id)
+    words = [trained.id, "--runs", str(runs), f"data.folder.root={photos}"]
+    said = run(command, *words, *(["-o", str(out)] if command == "sample" else []))
+    assert said.code == 2 and "cannot be" in said.err
+    assert not out.exists() and not (runs / trained.id / "evaluation").exists()
+
+
+# ------------------------------------------------------------------------------------------- label maps
+@pytest.fixture(scope="module")
+def of_lip(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    """A run of one step on photos with label maps of LIP's labels: the words that name it, and its photos."""
+    photos, runs = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("runs")
+    for number, name in enumerate("ab"):
+        write_photo(photos / f"{name}.png", seed=number)
+        write_pose(photos / f"{name}.pose.json", standing())
+        painted = np.repeat(np.arange(72, dtype=np.uint8) % 20, 48).reshape(72, 48)
+        write_label_map(photos / f"{name}.parsing.png", painted, label_set="lip20")
+    write_pairs(photos / "pairs.csv", [("a.png", "b.png"), ("b.png", "a.png")], "source,target")
+    folder = {"root": photos, "parsing": "true", "label_set": "lip20"}
+    words = ["truepose-tiny", "data=folder", *(f"data.folder.{name}={value}" for name, value in folder.items())]
+    train = {"steps": 1, "batch_size": 1, "workers": 0, "warmup_steps": 0, "sample_every": 0}
+    words += [f"train.{name}={value}" for name, value in train.items()]
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as err:
+        code = main(["train", *words, "sample.steps=1", "--runs", str(runs), "--no-proof"])
+    assert code == 0, err.getvalue()
+    return ["latest", "--runs", str(runs)], photos
+
+
+@pytest.mark.parametrize("command", ["sample", "evaluate", "inspect"])
+def test_a_run_reads_the_labels_it_was_trained_with(run: Run, of_lip: tuple[list[str], Path], command: str) -> None:
+    said = run(command, *of_lip[0], "data.folder.label_set=atr18")
+    assert said.code == 2 and said.out == "" and "data.folder.label_set=atr18" in said.err
+    assert "trained with label maps of lip20" in said.err and "read by clip" in said.err
+
+
+def test_a_label_map_is_read_in_the_labels_of_the_run(
+    run: Run, of_lip: tuple[list[str], Path], one: list[str], tmp_path: Path
+) -> None:
+    words, photos = of_lip
+    base = ["sample", *words, *one, "-o", str(tmp_path / "out"), "--json"]
+    missing = run(*base)
+    assert missing.code == 2 and "in lip20" in missing.err and "--parsing PNG" in missing.err
+    said = run(*base, "--parsing", str(photos / "a.parsing.png"))
+    assert said.code == 0, said.err
+    assert said.facts["label_set"] == "lip20" and "a.parsing.png is read as lip20" in said.err
+    write_label_map(tmp_path / "atr.png", np.ones((72, 48), np.uint8), label_set="atr18")
+    other = run(*base, "--parsing", str(tmp_path / "atr.png"))
+    assert other.code == 2 and "its labels are of atr18, and this method reads lip20" in other.err
+    assert "trained with" in run("sample", "--help").out.partition("--parsing PNG")[2]
 
 
 # ------------------------------------------------------------------------------------------- scores
@@ -194,7 +269,10 @@ REFUSED = [
     (["{run}", "{run}"], ["2 runs are named"]),
     (["sample.steps=3"], ["no run is named", "pgsynth runs list"]),
     (["{run}", "sample.steps=x", "train.steps=3", "encoder=none"], ["2 problems", "train.steps=3", "encoder=none"]),
-    (["{run}", "--steps", "2000"], ["sample.steps=2000", "at most 1000"]),
+    (["{run}", "--steps", "2000"], ["--steps", "2000", "at most 1000"]),
+    (["{run}", "sample.steps=0", "--steps", "4"], ["sample.steps=0", "at least 1"]),
+    (["{run}", "sample.guidance.all.scale=[5,a]", "--guidance", "3"], ["'a' is not a number", "[5, 1]"]),
+    (["{run}", "sample.guidance.pose=none"], ["no term 'pose'", "Terms: all"]),
     (["{run}", "--guidance", "ps=2"], ["'ps'", "'pose'"]),
     (["{run}", "--guidance", "2,3"], ["--guidance", "no name"]),
     (["{run}", "--guidance", "much"], ["'much'", "pose=2,appearance=3"]),

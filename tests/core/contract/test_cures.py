@@ -86,6 +86,18 @@ def test_an_override_that_would_bring_a_new_problem_is_not_suggested(judged: Jud
     assert problem.remedies == (("encoder.clip.output=both",),)
 
 
+def test_a_value_that_keeps_what_others_read_comes_first(judged: Judged) -> None:
+    """`output=regions` would take from the denoiser the tokens it reads."""
+    words = "encoder=sourcenet+clip attn=hpfa+caa"
+    (problem,) = judged(words).problems
+    assert problem.remedies[0] == ("encoder.clip.output=both",)
+    before, after = (
+        {(link.giver, link.port) for link in judged(one).links}
+        for one in (words, f"{words} {' '.join(problem.remedies[0])}")
+    )
+    assert before <= after
+
+
 def test_where_nothing_installed_helps_it_says_so_and_how_to_do_without(judged: Judged, extended: Extended) -> None:
     body = (
         '[component.sites]\nallowed="denoiser:self"\ndefault="denoiser:self"\n[component.needs."far:away"]\naxes=["B"]'

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pgsynth_core.contract import Verdict
 from pgsynth_core.registry import Registry
 
-from ...fixtures.standins import component
+from ...fixtures.standins import PARSING, PHOTOGRAPHS, component
 
 Judged = Callable[..., Verdict]
 Extended = Callable[..., Registry]
@@ -77,7 +77,8 @@ def test_a_giver_before_the_reader_but_elsewhere(judged: Judged) -> None:
         "caa acts at denoiser:self and needs `region_attention` at every site there; "
         "it is given by hpfa at denoiser:self:up_blocks.*."
     )
-    assert problem.cure == "Write attn.caa.sites=denoiser:self:up_blocks.*."
+    assert problem.remedies == (("attn.hpfa.sites=denoiser:self",), ("attn.caa.sites=denoiser:self:up_blocks.*",))
+    assert problem.cure == f"Write {problem.remedies[0][0]}, or {problem.remedies[1][0]}."
 
 
 def test_two_givers_may_cover_a_chain_together(judged: Judged) -> None:
@@ -146,6 +147,44 @@ def test_the_dataset_must_give_it(judged: Judged, extended: Extended) -> None:
     (problem,) = judged("encoder=qfft data=bare", registry).problems
     assert problem.message == "controlnet needs `skeleton`, made from `target_keypoints`, which bare does not give."
     assert problem.cure.startswith("Write data=figures")
+
+
+LABELLED_FOLDER = component(
+    "dataset",
+    "photos",
+    PHOTOGRAPHS
+    + PARSING
+    + """
+[[component.provides.source_parsing.when]]
+options  = { parsing = [false] }
+provided = false
+[component.options]
+parsing   = { type = "bool", default = false, help = "Read the label maps." }
+label_set = { type = "choice", choices = ["lip20", "atr18"], default = "lip20", help = "Labels." }
+""",
+)
+
+
+def test_what_a_dataset_lacks_is_one_problem_for_all_its_readers(judged: Judged, extended: Extended) -> None:
+    words = "encoder=sourcenet+clip encoder.clip.output=both attn=hpfa+caa data=photos"
+    registry = extended(LABELLED_FOLDER)
+    (problem,) = judged(words, registry).problems
+    assert problem.parts == ("hpfa", "clip", "photos")
+    assert "hpfa needs `parsing`; clip needs `source_crops`" in problem.message
+    assert problem.remedies[0] == ("data.photos.parsing=true",), "the files may be there: the option comes first"
+    assert problem.cure.startswith("Set data.photos.parsing=true")
+    assert "data.photos.label_set=lip20" in problem.cure and "lip20 or atr18" in problem.cure
+    assert judged([*words.split(), *problem.remedies[0]], registry).ok
+
+
+def test_each_thing_a_dataset_lacks_is_a_problem_of_its_own(judged: Judged, extended: Extended) -> None:
+    blind = component("dataset", "blind", "")
+    verdict = judged("encoder=qfft data=blind", extended(blind))
+    assert messages(verdict) == [
+        "qfft needs `source_image`, which blind does not give.",
+        "controlnet needs `skeleton`, made from `target_keypoints`, which blind does not give.",
+    ]
+    assert verdict.remedy == ("data=figures",)
 
 
 def test_a_need_for_a_data_port_as_it_is(judged: Judged, extended: Extended) -> None:

@@ -18,7 +18,8 @@ PRINTED = {
     "encoder=qfft pose=pose_encoder attn=pma": "pma acts at pose:cross, and nothing here has such a site (there are: "
     "denoiser:self, denoiser:cross). Parts that have it: controlnet; or set attn.pma.sites=denoiser:cross.",
     "encoder=sourcenet attn=hpfa data=deepfashion": "hpfa needs `parsing`, made from `source_parsing`, which "
-    "deepfashion does not give. Make it: NAME.parsing.png beside each photo, a label map of its size.",
+    "deepfashion does not give. Set data.deepfashion.parsing=true: it reads NAME.parsing.png beside each photo, "
+    "a label map of its size.",
     "encoder=qfft+sourcenet attn=pma": "sourcenet provides `reference` and nothing reads it. Readers: hpfa.",
     "encoder=sourcenet+clip encoder.clip.output=both attn=caa+hpfa": "caa needs `region_attention` from a processor "
     "before it in the chain. It is given by: hpfa; write attn=hpfa+caa.",
@@ -34,7 +35,7 @@ def test_it_is_refused_in_the_printed_words(judged: Judged, words: str, printed:
 BEYOND = {
     "encoder=qfft attn=hpfa": " Write encoder=qfft+sourcenet.",
     "encoder=qfft pose=pose_encoder attn=pma": " To have it, write pose=pose_encoder+controlnet.",
-    "encoder=sourcenet attn=hpfa data=deepfashion": " Then set data.deepfashion.parsing=true. Or write data=figures.",
+    "encoder=sourcenet attn=hpfa data=deepfashion": " Or write data=figures.",
     "encoder=qfft+sourcenet attn=pma": " Write attn=pma+hpfa.",
 }
 

@@ -133,6 +133,7 @@ def test_a_per_site_port_reaches_only_the_kinds_of_site_its_network_has(judged: 
     registry = extended(component("encoder", "leannet", give), component("attention", "wide", sites + need + option))
     (problem,) = judged("encoder=leannet attn=wide", registry).problems
     assert problem.message == "wide acts at denoiser:cross, and leannet gives `reference` for self sites only."
+    assert problem.remedies == (("attn.wide.sites=denoiser:self",),)
     assert judged("encoder=leannet attn=wide attn.wide.sites=denoiser:self", registry).ok
 
 

@@ -115,3 +115,13 @@ def test_an_encoders_own_network_takes_no_processors(judged: Judged) -> None:
     assert [network.name for network in verdict.networks] == ["denoiser", "pose", "source"]
     assert "nothing here has such a site" in verdict.problems[0].message
     assert judged(f"encoder=qfft+sourcenet attn=hpfa+pma {verdict.remedy[0]}").ok
+
+
+@pytest.mark.parametrize("sites", ["denoiser:cross", "pose:self", "[denoiser:self,denoiser:cross]", "nowhere:self"])
+def test_sites_at_fault_are_one_problem(judged: Judged, sites: str) -> None:
+    """What others make of them is not told as well: it is gone with the cure."""
+    words = f"encoder=sourcenet+clip encoder.clip.output=both attn=hpfa+caa attn.hpfa.sites={sites}"
+    (problem,) = judged(words).problems
+    assert problem.parts == ("hpfa",)
+    assert problem.remedies == (("attn.hpfa.sites=denoiser:self",),)
+    assert judged([*words.split(), *problem.remedies[0]]).ok

@@ -9,6 +9,7 @@ import pytest
 
 from pgsynth_core.data import BadRecord, DataContext, DataError, Dataset, Pair, Person, no_keypoints
 from pgsynth_core.data.check import DRAWN_PHOTOS, check_dataset, contact_sheet
+from pgsynth_core.data.sheet import label_legend
 from pgsynth_core.options import PartConfig
 
 from ...fixtures.people import MakePerson, smooth, standing
@@ -19,10 +20,12 @@ class Shelf(Dataset):
 
     label_set = "atr18"
 
-    def __init__(self, photos: dict[str, Person | None], *, listed: bool = True) -> None:
+    def __init__(
+        self, photos: dict[str, Person | None], *, listed: bool = True, aimed_at: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(PartConfig(), DataContext("train", (72, 48)))
         self.bad = "skip"
-        self.photos, self.listed = photos, listed
+        self.photos, self.listed, self.aimed_at = photos, listed, aimed_at
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -41,6 +44,9 @@ class Shelf(Dataset):
 
     def people(self) -> tuple[str, ...]:
         return tuple(self.photos) if self.listed else ()
+
+    def targets(self) -> tuple[str, ...]:
+        return tuple(self.aimed_at)
 
     def facts(self) -> dict[str, int]:
         return {"rows": 9}
@@ -90,10 +96,31 @@ def test_a_dataset_that_cannot_list_its_photos_is_read_by_pairs(photos: dict[str
     del photos["b"]
     report = check_dataset(Shelf(photos, listed=False))
     assert (report.pairs, report.photos, report.read) == (3, 6, 6) and report.without_keypoints == ("d",)
-    assert report.ok
+    assert [(record.file, record.kind) for record in report.problems] == [("d", "missing")], "d is a target too"
     many: dict[str, Person | None] = dict.fromkeys(map(str, range(1000)), photos["a"])
     assert check_dataset(Shelf(many, listed=False)).read == DRAWN_PHOTOS < 2000
     assert check_dataset(Shelf(many)).read == 1000
+
+
+def test_a_target_without_a_joint_is_a_fault_and_a_source_is_none(photos: dict[str, Person | None]) -> None:
+    del photos["b"]
+    for aimed_at, faulty in ((("a", "c"), []), (("a", "d"), ["d"])):
+        report = check_dataset(Shelf(photos, aimed_at=aimed_at))
+        assert [record.file for record in report.problems] == faulty and report.without_keypoints == ("d",)
+    del photos["a"], photos["c"]
+    (record,) = check_dataset(Shelf(photos, aimed_at=("d",))).problems
+    assert "in all that could be read (1)" in record.reason
+
+
+def test_by_what_a_label_set_is_known_is_counted(person: MakePerson) -> None:
+    parsing = np.full((72, 48), 4, np.uint8)
+    says = dict.fromkeys("ab", person("a", parsing=parsing, label_set="atr18"))
+    mute = dict.fromkeys("cde", person("c", parsing=parsing))
+    report = check_dataset(Shelf(says | mute), labels_from="default")
+    assert report.label_set == "atr18" and report.labels_from == {"file": 2, "default": 3}
+    assert check_dataset(Shelf(mute)).labels_from == {"dataset": 3}
+    bare = check_dataset(Shelf({"a": person("a")}))
+    assert (bare.label_set, bare.labels_from) == ("", {})
 
 
 # ------------------------------------------------------------------------------------------- the sheet
@@ -106,6 +133,33 @@ def test_the_sheet_shows_pairs_and_their_poses(photos: dict[str, Person | None],
     parsed = np.asarray(contact_sheet(Shelf(photos), rows=4))
     assert (parsed == [192, 128, 0]).all(axis=2).sum() > 100, "the face's label in its colour"
     assert parsed.shape[1] > sheet.shape[1]
+
+
+def test_the_sheet_names_the_colours_of_the_label_maps(person: MakePerson) -> None:
+    parsing = np.full((72, 48), 9, np.uint8)  # left-shoe of one set, pants of the other
+    sheets = {}
+    for name in ("atr18", "lip20"):
+        shelf = Shelf({"x": person("x", parsing=parsing)})
+        shelf.label_set = name
+        sheets[name] = np.asarray(contact_sheet(shelf, rows=1))
+    legend = np.asarray(label_legend(parsing, "lip20"))
+    places = np.lib.stride_tricks.sliding_window_view(sheets["lip20"][..., 0], legend.shape[:2])
+    rows, columns = np.nonzero((places[:, :, ::16, ::16] == legend[::16, ::16, 0]).all(axis=(2, 3)))
+    windows = [
+        sheets["lip20"][y : y + legend.shape[0], x : x + legend.shape[1]] for y, x in zip(rows, columns, strict=True)
+    ]
+    assert sum(np.array_equal(window, legend) for window in windows) == 1
+    assert sheets["atr18"].shape == sheets["lip20"].shape and (sheets["atr18"] != sheets["lip20"]).any()
+
+
+def test_the_title_is_above_the_sheet(photos: dict[str, Person | None]) -> None:
+    del photos["b"]
+    bare, train, test = (
+        np.asarray(contact_sheet(Shelf(photos), rows=2, title=title)) for title in ("", "train", "test")
+    )
+    above = len(train) - len(bare)
+    assert above > 0 and (train[above:] == bare).all() and (test[above:] == bare).all()
+    assert (train[:above] < 100).any() and (train[:above] != test[:above]).any()
 
 
 def test_a_sheet_of_nothing_says_what_was_wrong() -> None:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pgsynth_core.data import DataError, beside, inside, read_image, read_label_map, write_label_map
+from pgsynth_core.data import DataError, beside, inside, read_image, read_label_map, read_labels, write_label_map
+from pgsynth_core.data.files import Listing
 
 from ...fixtures.people import noise, smooth, write_photo
 
@@ -49,6 +50,19 @@ def test_what_lies_beside_a_photo() -> None:
     assert (
         beside("v1.0/a", ".x") == "v1.0/a.x" and beside(".hidden", ".x") == ".hidden.x" == beside("./.hidden", ".x")[2:]
     )
+
+
+def test_a_folder_is_listed_once(tmp_path: Path) -> None:
+    write_photo(tmp_path / "img" / "a.png")
+    (tmp_path / "img" / "b.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "img" / "a.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    files = Listing(tmp_path)
+    there = {"img/a.png", "./img/a.png", "img//a.png", "link.png"}
+    lost = {"a.png", "img/b.png", "img", "gone.png", "none/a.png", "img/a.png/x.png", ""}
+    assert {path for path in there | lost if files.has(path)} == there
+    (tmp_path / "img" / "a.png").unlink()
+    assert files.has("img/a.png") and not Listing(tmp_path).has("img/a.png")
 
 
 # ------------------------------------------------------------------------------------------- photos
@@ -129,6 +143,9 @@ def test_a_label_map_comes_back_with_its_set(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.parsing.png") as stored:
         assert stored.mode == "P" and stored.info["label_set"] == "atr18"
     assert (read_label_map(tmp_path / "a.parsing.png", label_set="atr18", size=(9, 5)) == parsing).all()
+    assert read_labels(tmp_path / "a.parsing.png", label_set="atr18")[1] == "atr18"
+    Image.fromarray(parsing).save(tmp_path / "b.parsing.png")
+    assert read_labels(tmp_path / "b.parsing.png", label_set="lip20")[1] == ""
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def test_joints_labels_and_picture_go_the_same_way(
     image, parsing = marked(stored, place)
     joints = np.zeros((18, 3), np.float32)
     joints[0] = *place, 1
-    fitted = fit_person(Person("spot", image, joints, parsing), size, mode)
-    assert fitted.size == size and fitted.parsing is not None
+    fitted = fit_person(Person("spot", image, joints, parsing, "lip20"), size, mode)
+    assert fitted.size == size and fitted.parsing is not None and fitted.label_set == "lip20"
     left, top, right, bottom = Fit(stored, size, mode).place
     spot = fitted.image[top:bottom, left:right, 0].astype(float)
     y, x = np.mgrid[top:bottom, left:right] + 0.5

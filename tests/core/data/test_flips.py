@@ -13,13 +13,13 @@ from ...fixtures.people import MakePerson, Shared
 @pytest.mark.parametrize("size", [(72, 48), (31, 17)])
 def test_flipping_twice_gives_the_same_person(size: tuple[int, int], person: MakePerson) -> None:
     parsing = np.random.default_rng(0).integers(0, 20, size, dtype=np.uint8)
-    somebody = person(size=size, parsing=parsing)
+    somebody = person(size=size, parsing=parsing, label_set="lip20")
     once = flip_person(somebody, label_set="lip20")
     twice = flip_person(once, label_set="lip20")
     assert (once.image == somebody.image[:, ::-1]).all() and once.image.flags.c_contiguous
     assert (twice.image == somebody.image).all() and (twice.parsing == somebody.parsing).all()
     assert np.allclose(twice.keypoints, somebody.keypoints, atol=1e-4)
-    assert once.name == somebody.name
+    assert once.name == somebody.name and once.label_set == "lip20"
 
 
 def test_a_label_map_needs_its_set(person: MakePerson) -> None:

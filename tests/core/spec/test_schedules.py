@@ -128,6 +128,13 @@ def test_every_key_has_its_origin(compose: Compose) -> None:
         ("{all: {scale: 5, until: 0.9}}", ["all=3"], {"all": 3.0}),
         ("{pose: 4}", ["appearance.until=0.5"], {"pose": 4.0, "appearance": {"scale": 2.0, "from": 0.0, "until": 0.5}}),
         ("3", ["pose=2"], {"all": 3.0, "pose": 2.0}),
+        ("3", ["pose=2", "all=none"], {"pose": 2.0}),
+        ("{pose: 4, all: 2, appearance: 3}", ["all=none"], {"pose": 4.0, "appearance": 3.0}),
+        ("{pose: {scale: [5, 1]}, all: 2}", ["pose=null"], {"all": 2.0}),
+        ("{pose: 4, all: 2}", ["pose=none", "pose=3"], {"all": 2.0, "pose": 3.0}),
+        ("2", ["all=none"], {}),
+        ("{all: null, pose: 2}", [], {"pose": 2.0}),
+        ("{all: none, pose: 2}", [], {"pose": 2.0}),
     ],
 )
 def test_arguments_change_one_key(compose: Compose, text: str, overrides: list[str], expected: dict[str, Any]) -> None:
@@ -138,6 +145,29 @@ def test_arguments_change_one_key(compose: Compose, text: str, overrides: list[s
 
 def test_what_is_not_written_is_the_default(compose: Compose) -> None:
     assert guidance(compose(f"{ALL}.from=0.2")) == {"all": {"scale": 2.0, "from": 0.2, "until": 1.0}}
+
+
+def test_a_term_of_the_defaults_is_taken_out_too(compose: Compose) -> None:
+    made = compose("sample.guidance.all=none", "sample.guidance.pose=3")
+    assert guidance(made) == {"pose": 3.0} and made.warnings == ()
+    (warning,) = compose(f"{ALL}.from=0.2", f"{ALL}=none").warnings
+    assert "argument 1: sample.guidance.all.from=0.2 has no effect" in warning
+
+
+def test_the_cure_of_a_term_that_others_cover_works(compose: Compose) -> None:
+    text = "encoder: qfft\nsample: {guidance: {appearance: 3, all: 2}}\n"
+    word = "sample.guidance.pose.scale=[2, 1]"
+    (warning,) = compose(word, text=text).warnings
+    cures = warning.partition("take those out: ")[2].removesuffix(".").split()
+    assert cures == ["sample.guidance.all=none"], "appearance covers no pose"
+    cured = compose(word, *cures, text=text)
+    assert cured.warnings == () and list(guidance(cured)) == ["appearance", "pose"]
+
+
+def test_a_term_that_is_not_there_cannot_be_taken_out(refused: Refused) -> None:
+    (problem,) = refused("sample.guidance.pose=none")
+    assert "no term 'pose'" in problem.message and "all" in problem.cure
+    assert "no term 'all'" in refused(f"{ALL}=none", f"{ALL}=none")[0].message
 
 
 def test_a_file_takes_the_place_of_the_whole_mapping_it_extends(compose: Compose, tmp_path: Path) -> None:
@@ -161,8 +191,9 @@ def test_a_file_takes_the_place_of_the_whole_mapping_it_extends(compose: Compose
         ("all: {until: soon}", "'soon' is not a number", "default is 1.0"),
         ("all: {until: [1]}", "a list is not a number", "default is 1.0"),
         ("all: {scale: []}", "empty list", "[5, 1]"),
-        ("all: {scale: [5, 200]}", "200 is not in its range: at least 0 and at most 100", "2.0"),
-        ("all: {scale: [5, [1]]}", "a list is not a number", "2.0"),
+        ("all: {scale: [5, 200]}", "200 is not in its range: at least 0 and at most 100", "[5, 1]"),
+        ("all: {scale: [5, [1]]}", "a list is not a number", "[5, 1]"),
+        ("all: {scale: [5, a]}", "'a' is not a number", "between brackets, e.g. [5, 1]"),
         ("all: {scale: {at: 1}}", "a mapping is not a number", "2.0"),
         ("all: {scale: }", "no value", "Leave it out"),
         ("all: {}", "empty mapping", "scale, from, until"),
@@ -195,7 +226,7 @@ def test_everything_wrong_is_told_at_once(refused: Refused) -> None:
         (["all.from=0.991", "all.until=0.995"], "none of the 50 steps lies from 0.991 until 0.995"),
         (["all.scale=1", "all.from=0.2"], "scale is 1 at every step"),
         (["all.scale=[1, 1]"], "scale is 1 at every step"),
-        (["pose=2", "controlnet.from=0.5"], "the names before it cover it"),
+        (["pose=2", "controlnet.from=0.5"], "the names before it cover it; take those out: sample.guidance.pose=none."),
         (
             ["all.from=0.2", "all.scale=4", "all=3"],
             "argument 1: sample.guidance.all.from=0.2 has no effect: argument 3",

@@ -126,11 +126,28 @@ def test_label_maps_beside_the_photos_are_read(root: Path) -> None:
     parsing = np.full((256, 176), 4, np.uint8)
     write_label_map(root / "img" / FRONT.replace(".jpg", ".parsing.png"), parsing, label_set="atr18")
     assert opened(root).pair(0).source.parsing is None
+    write_pairs(root / "fasion-resize-pairs-train.csv", [(FRONT, SIDE)])
     dataset = opened(root, parsing=True)
     pair = dataset.pair(0)
+    assert pair.source.label_set == "atr18"
     assert dataset.label_set == "atr18" and (pair.source.parsing == parsing).all() and pair.target.parsing is None
     with pytest.raises(DataError, match=r"img/fashion.*\.parsing\.png: it cannot be read: its labels are of atr18"):
         opened(root, parsing=True, label_set="lip20").pair(0)
+
+
+def test_a_label_map_that_is_not_there_is_found_at_construction(root: Path) -> None:
+    parsing = np.full((256, 176), 4, np.uint8)
+    write_label_map(root / "img" / FRONT.replace(".jpg", ".parsing.png"), parsing, label_set="atr18")
+    write_pairs(root / "fasion-resize-pairs-train.csv", [(FRONT, SIDE), (SIDE, FRONT), (SIDE, OTHER)])
+    with pytest.raises(
+        DataError, match=rf"^img/{SIDE[:-4]}\.parsing\.png: .*fasion-resize-pairs-train\.csv:3.*bad=skip"
+    ):
+        opened(root, parsing=True)
+    dataset = opened(root, parsing=True, bad="skip")
+    assert [dataset.name(index) for index in range(len(dataset))] == [f"{FRONT[:-4]}___{SIDE[:-4]}"]
+    ((record, *more), facts) = dataset.problems, dataset.facts()
+    assert (record.file, record.kind, more) == (f"img/{SIDE[:-4]}.parsing.png", "missing", [])
+    assert facts["pairs listed"] == 3 and len(opened(root)) == 3, "without label maps nothing is missing"
 
 
 def test_nothing_is_read_at_construction_but_tables(root: Path) -> None:
@@ -201,7 +218,8 @@ def test_people_without_a_joint_are_named(root: Path) -> None:
     write_annotations(root / "fasion-resize-annotation-train.csv", rows)
     dataset = opened(root)
     assert (dataset.pair(0).target.keypoints == no_keypoints()).all()
-    assert check_dataset(dataset).without_keypoints == (SIDE,)
+    report = check_dataset(dataset)
+    assert report.without_keypoints == (SIDE,) and [record.file for record in report.problems] == [SIDE]
     with pytest.raises(DataError, match=rf"{SIDE}: not one joint is known, and `target_keypoints` is needed"):
         take(dataset, 0, needs=["target_keypoints"])
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pgsynth_core.data import DataContext, DataError, present, write_label_map, write_pose
+from pgsynth_core.data import DataContext, DataError, write_label_map, write_pose
 from pgsynth_core.data.check import check_dataset, contact_sheet
 from pgsynth_core.data.taking import take
 from pgsynth_core.errors import UserError
@@ -44,25 +45,63 @@ def test_pairs_are_read_with_what_lies_beside_them(root: Path) -> None:
 
 
 def test_label_maps_are_read_where_they_are_asked_for(root: Path) -> None:
+    write_pairs(root / "pairs.csv", [("anna/1.png", "anna/2.png"), ("anna/1.png", "anna/1.png")], "source,target")
     dataset = opened(root, parsing=True)
-    assert dataset.label_set == "atr18"
-    for index in (0, 1):
-        pair = dataset.pair(index)
-        assert pair.name.split("___")[index] == "anna-1", "as a source and as a target"
-        assert ((pair.source, pair.target)[index].parsing == 4).all()
+    assert dataset.label_set == "atr18" and dataset.targets() == {"anna/1.png", "anna/2.png"}
+    there, both = dataset.pair(0), dataset.pair(1)
+    assert (there.source.parsing == 4).all() and there.target.parsing is None, "nobody reads a target's"
+    assert (both.source.parsing == 4).all() and (both.target.parsing == 4).all()
+    assert there.source.label_set == "atr18" and both.source.image.shape == (72, 48, 3)
     assert take(dataset, 0, needs=["source_parsing"]).index == 0
-    with pytest.raises(DataError, match=r"anna/2\.png: there is no label map.*beside the photo: NAME\.parsing\.png"):
-        take(dataset, 1, needs=["source_parsing"])
-    assert contact_sheet(dataset, rows=3).width > 700
+    assert contact_sheet(dataset, rows=3).width > 900
     with pytest.raises(DataError, match="its labels are of atr18"):
         opened(root, parsing=True, label_set="cihp20").pair(0)
 
 
-def test_a_photo_without_a_pose_has_no_joints(root: Path) -> None:
+def test_a_label_map_that_does_not_say_its_set_is_of_the_options(root: Path) -> None:
+    Image.fromarray(np.full((72, 48), 4, np.uint8)).save(root / "anna/1.parsing.png")
+    write_pairs(root / "pairs.csv", [("anna/1.png", "ben.png")], "source,target")
+    assert opened(root, parsing=True, label_set="lip20").pair(0).source.label_set == ""
+
+
+# ------------------------------------------------------------------------------------------- what is not there
+def test_what_is_not_there_is_found_when_the_folder_is_opened(root: Path) -> None:
     (root / "ben.pose.json").unlink()
-    dataset = opened(root)
-    assert not present(dataset.pair(2).source.keypoints).any()
-    assert check_dataset(dataset).without_keypoints == ("ben.png",)
+    with pytest.raises(DataError) as caught:
+        opened(root)
+    (record,) = caught.value.records
+    assert (record.file, record.kind) == ("ben.pose.json", "missing") and "ben.png (pairs.csv:4)" in record.reason
+    with pytest.raises(DataError) as caught:
+        opened(root, parsing=True)
+    said = [(record.file, record.kind) for record in caught.value.records]
+    lost = ["anna/2.parsing.png", "ben.pose.json", "ben.parsing.png"]
+    assert said == [(file, "missing") for file in lost] and "bad=skip" in str(caught.value)
+
+
+def test_pairs_of_what_is_not_there_are_left_out_and_counted(root: Path) -> None:
+    (root / "ben.pose.json").unlink()
+    rows = [
+        ("anna/1.png", "anna/2.png"),
+        ("anna/2.png", "anna/1.png"),
+        ("anna/1.png", "ben.png"),
+        ("ben.png", "ben.png"),
+    ]
+    write_pairs(root / "pairs.csv", rows, header="source,target")
+    dataset = opened(root, bad="skip")
+    assert [dataset.name(index) for index in range(len(dataset))] == ["anna-1___anna-2", "anna-2___anna-1"]
+    assert [record.file for record in dataset.problems] == ["ben.pose.json"], "each file once"
+    parsed = opened(root, bad="skip", parsing=True)
+    assert [parsed.name(index) for index in range(len(parsed))] == ["anna-1___anna-2"]
+    assert {record.file for record in parsed.problems} == {"anna/2.parsing.png", "ben.pose.json", "ben.parsing.png"}
+    assert {"anna/1.png", "anna/2.png"} == set(parsed.people())
+
+
+def test_a_folder_is_listed_and_no_file_in_it_looked_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: looked.append(path.name) or is_file(path))
+    write_pairs(root / "pairs.csv", [("anna/1.png", "anna/2.png"), ("anna/1.png", "ben.png")], header="source,target")
+    assert len(opened(root)) == 2 and looked == ["pairs.csv"]
 
 
 HEADER = "source,target,split,source_pose,target_pose,source_parsing"
@@ -73,6 +112,7 @@ def test_rows_may_name_split_poses_and_label_map(root: Path) -> None:
     joints[0] = 0
     write_pose(root / "other.json", joints)
     write_label_map(root / "labels.png", np.full((72, 48), 5, np.uint8), label_set="atr18")
+    assert "ben.parsing.png" not in {file.name for file in root.iterdir()}, "of a target it need not be"
     rows = [
         ("anna/1.png", "ben.png", "train", "other.json", "", "labels.png"),
         ("anna/1.png", "ben.png", "test", "", "other.json", ""),
@@ -122,7 +162,7 @@ def test_every_bad_row_is_named(root: Path) -> None:
     for line, (_, reason) in enumerate(FAULTS, start=3):
         assert f"pairs.csv:{line}: {reason}" in said
     assert f"pairs.csv:{len(FAULTS) + 3}: 1 cells" in said
-    left = opened(root, parsing=True, bad="skip")
+    left = opened(root, bad="skip")
     assert len(left) == 2 and len(left.problems) == len(FAULTS) + 1
     assert [left.name(index) for index in range(2)] == ["ben___ben", "ben___ben.2"]
     assert len(check_dataset(left).of_kind("missing")) == 2
@@ -131,7 +171,7 @@ def test_every_bad_row_is_named(root: Path) -> None:
 def test_bad_files_are_named_when_they_are_read(root: Path) -> None:
     write_label_map(root / "anna/1.parsing.png", np.zeros((48, 72), np.uint8), label_set="atr18")
     with pytest.raises(DataError, match=r"anna/1\.parsing\.png: .*it is 48x72, and the photo is 72x48"):
-        opened(root, parsing=True).pair(0)
+        opened(root, parsing=True, bad="skip").pair(0)
     (root / "ben.pose.json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match=r"^ben\.pose\.json: no keypoints in it: it holds neither"):
         opened(root).pair(2)

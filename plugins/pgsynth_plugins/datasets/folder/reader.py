@@ -5,12 +5,14 @@
 Beside ``NAME.jpg`` lie ``NAME.pose.json`` (OpenPose JSON) and ``NAME.parsing.png`` (label map), unless the row names
 others. Without a column ``split`` every row is for training and for testing.
 
-Label maps are read with the option ``parsing``: whether a dataset gives them must be known before a file is opened. A
-file that a row names must be there in any case.
+Label maps are read with the option ``parsing``: whether a dataset gives them must be known before a file is opened.
+Every photo needs its pose file, every source its label map if they are read, and a file that a row names must be there
+in any case; what is not there is found when the folder is opened, by listing it. Nobody needs a target's label map.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -26,9 +28,9 @@ from pgsynth_core.data import (
     beside,
     existing_root,
     inside,
-    no_keypoints,
+    no_label_map,
     read_image,
-    read_label_map,
+    read_labels,
     read_pose,
     read_table,
 )
@@ -42,10 +44,10 @@ _SPLITS: Final = ("train", "test")
 
 @dataclass(frozen=True)
 class Photo:
-    """Files of one person, relative to the root; empty: there is none."""
+    """Files of one person, relative to the root; without a label map, `parsing` is empty."""
 
     image: str
-    pose: str = ""
+    pose: str
     parsing: str = ""
 
     @property
@@ -79,16 +81,24 @@ class Folder(FileDataset):
             cure = "Write it: a line source,target and then a line for each pair, paths relative to the folder."
             raise UserError(f"there is no {config.pairs} in {root}.", where="data.folder.root", cure=cure)
         table = read_table(root / config.pairs, columns=("source", "target"), shown=config.pairs)
-        pairs, problems = [], list(table.problems)
+        pairs, problems, lost = [], list(table.problems), dict[str, BadRecord]()
         for row in table.rows:
             try:
-                if self._is_in(row, build):
-                    pairs.append((self._photo(row, "source"), self._photo(row, "target")))
+                if not self._is_in(row, build):
+                    continue
+                source, target = self._photo(row, "source"), self._photo(row, "target")
             except _NotThere as failure:
                 problems.append(BadRecord(table.file, row.line, str(failure), "missing"))
             except ValueError as failure:
                 problems.append(BadRecord(table.file, row.line, str(failure)))
-        self.use(pairs, problems)
+            else:
+                absent = tuple(self._absent(source, target, f"{table.file}:{row.line}"))
+                for record in absent:
+                    lost.setdefault(record.file, record)  # with the first row that wants it
+                if not absent:
+                    self._photos |= {source.name: source, target.name: target}
+                    pairs.append((source.name, target.name))
+        self.use(pairs, [*problems, *lost.values()])
 
     @staticmethod
     def _pairs_file(root: Path, given: str) -> Path:
@@ -105,28 +115,35 @@ class Folder(FileDataset):
             raise ValueError(f"the split {split!r} is none. {suggestion(split, _SPLITS, what='splits')}")
         return split in ("", build.split)
 
-    def _photo(self, row: Row, role: str) -> str:
-        """Note the files of a row's source or target; its name."""
+    def _photo(self, row: Row, role: str) -> Photo:
+        """The files of a row's source or target."""
         given = row.cells[role]
-        if not inside(self.root, given).is_file():
+        if not self._is_there(given):
             raise _NotThere(f"there is no photo {given!r}.")
         image = str(PurePosixPath(given))
-        pose = self._file(row.cells.get(f"{role}_pose", ""), beside(image, POSE_SUFFIX))
-        parsing = self._file(row.cells.get(f"{role}_parsing", ""), beside(image, PARSING_SUFFIX))
-        photo = Photo(image, pose, parsing if self.label_set else "")
-        self._photos.setdefault(photo.name, photo)
-        return photo.name
+        pose, parsing = (row.cells.get(f"{role}_{what}", "") for what in ("pose", "parsing"))
+        for file in filter(None, (pose, parsing)):
+            if not self._is_there(file):
+                raise _NotThere(f"there is no file {file!r}.")
+        beside_it = beside(image, PARSING_SUFFIX)
+        parsing = parsing or (beside_it if self.label_set and self.files.has(beside_it) else "")
+        return Photo(image, pose or beside(image, POSE_SUFFIX), parsing if self.label_set else "")
 
-    def _file(self, given: str, usual: str) -> str:
-        """The file that a row names, which must be there; or the one beside the photo, which may be."""
-        if not given:
-            return usual if (self.root / usual).is_file() else ""
-        if not inside(self.root, given).is_file():
-            raise _NotThere(f"there is no file {given!r}.")
-        return given
+    def _is_there(self, given: str) -> bool:
+        inside(self.root, given)
+        return self.files.has(given)
+
+    def _absent(self, source: Photo, target: Photo, named: str) -> Iterator[BadRecord]:
+        """What should lie beside the photos of a pair, and does not."""
+        for photo in (source, target):
+            if not self.files.has(photo.pose):
+                reason = f"there is no such file, so not one joint is known of {photo.image} ({named})."
+                yield BadRecord(photo.pose, 0, reason, "missing")
+        if self.label_set and not source.parsing:
+            yield no_label_map(beside(source.image, PARSING_SUFFIX), source.image, named)
 
     def person(self, name: str) -> Person:
-        """Read a photo, its keypoints and its label map; without a file of keypoints all joints are missing.
+        """Read a photo, its keypoints and, if it has one, its label map.
 
         Raises:
             DataError: If one of the files cannot be used, or the label map is not of the photo's size.
@@ -135,11 +152,12 @@ class Folder(FileDataset):
         photo = self._photos[name]
         image = read_image(self.root / photo.image, shown=photo.image)
         size = (image.shape[0], image.shape[1])
-        pose = read_pose(self.root / photo.pose, size=size, shown=photo.pose) if photo.pose else no_keypoints()
+        pose = read_pose(self.root / photo.pose, size=size, shown=photo.pose)
         if not photo.parsing:
             return Person(name, image, pose)
-        parsing = read_label_map(self.root / photo.parsing, label_set=self.label_set, size=size, shown=photo.parsing)
-        return Person(name, image, pose, parsing)
+        labels = self.root / photo.parsing
+        parsing, said = read_labels(labels, label_set=self.label_set, size=size, shown=photo.parsing)
+        return Person(name, image, pose, parsing, said)
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
