@@ -183,10 +183,7 @@ def _label_lines(report: DataReport, option: str) -> Iterator[str]:
     ]
     yield f"    read as {report.label_set}; {', '.join(reasons)}"
     if guessed := report.labels_from.get("default"):
-        others = ", ".join(name for name in LABEL_SETS if name != report.label_set)
-        what = (
-            f"{_count(guessed, 'label map')} may be of another set ({others}): say which, {option}={report.label_set}"
-        )
+        what = f"{_count(guessed, 'label map')} may be of another set: say which, {option}={' | '.join(LABEL_SETS)}"
         yield "    " + painted(what, "warning", "stdout")
 
 

@@ -137,6 +137,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         tell_warning(sentence)
     for sentence in found.notes:
         tell_note(sentence)
+    if arguments.parsing and found.table:
+        tell_note(f"label map {arguments.parsing} is read as {found.table.label_set}.")
     if arguments.json:
         facts |= {**_facts(found, pair), "warnings": [*told, *warnings]}
         say_json({**facts, "broken": broken_facts(session.registry.broken)})

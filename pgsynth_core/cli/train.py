@@ -105,11 +105,11 @@ def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
     composed = api.compose(source, *overrides, adapt=arguments.adapt, registry=session.registry)
     for sentence in composed.warnings:
         tell_warning(sentence)
-    for sentence in composed.verdict.notes:
-        tell_note(sentence)
     from pgsynth_core.api.datasets import dataset_of  # numpy
 
     dataset_of(composed.spec, session.registry, "train")  # before torch is imported: cheap mistakes show first
+    for sentence in composed.notes:
+        tell_note(sentence)
     require_writable(runs_root(arguments.runs), "no run can be made here")
     if not arguments.no_proof:
         with progress("Proving it on the meta device; importing torch takes most of the time"):

@@ -68,7 +68,7 @@ def test_label_maps_of_a_guessed_set_are_warned_of(run: Run, photos: Path) -> No
     words = ("data", "check", str(photos), "data.folder.parsing=true")
     guess = run(*words)
     assert guess.code == 0
-    for word in ("read as atr18", "guess", "lip20, cihp20", "data.folder.label_set="):
+    for word in ("read as atr18", "guess", "data.folder.label_set=atr18 | lip20 | cihp20"):
         assert word in guess.out
     told = run(*words, "data.folder.label_set=lip20")
     assert "read as lip20; data.folder.label_set says so" in told.out and "another set" not in told.out

@@ -212,9 +212,11 @@ def test_a_label_map_of_the_photo_gives_the_table(run: Run, trained: Made, one: 
     parsing[: len(parsing) // 2] = 4
     write_label_map(tmp_path / "me.parsing.png", parsing, label_set="atr18")
     base = ["inspect", *trained.run, *one, "-o", str(tmp_path), "--json", "--parsing"]
-    table = run(*base, str(tmp_path / "me.parsing.png")).facts["table"]
+    said = run(*base, str(tmp_path / "me.parsing.png"))
+    table = said.facts["table"]
+    assert "me.parsing.png is read as atr18" in said.err
     assert table["label_set"] == "atr18" and table["area"]["clothes"] == pytest.approx(0.5)
-    assert "the run was trained with" in run("inspect", "--help").out.replace("\n", " ").replace("  ", "")
+    assert "the run was trained with" in " ".join(run("inspect", "--help").out.split())
     Image.fromarray(parsing).save(tmp_path / "mute.png")
     said = run(*base, str(tmp_path / "mute.png"))
     assert said.code == 2 and "does not say what its labels mean" in said.err and "label_set" in said.err
