@@ -53,8 +53,8 @@ cihp20. Where it does not, data.NAME.label_set says it.
 
 With --json: ok (no fault), dataset, root, splits (split to pairs, photos, read, facts,
 sizes, joints, without_keypoints, joints_outside, label_maps, labels, label_set, labels_from,
-problems), absent (split to reason), faults (each once: splits, file, row, reason, kind), shared (photos in
-several splits), sheet (its path), broken."""
+problems), absent (split to reason), faults (each once: splits, file, row, reason, kind),
+shared (photos in several splits), sheet (its path), broken."""
 
 
 def _parser() -> Parser:
