@@ -161,7 +161,7 @@ def test_twenty_steps_cost_twenty_steps_and_one_source(
     reader: str, branches: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """20 cached steps at most 1.05 (20 t_d + t_s); t_s is the encoders' forward alone, t_d the method's."""
-    scene, rounds = scene_of(reader, "size=40x30", batch=4), list[tuple[float, float, float]]()
+    scene, rounds = scene_of(reader, "size=64x48", batch=2), list[tuple[float, float, float]]()
     scene.drawn(branches)
     for _ in range(ROUNDS):
         with monkeypatch.context() as patched:
@@ -174,7 +174,7 @@ def test_twenty_steps_cost_twenty_steps_and_one_source(
             rounds.append((time.perf_counter() - start - sum(alone), *alone))
         assert (len(steps.alone), len(source.alone)) == (STEPS, 1)
     whole, denoising, encoding = (min(one[place] for one in rounds) for place in range(3))  # the quietest round of each
-    print(f"\n{reader}, {branches} branches, 4 pictures at 40x30, {torch.get_num_threads()} threads, {ROUNDS} rounds")
+    print(f"\n{reader}, {branches} branches, 2 pictures at 64x48, {torch.get_num_threads()} threads, {ROUNDS} rounds")
     print(f"  t_d {denoising / STEPS * 1e3:6.1f} ms   t_s {encoding * 1e3:6.1f} ms")
     print(f"  20 cached steps / (20 t_d + t_s)   {whole / (denoising + encoding):.3f}")
     assert whole <= 1.05 * (denoising + encoding)
