@@ -117,7 +117,7 @@ class _Session:
     trained: Trained
     stream: Stream
     unusable: tuple[BadRecord, ...]
-    sheet_split: Split
+    no_test: str  # why sheets show the training split; empty where they show the test split
     weights: Weights
     hooks: Hooks
 
@@ -126,7 +126,7 @@ class _Session:
         """Read the data's tables, then the weights: the cheap mistakes show first."""
         settings = spec.train
         dataset = dataset_of(spec, registry, "train")
-        unusable, sheet_split = dataset.problems, _sheet_split(spec, registry)
+        unusable, no_test = dataset.problems, _without_test(spec, registry)
         assembly = Assembly.of(spec, registry, verdict, device=str(accelerator.device), weights=weights)
         assembly.method.enable_checkpointing(settings.checkpointing)
         objective = Objective(assembly.method, settings.loss, min_snr=settings.min_snr).to(accelerator.device)
@@ -155,7 +155,7 @@ class _Session:
             objective=objective,
             trained=Trained(assembly.method, spec.base.label, optimizer, average, accelerator.scaler),
             unusable=unusable,
-            sheet_split=sheet_split,
+            no_test=no_test,
             stream=stream,
             weights=weights,
             hooks=Hooks(registry),
@@ -164,6 +164,11 @@ class _Session:
     @property
     def spec(self) -> Spec:
         return self.assembly.spec
+
+    @property
+    def sheet_split(self) -> Split:
+        """The split that sheets show: test, where the dataset has one that can be read."""
+        return "train" if self.no_test else "test"
 
     def lock(self) -> dict[str, Any]:
         """What the run stands on, pretrained weights by id, revision and hash."""
@@ -215,8 +220,8 @@ class _Session:
         if records:
             more = f", and {len(records) - 1} more" if len(records) > 1 else ""
             yield f"passed over: {records[0]}{more}. All of them: pgsynth data check."
-        if self.sheet_split != "test":
-            yield "the dataset has no test split: sheets show pairs of the training split."
+        if self.no_test:
+            yield f"no test split can be read: sheets show pairs of the training split. {self.no_test}"
 
     def _job(self, folder: RunFolder, tell: Tell, from_step: int) -> Job:
         settings, chance = self.spec.train, self._chance()  # before the objective is wrapped
@@ -306,13 +311,13 @@ class _Session:
         self.hooks.sampled(folder.path, step, made.paths)
 
 
-def _sheet_split(spec: Spec, registry: Registry) -> Split:
-    """The split that sheets show: test, where the dataset has one that can be read."""
+def _without_test(spec: Spec, registry: Registry) -> str:
+    """Why the dataset's test split cannot be shown on sheets; empty where it can."""
     try:
         dataset_of(spec, registry, "test")
-    except UserError:
-        return "train"
-    return "test"
+    except UserError as error:
+        return str(error.problems[0])
+    return ""
 
 
 @contextmanager
