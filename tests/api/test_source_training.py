@@ -23,6 +23,7 @@ from torch import Tensor
 from pgsynth_core import Run, compose, load
 from pgsynth_core.runs import latest_checkpoint
 
+from ..fixtures.small_sd import UNET, VAE
 from .conftest import write_folder
 
 FIGURES = ("base=tiny", "data=figures", "data.figures.identities=3", "data.figures.test_identities=1", "size=24x16")
@@ -100,23 +101,6 @@ def test_accumulated_batches_are_one_large_batch(reader: str, settings: dict[str
 
 
 # ------------------------------------------------------------------------------------------- what a run keeps
-UNET: dict[str, Any] = {
-    "block_out_channels": (8, 16),
-    "layers_per_block": 1,
-    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    "attention_head_dim": 2,
-    "norm_num_groups": 4,
-    "cross_attention_dim": 768,
-}
-VAE: dict[str, Any] = {
-    "block_out_channels": (4, 4, 4, 4),
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "norm_num_groups": 2,
-}
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Stable Diffusion of few channels, with weights, in diffusers layout."""

@@ -21,22 +21,8 @@ from pgsynth_core.sampling.sampler import sampler_of
 from pgsynth_plugins.bases.sd import Config
 from pgsynth_plugins.bases.sd.model import StableDiffusion
 
-UNET: dict[str, Any] = {
-    "block_out_channels": (8, 16),
-    "layers_per_block": 1,
-    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    "attention_head_dim": 2,
-    "norm_num_groups": 4,
-    "cross_attention_dim": 768,
-}
-VAE: dict[str, Any] = {
-    "block_out_channels": (4, 4, 4, 4),
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "norm_num_groups": 2,
-    "scaling_factor": 0.5,
-}
+from ...fixtures.small_sd import UNET, VAE
+
 SCHEDULE = {"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "prediction_type": "epsilon"}
 
 

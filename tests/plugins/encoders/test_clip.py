@@ -19,13 +19,13 @@ from torch import Tensor
 from pgsynth_core.composition.hub import Weights
 from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.interfaces import BuildContext, Conditioning, SourceInputs
-from pgsynth_core.patches import fit_patches
 from pgsynth_core.registry import discover
 from pgsynth_plugins.encoders.clip import Config
 from pgsynth_plugins.encoders.clip.backbone import Backbone
 from pgsynth_plugins.encoders.clip.model import CLIP, existing
 
 from ...fixtures.fake_packages import FakePackages
+from ...fixtures.places import look_where_their_patches_are
 from ...fixtures.toys.make_manifest import text as toys_manifest
 
 VISION = {"image_size": 32, "layers": 3, "width": 48, "head_width": 16, "patch_size": 8}
@@ -149,22 +149,7 @@ def test_more_resolution_is_more_tokens(clip: MakeCLIP) -> None:
 @pytest.mark.parametrize("fit", ["aspect", "pad", "squash"])
 @pytest.mark.parametrize("size", [(48, 32), (33, 25)])
 def test_a_token_looks_where_its_patch_is(size: tuple[int, int], fit: str, clip: MakeCLIP) -> None:
-    """A mark in the photo moves the input of exactly those patches whose places hold its cell."""
-    model, patch = clip(fit=fit), 8
-    places = model.places(SourceInputs(image=photos(2, *size)), (4, 3))
-    tokens = model(SourceInputs(image=photos(2, *size)), (4, 3)).tokens
-    assert places.shape[:2] == tokens.values.shape[:2] and (places[:, 0] == 0).all(), "the class token has no place"
-    torch.testing.assert_close(places[:, 1:].sum((2, 3)), (places[:, 1:].sum((2, 3)) > 0).to(places))
-    h, w = places.shape[2:]
-    blank = torch.zeros(1, 3, *size, dtype=torch.float64)
-    for row, column in ((0, 0), (h // 2, w // 2), (h - 1, w - 1)):
-        marked = blank.clone()
-        y, x = (2 * row + 1) * size[0] // (2 * h), (2 * column + 1) * size[1] // (2 * w)
-        marked[:, :, y, x] = 9.0
-        seen = fit_patches(marked, fit=fit, patch=patch, side=model.side)
-        brightest = seen[0].sum(0).flatten().argmax().item()
-        i, j = brightest // seen.shape[3] // patch, brightest % seen.shape[3] // patch
-        assert places[0, 1 + i * (seen.shape[3] // patch) + j, row, column] > 0
+    look_where_their_patches_are(clip(fit=fit), photos(2, *size), fit=fit, patch=8)
 
 
 def test_regions_alone_have_no_places(clip: MakeCLIP) -> None:
