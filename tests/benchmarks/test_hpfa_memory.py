@@ -6,16 +6,14 @@ of a process. Run: make bench.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
+
+from ..fixtures.memory import needs_peak, run_apart
 
 pytestmark = pytest.mark.bench
 
 PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -72,23 +70,20 @@ def step(call):
 
 step(call_of(64))
 whole, seconds = call_of(tokens), []
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_bytes()
 for _ in range(int(sys.argv[2])):
     start = time.perf_counter()
     step(whole)
     seconds.append(time.perf_counter() - start)
-print(json.dumps({"seconds": min(seconds), "bytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024}))
+print(json.dumps({"seconds": min(seconds), "bytes": peak_bytes() - before}))
 """
 
 
-def measured(form: str, times: int) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, form, str(times)], capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
-
-
+@needs_peak
 def test_hpfa_needs_no_matrix(capsys: pytest.CaptureFixture[str]) -> None:
-    ours, plain, dense = measured("blocks", 3), measured("plain", 3), measured("dense", 2)
+    ours, plain, dense = (
+        run_apart(PROGRAM, form, rounds) for form, rounds in (("blocks", "3"), ("plain", "3"), ("dense", "2"))
+    )
     with capsys.disabled():
         print(
             f"\nHPFA, 64x64 tokens, 8 heads of 40, batch 4, forward + backward: {ours['bytes'] / 1e6:.0f} MB above the "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from pgsynth_core.options import PartConfig
 from pgsynth_plugins.bases.sd.architectures import ARCHITECTURES
 
 from ..fixtures.crowd import Crowd
+from ..fixtures.memory import forget_peak, needs_peak, peak_bytes
 
 LIMIT_GIB = 24
 
@@ -52,6 +52,7 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
+@needs_peak
 @pytest.mark.slow
 def test_it_loads_trains_a_step_and_samples(checkpoint: Path, photos: Path, tmp_path: Path) -> None:
     composition = compose(
@@ -67,8 +68,9 @@ def test_it_loads_trains_a_step_and_samples(checkpoint: Path, photos: Path, tmp_
         "train.workers=0",
         "sample.steps=2",
     )
+    forget_peak()
     run = composition.train(runs=tmp_path / "runs", steps=1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_bytes() / 2**30
     (one,) = list(load(run).sample_pairs(split="test", limit=1))
     lock = json.loads(run.folder.lock_file.read_text(encoding="utf-8"))
     kept = sum(file.stat().st_size for file in (run.path / "checkpoints").rglob("weights.safetensors")) / 2**30
@@ -78,6 +80,7 @@ def test_it_loads_trains_a_step_and_samples(checkpoint: Path, photos: Path, tmp_
     assert kept < 2.5, "the frozen denoiser is not in the checkpoint"
 
 
+@needs_peak
 @pytest.mark.slow
 def test_the_light_truepose_does_so_with_two_networks(checkpoint: Path, tmp_path: Path) -> None:
     small_clip = ("backbone=small", "pretrained=false", "train_backbone=true")
@@ -93,8 +96,9 @@ def test_the_light_truepose_does_so_with_two_networks(checkpoint: Path, tmp_path
         "train.workers=0",
         "sample.steps=2",
     )
+    forget_peak()
     run = composition.train(runs=tmp_path / "runs", steps=1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_bytes() / 2**30
     (one,) = list(load(run).sample_pairs(split="test", limit=1))
     (file,) = (run.path / "checkpoints").rglob("weights.safetensors")
     with safe_open(file, framework="pt") as kept:

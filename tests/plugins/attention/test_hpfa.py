@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,6 +19,8 @@ from pgsynth_core.interfaces import AttentionCall, AttentionResult, BuildContext
 from pgsynth_plugins.attention.hpfa import Config
 from pgsynth_plugins.attention.hpfa.model import HPFA
 from pgsynth_plugins.attention.hpfa.weighted import Weighting, weighted_attention
+
+from ...fixtures.memory import needs_peak, run_apart
 
 CHANNELS, HEADS = 8, 2
 SITE = Site("denoiser", "layer", "self", CHANNELS, HEADS, 1)
@@ -341,7 +340,7 @@ def test_compiled_equals_eager(batch: int, hpfa: Callable[..., HPFA]) -> None:
 
 
 MEASURE = """
-import json, resource, sys, torch
+import json, sys, torch
 from pgsynth_plugins.attention.hpfa.weighted import Weighting, weighted_attention
 def dense(q, k, v, by):
     a = torch.softmax(q @ k.transpose(2, 3) / q.shape[3] ** 0.5, dim=-1)
@@ -349,26 +348,21 @@ def dense(q, k, v, by):
     return w @ v, w.mean((1, 2))
 q, k, v = (torch.randn(4, 8, 1024, 40, requires_grad=True) for _ in range(3))
 by = Weighting(base=torch.ones(4, 1024), more=torch.ones(4, 1024))
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 small = [t[:, :, :8].detach().requires_grad_() for t in (q, k, v)]
 run = dense if sys.argv[1] == "dense" else weighted_attention
 def step(q, k, v, by):
     out, share = run(q, k, v, by)
     (out.sum() + share.sum()).backward()
 step(*small, Weighting(base=by.base[:, :8], more=by.more[:, :8]))
-before = peak()
+before = peak_bytes()
 step(q, k, v, by)
-print(json.dumps(peak() - before))
+print(json.dumps(peak_bytes() - before))
 """
 
 
+@needs_peak
 def test_it_never_holds_the_matrix() -> None:
     """32x32 tokens: the matrix has 128 MiB, of which the dense form holds several."""
-
-    def kilobytes(which: str) -> int:
-        done = subprocess.run([sys.executable, "-c", MEASURE, which], capture_output=True, text=True, check=True)
-        return int(json.loads(done.stdout))
-
-    ours, matrix = kilobytes("blocks"), kilobytes("dense")
-    assert matrix > 250_000, "canary: the measure sees the matrix"
+    ours, matrix = run_apart(MEASURE, "blocks"), run_apart(MEASURE, "dense")
+    assert matrix > 256 * 2**20, "canary: the measure sees the matrix"
     assert ours <= matrix / 5, (ours, matrix)
