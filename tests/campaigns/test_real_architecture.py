@@ -12,7 +12,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL import Image
 from safetensors import safe_open
 
-from pgsynth_core import compose, load
+from pgsynth_core import Run, compose, load
 from pgsynth_core.data.formats import write_pose
 from pgsynth_core.data.records import DataContext
 from pgsynth_core.options import PartConfig
@@ -52,58 +52,52 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
+def one_step_and_a_picture(runs: Path, *words: str) -> tuple[Run, Path]:
+    """Compose, train a step, load, sample; the run and the weights that it keeps."""
+    shape = ("size=64x48", "train.batch_size=1", "train.workers=0", "sample.steps=2")
+    forget_peak()
+    run = compose(*words, *shape).train(runs=runs, steps=1)
+    peak = peak_bytes() / 2**30
+    (one,) = list(load(run).sample_pairs(split="test", limit=1))
+    (weights,) = (run.path / "checkpoints").rglob("weights.safetensors")
+    print(f"\npeak {peak:.1f} GiB, loss {run.losses()[1]:.3f}, weights kept {weights.stat().st_size / 2**30:.2f} GiB")
+    assert peak < LIMIT_GIB and one.output.shape == (64, 48, 3)
+    return run, weights
+
+
 @needs_peak
 @pytest.mark.slow
 def test_it_loads_trains_a_step_and_samples(checkpoint: Path, photos: Path, tmp_path: Path) -> None:
-    composition = compose(
+    run, weights = one_step_and_a_picture(
+        tmp_path / "runs",
         "encoder=qfft",
         "encoder.qfft.pretrained=false",
         "encoder.qfft.train_backbone=true",
         "attn=pma",
         f"base.sd.weights={checkpoint}",
-        "size=64x48",
         "data=folder",
         f"data.folder.root={photos}",
-        "train.batch_size=1",
-        "train.workers=0",
-        "sample.steps=2",
     )
-    forget_peak()
-    run = composition.train(runs=tmp_path / "runs", steps=1)
-    peak = peak_bytes() / 2**30
-    (one,) = list(load(run).sample_pairs(split="test", limit=1))
     lock = json.loads(run.folder.lock_file.read_text(encoding="utf-8"))
-    kept = sum(file.stat().st_size for file in (run.path / "checkpoints").rglob("weights.safetensors")) / 2**30
-    print(f"\npeak {peak:.1f} GiB, loss {run.losses()[1]:.3f}, weights kept {kept:.2f} GiB")
-    assert peak < LIMIT_GIB and one.output.shape == (64, 48, 3)
     assert set(lock["weights"][str(checkpoint)]) >= {"unet/diffusion_pytorch_model.safetensors"}
-    assert kept < 2.5, "the frozen denoiser is not in the checkpoint"
+    assert weights.stat().st_size < 2.5 * 2**30, "the frozen denoiser is not in the checkpoint"
 
 
 @needs_peak
 @pytest.mark.slow
 def test_the_light_truepose_does_so_with_two_networks(checkpoint: Path, tmp_path: Path) -> None:
-    small_clip = ("backbone=small", "pretrained=false", "train_backbone=true")
-    composition = compose(
+    _, weights = one_step_and_a_picture(
+        tmp_path / "runs",
         "truepose-light",
-        *(f"encoder.clip.{option}" for option in small_clip),
+        "encoder.clip.backbone=small",
+        "encoder.clip.pretrained=false",
+        "encoder.clip.train_backbone=true",
         f"base.sd.weights={checkpoint}",
-        "size=64x48",
         "data=figures",
-        "train.batch_size=1",
         "train.accumulate=1",
         "train.precision=fp32",
-        "train.workers=0",
-        "sample.steps=2",
     )
-    forget_peak()
-    run = composition.train(runs=tmp_path / "runs", steps=1)
-    peak = peak_bytes() / 2**30
-    (one,) = list(load(run).sample_pairs(split="test", limit=1))
-    (file,) = (run.path / "checkpoints").rglob("weights.safetensors")
-    with safe_open(file, framework="pt") as kept:
+    with safe_open(weights, framework="pt") as kept:
         names = list(kept.keys())
-    print(f"\npeak {peak:.1f} GiB, loss {run.losses()[1]:.3f}, weights kept {file.stat().st_size / 2**30:.2f} GiB")
-    assert peak < LIMIT_GIB and one.output.shape == (64, 48, 3)
     assert {name.partition(".")[0] for name in names} == {"sd", "clip", "pose_encoder", "hpfa", "caa"}
     assert all(".attn2." in name for name in names if name.startswith("sd."))

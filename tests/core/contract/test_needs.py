@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pgsynth_core.contract import Verdict
 from pgsynth_core.registry import Registry
 
-from ...fixtures.standins import PARSING, PHOTOGRAPHS, component
+from ...fixtures.standins import PARSING_IF_ASKED, PHOTOGRAPHS, component
 
 Judged = Callable[..., Verdict]
 Extended = Callable[..., Registry]
@@ -149,20 +149,8 @@ def test_the_dataset_must_give_it(judged: Judged, extended: Extended) -> None:
     assert problem.cure.startswith("Write data=figures")
 
 
-LABELLED_FOLDER = component(
-    "dataset",
-    "photos",
-    PHOTOGRAPHS
-    + PARSING
-    + """
-[[component.provides.source_parsing.when]]
-options  = { parsing = [false] }
-provided = false
-[component.options]
-parsing   = { type = "bool", default = false, help = "Read the label maps." }
-label_set = { type = "choice", choices = ["lip20", "atr18"], default = "lip20", help = "Labels." }
-""",
-)
+LABELS = 'label_set = { type = "choice", choices = ["lip20", "atr18"], default = "lip20", help = "Labels." }\n'
+LABELLED_FOLDER = component("dataset", "photos", PHOTOGRAPHS + PARSING_IF_ASKED + LABELS)
 
 
 def test_what_a_dataset_lacks_is_one_problem_for_all_its_readers(judged: Judged, extended: Extended) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +19,6 @@ from pgsynth_plugins.attention.caa.model import CAA
 CHANNELS, WIDTH, HEADS = 8, 6, 2
 SITE = Site("denoiser", "layer", "self", CHANNELS, HEADS, 0)
 GRIDS = ((13, 11), (7, 5), (3, 1))
-
-
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture

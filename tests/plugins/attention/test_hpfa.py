@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from pgsynth_plugins.attention.hpfa import Config
 from pgsynth_plugins.attention.hpfa.model import HPFA
 from pgsynth_plugins.attention.hpfa.weighted import Weighting, weighted_attention
 
+from ...fixtures.layers import Projections
 from ...fixtures.memory import needs_peak, run_apart
 
 CHANNELS, HEADS = 8, 2
@@ -28,28 +29,12 @@ GRIDS = {"13x11": (13, 11), "7x5": (7, 5), "1x1": (1, 1)}
 SOURCES = ("mixed", "one sample without a person", "all outside", "all inside", "two regions")
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-class Backbone(nn.Module):
-    """What a processor sees of diffusers' Attention."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.to_q, self.to_k, self.to_v = (nn.Linear(CHANNELS, CHANNELS, bias=False) for _ in range(3))
-
-
 class Denoiser(nn.Module):
     """A denoiser of one layer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = Backbone()
+        self.layer = Projections(CHANNELS)
 
 
 def labels_of(kind: str, batch: int, grid: tuple[int, int], label_set: str) -> Tensor:
@@ -74,7 +59,7 @@ def make_call(
     h, w = GRIDS[grid]
     hidden = (torch.randn(batch, h * w, CHANNELS) * scale).requires_grad_()
     reference = (torch.randn(batch, h * w, CHANNELS) * scale).requires_grad_()
-    backbone = Backbone()
+    backbone = Projections(CHANNELS)
     labels = labels_of(source, batch, (h, w), label_set)
     return AttentionCall(
         site=SITE,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pgsynth_core.attention import plain_attention, split_heads
 from pgsynth_core.interfaces import AttentionCall, BuildContext, Conditioning, Site, Tokens
 from pgsynth_plugins.attention.pma import Config
 from pgsynth_plugins.attention.pma.model import PMA
+
+from ...fixtures.layers import Projections
 
 CHANNELS, WIDTH, HEADS = 8, 6, 2
 ROLES = (False, False, False, True, True, False)
@@ -22,28 +24,10 @@ GRIDS = {"64x64": (64, 64, 0), "64x44": (64, 44, 0), "22x16": (22, 16, 1), "11x8
 MINUS_INFINITY = float("-inf")
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @pytest.fixture
 def pma(context: Callable[..., BuildContext]) -> Callable[..., PMA]:
     """A processor with the given options, at the site of the call."""
     return lambda call, **options: PMA(Config(**options), call.site, context())
-
-
-class Backbone(nn.Module):
-    """What a processor sees of diffusers' Attention."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.to_q = nn.Linear(CHANNELS, CHANNELS, bias=False)
-        self.to_k = nn.Linear(WIDTH, CHANNELS, bias=False)
-        self.to_v = nn.Linear(WIDTH, CHANNELS, bias=False)
 
 
 def make_call(
@@ -61,7 +45,7 @@ def make_call(
     hidden = torch.randn(batch, h * w, CHANNELS, requires_grad=True)
     values = torch.randn(batch, len(roles), WIDTH, requires_grad=True)
     tokens = Tokens(values=values, is_global=roles, spans={"encoder": (0, len(roles))})
-    backbone = Backbone()
+    backbone = Projections(CHANNELS, WIDTH)
     return AttentionCall(
         site=Site("pose", "mid_block.attn2", "cross", CHANNELS, HEADS, down),
         hidden=hidden,

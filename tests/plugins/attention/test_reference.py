@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pgsynth_core.attention import join_heads, plain_attention, split_heads
 from pgsynth_core.interfaces import AttentionCall, AttentionResult, BuildContext, Conditioning, Site
 from pgsynth_plugins.attention.reference import Config
 from pgsynth_plugins.attention.reference.model import ReferenceAttention
 
+from ...fixtures.layers import Projections
+
 CHANNELS, HEADS = 8, 2
 SITE = Site("denoiser", "layer", "self", CHANNELS, HEADS, 0)
 TWIN = "source:self:layer"
-
-
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-class Backbone(nn.Module):
-    """What a processor sees of diffusers' Attention."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.to_q, self.to_k, self.to_v = (nn.Linear(CHANNELS, CHANNELS, bias=False) for _ in range(3))
 
 
 @pytest.fixture
@@ -45,7 +31,7 @@ def make_call(grid: tuple[int, int] = (7, 5), batch: int = 3) -> AttentionCall:
     """A self-attention call with a reference."""
     h, w = grid
     hidden, source = (torch.randn(batch, h * w, CHANNELS, requires_grad=True) for _ in range(2))
-    backbone = Backbone()
+    backbone = Projections(CHANNELS)
     return AttentionCall(
         site=SITE,
         hidden=hidden,
