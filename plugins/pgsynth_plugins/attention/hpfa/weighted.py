@@ -112,7 +112,7 @@ def _bound(columns: int, threshold: bool, dtype: torch.dtype) -> float:
     schema="(Tensor query, Tensor key, Tensor value, Tensor base, Tensor more, *, bool threshold, bool renormalise)"
     " -> (Tensor, Tensor, Tensor, Tensor)",
 )
-def _forward(  # noqa: PLR0913 - a schema has no dataclass - an operation's arguments are positional
+def _forward(  # noqa: PLR0913 - a schema has no dataclass
     query: Tensor, key: Tensor, value: Tensor, base: Tensor, more: Tensor, *, threshold: bool, renormalise: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Out [B, heads, Q, e], share [B, K], and for the backward lse and the rows' sums, both [B * heads, Q, 1]."""
