@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,6 @@ from pgsynth_core.runs import (
     read_lock,
     require_room,
     run_of,
-    write_checkpoint,
 )
 from pgsynth_core.runs.differences import check_pairs, check_processes
 from pgsynth_core.runs.status import Ending, refuse_running
@@ -53,7 +52,9 @@ from pgsynth_core.training.loop import Job, train
 from pgsynth_core.training.objective import Objective
 from pgsynth_core.training.processes import accelerator_for
 from pgsynth_core.training.report import Tell
+from pgsynth_core.training.saving import Saver
 from pgsynth_core.training.step import Stepper
+from pgsynth_core.training.validation import Validation
 
 SHEET_PAIRS: Final = 4
 """How many pairs the sheets drawn while training show."""
@@ -225,6 +226,8 @@ class _Session:
 
     def _job(self, folder: RunFolder, tell: Tell, from_step: int) -> Job:
         settings, chance = self.spec.train, self._chance()  # before the objective is wrapped
+        saver = Saver(folder, keep=settings.keep_checkpoints, bytes_needed=self.trained.size(), tell=tell)
+        validation = self._validation(chance)
         parameters = trained_parameters(self.assembly.method, self.spec.base.label)
         return Job(
             settings=settings,
@@ -243,7 +246,8 @@ class _Session:
             start=from_step,
             tell=tell,
             begin=lambda step: self._begin(folder, step),
-            save=lambda step: self._save(folder, step, tell),
+            saver=saver,
+            save=lambda step: self._save(saver, step, validation),
             sample=lambda step: self._sample(folder, step, tell),
         )
 
@@ -277,19 +281,34 @@ class _Session:
         if self.accelerator.is_main_process:
             self.hooks.before_step(folder, step)
 
-    def _save(self, folder: RunFolder, step: int, tell: Tell) -> None:
+    def _validation(self, chance: Chance) -> Validation | None:
+        """What says which checkpoint is the best; None without a test split."""
+        settings, objective = self.spec.train, self.objective
+        if self.no_test or not settings.validate_pairs or not self.accelerator.is_main_process:
+            return None
+        assert isinstance(objective, Objective), "not wrapped yet"
+        return Validation(
+            accelerator=self.accelerator,
+            objective=objective,
+            examples=Examples(dataset_of(self.spec, self.assembly.registry, "test"), self.stream.examples.plan),
+            chance=replace(chance, drop={}),
+            pairs=settings.validate_pairs,
+            batch_size=settings.batch_size,
+        )
+
+    def _save(self, saver: Saver, step: int, validation: Validation | None) -> None:
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
-        tell("doing", {"doing": "saving a checkpoint"})
-        path = write_checkpoint(
-            folder,
-            step,
-            self.trained.writers(step),
-            bytes_needed=self.trained.size(),
-            keep=self.spec.train.keep_checkpoints,
-        )
-        tell("checkpoint", {"step": step, "path": path.relative_to(folder.path).as_posix()})
+        loss = None
+        if validation:
+            saver.tell("doing", {"doing": "looking at unseen pairs"})
+            try:
+                with averaged(self.trained):
+                    loss = validation.loss()
+            except (UserError, RuntimeError) as error:  # no reason to lose what is trained
+                saver.tell("warning", {"message": f"no loss on unseen pairs: {_said(error)}", "step": step})
+        saver.save(step, lambda: self.trained.writers(step, loss), validation=loss)
 
     def _sample(self, folder: RunFolder, step: int, tell: Tell) -> None:
         if not self.accelerator.is_main_process:
@@ -302,13 +321,17 @@ class _Session:
                     self.assembly, folder.sample_file(step, 0).parent, split=self.sheet_split, pairs=SHEET_PAIRS
                 )
         except (UserError, RuntimeError) as error:  # a look at the run is not worth the run
-            why = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            why = _said(error)
         if made is None:
             clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was drawn any more
             tell("warning", {"message": f"no sheet: {why}", "step": step})
             return
         tell("sample", {"step": step, "path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)})
         self.hooks.sampled(folder.path, step, made.paths)
+
+
+def _said(error: UserError | RuntimeError) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def _without_test(spec: Spec, registry: Registry) -> str:

@@ -6,7 +6,7 @@ is, `status` who trains and how it ended, `lock` what a run was made with. These
 
 from __future__ import annotations
 
-from pgsynth_core.runs.checkpoints import Checkpoint, latest_checkpoint, list_checkpoints
+from pgsynth_core.runs.checkpoints import Checkpoint, best_checkpoint, latest_checkpoint, list_checkpoints
 from pgsynth_core.runs.differences import LockProblem, check_lock, check_weights
 from pgsynth_core.runs.durable import refusing, require_room, require_writable
 from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events, read_losses
@@ -35,6 +35,7 @@ __all__ = [
     "Session",
     "State",
     "Writer",
+    "best_checkpoint",
     "build_lock",
     "check_lock",
     "check_weights",

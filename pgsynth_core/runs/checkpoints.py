@@ -6,12 +6,14 @@
     checkpoints/step-00000200.HEX.tmp    being written or deleted; whoever writes next removes it
 
 Inside: the files the trainer writes, ``spec.yaml`` and ``lock.json``, and ``SHA256SUMS`` as ``sha256sum`` writes it:
-``sha256sum -c SHA256SUMS`` checks a checkpoint without us.
+``sha256sum -c SHA256SUMS`` checks a checkpoint without us. ``state.json`` may hold ``validation``, the loss on unseen
+pairs: of the checkpoints that stand, the one where it is lowest is the best.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shlex
 from collections.abc import Iterator
@@ -20,12 +22,26 @@ from pathlib import Path
 from typing import Final
 
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.runs.durable import refusing
+from pgsynth_core.runs.durable import read_json, refusing
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["OLD", "STEP_NAME", "SUMS", "Checkpoint", "hash_of", "latest_checkpoint", "list_checkpoints"]
+__all__ = [
+    "OLD",
+    "STATE",
+    "STEP_NAME",
+    "SUMS",
+    "VALIDATION",
+    "Checkpoint",
+    "best_checkpoint",
+    "hash_of",
+    "latest_checkpoint",
+    "list_checkpoints",
+]
 
 SUMS: Final = "SHA256SUMS"
+STATE: Final = "state.json"
+VALIDATION: Final = "validation"
+"""Key in `STATE`."""
 OLD: Final = ".old"
 STEP_NAME: Final = re.compile(r"step-(\d{8,})(\.old)?")
 """Of a checkpoint's folder."""
@@ -38,6 +54,12 @@ class Checkpoint:
 
     path: Path
     step: int
+
+    @property
+    def validation(self) -> float | None:
+        """The loss on unseen pairs; None if nobody took it, or it is no finite number."""
+        value = (read_json(self.path / STATE) or {}).get(VALIDATION)
+        return value if isinstance(value, float) and math.isfinite(value) else None
 
     def verify(self) -> None:
         """Read every file and compare it with its hash.
@@ -105,3 +127,9 @@ def list_checkpoints(folder: RunFolder) -> tuple[Checkpoint, ...]:
 def latest_checkpoint(folder: RunFolder) -> Checkpoint | None:
     """The one of the highest step; None if there is none yet."""
     return next(reversed(list_checkpoints(folder)), None)
+
+
+def best_checkpoint(folder: RunFolder) -> Checkpoint | None:
+    """The one with the lowest loss on unseen pairs, of equals the later; None if none has any."""
+    scored = [(loss, -one.step, one) for one in list_checkpoints(folder) if (loss := one.validation) is not None]
+    return min(scored, key=lambda score: score[:2])[2] if scored else None

@@ -2,6 +2,8 @@
 
     20260131-1204   a run's id, or as much of its beginning as no other shares
     latest          the newest
+    latest@best     of a run, where a checkpoint is meant: the one with the lowest loss on unseen pairs
+    latest@200      the one of step 200; without either, the last
     runs/x, ./x     a path: whatever holds a separator, begins with ~, or is . or ..
 
 An id is compared with the names in the folder of runs and never joined to a path, so it cannot lead out of it.
@@ -18,13 +20,21 @@ from pathlib import Path
 from typing import Final
 
 from pgsynth_core.errors import UserError, nearest
-from pgsynth_core.runs.checkpoints import STEP_NAME, SUMS, Checkpoint, latest_checkpoint, list_checkpoints
+from pgsynth_core.runs.checkpoints import (
+    STEP_NAME,
+    SUMS,
+    Checkpoint,
+    best_checkpoint,
+    latest_checkpoint,
+    list_checkpoints,
+)
 from pgsynth_core.runs.durable import read_json, refusing
 from pgsynth_core.runs.folder import RunFolder
 
 __all__ = ["LATEST", "find_checkpoint", "find_run", "find_start", "list_runs", "run_of"]
 
 LATEST: Final = "latest"
+BEST: Final = "best"
 _DATED: Final = re.compile(r"\d{8}-\d{6}-.+")
 _MOST_LISTED: Final = 8
 
@@ -75,18 +85,21 @@ def find_run(text: str | Path, root: Path) -> RunFolder:
 
 
 def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
-    """The checkpoint that is meant: a path to one, or the latest of the run that `find_run` finds.
+    """The checkpoint that is meant: a path to one, or the one behind ``@`` of the run that `find_run` finds, or its last.
 
     A checkpoint that was copied elsewhere, under any name, is found by its path.
 
     Raises:
-        UserError: As `find_run`, or if the run has none yet.
+        UserError: As `find_run`, or if the run has none yet, or not the one that is meant.
     """
     path = _as_path(text)
     if path is not None and _is_checkpoint(path):
         return Checkpoint(path, _step_of(path))
-    run = find_run(text, root)
+    word, which = (str(text), "") if path and path.exists() else _split(str(text))
+    run = find_run(Path(word) if isinstance(text, Path) else word, root)
     checkpoint = latest_checkpoint(run)
+    if checkpoint is not None and which:
+        return _chosen(run, which)
     if checkpoint is None:
         anew = f"pgsynth train {shlex.quote(str(run.spec_file))}"
         cure = f"If it is training, wait for its first, train.checkpoint_every steps on; else train it anew: {anew}."
@@ -110,6 +123,28 @@ def find_start(text: str | Path, root: Path) -> tuple[RunFolder, Checkpoint]:
         cure = f"Give one of {run.checkpoints} named step-NUMBER, or take back its name: step-{checkpoint.step:08}."
         raise UserError(message, where=str(checkpoint.path), cure=cure)
     return run, checkpoint
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The run, and what stands behind the last ``@``."""
+    word, _, which = text.rpartition("@")
+    return (word, which) if word else (text, "")
+
+
+def _chosen(run: RunFolder, which: str) -> Checkpoint:
+    """The checkpoint that a word behind ``@`` means."""
+    if which == BEST:
+        best = best_checkpoint(run)
+        if best is not None:
+            return best
+        message = f"no checkpoint of {run.id} has a loss on unseen pairs, so none is the best."
+        cure = "Leave out @best for the last; train.validate_pairs=16 has it taken, where the data has a test split."
+        raise UserError(message, where=str(run.checkpoints), cure=cure)
+    steps = {str(one.step): one for one in list_checkpoints(run)}
+    if which.lstrip("0") in steps:
+        return steps[which.lstrip("0")]
+    cure = f"There are: {_listing([BEST, *reversed(steps)])}."
+    raise UserError(f"{run.id} has no checkpoint {which!r}.", where=str(run.checkpoints), cure=cure)
 
 
 def run_of(checkpoint: Checkpoint) -> RunFolder | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, hash_of, list_checkpoints
+from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint, hash_of, list_checkpoints
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
 
@@ -39,8 +39,8 @@ def write_checkpoint(
         files: File name to what writes that file at the path it is given. ``spec.yaml`` and ``lock.json`` are copied
             from the run if they are not among them.
         bytes_needed: Size of all files together.
-        keep: How many of the last checkpoints stay, this one included; at least 1. Older ones go only after this one
-            stands. Those of later steps are set aside: the run went on from before them.
+        keep: How many of the last checkpoints stay, this one included; at least 1. So does the best. Others go only
+            after this one stands. Those of later steps are set aside: the run went on from before them.
 
     Returns:
         The checkpoint's folder.
@@ -121,13 +121,15 @@ def _sweep(checkpoints: Path) -> None:
 
 
 def _retire(folder: RunFolder, step: int, keep: int) -> None:
-    """Set later ones aside and delete the oldest; what will not go is tried again with the next checkpoint."""
+    """Set later ones aside and delete the oldest but the best; what will not go is tried again with the next one."""
     standing = list_checkpoints(folder)
     for checkpoint in standing:
         if checkpoint.step > step:
             _move(checkpoint.path, checkpoint.path.with_name(checkpoint.path.name + _SUPERSEDED))
+    best = best_checkpoint(folder)
     for checkpoint in [one for one in standing if one.step <= step][:-keep]:
-        _delete(checkpoint.path)
+        if checkpoint != best:
+            _delete(checkpoint.path)
 
 
 def _delete(path: Path) -> None:

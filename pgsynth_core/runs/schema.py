@@ -100,14 +100,16 @@ class CheckpointEvent:
     Attributes:
         step: Steps taken.
         path: Its folder, relative to the run's.
-        seconds: What it took, seconds.
+        seconds: Until it stood, seconds; training goes on meanwhile.
         bytes: Its size.
+        validation: Loss on pairs of the test split with its weights, or their average, always with the same noise.
     """
 
     step: int
     path: str
     seconds: float | None = None
     bytes: int | None = None
+    validation: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,14 @@ class TrainSettings(_Section):
     min_snr: float = Field(0.0, ge=0, description="Gamma of min-SNR weighting of times (2303.09556); 0: all alike.")
     checkpoint_every: int = Field(default=500, ge=0, description="Steps between checkpoints; 0: only at the end.")
     sample_every: int = Field(default=500, ge=0, description="Steps between sample sheets; 0: only at the end.")
-    keep_checkpoints: int = Field(default=3, ge=1, description="How many of the last checkpoints stay.")
+    keep_checkpoints: int = Field(
+        default=3, ge=1, description="How many of the last checkpoints stay, beside the best."
+    )
+    validate_pairs: int = Field(
+        default=16,
+        ge=0,
+        description="Test pairs whose loss, always with the same noise, says which checkpoint is best.",
+    )
     checkpointing: bool = Field(default=False, description="Recompute activations: slower, far less memory.")
     workers: int = Field(default=2, ge=0, le=256, description="Processes that load data; 0: no extra ones.")
 

@@ -3,7 +3,7 @@
     weights.safetensors     what trains, and what is new
     ema.safetensors         its moving average
     optimizer.safetensors   Adam's moments
-    state.json              the step, and in fp16 the scale of the loss
+    state.json              the step, the loss on unseen pairs, and in fp16 the scale of the loss
 
 Draws and order are functions of seed and position, so there is no random stream to restore.
 """
@@ -11,6 +11,7 @@ Draws and order are functions of seed and position, so there is no random stream
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ from torch import Tensor
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
 from pgsynth_core.errors import UserError
+from pgsynth_core.runs.checkpoints import STATE, VALIDATION
 from pgsynth_core.training.average import Average
 
-WEIGHTS, AVERAGE, OPTIMIZER, STATE = "weights.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"
+WEIGHTS, AVERAGE, OPTIMIZER = "weights.safetensors", "ema.safetensors", "optimizer.safetensors"
 STATE_VERSION = 1
 
 
@@ -48,14 +50,23 @@ class Trained:
     average: Average | None
     scaler: torch.amp.GradScaler | None = None
 
-    def writers(self, step: int) -> dict[str, Callable[[Path], None]]:
-        """File name -> what writes it, for `runs.write_checkpoint`; after `step` steps."""
+    def writers(self, step: int, validation: float | None = None) -> dict[str, Callable[[Path], None]]:
+        """File name -> what writes it, for `runs.write_checkpoint`.
+
+        What is written is a copy, taken here: training may go on while it is.
+
+        Args:
+            step: Steps taken.
+            validation: Loss on unseen pairs; kept where it is finite.
+        """
         scaler = self.scaler.state_dict() if self.scaler else None
-        state = json.dumps({"state": STATE_VERSION, "step": step, "scaler": scaler}) + "\n"
+        state = (
+            json.dumps({"state": STATE_VERSION, "step": step, "scaler": scaler, VALIDATION: _finite(validation)}) + "\n"
+        )
         files = {WEIGHTS: self.weights(), OPTIMIZER: self._moments()}
         if self.average is not None:
             files[AVERAGE] = self.average.tensors
-        writers = {name: _tensors_writer(tensors) for name, tensors in files.items()}
+        writers = {name: _tensors_writer(_copied(tensors)) for name, tensors in files.items()}
         return writers | {STATE: _text_writer(state)}
 
     def weights(self) -> dict[str, Tensor]:
@@ -125,8 +136,17 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _tensors_writer(tensors: Mapping[str, Tensor]) -> Callable[[Path], None]:
-    return lambda path: save_file({key: value.contiguous() for key, value in tensors.items()}, path)
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU, of a form that can be written."""
+    return {key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()}
+
+
+def _tensors_writer(tensors: dict[str, Tensor]) -> Callable[[Path], None]:
+    return lambda path: save_file(tensors, path)
 
 
 def _text_writer(text: str) -> Callable[[Path], None]:

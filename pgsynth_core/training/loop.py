@@ -16,6 +16,7 @@ from pgsynth_core.spec import TrainSettings
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream
 from pgsynth_core.training.report import Report, Tell, learning_rate
+from pgsynth_core.training.saving import Saver
 from pgsynth_core.training.step import Stepper
 
 
@@ -32,7 +33,8 @@ class Job:
         start: Steps already taken.
         tell: Takes events.
         begin: Called with the number of the step about to be taken.
-        save: Writes a checkpoint of the given step.
+        saver: Writes checkpoints beside training.
+        save: Has the saver write one of the given step.
         sample: Draws a sheet at the given step.
     """
 
@@ -44,6 +46,7 @@ class Job:
     start: int
     tell: Tell
     begin: Callable[[int], None]
+    saver: Saver
     save: Callable[[int], None]
     sample: Callable[[int], None]
 
@@ -60,13 +63,14 @@ def train(job: Job) -> Done:
     """Train from `job.start` to the last step; an interrupt finishes the step, saves and stops.
 
     Raises:
+        UserError: If a checkpoint cannot be written.
         PgsynthError: If the gradients of several steps in a row are no finite numbers; the last checkpoint stands.
     """
     settings, step = job.settings, job.start
     report = Report(settings, job.stepper.accelerator, job.tell)
     batches = job.stream.since(job.start)
     job.stepper.objective.train()
-    with _asked_to_stop() as asked:
+    with _asked_to_stop() as asked, job.saver:
         while step < settings.steps and not report.stop:
             step += 1
             job.begin(step)
@@ -77,6 +81,7 @@ def train(job: Job) -> Done:
             if job.average is not None:
                 job.average.update(job.parameters, step)
             report.step(step, taken, time.perf_counter() - began, asked=asked.is_set())
+            job.saver.look()
             last = step == settings.steps or report.stop
             if report.stop:
                 message = f"asked to stop: step {step} is taken and will be saved."
