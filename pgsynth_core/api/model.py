@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,16 @@ from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import example
 from pgsynth_core.errors import UserError, suggestion
 from pgsynth_core.registry import Registry, discover
-from pgsynth_core.runs import Checkpoint, RunFolder, check_weights, find_checkpoint, read_lock, run_of, runs_root
+from pgsynth_core.runs import (
+    BUNDLE,
+    Checkpoint,
+    RunFolder,
+    check_weights,
+    find_checkpoint,
+    read_lock,
+    run_of,
+    runs_root,
+)
 from pgsynth_core.spec import resolve
 from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS, read_tensors
 
@@ -44,12 +53,14 @@ class Model:
         checkpoint: Where they came from.
         warnings: What differs from what it was trained with, and which settings given since have no effect.
         ema: Whether its weights are the moving average.
+        weights: Where its pretrained weights were found.
     """
 
     assembly: Assembly
     checkpoint: Checkpoint
     warnings: tuple[str, ...] = ()
     ema: bool = False
+    weights: Weights = field(default_factory=Weights, repr=False)
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: step {self.checkpoint.step}{', moving average' if self.ema else ''}>"
@@ -215,7 +226,7 @@ def load(
     spec = resolve(checkpoint.path / "spec.yaml", (), registry).spec
     verdict = check(spec, registry)
     verdict.raise_if_refused()
-    weights = Weights(made_with(lock))
+    weights = Weights(made_with(lock), checkpoint.path / BUNDLE)
     assembly = Assembly.of(spec, registry, verdict, device=device, weights=weights)
     ema = ema and (checkpoint.path / AVERAGE).exists()
     for name in (WEIGHTS, AVERAGE) if ema else (WEIGHTS,):
@@ -224,7 +235,7 @@ def load(
         load_kept(assembly.method, spec.base.label, tensors, where=str(checkpoint.path / name), partial=partial)
     assembly.method.eval()
     others = map(str, check_weights(lock, weights.identities(known=True)))
-    return Model(assembly, checkpoint, (*warnings, *others), ema)
+    return Model(assembly, checkpoint, (*warnings, *others), ema, weights)
 
 
 def device_named(wanted: str | None) -> str:

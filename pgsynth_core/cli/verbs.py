@@ -89,6 +89,7 @@ VERBS: Final = (
     Verb(("sample",), "Make pictures with a trained run, of one photo or of its dataset's pairs.", "sample:COMMAND"),
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
+    Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),
     Verb(("runs", "list"), "List runs and how they stand.", "runs:LIST"),
     Verb(("data", "check"), "Say what a dataset holds and what is wrong with it; draw a sheet.", "data:COMMAND"),

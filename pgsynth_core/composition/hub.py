@@ -1,10 +1,11 @@
-"""Pretrained weights by id: a local folder, or the hub's cache, fetched once if the network allows."""
+"""Pretrained weights by id: beside a checkpoint, a local folder, or the hub's cache, fetched if the network allows."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ WANTED: Final = ("*.json", "*.safetensors")
 """The kinds of file that are fetched; never pickles."""
 
 CHUNK: Final = 1 << 22
+_LONGEST_NAME: Final = 60
+_SUFFIXES: Final = (".safetensors", ".json")
 HEX_DIGITS: Final = 64
 _FAULTS: Final[tuple[type[BaseException], ...]] = (*HfHubHTTPError.__bases__, EntryNotFoundError, OSError, RuntimeError)
 """What fetching raises; the bases bring the error of the HTTP client, which differs between versions of the library."""
@@ -58,12 +61,14 @@ class Weights:
     Args:
         made: What a run was made with, see `made_with`: of the hub the same revision is taken, and what was a local
             folder then is never asked of the hub. Of ids that are not there the newest.
+        bundle: Folder in which weights may lie, each by its `bundled_name`: these come first.
 
     Attributes:
         used: Weight id -> where it was found.
     """
 
     made: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    bundle: Path | None = None
     used: dict[str, Used] = field(default_factory=dict, init=False)
 
     def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str:
@@ -80,13 +85,17 @@ class Weights:
         if unwanted := [name for name in files if not _matches(name, WANTED)]:
             raise ValueError(f"{unwanted} is not fetched; patterns end in one of {WANTED}")
         patterns = tuple(files) or WANTED
-        path, revision = _here(weight_id, self.made.get(weight_id)), ""
+        path, revision = self._bundled(weight_id) or _here(weight_id, self.made.get(weight_id)), ""
         if path is None:
             name, _, wanted = weight_id.partition("@")
             path = _from_hub(name, patterns, self.made.get(weight_id, {}).get("revision", wanted))
             revision = Path(path).name
         self.used[weight_id] = Used(Path(path), patterns, revision)
         return path
+
+    def _bundled(self, weight_id: str) -> str | None:
+        path = self.bundle and self.bundle / bundled_name(weight_id)
+        return str(path) if path and path.exists() else None
 
     def identities(self, *, known: bool = False) -> dict[str, dict[str, str]]:
         """Weight id -> its revision or folder and the SHA-256 of each safetensors file: what a run stood on.
@@ -95,6 +104,33 @@ class Weights:
             known: Only what is known without reading the files: of the hub's cache.
         """
         return {weight_id: _identity(used) for weight_id, used in self.used.items() if used.revision or not known}
+
+
+def bundled_name(weight_id: str) -> str:
+    """The name of a folder or file of weights beside a checkpoint: one name a path, whatever the id."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", weight_id).strip("-")[-_LONGEST_NAME:]
+    return f"{plain}-{hashlib.sha256(weight_id.encode()).hexdigest()[:8]}{_suffix(weight_id)}"
+
+
+def _suffix(weight_id: str) -> str:
+    """Of a file, by which libraries know what it is."""
+    suffix = Path(weight_id).suffix
+    return suffix if suffix in _SUFFIXES else ""
+
+
+def bundle_files(used: Mapping[str, Used]) -> dict[str, Path]:
+    """What a bundle of these weights holds: path in it, with ``/``, -> file."""
+    found = {}
+    for weight_id, one in used.items():
+        name = bundled_name(weight_id)
+        if one.path.is_file():
+            found[name] = one.path
+            continue
+        for file in sorted(one.path.rglob("*")):
+            inner = file.relative_to(one.path).as_posix()
+            if file.is_file() and _matches(inner, one.files):
+                found[f"{name}/{inner}"] = file
+    return found
 
 
 def made_with(lock: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:

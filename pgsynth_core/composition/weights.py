@@ -74,7 +74,7 @@ def load_kept(method: Method, base: str, tensors: Mapping[str, Tensor], *, where
 
 def _kept(method: Method, base: str) -> Iterator[tuple[str, Tensor, bool]]:
     """(key, parameter or buffer, whether every checkpoint has it); those of what is frozen were once left out."""
-    for label, prefix, module in _owners(method, base):
+    for label, prefix, module in owners(method, base):
         whole = label not in method.pretrained
         parameters = dict(module.named_parameters())
         trains = any(value.requires_grad for value in parameters.values())
@@ -89,8 +89,8 @@ def _kept(method: Method, base: str) -> Iterator[tuple[str, Tensor, bool]]:
                 yield key, buffer, trains
 
 
-def _owners(method: Method, base: str) -> Iterator[tuple[str, str, nn.Module]]:
-    """(label, prefix of the parameter, module) of every part."""
+def owners(method: Method, base: str) -> Iterator[tuple[str, str, nn.Module]]:
+    """(label, prefix of the parameter, module) of every part; a processor comes once for each site."""
     yield base, "codec.", method.base.codec
     yield base, "denoiser.", method.base.denoiser
     for label, encoder in method.encoders.items():

@@ -6,19 +6,20 @@ is, `status` who trains and how it ended, `lock` what a run was made with. These
 
 from __future__ import annotations
 
-from pgsynth_core.runs.checkpoints import Checkpoint, best_checkpoint, latest_checkpoint, list_checkpoints
+from pgsynth_core.runs.checkpoints import BUNDLE, Checkpoint, best_checkpoint, latest_checkpoint, list_checkpoints
 from pgsynth_core.runs.differences import LockProblem, check_lock, check_weights
-from pgsynth_core.runs.durable import refusing, require_room, require_writable
+from pgsynth_core.runs.durable import refusing, require_new, require_room, require_writable
 from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events, read_losses
 from pgsynth_core.runs.find import LATEST, find_checkpoint, find_run, find_start, list_runs, run_of
 from pgsynth_core.runs.folder import RUNS_VARIABLE, RunFolder, create_run, runs_root
 from pgsynth_core.runs.identity import Process, is_alive, this_process
 from pgsynth_core.runs.lock import Lock, build_lock, read_lock
-from pgsynth_core.runs.saving import Writer, write_checkpoint
+from pgsynth_core.runs.saving import Writer, copy_of, write_checkpoint, write_folder
 from pgsynth_core.runs.schema import EVENTS, SCHEMA_VERSION
 from pgsynth_core.runs.status import Ended, RunStatus, Session, State, session, start_session, status_of
 
 __all__ = [
+    "BUNDLE",
     "DAMAGED",
     "EVENTS",
     "LATEST",
@@ -39,6 +40,7 @@ __all__ = [
     "build_lock",
     "check_lock",
     "check_weights",
+    "copy_of",
     "create_run",
     "find_checkpoint",
     "find_run",
@@ -52,6 +54,7 @@ __all__ = [
     "read_lock",
     "read_losses",
     "refusing",
+    "require_new",
     "require_room",
     "require_writable",
     "run_of",
@@ -61,4 +64,5 @@ __all__ = [
     "status_of",
     "this_process",
     "write_checkpoint",
+    "write_folder",
 ]

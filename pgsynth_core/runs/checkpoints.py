@@ -26,6 +26,7 @@ from pgsynth_core.runs.durable import read_json, refusing
 from pgsynth_core.runs.folder import RunFolder
 
 __all__ = [
+    "BUNDLE",
     "OLD",
     "STATE",
     "STEP_NAME",
@@ -40,12 +41,14 @@ __all__ = [
 
 SUMS: Final = "SHA256SUMS"
 STATE: Final = "state.json"
+BUNDLE: Final = "bundle"
+"""Folder of a checkpoint for the pretrained weights it stands on, where it has them with it."""
 VALIDATION: Final = "validation"
 """Key in `STATE`."""
 OLD: Final = ".old"
 STEP_NAME: Final = re.compile(r"step-(\d{8,})(\.old)?")
 """Of a checkpoint's folder."""
-_SUM: Final = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
+_SUM: Final = re.compile(r"([0-9a-f]{64}) [ *]((?!\.)[^/\\]+(?:/(?!\.)[^/\\]+)*)")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def _damages(folder: Path) -> Iterator[tuple[str, str]]:
             yield name, "the file is missing."
         elif hash_of(folder / name) != expected:
             yield name, f"the file is damaged: its hash is not the one in {SUMS}."
-    unlisted = {file.name for file in folder.glob("*.safetensors")} - {match[2] for match in listed}
+    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*.safetensors")}
+    unlisted = there - {match[2] for match in listed}
     yield from ((name, f"the file is not listed in {SUMS}.") for name in sorted(unlisted))
 
 

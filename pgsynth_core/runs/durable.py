@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ __all__ = [
     "refusing",
     "remove",
     "replace_text",
+    "require_new",
     "require_room",
     "require_writable",
     "sync",
@@ -146,6 +148,21 @@ def require_writable(folder: Path, what: str) -> None:
         tried = temporary(there / ".tried")
         tried.mkdir()
         tried.rmdir()
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder that is there already, or that could not be made.
+
+    Raises:
+        UserError: If it is there, or the one it is to be in is not, or the system refuses.
+    """
+    if folder.exists():
+        message = "this is there already; nothing is written over."
+        raise UserError(message, where=str(folder), cure="Give the name of a folder that is not there yet.")
+    if not folder.absolute().parent.is_dir():
+        message = f"the folder {folder.parent} to write in is not there."
+        raise UserError(message, where=str(folder), cure=f"Make it: mkdir -p {shlex.quote(str(folder.parent))}.")
+    require_writable(folder, "nothing can be written here")
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:

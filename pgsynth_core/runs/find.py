@@ -85,7 +85,7 @@ def find_run(text: str | Path, root: Path) -> RunFolder:
 
 
 def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
-    """The checkpoint that is meant: a path to one, or the one behind ``@`` of the run that `find_run` finds, or its last.
+    """The checkpoint that is meant: a path to one, or of the run that `find_run` finds the one named, or the last.
 
     A checkpoint that was copied elsewhere, under any name, is found by its path.
 

@@ -16,12 +16,12 @@ from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint,
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["Writer", "write_checkpoint"]
+__all__ = ["Writer", "copy_of", "write_checkpoint", "write_folder"]
 
 Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
 
-_FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _TEMPORARY: Final = re.compile(r"step-\d{8,}.*\.tmp")
 _SUPERSEDED: Final = ".superseded"
 
@@ -57,28 +57,44 @@ def write_checkpoint(
     with refusing("the checkpoint cannot be written", final):
         folder.checkpoints.mkdir(exist_ok=True)
         _sweep(folder.checkpoints)
-        require_room(folder.checkpoints, bytes_needed, "a checkpoint")
-        built = temporary(final)
-        try:
-            _fill(built, _copies(folder) | dict(files))
-            _put(built, final)
-        except BaseException as error:
-            remove(built)
-            if isinstance(error, Exception) and passed_on(error):
-                raise refused(error, "the checkpoint cannot be written", final) from error
-            raise
+    own = {source.name: copy_of(source) for source in (folder.spec_file, folder.lock_file)}
+    write_folder(final, own | dict(files), bytes_needed=bytes_needed, what="checkpoint")
     _retire(folder, step, keep)
     return final
 
 
-def _copies(folder: RunFolder) -> dict[str, Writer]:
-    def copy_of(source: Path) -> Writer:
-        def write(path: Path) -> None:
-            shutil.copyfile(source, path)
+def write_folder(final: Path, files: Mapping[str, Writer], *, bytes_needed: int, what: str) -> None:
+    """Write a folder of files and their hashes, whole or not at all; one that is there is replaced by it.
 
-        return write
+    Args:
+        final: The folder; the one it is in exists.
+        files: Path in it, with ``/``, to what writes that file at the path it is given.
+        bytes_needed: Size of all files together.
+        what: What it is, for messages.
 
-    return {source.name: copy_of(source) for source in (folder.spec_file, folder.lock_file)}
+    Raises:
+        UserError: If the disk has too little room, or the system refuses; nothing is left behind.
+    """
+    with refusing(f"the {what} cannot be written", final):
+        require_room(final.parent, bytes_needed, f"the {what}")
+        built = temporary(final)
+        try:
+            _fill(built, files)
+            _put(built, final)
+        except BaseException as error:
+            remove(built)
+            if isinstance(error, Exception) and passed_on(error):
+                raise refused(error, f"the {what} cannot be written", final) from error
+            raise
+
+
+def copy_of(source: Path) -> Writer:
+    """What writes a file as it is."""
+
+    def write(path: Path) -> None:
+        shutil.copyfile(source, path)
+
+    return write
 
 
 def _fill(built: Path, files: Mapping[str, Writer]) -> None:
@@ -88,6 +104,7 @@ def _fill(built: Path, files: Mapping[str, Writer]) -> None:
     sums.touch()
     lines = []
     for name, write in sorted(files.items()):
+        (built / name).parent.mkdir(parents=True, exist_ok=True)
         write(built / name)
         # safetensors makes files that only their owner can read; a run is shared as its folder is
         (built / name).chmod(sums.stat().st_mode & 0o777)
@@ -95,7 +112,8 @@ def _fill(built: Path, files: Mapping[str, Writer]) -> None:
         lines.append(f"{hash_of(built / name)}  {name}\n")
     sums.write_text("".join(lines), encoding="utf-8")
     sync(sums)
-    sync(built)
+    for inner in {built, *((built / name).parent for name in files)}:
+        sync(inner)
 
 
 def _put(built: Path, final: Path) -> None:

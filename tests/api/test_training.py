@@ -18,7 +18,7 @@ from pgsynth_core.data.formats import write_pose
 from pgsynth_core.data.records import DataContext
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-from pgsynth_core.runs import latest_checkpoint
+from pgsynth_core.runs import best_checkpoint, latest_checkpoint, read_events
 
 from ..fixtures.crowd import Crowd
 
@@ -102,6 +102,32 @@ def test_continuing_joins_bitwise(tmp_path: Path, train: Train, overrides: tuple
     for name in ("weights.safetensors", "optimizer.safetensors"):
         left, right = (checkpoint.path / name for checkpoint in last if checkpoint)
         assert left.read_bytes() == right.read_bytes(), name
+
+
+def test_the_loss_on_unseen_pairs_is_noted_and_changes_nothing(tmp_path: Path, train: Train) -> None:
+    def noted(run: Run) -> list[Any]:
+        return [
+            event.get("validation") for event in read_events(run.folder.events_file) if event["kind"] == "checkpoint"
+        ]
+
+    def weights(run: Run) -> bytes:
+        checkpoint = latest_checkpoint(run.folder)
+        assert checkpoint is not None
+        return (checkpoint.path / "weights.safetensors").read_bytes()
+
+    looked, again, less, plain = (
+        train(tmp_path / str(pairs), f"train.validate_pairs={pairs}") for pairs in (16, 3, 1, 0)
+    )
+    assert looked.losses() == plain.losses() and weights(looked) == weights(plain)
+    assert noted(plain) == [None, None]
+    before, after = noted(looked)
+    assert before != after and np.isfinite([before, after]).all()
+    assert noted(again) == [before, after] != noted(less), "there are three pairs"
+    best = best_checkpoint(looked.folder)
+    assert best is not None and best.validation == min(before, after)
+    (tmp_path / "part").mkdir()
+    joined = continue_run(train(tmp_path / "part", steps=3), steps=6)
+    assert noted(joined) == [before, after]
 
 
 def test_a_run_says_in_a_line_how_it_stands(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -52,8 +53,11 @@ def run(root: Path) -> RunFolder:
 def save(run: RunFolder) -> Saved:
     """Call it with a step to have a checkpoint; its weights file holds the text."""
 
-    def saved(step: int, text: str = "weights", *, keep: int = 3, needed: int = 100) -> Path:
-        files = writers({"weights.safetensors": text, "state.json": f'{{"step": {step}}}'})
+    def saved(
+        step: int, text: str = "weights", *, keep: int = 3, needed: int = 100, validation: float | None = None
+    ) -> Path:
+        state = json.dumps({"step": step, "validation": validation})
+        files = writers({"weights.safetensors": text, "state.json": state})
         return write_checkpoint(run, step, files, bytes_needed=needed, keep=keep)
 
     return saved

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs import Checkpoint, RunFolder, latest_checkpoint, list_checkpoints
+from pgsynth_core.runs import Checkpoint, RunFolder, best_checkpoint, latest_checkpoint, list_checkpoints
 
 from .conftest import Saved
 
@@ -39,6 +39,24 @@ def test_they_are_found_by_step(run: RunFolder, save: Saved) -> None:
     latest = latest_checkpoint(run)
     assert latest == Checkpoint(paths[-1], 123_456_789)
     latest.verify()
+
+
+def test_the_best_has_the_lowest_loss_on_unseen_pairs(run: RunFolder, save: Saved) -> None:
+    save(100)
+    assert best_checkpoint(run) is None
+    losses = {200: 0.5, 300: 0.25, 400: 0.25, 500: float("nan"), 600: 0.75}
+    for step, loss in losses.items():
+        save(step, validation=loss, keep=9)
+    best = best_checkpoint(run)
+    assert best is not None and (best.step, best.validation) == (400, 0.25), "of equals the later"
+
+
+def test_the_best_stays_beside_the_last(run: RunFolder, save: Saved) -> None:
+    for step, loss in {100: 0.5, 200: 0.25, 300: 0.75, 400: 0.5, 500: None}.items():
+        save(step, validation=loss, keep=2)
+    assert [checkpoint.step for checkpoint in list_checkpoints(run)] == [200, 400, 500]
+    save(600, validation=0.125, keep=2)
+    assert [checkpoint.step for checkpoint in list_checkpoints(run)] == [500, 600]
 
 
 def test_what_is_no_checkpoint_is_passed_over(run: RunFolder, save: Saved) -> None:

@@ -193,3 +193,35 @@ def test_nothing_goes_on_from_a_copy_or_from_what_was_set_aside(root: Path, save
     save(150)
     with pytest.raises(UserError, match="was set aside: .* take back its name: step-00000200"):
         find_start(f"{later}.superseded", root)
+
+
+def test_a_checkpoint_of_a_run_is_named_behind_it(root: Path, run: RunFolder, save: Saved) -> None:
+    paths = {step: save(step, validation=loss) for step, loss in {100: 0.5, 200: 0.25, 300: 0.75}.items()}
+
+    def found(text: str | Path) -> int:
+        return find_checkpoint(text, root).step
+
+    assert (found("latest"), found("latest@best"), found("latest@100"), found(f"{run.id[:9]}@00000200")) == (
+        300,
+        200,
+        100,
+        200,
+    )
+    assert (found(f"{run.path}@best"), found(Path(f"{run.path}@best")), found(paths[100])) == (200, 200, 100)
+    start = find_start("latest@100", root)
+    assert start == (run, Checkpoint(paths[100], 100))
+
+
+def test_a_checkpoint_that_is_not_there_is_told_with_those_that_are(root: Path, run: RunFolder, save: Saved) -> None:
+    save(100)
+    with pytest.raises(UserError, match="has no checkpoint '150'.*best, 100"):
+        find_checkpoint("latest@150", root)
+    with pytest.raises(UserError, match="none is the best.*validate_pairs"):
+        find_checkpoint("latest@best", root)
+
+
+def test_a_folder_may_have_that_sign_in_its_name(root: Path, run: RunFolder, save: Saved) -> None:
+    save(100)
+    other = shutil.copytree(run.path, root / "me@home")
+    assert find_checkpoint(str(other), root).path.is_relative_to(other)
+    assert find_checkpoint(f"{other}@100", root).path.is_relative_to(other)

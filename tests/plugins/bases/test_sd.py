@@ -21,9 +21,7 @@ from pgsynth_core.sampling.sampler import sampler_of
 from pgsynth_plugins.bases.sd import Config
 from pgsynth_plugins.bases.sd.model import StableDiffusion
 
-from ...fixtures.small_sd import UNET, VAE
-
-SCHEDULE = {"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "prediction_type": "epsilon"}
+from ...fixtures.small_sd import SCHEDULE, save_small_sd
 
 
 @pytest.fixture(scope="session")
@@ -48,16 +46,7 @@ def known(sd: Callable[..., StableDiffusion]) -> StableDiffusion:
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint with random weights in diffusers layout."""
-    torch.manual_seed(0)
-    return written(tmp_path_factory.mktemp("checkpoint"))
-
-
-def written(folder: Path, *, unet: dict[str, Any] | None = None, vae: dict[str, Any] | None = None) -> Path:
-    UNet2DConditionModel(**(UNET | (unet or {}))).save_pretrained(folder / "unet")
-    AutoencoderKL(**(VAE | (vae or {}))).save_pretrained(folder / "vae")
-    (folder / "scheduler").mkdir()
-    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(SCHEDULE))
-    return folder
+    return save_small_sd(tmp_path_factory.mktemp("checkpoint"))
 
 
 # ------------------------------------------------------------------------------------------- the published shape
@@ -127,7 +116,7 @@ def test_a_folder_is_loaded_with_its_own_shape_and_schedule(original: Path, sd: 
 def test_half_precision_files_are_read_in_single_precision(
     tmp_path: Path, original: Path, sd: Callable[..., StableDiffusion]
 ) -> None:
-    written(tmp_path)
+    save_small_sd(tmp_path)
     UNet2DConditionModel.from_pretrained(original, subfolder="unet").half().save_pretrained(tmp_path / "unet")
     assert {parameter.dtype for parameter in sd(tmp_path).parameters()} == {torch.float32}
 
@@ -143,7 +132,7 @@ def test_another_width_is_refused_with_its_architecture(
 ) -> None:
     (message,) = problems(sd, original, architecture="sd2")
     assert "tokens 768 wide; architecture=sd2 has 1024" in message and "Set base.sd.architecture=sd15." in message
-    (message,) = problems(sd, written(tmp_path, unet={"cross_attention_dim": 32}))
+    (message,) = problems(sd, save_small_sd(tmp_path, unet={"cross_attention_dim": 32}))
     assert "tokens 32 wide" in message and "known width: sd15 768, sd2 1024" in message
 
 
@@ -159,7 +148,7 @@ def test_a_wrong_local_folder_is_refused_before_anything_is_loaded(
 
 def test_everything_wrong_with_a_folder_is_said_at_once(tmp_path: Path, sd: Callable[..., StableDiffusion]) -> None:
     shallow = {"block_out_channels": (4, 4), "down_block_types": ("DownEncoderBlock2D",) * 2}
-    written(tmp_path, unet={"in_channels": 9}, vae=shallow | {"up_block_types": ("UpDecoderBlock2D",) * 2})
+    save_small_sd(tmp_path, unet={"in_channels": 9}, vae=shallow | {"up_block_types": ("UpDecoderBlock2D",) * 2})
     (tmp_path / "scheduler/scheduler_config.json").unlink()
     missing, channels, stride = problems(sd, tmp_path)
     assert "there is no scheduler/scheduler_config.json" in missing
@@ -171,7 +160,7 @@ def test_pickled_weights_and_an_empty_folder_are_refused(tmp_path: Path, sd: Cal
     (message,) = problems(sd, tmp_path / "nowhere")
     assert "no unet/config.json, no unet/diffusion_pytorch_model.safetensors" in message
     assert "Set base.sd.weights to a folder in diffusers layout" in message
-    written(tmp_path)
+    save_small_sd(tmp_path)
     weights = tmp_path / "unet/diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
     (message,) = problems(sd, tmp_path)
@@ -181,7 +170,7 @@ def test_pickled_weights_and_an_empty_folder_are_refused(tmp_path: Path, sd: Cal
 def test_weights_that_are_damaged_or_not_all_there_are_named(
     tmp_path: Path, sd: Callable[..., StableDiffusion]
 ) -> None:
-    file = written(tmp_path, unet={"cross_attention_dim": 768}) / "unet/diffusion_pytorch_model.safetensors"
+    file = save_small_sd(tmp_path, unet={"cross_attention_dim": 768}) / "unet/diffusion_pytorch_model.safetensors"
     tensors = load_file(file)
     del tensors["conv_in.weight"]
     save_file(tensors, file)
@@ -194,7 +183,7 @@ def test_weights_that_are_damaged_or_not_all_there_are_named(
 
 @pytest.mark.parametrize(("text", "said"), [("{", "cannot be read"), ("[]", "holds a list, not an object")])
 def test_a_damaged_config_is_named(text: str, said: str, tmp_path: Path, sd: Callable[..., StableDiffusion]) -> None:
-    written(tmp_path)
+    save_small_sd(tmp_path)
     (tmp_path / "vae/config.json").write_text(text)
     (message,) = problems(sd, tmp_path)
     assert f"{tmp_path}/vae/config.json" in message and said in message
@@ -214,7 +203,7 @@ def test_a_damaged_config_is_named(text: str, said: str, tmp_path: Path, sd: Cal
 def test_what_nothing_here_feeds_is_refused(
     network: str, key: str, value: object, tmp_path: Path, sd: Callable[..., StableDiffusion]
 ) -> None:
-    file = written(tmp_path) / network / "config.json"
+    file = save_small_sd(tmp_path) / network / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
     (message,) = problems(sd, tmp_path)
     assert key in message and str(value) in message and "text-to-image checkpoint of Stable Diffusion 1.x" in message
@@ -227,7 +216,7 @@ def test_latents_are_not_clipped_whatever_sampler_the_config_was_saved_from(
 ) -> None:
     from diffusers import EulerDiscreteScheduler
 
-    folder = written(tmp_path)
+    folder = save_small_sd(tmp_path)
     EulerDiscreteScheduler(beta_schedule="scaled_linear").save_pretrained(folder / "scheduler")
     assert "clip_sample" not in (folder / "scheduler/scheduler_config.json").read_text()
     drawn = sampler_of(sampler, sd(folder).schedule)
@@ -243,7 +232,7 @@ def test_latents_are_not_clipped_whatever_sampler_the_config_was_saved_from(
 def test_where_there_is_only_half_precision_it_is_read(
     shard: str, tmp_path: Path, original: Path, sd: Callable[..., StableDiffusion]
 ) -> None:
-    written(tmp_path)
+    save_small_sd(tmp_path)
     for file in tmp_path.rglob("*.safetensors"):
         file.unlink()
     for kind, name in ((UNet2DConditionModel, "unet"), (AutoencoderKL, "vae")):
@@ -279,6 +268,6 @@ def test_a_repository_of_other_blocks_than_proved_is_refused(
     tmp_path: Path, sd: Callable[..., StableDiffusion]
 ) -> None:
     (tmp_path / "snapshots").mkdir()
-    (message,) = problems(sd, written(tmp_path / "snapshots/abc"), weights="a/b")
+    (message,) = problems(sd, save_small_sd(tmp_path / "snapshots/abc"), weights="a/b")
     assert "a/b: its denoiser has other blocks" in message and "block_out_channels=[8, 16]" in message
     assert "hf download a/b --local-dir PATH - and set base.sd.weights=PATH" in message

@@ -1,0 +1,148 @@
+"""`export`: a trained run as one folder to take elsewhere: in pgsynth's own form, or what trained in diffusers' layout.
+
+In diffusers' layout every network of diffusers that trained is a folder that its class' `from_pretrained` reads; the
+base's denoiser is ``unet``, others bear the part's label. Whatever else trained, processors for the most part, is
+``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts play together: pgsynth
+does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from diffusers.configuration_utils import ConfigMixin
+from diffusers.models.modeling_utils import ModelMixin
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pgsynth_core.api.model import Model
+from pgsynth_core.composition.hub import bundle_files
+from pgsynth_core.composition.weights import kept_tensors, owners, trained_parameters
+from pgsynth_core.runs import BUNDLE, Writer, copy_of, require_new, write_folder
+from pgsynth_core.runs.checkpoints import STATE
+from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS
+
+__all__ = ["Exported", "export", "export_diffusers"]
+
+_TOLD: Final = ("spec.yaml", "lock.json")
+_CONFIG, _NETWORK, _OWN = "config.json", "diffusion_pytorch_model.safetensors", "pgsynth.safetensors"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: Where.
+        files: Path in it -> bytes.
+    """
+
+    folder: Path
+    files: Mapping[str, int]
+
+
+def export(model: Model, out: Path, *, bundle: bool = False) -> Exported:
+    """A checkpoint without what only training needs, in a folder of its own; it loads like a run.
+
+    Args:
+        model: The run.
+        out: The folder, which is made; it may not be there yet.
+        bundle: With the pretrained weights that the run stands on, of which a checkpoint only names id and hash: the
+            folder then loads on a machine that has nothing else of them.
+
+    Raises:
+        UserError: If `out` is there, or the system refuses to write.
+    """
+    checkpoint = model.checkpoint.path
+    average = (AVERAGE,) if model.ema else ()
+    sources = {name: checkpoint / name for name in (*_TOLD, STATE, WEIGHTS, *average)}
+    already = checkpoint / BUNDLE
+    if bundle:
+        found = bundle_files(model.weights.used)
+        sources |= {f"{BUNDLE}/{name}": file for name, file in found.items()}
+    elif already.exists():
+        kept = (file for file in already.rglob("*") if file.is_file())
+        sources |= {file.relative_to(checkpoint).as_posix(): file for file in kept}
+    sizes = {name: file.stat().st_size for name, file in sources.items()}
+    return _written(out, {name: copy_of(file) for name, file in sources.items()}, sum(sizes.values()))
+
+
+def export_diffusers(model: Model, out: Path) -> Exported:
+    """What trained, in diffusers' layout.
+
+    Args:
+        model: The run; its weights as they are loaded, by default their moving average.
+        out: The folder, which is made; it may not be there yet.
+
+    Raises:
+        UserError: If `out` is there, or the system refuses to write.
+    """
+    method, base = model.assembly.method, model.assembly.spec.base.label
+    kept, trained = kept_tensors(method, base), trained_parameters(method, base)
+    files: dict[str, Writer] = {name: copy_of(model.checkpoint.path / name) for name in _TOLD}
+    own: dict[str, dict[str, Tensor]] = {}
+    size = 0
+    for label, prefix, part in owners(method, base):
+        keys = {key for key in kept if key.startswith(f"{label}.{prefix}")}
+        for path, network in _networks(part):
+            inside = f"{label}.{prefix}{path}"
+            if not any(key.startswith(inside) for key in trained.keys() & keys):
+                continue
+            state = _plain_state(network)
+            folder = "unet" if label == base else f"{label}/{path}".replace(".", "/").rstrip("/")
+            files[f"{folder}/{_CONFIG}"] = _text(network.to_json_string())
+            files[f"{folder}/{_NETWORK}"] = _tensors(state)
+            size += sum(value.nbytes for value in state.values())
+            keys = {key for key in keys if not key.startswith(inside)}
+        own.setdefault(label, {}).update({key: kept[key] for key in keys})
+    for label, tensors in own.items():
+        if tensors:
+            files[f"{label}/{_OWN}"] = _tensors(tensors)
+            size += sum(value.nbytes for value in tensors.values())
+    return _written(out, files, size)
+
+
+def _networks(part: nn.Module) -> Iterator[tuple[str, ModelMixin]]:
+    """Path in a part, with a dot at its end unless empty, and network of diffusers that its class can make again."""
+    for path, module in part.named_modules():
+        if isinstance(module, ModelMixin) and isinstance(module, ConfigMixin) and _is_plain(module):
+            yield f"{path}." if path else "", module
+
+
+def _is_plain(network: ModelMixin) -> bool:
+    """Whether it has the tensors that its config says; one that was cut has fewer."""
+    with torch.device("meta"):
+        plain = type(network).from_config(network.config)  # type: ignore[attr-defined]
+    shapes = {name: value.shape for name, value in plain.state_dict().items()}
+    return shapes == {name: value.shape for name, value in _plain_state(network).items()}
+
+
+def _plain_state(network: ModelMixin) -> dict[str, Tensor]:
+    """Its state dict without the processors that are attached to it."""
+    return {name: value for name, value in network.state_dict().items() if ".processor." not in name}
+
+
+def _text(text: str) -> Writer:
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return write
+
+
+def _tensors(tensors: Mapping[str, Tensor]) -> Writer:
+    def write(path: Path) -> None:
+        given = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(given, path, metadata={"format": "pt"})
+
+    return write
+
+
+def _written(out: Path, files: Mapping[str, Writer], size: int) -> Exported:
+    require_new(out)
+    write_folder(out, files, bytes_needed=size, what="export")
+    sizes = {file.relative_to(out).as_posix(): file.stat().st_size for file in sorted(out.rglob("*")) if file.is_file()}
+    return Exported(out, sizes)

@@ -1,0 +1,139 @@
+"""A run is taken elsewhere: the folder loads by itself to the same pictures, and diffusers reads what trained."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers.models.controlnets.controlnet import ControlNetModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from safetensors.torch import load_file
+
+from pgsynth_core import Model, Run, compose, load
+from pgsynth_core.api.exporting import export, export_diffusers
+from pgsynth_core.composition.hub import bundled_name
+from pgsynth_core.errors import PgsynthError, UserError
+
+from ..fixtures.small_sd import save_small_sd
+
+
+def pictures(model: Model) -> list[np.ndarray]:
+    return [one.output for one in model.sample_pairs(split="test", limit=2)]
+
+
+def same(ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def test_the_folder_loads_like_a_run(small_run: Run, tmp_path: Path) -> None:
+    model = load(small_run)
+    made = export(model, tmp_path / "person")
+    assert set(made.files) == {
+        "SHA256SUMS",
+        "ema.safetensors",
+        "lock.json",
+        "spec.yaml",
+        "state.json",
+        "weights.safetensors",
+    }
+    again = load(made.folder)
+    assert (again.checkpoint.step, again.ema) == (2, True)
+    assert same(pictures(model), pictures(again))
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=made.folder, check=True)
+    plain = export(load(small_run, ema=False), tmp_path / "plain")
+    assert "ema.safetensors" not in plain.files
+
+
+def test_nothing_is_written_over(small_run: Run, tmp_path: Path) -> None:
+    model = load(small_run)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError, match="there already"):
+        export(model, tmp_path / "there")
+    with pytest.raises(UserError, match="not there"):
+        export_diffusers(model, tmp_path / "no" / "folder")
+    assert list(tmp_path.iterdir()) == [tmp_path / "there"]
+
+
+@pytest.fixture(scope="module")
+def on_sd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    """A step of a method with a frozen base that comes from a checkpoint, and that checkpoint."""
+    place = save_small_sd(tmp_path_factory.mktemp("sd"))
+    words = (
+        "base=sd",
+        f"base.sd.weights={place}",
+        "encoder=clip",
+        "encoder.clip.backbone=small",
+        "encoder.clip.pretrained=false",
+        "encoder.clip.train_backbone=true",
+        "pose=controlnet",
+        "attn=none",
+        "size=32x24",
+        "data=figures",
+        "data.figures.identities=3",
+        "train.batch_size=1",
+        "train.workers=0",
+        "train.warmup_steps=0",
+        "train.sample_every=0",
+        "sample.steps=2",
+    )
+    return compose(None, *words).train(runs=tmp_path_factory.mktemp("runs"), steps=1), place
+
+
+def test_a_bundle_needs_nothing_else(on_sd: tuple[Run, Path], tmp_path: Path) -> None:
+    run, place = on_sd
+    model = load(run)
+    before = pictures(model)
+    alone, bare = export(model, tmp_path / "alone", bundle=True), export(model, tmp_path / "bare")
+    name = bundled_name(str(place))
+    assert f"bundle/{name}/unet/diffusion_pytorch_model.safetensors" in alone.files
+    kept = tmp_path / "elsewhere"
+    shutil.move(place, kept)
+    try:
+        assert same(before, pictures(load(alone.folder)))
+        with pytest.raises(PgsynthError, match="local folder"):
+            load(bare.folder)
+        again = export(load(alone.folder), tmp_path / "again")
+        assert alone.files.keys() == again.files.keys(), "what came with its weights keeps them"
+        weights = alone.folder / "bundle" / name / "vae" / "diffusion_pytorch_model.safetensors"
+        damaged = bytearray(weights.read_bytes())
+        damaged[-1] ^= 1
+        weights.write_bytes(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            load(alone.folder)
+    finally:
+        shutil.move(kept, place)
+
+
+def test_diffusers_reads_what_trained(on_sd: tuple[Run, Path], small_run: Run, tmp_path: Path) -> None:
+    run, _ = on_sd
+    model = load(run)
+    made = export_diffusers(model, tmp_path / "sd")
+    assert not (made.folder / "unet").exists(), "the base is frozen"
+    network = ControlNetModel.from_pretrained(made.folder / "controlnet" / "network")
+    own = model.assembly.method.poses["controlnet"].network
+    theirs = network.state_dict()
+    assert all(
+        torch.equal(theirs[name], value) for name, value in own.state_dict().items() if ".processor." not in name
+    )
+    assert load_file(made.folder / "clip" / "pgsynth.safetensors").keys() == {
+        key for key in load_file(model.checkpoint.path / "weights.safetensors") if key.startswith("clip.")
+    }
+
+    tiny = load(small_run)
+    made = export_diffusers(tiny, tmp_path / "tiny")
+    unet = UNet2DConditionModel.from_pretrained(made.folder / "unet")
+    trained = tiny.assembly.method.base.denoiser
+    latent, times, tokens = torch.randn(1, unet.config.in_channels, 8, 6), torch.tensor([3]), torch.randn(1, 4, 64)
+    tokens = tokens[..., : unet.config.cross_attention_dim]
+    plain = UNet2DConditionModel.from_config(unet.config)
+    state = {name: value for name, value in trained.state_dict().items() if ".processor." not in name}
+    plain.load_state_dict(state)
+    with torch.no_grad():
+        assert torch.equal(unet(latent, times, tokens).sample, plain.eval()(latent, times, tokens).sample)
+    assert any(name.startswith("pma/") for name in made.files) == any(
+        key.startswith("pma.") for key in load_file(tiny.checkpoint.path / "weights.safetensors")
+    )
