@@ -143,6 +143,6 @@ def _tensors(tensors: Mapping[str, Tensor]) -> Writer:
 
 def _written(out: Path, files: Mapping[str, Writer], size: int) -> Exported:
     require_new(out)
-    write_folder(out, files, bytes_needed=size, what="export")
+    write_folder(out, files, bytes_needed=size, what="copy")
     sizes = {file.relative_to(out).as_posix(): file.stat().st_size for file in sorted(out.rglob("*")) if file.is_file()}
     return Exported(out, sizes)

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -51,8 +52,6 @@ def write_checkpoint(
     """
     if step < 0 or keep < 1:
         raise ValueError(f"step is {step}, at least 0 is allowed; keep is {keep}, at least 1 is allowed")
-    if wrong := [name for name in files if not _FILE.fullmatch(name) or name == SUMS]:
-        raise ValueError(f"{wrong} cannot be names of a checkpoint's files; letters, digits, dots, dashes can")
     final = folder.checkpoints / f"step-{step:08}"
     with refusing("the checkpoint cannot be written", final):
         folder.checkpoints.mkdir(exist_ok=True)
@@ -74,9 +73,12 @@ def write_folder(final: Path, files: Mapping[str, Writer], *, bytes_needed: int,
 
     Raises:
         UserError: If the disk has too little room, or the system refuses; nothing is left behind.
+        ValueError: If a path is no plain one.
     """
+    if wrong := [name for name in files if not _FILE.fullmatch(name) or name == SUMS]:
+        raise ValueError(f"{wrong} cannot be names of files in it; letters, digits, dots, dashes can")
     with refusing(f"the {what} cannot be written", final):
-        require_room(final.parent, bytes_needed, f"the {what}")
+        require_room(final.parent, bytes_needed, f"a {what}")
         built = temporary(final)
         try:
             _fill(built, files)
@@ -98,22 +100,27 @@ def copy_of(source: Path) -> Writer:
 
 
 def _fill(built: Path, files: Mapping[str, Writer]) -> None:
-    """Every file, flushed and hashed; then the hashes, then the folder itself."""
+    """Every file, flushed and hashed while the next is written; then the hashes, then the folders."""
     built.mkdir()
-    sums = built / SUMS
+    sums, hashes = built / SUMS, dict[str, Future[str]]()
     sums.touch()
-    lines = []
-    for name, write in sorted(files.items()):
-        (built / name).parent.mkdir(parents=True, exist_ok=True)
-        write(built / name)
-        # safetensors makes files that only their owner can read; a run is shared as its folder is
-        (built / name).chmod(sums.stat().st_mode & 0o777)
-        sync(built / name)
-        lines.append(f"{hash_of(built / name)}  {name}\n")
-    sums.write_text("".join(lines), encoding="utf-8")
+    mode = sums.stat().st_mode & 0o777
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        for name, write in sorted(files.items()):
+            (built / name).parent.mkdir(parents=True, exist_ok=True)
+            write(built / name)
+            # safetensors makes files that only their owner can read; a run is shared as its folder is
+            (built / name).chmod(mode)
+            hashes[name] = beside.submit(_flushed, built / name)
+    sums.write_text("".join(f"{made.result()}  {name}\n" for name, made in hashes.items()), encoding="utf-8")
     sync(sums)
-    for inner in {built, *((built / name).parent for name in files)}:
-        sync(inner)
+    for folder in {built, *((built / name).parent for name in files)}:
+        sync(folder)
+
+
+def _flushed(file: Path) -> str:
+    sync(file)
+    return hash_of(file)
 
 
 def _put(built: Path, final: Path) -> None:

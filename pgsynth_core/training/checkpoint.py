@@ -66,8 +66,7 @@ class Trained:
         files = {WEIGHTS: self.weights(), OPTIMIZER: self._moments()}
         if self.average is not None:
             files[AVERAGE] = self.average.tensors
-        writers = {name: _tensors_writer(_copied(tensors)) for name, tensors in files.items()}
-        return writers | {STATE: _text_writer(state)}
+        return tensor_writers(files) | {STATE: _text_writer(state)}
 
     def weights(self) -> dict[str, Tensor]:
         """Key -> weights, as they are now."""
@@ -140,13 +139,20 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU, of a form that can be written."""
-    return {key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()}
+def tensor_writers(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Callable[[Path], None]]:
+    """What writes each file, of copies that are taken here: what is copied may change meanwhile.
 
+    Args:
+        files: Name -> key -> tensor.
+    """
 
-def _tensors_writer(tensors: dict[str, Tensor]) -> Callable[[Path], None]:
-    return lambda path: save_file(tensors, path)
+    def writer(tensors: dict[str, Tensor]) -> Callable[[Path], None]:
+        return lambda path: save_file(tensors, path)
+
+    return {
+        name: writer({key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()})
+        for name, tensors in files.items()
+    }
 
 
 def _text_writer(text: str) -> Callable[[Path], None]:

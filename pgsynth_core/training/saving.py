@@ -10,7 +10,6 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunFolder, Writer, write_checkpoint
@@ -49,7 +48,7 @@ class Saver:
     tell: Tell
     _saving: _Saving | None = field(default=None, init=False)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Saver:  # noqa: PYI034 - the checker of shapes knows no Self
         return self
 
     def __exit__(

@@ -271,7 +271,7 @@ def test_a_run_that_is_gone(run: RunFolder, save: Saved) -> None:
     assert list(run.checkpoints.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["SHA256SUMS", "../x", "a/b", "", ".hidden", "a b", "x\n", "a\\b"])
+@pytest.mark.parametrize("name", ["SHA256SUMS", "../x", "/a", "a/../b", "a//b", "", ".hidden", "a b", "x\n", "a\\b"])
 def test_a_name_that_is_no_plain_file_name(run: RunFolder, name: str) -> None:
     with pytest.raises(ValueError, match="cannot be names"):
         write_checkpoint(run, 1, writers({name: "x"}), bytes_needed=1, keep=1)

@@ -1,0 +1,78 @@
+"""What a checkpoint of 2 GB costs: on the disk beside dd, and of the time of whoever trains beside one copy.
+
+Run: make bench.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from pgsynth_core.runs import RunFolder, create_run
+from pgsynth_core.training.checkpoint import tensor_writers
+from pgsynth_core.training.saving import Saver
+
+pytestmark = pytest.mark.bench
+
+ROUNDS = 3
+SHAPE, TENSORS = (1024, 1024), 128
+"""Half a gibibyte of weights; with their average and Adam's two moments, four times as much."""
+
+
+@pytest.fixture
+def state() -> dict[str, Mapping[str, Tensor]]:
+    """Files of a checkpoint."""
+
+    def tensors(count: int) -> dict[str, Tensor]:
+        return {f"part.{number}": torch.randn(SHAPE) for number in range(count)}
+
+    return {
+        "weights.safetensors": tensors(TENSORS),
+        "ema.safetensors": tensors(TENSORS),
+        "optimizer.safetensors": tensors(2 * TENSORS),
+    }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def test_a_checkpoint_costs_a_copy_and_the_disk(
+    state: dict[str, Mapping[str, Tensor]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run: RunFolder = create_run(tmp_path / "runs", slug="x", spec_yaml="pgsynth: 1\n", lock={"lock": 1})
+    saver = Saver(run, keep=1, bytes_needed=2**31, tell=lambda kind, data: None)
+    size = sum(value.nbytes for tensors in state.values() for value in tensors.values())
+    copied, blocked, written, plain = [], [], [], []
+    for step in range(1, ROUNDS + 1):
+        copied.append(seconds(lambda: tensor_writers(state)))
+        began = time.perf_counter()
+        blocked.append(seconds(lambda: saver.save(step, lambda: tensor_writers(state))))  # noqa: B023
+        saver.wait()
+        written.append(time.perf_counter() - began - blocked[-1])
+        checkpoint = run.checkpoints / f"step-{step:08}"
+        same = tmp_path / "dd"
+        plain.append(0.0)
+        for file in checkpoint.glob("*.safetensors"):
+            command = ["dd", f"if={file}", f"of={same}", "bs=4M", "conv=fsync"]
+            plain[-1] += seconds(lambda: subprocess.run(command, check=True, capture_output=True))  # noqa: B023
+            same.unlink()
+    shutil.rmtree(run.path)
+    with capsys.disabled():
+        print(
+            f"\na checkpoint of {size / 1e9:.2f} GB, best of {ROUNDS}: written, flushed and hashed in {min(written):.2f} s, "
+            f"{size / 1e9 / min(written):.2f} GB/s; dd conv=fsync {min(plain):.2f} s: {min(plain) / min(written):.2f} of its "
+            f"speed. Training waits {min(blocked):.2f} s, one copy takes {min(copied):.2f} s: {min(blocked) / min(copied):.2f} x"
+        )
+    assert size >= 2e9
+    assert min(plain) >= 0.6 * min(written)
+    assert min(blocked) <= 1.1 * min(copied)
