@@ -36,6 +36,7 @@ LIGHT = [
     ["train", "train.precision=?"],
     ["sample", "--help"],
     ["evaluate", "--help"],
+    ["export", "--help"],
     ["inspect", "--help"],
     ["demo", "--help"],
     ["data", "check", "--help"],
