@@ -1,7 +1,8 @@
 """Runs: folders that outlive whoever trains in them, checkpoints that no kill can spoil, a status nobody stores.
 
 Floor 1, no torch. `folder` says what lies where, `schema` what stands in the events, `checkpoints` what a checkpoint
-is, `status` who trains and how it ended, `lock` what a run was made with. These forms are only ever added to.
+is, `status` who trains and how it ended, `lock` what a run was made with, `control` what may be wished of a run that
+trains, `queue` what waits to be trained. These forms are only ever added to.
 """
 
 from __future__ import annotations
@@ -10,13 +11,22 @@ from pgsynth_core.runs.checkpoints import Checkpoint, latest_checkpoint, list_ch
 from pgsynth_core.runs.differences import LockProblem, check_lock, check_weights
 from pgsynth_core.runs.durable import refusing, require_room, require_writable
 from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events, read_losses
-from pgsynth_core.runs.find import LATEST, find_checkpoint, find_run, find_start, list_runs, run_of
-from pgsynth_core.runs.folder import RUNS_VARIABLE, RunFolder, create_run, runs_root
+from pgsynth_core.runs.find import (
+    LATEST,
+    find_beginning,
+    find_checkpoint,
+    find_run,
+    find_start,
+    list_runs,
+    run_of,
+)
+from pgsynth_core.runs.folder import RUNS_VARIABLE, RunFolder, create_run, runs_root, write_lock
 from pgsynth_core.runs.identity import Process, is_alive, this_process
 from pgsynth_core.runs.lock import Lock, build_lock, read_lock
 from pgsynth_core.runs.saving import Writer, write_checkpoint
 from pgsynth_core.runs.schema import EVENTS, SCHEMA_VERSION
-from pgsynth_core.runs.status import Ended, RunStatus, Session, State, session, start_session, status_of
+from pgsynth_core.runs.states import STATES, Ended, State
+from pgsynth_core.runs.status import RunStatus, Session, session, start_session, status_of
 
 __all__ = [
     "DAMAGED",
@@ -24,6 +34,7 @@ __all__ = [
     "LATEST",
     "RUNS_VARIABLE",
     "SCHEMA_VERSION",
+    "STATES",
     "Checkpoint",
     "Ended",
     "EventLog",
@@ -39,6 +50,7 @@ __all__ = [
     "check_lock",
     "check_weights",
     "create_run",
+    "find_beginning",
     "find_checkpoint",
     "find_run",
     "find_start",
@@ -60,4 +72,5 @@ __all__ = [
     "status_of",
     "this_process",
     "write_checkpoint",
+    "write_lock",
 ]

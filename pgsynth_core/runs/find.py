@@ -22,7 +22,7 @@ from pgsynth_core.runs.checkpoints import STEP_NAME, SUMS, Checkpoint, latest_ch
 from pgsynth_core.runs.durable import read_json, refusing
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["LATEST", "find_checkpoint", "find_run", "find_start", "list_runs", "run_of"]
+__all__ = ["LATEST", "find_beginning", "find_checkpoint", "find_run", "find_start", "list_runs", "run_of"]
 
 LATEST: Final = "latest"
 _DATED: Final = re.compile(r"\d{8}-\d{6}-.+")
@@ -110,6 +110,20 @@ def find_start(text: str | Path, root: Path) -> tuple[RunFolder, Checkpoint]:
         cure = f"Give one of {run.checkpoints} named step-NUMBER, or take back its name: step-{checkpoint.step:08}."
         raise UserError(message, where=str(checkpoint.path), cure=cure)
     return run, checkpoint
+
+
+def find_beginning(text: str | Path, root: Path) -> tuple[RunFolder, Checkpoint | None]:
+    """As `find_start`; of a run that has no checkpoint None: it begins at its first step.
+
+    Raises:
+        UserError: As `find_start`.
+    """
+    path = _as_path(text)
+    if path is None or not _is_checkpoint(path):
+        run = find_run(text, root)
+        if latest_checkpoint(run) is None:
+            return run, None
+    return find_start(text, root)
 
 
 def run_of(checkpoint: Checkpoint) -> RunFolder | None:

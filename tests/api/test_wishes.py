@@ -1,0 +1,89 @@
+"""What is wished of a run that trains is done at the end of a step; several processes learn of it at the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from pgsynth_core import Run, compose
+from pgsynth_core.api import continue_run
+from pgsynth_core.runs import RunFolder, control, create_run, list_checkpoints
+from pgsynth_core.runs.control import Wish
+from pgsynth_core.spec import TrainSettings
+from pgsynth_core.training.report import Report
+from pgsynth_core.training.step import StepTaken
+
+from .test_training_guard import FIGURES, events
+
+SMALL = (*FIGURES, "train.checkpoint_every=0", "train.sample_every=0")
+
+
+def test_wishes_are_granted_once_at_the_end_of_a_step(tmp_path: Path) -> None:
+    def wish(event: Mapping[str, Any]) -> None:
+        folder = RunFolder(Path(event["run"]))
+        if event["kind"] == "step" and event["step"] == 1:
+            control.wish(folder, "save")
+            control.wish(folder, "sample")
+        if event["kind"] == "step" and event["step"] == 4:
+            assert not control.wishes(folder), "they are granted"
+            control.wish(folder, "stop")
+
+    run = compose(*SMALL).train(runs=tmp_path, steps=9, on_event=wish)
+    last = run.status.step
+    assert run.status.state == "stopped" and 4 < last < 7, "the step is finished and no more are taken"
+    (saved, end) = [event["step"] for event in events(run, "checkpoint")]
+    assert 1 < saved < 4 and end == last
+    assert [event["step"] for event in events(run, "sample")] == [saved, last]
+    assert not control.wishes(run.folder)
+    assert [checkpoint.step for checkpoint in list_checkpoints(run.folder)] == [saved, last]
+
+
+def test_a_folder_that_waits_is_trained_from_its_first_step(tmp_path: Path) -> None:
+    composition = compose(*SMALL, "train.steps=2")
+    folder = create_run(tmp_path, slug="x", spec_yaml=composition.to_yaml(), lock=None)
+    assert Run(folder).status.state == "lost"
+    run = continue_run(folder.path)
+    assert run.status.state == "finished" and folder.lock_file.is_file()
+    whole = compose(*SMALL, "train.steps=2").train(runs=tmp_path / "other")
+    assert run.losses() == whole.losses()
+    assert folder.lock_file.read_text("utf-8") == whole.folder.lock_file.read_text("utf-8")
+
+
+# ------------------------------------------------------------------------------------------- several processes
+class Two:
+    """Stands for an Accelerator of two processes; the mean over them comes from what both bring."""
+
+    num_processes = 2
+
+    def __init__(self, other: list[float]) -> None:
+        self.other = other
+
+    def reduce(self, row: torch.Tensor, how: str) -> torch.Tensor:
+        """The mean with the other process, which has our losses and other wishes."""
+        assert how == "mean"
+        theirs = row.clone()
+        theirs[-3:] = torch.tensor(self.other)
+        return (row + theirs) / 2
+
+
+def taken() -> StepTaken:
+    one = torch.tensor(1.0)
+    facts = {"losses": {"loss": one}, "norm": one, "skipped": (), "pairs": ()}
+    return SimpleNamespace(**facts)  # type: ignore[return-value]
+
+
+def test_processes_learn_of_a_wish_at_the_same_step() -> None:
+    stop: frozenset[Wish] = frozenset({"stop"})
+    first = Report(TrainSettings(steps=9), Two([0.0, 0.0, 0.0]), lambda kind, data: None)  # type: ignore[arg-type]
+    second = Report(TrainSettings(steps=9), Two([1.0, 0.0, 0.0]), lambda kind, data: None)  # type: ignore[arg-type]
+    for report, asked in ((first, stop), (second, frozenset[Wish]())):
+        report.step(1, taken(), 0.1, asked=asked)
+        assert not report.stop, "the other cannot know yet"
+        report.step(2, taken(), 0.1, asked=frozenset())
+        assert report.wanted == {"stop"} and report.stop
+        report.done("stop")
+        assert not report.wanted
