@@ -40,14 +40,14 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     if not arguments.yes and not _agreed(folders):
         tell("nothing is deleted")
         return 0
-    rows = []
+    rows, total = [], 0
     for folder in folders:
         freed = remove_run(folder)
+        total += freed
         rows.append({"run": folder.id, "path": str(folder.path), "bytes": freed})
         if not arguments.json:
             say(one_line(f"{folder.id}: deleted, {amount(freed)} freed"))
     if arguments.json:
-        total = sum(int(row["bytes"]) for row in rows)
         say_json({"ok": True, "runs": rows, "bytes": total, "broken": broken_facts(session.registry.broken)})
     return 0
 

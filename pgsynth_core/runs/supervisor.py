@@ -42,7 +42,7 @@ _CANNOT_START: Final = 127
 
 def trainer(run: Waiting) -> Sequence[str]:
     """The command that trains a run, in one process or, on several devices, in one for each."""
-    module = ("-m", "pgsynth_core")
+    module: tuple[str, ...] = ("-m", "pgsynth_core")
     if run.devices > 1:
         # Each said, so that what `accelerate config` wrote for other work says nothing here; port 0: any that is free.
         settings = ("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")

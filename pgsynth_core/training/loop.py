@@ -117,8 +117,8 @@ class _Asked:
 
     def anew(self) -> frozenset[Wish]:
         """What was not asked before."""
-        now = self._wishes() | (frozenset({"stop"}) if self._interrupted.is_set() else frozenset())
-        found = now - self._passed_on
+        interrupted: frozenset[Wish] = frozenset({"stop"}) if self._interrupted.is_set() else frozenset()
+        found = (self._wishes() | interrupted) - self._passed_on
         self._passed_on |= found
         return found
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 
 from pgsynth_core import Run, compose
 from pgsynth_core.api import continue_run
@@ -54,15 +54,15 @@ def test_a_folder_that_waits_is_trained_from_its_first_step(tmp_path: Path) -> N
 
 
 # ------------------------------------------------------------------------------------------- several processes
-class Two:
-    """Stands for an Accelerator of two processes; the mean over them comes from what both bring."""
+class Two(Accelerator):  # type: ignore[misc]  # it has no types
+    """Stands for two processes; the mean over them comes from what both bring."""
 
     num_processes = 2
 
     def __init__(self, other: list[float]) -> None:
         self.other = other
 
-    def reduce(self, row: torch.Tensor, how: str) -> torch.Tensor:
+    def reduce(self, row: torch.Tensor, how: str) -> torch.Tensor:  # type: ignore[override]
         """The mean with the other process, which has our losses and other wishes."""
         assert how == "mean"
         theirs = row.clone()
@@ -72,14 +72,13 @@ class Two:
 
 def taken() -> StepTaken:
     one = torch.tensor(1.0)
-    facts = {"losses": {"loss": one}, "norm": one, "skipped": (), "pairs": ()}
-    return SimpleNamespace(**facts)  # type: ignore[return-value]
+    return StepTaken(losses={"loss": one}, norm=one, skipped=(), pairs=())
 
 
 def test_processes_learn_of_a_wish_at_the_same_step() -> None:
     stop: frozenset[Wish] = frozenset({"stop"})
-    first = Report(TrainSettings(steps=9), Two([0.0, 0.0, 0.0]), lambda kind, data: None)  # type: ignore[arg-type]
-    second = Report(TrainSettings(steps=9), Two([1.0, 0.0, 0.0]), lambda kind, data: None)  # type: ignore[arg-type]
+    first = Report(TrainSettings(steps=9), Two([0.0, 0.0, 0.0]), lambda kind, data: None)
+    second = Report(TrainSettings(steps=9), Two([1.0, 0.0, 0.0]), lambda kind, data: None)
     for report, asked in ((first, stop), (second, frozenset[Wish]())):
         report.step(1, taken(), 0.1, asked=asked)
         assert not report.stop, "the other cannot know yet"
