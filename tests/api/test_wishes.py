@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +58,37 @@ def test_a_folder_that_waits_is_trained_from_its_first_step(tmp_path: Path) -> N
 
 
 # ------------------------------------------------------------------------------------------- several processes
+def test_two_processes_do_what_is_wished_of_the_first(tmp_path: Path, repository: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [*SMALL, "train.batch_size=1", "train.steps=100000", "--no-proof", "--runs", str(tmp_path)]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    path = os.pathsep.join([str(repository), str(repository / "plugins")])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pgsynth_core", "train", *words],
+            env={**os.environ, **shared, "PYTHONPATH": path, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    assert processes[0].stderr
+    for line in processes[0].stderr:
+        if line.startswith("training"):
+            control.wish(Run.find("latest", tmp_path).folder, "save")
+        if ": saved " in line:
+            control.wish(Run.find("latest", tmp_path).folder, "stop")
+            break
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    run = Run.find("latest", tmp_path)
+    assert [process.returncode for process in processes] == [130, 130] and run.status.state == "stopped", said
+    (saved, last) = [event["step"] for event in events(run, "checkpoint")]
+    assert saved < last == run.status.step and not control.wishes(run.folder)
+
+
 class Two(Accelerator):  # type: ignore[misc]  # it has no types
     """Stands for two processes; the mean over them comes from what both bring."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -196,3 +197,25 @@ def test_a_worker_loads_no_torch(repository: Path) -> None:
     code = "import sys, pgsynth_core.runs.supervisor as s; print(*{name.partition('.')[0] for name in sys.modules})"
     held = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "numpy", "accelerate", "safetensors"} & set(held)
+
+
+@pytest.mark.slow
+def test_workers_killed_at_any_instant_lose_nothing_and_train_nothing_twice(queue: Queue) -> None:
+    """At random, whatever workers live then, of two devices; nobody but us starts others."""
+    queue.gpus(2)
+    chance, kills = random.Random(5), 0
+    runs = [queue.run(pause=0.1) for _ in range(60)]
+    for run in runs:
+        enqueue(run)
+    while kills < 40 and len(queue.trained()) < len(runs):
+        start_workers("gpu", WORKER)
+        time.sleep(chance.uniform(0.0, 0.8))
+        for pid in queue.workers():
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+    queue.until(lambda: not queue.workers())
+    start_workers("gpu", WORKER)
+    queue.until(lambda: all(status_of(run).state == "finished" for run in runs), "for all to be trained")
+    assert sorted(order(queue)) == sorted(run.id for run in runs), "each once"
+    assert kills >= 20
+    print(f"\n{kills} kills, {len(runs)} runs, each trained once")
