@@ -12,6 +12,7 @@ from pgsynth_core.api import Composition, Run, to_continue
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs import create_run, find_beginning, latest_checkpoint, require_writable, runs_root
 from pgsynth_core.runs.devices import kind_wanted
+from pgsynth_core.runs.differences import check_processes, processes_before
 from pgsynth_core.runs.durable import remove
 from pgsynth_core.runs.queue import enqueue, refuse_devices, waiting
 from pgsynth_core.runs.status import refuse_running
@@ -56,7 +57,7 @@ def detach_run(
     *,
     steps: int | None = None,
     runs: str | Path | None = None,
-    devices: int = 1,
+    devices: int | None = None,
     registry: Registry | None = None,
 ) -> Run:
     """As `api.continue_run`, in the queue. A run that waits already keeps its place; the queue goes on if it stood.
@@ -65,11 +66,12 @@ def detach_run(
         run: As in `api.continue_run`.
         steps: As there.
         runs: Where runs are.
-        devices: On how many GPUs.
+        devices: On how many GPUs; None for as many as last time.
         registry: What exists; found anew if None.
 
     Raises:
-        UserError: If there is no such run or checkpoint, it is being trained, or has all its steps.
+        UserError: If there is no such run or checkpoint, it is being trained, has all its steps, or was trained by
+            another number of processes.
     """
     place = run.path if isinstance(run, Run) else run
     folder, checkpoint = find_beginning(place, runs_root(None if runs is None else str(runs)))
@@ -80,6 +82,12 @@ def detach_run(
     refuse_running(folder)
     require_writable(folder.path, "the run cannot be gone on with")
     to_continue(folder, checkpoint, steps, registry or discover())
+    kind = kind_wanted()
+    before = (processes_before(folder) if kind == "gpu" and checkpoint else None) or 1
+    wanted = devices or before
+    if checkpoint:
+        check_processes(folder, wanted)
     given = checkpoint.path.name if checkpoint and checkpoint != latest_checkpoint(folder) else ""
-    start_workers(enqueue(folder, wanted=devices, checkpoint=given, steps=steps).kind)
+    enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, kind=kind)
+    start_workers(kind)
     return Run(folder)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_detach", "named", "refuse_alone", "show_detached"]
 
-_BEGINS: Final = 3.0
+_BEGINS: Final = 1.5
 """Seconds in which a worker that was just started takes the run, if it is its turn."""
 
 
@@ -29,7 +29,10 @@ def add_detach(parser: argparse.ArgumentParser) -> None:
         "--detach", action="store_true", help="leave it to train by itself, as soon as a device is free"
     )
     parser.add_argument(
-        "--devices", type=at_least(1), metavar="N", help="with --detach: on so many GPUs at once; 1 by default"
+        "--devices",
+        type=at_least(1),
+        metavar="N",
+        help="with --detach: on so many GPUs at once; by default 1, or as last time",
     )
 
 

@@ -109,10 +109,10 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _detached(arguments: argparse.Namespace, session: Session) -> Run:
-    runs, devices = arguments.runs, arguments.devices or 1
-    refuse_devices(devices, kind_wanted())  # before minutes are spent on a proof
+    runs, devices = arguments.runs, arguments.devices
+    refuse_devices(devices or 1, kind_wanted())  # before minutes are spent on a proof
     if arguments.resume is None:
-        return api.detach(_composed(arguments, session), runs=runs, devices=devices)
+        return api.detach(_composed(arguments, session), runs=runs, devices=devices or 1)
     steps = _steps(arguments)
     return api.detach_run(arguments.resume, steps=steps, runs=runs, devices=devices, registry=session.registry)
 

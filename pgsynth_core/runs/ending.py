@@ -96,8 +96,12 @@ def kill(folder: RunFolder) -> bool:
         return False
     control.mark_killed(folder)
     every = [*dict.fromkeys(process for target in targets for process in (target, *descendants(target)))]
-    for process in every:
-        _kill(process)
+    try:
+        for process in every:
+            _kill(process)
+    except UserError:
+        control.clear(folder)
+        raise
     deadline = time.monotonic() + _PATIENCE
     while any(is_alive(process) for process in every):
         if time.monotonic() > deadline:

@@ -46,9 +46,9 @@ def trainer(run: Waiting) -> Sequence[str]:
     if run.devices > 1:
         # Each said, so that what `accelerate config` wrote for other work says nothing here; port 0: any that is free.
         settings = ("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
-        port = ("--main_process_port", "0")
+        places = ("--gpu_ids", "all", "--main_process_port", "0")
         launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(run.devices))
-        module = (*launch, *settings, *port, *module)
+        module = (*launch, *settings, *places, *module)
     start = run.folder.checkpoints / run.checkpoint if run.checkpoint else run.folder.path
     steps = () if run.steps is None else (f"train.steps={run.steps}",)
     return (sys.executable, *module, "train", "--resume", str(start), *steps)

@@ -12,11 +12,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.commands.launch import launch_command_parser
 
 from pgsynth_core import Run, compose
 from pgsynth_core.api import continue_run
 from pgsynth_core.runs import RunFolder, control, create_run, list_checkpoints
 from pgsynth_core.runs.control import Wish
+from pgsynth_core.runs.queue import Waiting
+from pgsynth_core.runs.supervisor import trainer
 from pgsynth_core.spec import TrainSettings
 from pgsynth_core.training.report import Report
 from pgsynth_core.training.step import StepTaken
@@ -121,3 +124,12 @@ def test_processes_learn_of_a_wish_at_the_same_step() -> None:
         assert report.wanted == {"stop"} and report.stop
         report.done("stop")
         assert not report.wanted
+
+
+def test_the_launcher_understands_how_several_devices_are_asked_for(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    words = trainer(Waiting(run, 1, "gpu", 2, "/"))
+    assert words[1:3] == ("-m", "accelerate.commands.launch")
+    read = launch_command_parser().parse_args(words[3:])
+    assert read.multi_gpu and read.num_processes == 2 and read.module and read.training_script == "pgsynth_core"
+    assert read.training_script_args == ["train", "--resume", str(tmp_path)]

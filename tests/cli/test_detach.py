@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from pgsynth_core.runs import RunFolder, list_checkpoints, read_losses, status_of
+from pgsynth_core.runs import EventLog, RunFolder, list_checkpoints, read_losses, status_of
+from pgsynth_core.runs.queue import waiting
 
 from ..fixtures.queues import Queue, queue_of
-from .conftest import SMALL
+from .conftest import SMALL, Made
 
 Run = Callable[..., Any]
 WORDS = [*(word for word in SMALL if word != "data=folder"), "data=figures", "data.figures.identities=2", "--no-proof"]
@@ -71,3 +73,15 @@ def test_a_detached_run_is_checked_in_the_foreground(run: Run, tmp_path: Path) -
     for words in (["tiny", "data=folder"], ["tiny", "data=none"], ["tiny", "data=figures", "--devices", "3"]):
         said = run("train", *words, "--detach", "--no-proof")
         assert said.code == 2 and not (tmp_path / "runs").exists(), said.err
+
+
+def test_a_run_goes_on_with_as_many_processes_as_before(run: Run, queue: Queue, trained: Made) -> None:
+    folder = RunFolder(shutil.copytree(trained.runs / trained.id, queue.root / trained.id))
+    with EventLog(folder.events_file) as log:
+        log.write("run", step=3, steps=3, processes=2)
+    said = run("runs", "resume", folder.id, "train.steps=9", "--detach")
+    assert said.code == 2 and "trained by 2 processes" in said.err, "there is one device, the CPU"
+    queue.gpus(2)
+    one = run("runs", "resume", folder.id, "train.steps=9", "--detach", "--devices", "1")
+    assert one.code == 2 and "trained by 2 processes" in one.err
+    assert waiting() == () and not queue.workers()
