@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     folders = _found(arguments)
     if not arguments.yes and not _agreed(folders):
         tell("nothing is deleted")
-        return 0
+        folders = []
     rows, total = [], 0
     for folder in folders:
         freed = remove_run(folder)

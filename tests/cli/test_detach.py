@@ -49,7 +49,8 @@ def test_a_detached_run_outlives_its_launcher_stops_and_goes_on(run: Run, queue:
     assert stopped.code == 0 and status_of(folder).state == "stopped"
     (saved,) = list_checkpoints(folder)
     log = folder.log_file.read_text("utf-8")
-    assert "asked to stop" in log and "Traceback" not in log and not os.listdir(folder.control)
+    assert log.count("asked to stop: step") == 1 and log.count("training from step") == 1, "nothing is told twice"
+    assert "Traceback" not in log and not os.listdir(folder.control)
 
     went_on = run("runs", "resume", folder.id, f"train.steps={saved.step + 2}", "--detach")
     assert went_on.code == 0 and "pgsynth runs follow" in went_on.out

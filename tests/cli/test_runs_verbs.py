@@ -207,7 +207,8 @@ def test_nothing_is_deleted_unasked(run: Run, ended: RunFolder, monkeypatch: pyt
 
     for answer in ("\n", "no\n", ""):
         monkeypatch.setattr("sys.stdin", Terminal(answer))
-        assert run("runs", "rm", ended.id).code == 0 and ended.path.exists()
+        said = run("runs", "rm", ended.id, "--json")
+        assert said.code == 0 and said.facts["runs"] == [] and ended.path.exists()
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     said = run("runs", "rm", ended.id)
     assert said.code == 0 and "freed" in said.out and not ended.path.exists()
