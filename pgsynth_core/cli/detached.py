@@ -12,6 +12,7 @@ from pgsynth_core.cli.console import one_line, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Session
 from pgsynth_core.runs import status_of
+from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.queue import position
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def named(run: str, runs: str | None) -> str:
 
 def show_detached(run: Run, arguments: argparse.Namespace, session: Session) -> int:
     """Say where a run stands that was left alone, and how to look after it; the exit code."""
+    waits = read_json(run.folder.queued_file) or {}
+    kind, count = str(waits.get("kind", "")), waits.get("devices", 1)
     deadline = time.monotonic() + _BEGINS
     place = position(run.folder)
     while place == 1 and time.monotonic() < deadline:
@@ -61,13 +64,20 @@ def show_detached(run: Run, arguments: argparse.Namespace, session: Session) -> 
         place = position(run.folder)
     state = status_of(run.folder).state
     if arguments.json:
-        facts = {"ok": True, "run": run.id, "path": str(run.path), "state": state, "position": place}
+        facts = {"ok": True, "run": run.id, "path": str(run.path), "state": state, "position": place, "kind": kind}
         say_json({**facts, "broken": broken_facts(session.registry.broken)})
         return 0
     how = f"waits in the queue, number {place}" if place else state
     name = named(run.id, arguments.runs)
     say(one_line(f"{run.id}: {how}"))
     say(f"  {'folder':<12}{one_line(run.path)}")
+    if kind:
+        on = (
+            "the CPU: no GPU may be used, or ACCELERATE_USE_CPU is set"
+            if kind == "cpu"
+            else f"{count} GPU{'s' * (count > 1)}"
+        )
+        say(f"  {'trains on':<12}{on}")
     say(f"  {'follow it':<12}pgsynth runs follow {one_line(name)}")
     say(f"  {'stop it':<12}pgsynth runs stop {one_line(name)}")
     return 0

@@ -56,7 +56,7 @@ for you on this machine; each run has its devices for itself.
 
 With --json: ok (all steps taken), run, path, state, step, steps, loss, checkpoint, sheet
 (relative to path), seconds, broken; with --detach: ok, run, path, state, position (in the
-queue; null once it has begun), broken."""
+queue; null once it has begun), kind (gpu, cpu), broken."""
 
 
 _DEVICE = """\

@@ -5,6 +5,9 @@ goes on with the next; when nothing waits any more, it ends. A trainer is a proc
 it is not killed with its worker, and holds the device's lock with it: after a worker was killed, the device is taken
 until its trainer is done.
 
+A trainer stands in the folder in which its run was enqueued; its environment is its worker's, that is, of whoever
+started the worker, but for the devices.
+
 A run that wants several devices is begun when it is the first in the queue: the first worker that sees it gathers, that
 is, holds its own device and takes every other that comes free until they are enough. Only one worker gathers; the
 others end, and leave their devices, as soon as they are done. As nobody overtakes the first, all of them come free in
@@ -123,7 +126,8 @@ class _Worker:
     def _taken(self, head: Waiting) -> Taken | None:
         """The first of the queue, if there are devices enough for it by now; one that can never be trained leaves."""
         try:
-            if head.devices > len(there := devices(self._kind)):
+            there = devices(self._kind)
+            if there and head.devices > len(there):  # none at all is a driver that does not answer just now
                 message = f"it waited for {head.devices} devices, and this machine has {len(there)} now."
                 self._refuse(head, message)
                 return None

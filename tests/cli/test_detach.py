@@ -36,7 +36,7 @@ def test_a_detached_run_outlives_its_launcher_stops_and_goes_on(run: Run, queue:
     launcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     said, _ = launcher.communicate()
     facts = json.loads(said)
-    assert launcher.returncode == 0 and set(facts) == {"ok", "run", "path", "state", "position", "broken"}
+    assert launcher.returncode == 0 and set(facts) == {"ok", "run", "path", "state", "position", "kind", "broken"}
     try:
         os.killpg(launcher.pid, signal.SIGKILL)
     except ProcessLookupError:

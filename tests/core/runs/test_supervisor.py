@@ -171,6 +171,18 @@ def test_who_waits_for_devices_that_are_gone_does_not_hold_up_the_others(queue: 
     assert status_of(wide).state == "failed" and "2 devices, and this machine has 1" in status_of(wide).reason
 
 
+def test_a_driver_that_does_not_answer_fails_nobody(queue: Queue) -> None:
+    queue.gpus(1)
+    first, second = queue.run(pause=0.5), queue.run()
+    enqueue(first)
+    enqueue(second)
+    start_workers("gpu", WORKER)
+    queue.until_state(first, "running")
+    queue.gpus(0)
+    queue.until_state(second, "finished")
+    assert [one["devices"] for one in queue.trained()] == ["GPU-00000000"] * 2
+
+
 def test_a_folder_that_is_gone_is_a_reason(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, here = queue.run(), tmp_path / "here"
     here.mkdir()
