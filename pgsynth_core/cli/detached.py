@@ -72,11 +72,8 @@ def show_detached(run: Run, arguments: argparse.Namespace, session: Session) -> 
     say(one_line(f"{run.id}: {how}"))
     say(f"  {'folder':<12}{one_line(run.path)}")
     if kind:
-        on = (
-            "the CPU: no GPU may be used, or ACCELERATE_USE_CPU is set"
-            if kind == "cpu"
-            else f"{count} GPU{'s' * (count > 1)}"
-        )
+        gpus = f"{count} GPU{'s' * (count > 1)}"
+        on = gpus if kind == "gpu" else "the CPU: no GPU may be used, or ACCELERATE_USE_CPU is set"
         say(f"  {'trains on':<12}{on}")
     say(f"  {'follow it':<12}pgsynth runs follow {one_line(name)}")
     say(f"  {'stop it':<12}pgsynth runs stop {one_line(name)}")
