@@ -18,31 +18,48 @@ from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs import (
     Checkpoint,
     RunFolder,
-    find_start,
+    find_beginning,
     list_checkpoints,
     require_writable,
     runs_root,
     status_of,
 )
+from pgsynth_core.runs.status import attempting
 from pgsynth_core.spec import Resolved, resolve
 
 if TYPE_CHECKING:
+    from pgsynth_core.api.detaching import detach as detach
+    from pgsynth_core.api.detaching import detach_run as detach_run
     from pgsynth_core.api.evaluating import demo as demo
     from pgsynth_core.api.evaluating import evaluate as evaluate
     from pgsynth_core.api.evaluating import sample_pairs as sample_pairs
     from pgsynth_core.api.model import Model as Model
     from pgsynth_core.api.model import load as load
 
-__all__ = ["Composition", "Model", "Run", "compose", "continue_run", "demo", "evaluate", "load", "sample_pairs"]
+__all__ = [
+    "Composition",
+    "Model",
+    "Run",
+    "compose",
+    "continue_run",
+    "demo",
+    "detach",
+    "detach_run",
+    "evaluate",
+    "load",
+    "sample_pairs",
+]
 
 _LATER = {
     "Model": "model",
     "demo": "evaluating",
+    "detach": "detaching",
+    "detach_run": "detaching",
     "evaluate": "evaluating",
     "load": "model",
     "sample_pairs": "evaluating",
 }
-"""Names that need torch, and the module of this package that has them."""
+"""Names whose work is imported when it is asked for, and the module of this package that has them."""
 
 _OVERRIDE = 'Write it as in the shell, e.g. "train.steps=300".'
 
@@ -123,7 +140,7 @@ def continue_run(
     on_event: OnEvent | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Train a run on from its last checkpoint, or from one that is given.
+    """Train a run on from its last checkpoint, or from one that is given; one that has none, from its first step.
 
     Args:
         run: A run, its id, a unique prefix, ``latest`` or its folder; or the path of one of its checkpoints. Later
@@ -134,26 +151,51 @@ def continue_run(
         registry: What exists; found anew if None.
 
     Raises:
-        UserError: If there is no such run or checkpoint, it is damaged, or has all its steps.
+        UserError: If there is no such run or checkpoint, it is damaged, has all its steps, or waits in the queue.
     """
     registry = registry or discover()
     place = run.path if isinstance(run, Run) else run
-    folder, checkpoint = find_start(place, runs_root(None if runs is None else str(runs)))
+    folder, checkpoint = find_beginning(place, runs_root(None if runs is None else str(runs)))
+    with attempting(folder):
+        return _continued(folder, checkpoint, steps=steps, on_event=on_event, registry=registry)
+
+
+def _continued(
+    folder: RunFolder, checkpoint: Checkpoint | None, *, steps: int | None, on_event: OnEvent | None, registry: Registry
+) -> Run:
     require_writable(folder.path, "the run cannot be gone on with")
+    composition, before = to_continue(folder, checkpoint, steps, registry)
+    goal, warnings = composition.spec.train.steps, []
+    if steps is None and before != goal:
+        kept = f"the run goes on to step {goal}, its spec's train.steps. Last time it was to end at step {before}, by"
+        warnings = [f"{kept} train.steps={before}, which is not kept: to end elsewhere, give train.steps again."]
+    training = importlib.import_module("pgsynth_core.api.training")
+    if checkpoint is None:
+        if status_of(folder).step:
+            warnings.append("the run has no checkpoint: it begins at its first step again.")
+        begun: Run = training.begin(folder, composition, on_event=on_event, warnings=warnings)
+        return begun
+    continued: Run = training.resume(checkpoint, composition, on_event=on_event, warnings=warnings)
+    return continued
+
+
+def to_continue(
+    folder: RunFolder, checkpoint: Checkpoint | None, steps: int | None, registry: Registry
+) -> tuple[Composition, int]:
+    """What goes on, with the steps it is to have, and how many it was to have last time; imports no torch.
+
+    Raises:
+        SpecError: If its spec cannot be read here.
+        UserError: If it has all its steps.
+    """
     composition = compose(folder.spec_file, registry=registry)
     if steps is not None:
         composition = with_steps(composition, steps)
     goal = composition.spec.train.steps
     before = status_of(folder).steps or goal
-    if checkpoint.step >= goal:
+    if checkpoint and checkpoint.step >= goal:
         raise _nothing_left(folder, checkpoint, steps, goal, before)
-    warnings = []
-    if steps is None and before != goal:
-        kept = f"the run goes on to step {goal}, its spec's train.steps. Last time it was to end at step {before}, by"
-        warnings = [f"{kept} train.steps={before}, which is not kept: to end elsewhere, give train.steps again."]
-    training = importlib.import_module("pgsynth_core.api.training")
-    continued: Run = training.resume(checkpoint, composition, on_event=on_event, warnings=warnings)
-    return continued
+    return composition, before
 
 
 def _nothing_left(folder: RunFolder, checkpoint: Checkpoint, given: int | None, goal: int, before: int) -> UserError:

@@ -40,7 +40,9 @@ from pgsynth_core.runs import (
     read_lock,
     require_room,
     run_of,
+    write_lock,
 )
+from pgsynth_core.runs.control import clear, grant, wishes
 from pgsynth_core.runs.differences import check_pairs, check_processes
 from pgsynth_core.runs.status import Ending, refuse_running
 from pgsynth_core.spec import GROUPS, Spec
@@ -70,6 +72,33 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     opened.stream.first()  # data that cannot be used shows before there is a folder
     folder = opened.new_folder(runs)
     return opened.run(folder, on_event, from_step=0)
+
+
+def begin(run: RunFolder, composition: Composition, *, on_event: OnEvent | None, warnings: Sequence[str] = ()) -> Run:
+    """Train a run that has a folder and no checkpoint from its first step.
+
+    Args:
+        run: Its folder; a lock that stands in it is kept to, and else written.
+        composition: The run's spec, checked.
+        on_event: Told of what happens.
+        warnings: To be told when it begins.
+
+    Raises:
+        UserError: If another process trains the run; and as `start`.
+    """
+    accelerator = accelerator_for(composition.spec.train)
+    if accelerator.is_main_process:
+        refuse_running(run)
+    lock = read_lock(run.lock_file) if run.lock_file.exists() else {}
+    differences = check_lock(lock, composition.registry) if lock else []
+    if errors := [problem for problem in differences if problem.level == "error"]:
+        raise UserError(errors)
+    weights = Weights(made_with(lock)) if lock else Weights()
+    opened = _Session.open(composition.spec, composition.registry, composition.verdict, accelerator, weights)
+    opened.stream.first()
+    require_room(run.path, opened.trained.size(), "a checkpoint")
+    differences += check_weights(lock, weights.identities()) if lock else []
+    return opened.run(run, on_event, from_step=0, warnings=[*warnings, *map(str, differences)])
 
 
 def resume(
@@ -199,6 +228,7 @@ class _Session:
             self.accelerator.wait_for_everyone()  # until it is written how the run ended
             return Run(folder)
         with journal(folder, self.hooks, on_event) as kept:
+            write_lock(folder, self.lock())
             kept.tell("run", self._header(from_step))
             for message in (*warnings, *self._data_warnings()):
                 kept.tell("warning", {"message": message})
@@ -212,6 +242,7 @@ class _Session:
             done = train(self._job(folder, tell, from_step))
             stopped = Ending("stopped", 130, done.step, "asked to stop.")
             kept.end(stopped if done.stopped else Ending("finished", 0, done.step))
+            clear(folder)
         self.accelerator.wait_for_everyone()
         return Run(folder)
 
@@ -249,6 +280,8 @@ class _Session:
             saver=saver,
             save=lambda step: self._save(saver, step, validation),
             sample=lambda step: self._sample(folder, step, tell),
+            wishes=lambda: wishes(folder) if self.accelerator.is_main_process else frozenset(),
+            grant=lambda names: grant(folder, names) if self.accelerator.is_main_process else None,
         )
 
     def _header(self, from_step: int) -> dict[str, Any]:

@@ -78,4 +78,4 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-COMMAND = Command(_parser, _run, "words:run_words")
+COMMAND = Command(_parser, _run, "words:one_run_words")

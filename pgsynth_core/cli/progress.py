@@ -162,15 +162,16 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def follow(preparing: str = "", *, again: str = "") -> Iterator[Follower]:
+def follow(preparing: str = "", *, again: str = "", quiet: bool = False) -> Iterator[Follower]:
     """A follower for the time of some work; if that ends with an exception, what is saved is said.
 
     Args:
         preparing: What is done before the first event, for a terminal to show meanwhile; empty: nothing worth saying.
         again: What to write besides to go on to the same end, if the work is training; empty: nothing.
+        quiet: Show nothing: stderr is the run's log, in which all of it stands.
     """
     seen = is_terminal("stderr") and os.environ.get("TERM") != "dumb"
-    shown: _Shown = _Bar(preparing) if seen else _Lines()
+    shown: _Shown = _Nowhere() if quiet else _Bar(preparing) if seen else _Lines()
     follower = Follower(shown, again)
     try:
         yield follower
@@ -179,6 +180,18 @@ def follow(preparing: str = "", *, again: str = "") -> Iterator[Follower]:
         follower.farewell()
         raise
     shown.close()
+
+
+class _Nowhere(_Shown):
+    """For who is told otherwise."""
+
+    def update(self, doing: str, done: int, of: int | None, figures: str) -> None: ...
+
+    def meanwhile(self, doing: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class _Lines(_Shown):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,15 @@ from pgsynth_core.api import Composition
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least
 from pgsynth_core.cli.compose import split_words
 from pgsynth_core.cli.console import one_line, progress, say, say_json
+from pgsynth_core.cli.detached import add_detach, refuse_alone, show_detached
 from pgsynth_core.cli.progress import Follower, duration, follow
 from pgsynth_core.cli.questions import answer, is_question
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.runs import find_start, require_writable, runs_root
+from pgsynth_core.runs import find_beginning, require_writable, runs_root
+from pgsynth_core.runs.devices import kind_wanted
+from pgsynth_core.runs.queue import refuse_devices
+from pgsynth_core.runs.status import ATTEMPT
 from pgsynth_core.spec import SPEC_KEYS
 
 if TYPE_CHECKING:
@@ -45,8 +50,13 @@ examples:
 A run is a folder, RUNS/<date>-<time>-<parts>. Ctrl-C finishes the step, saves a
 checkpoint and ends with 130; a second Ctrl-C ends at once. Progress goes to stderr.
 
+With --detach the run waits in a queue and is trained as soon as a GPU is free (without
+GPUs, the CPU), whether you stay or leave; see pgsynth runs --help. There is one queue
+for you on this machine; each run has its devices for itself.
+
 With --json: ok (all steps taken), run, path, state, step, steps, loss, checkpoint, sheet
-(relative to path), seconds, broken."""
+(relative to path), seconds, broken; with --detach: ok, run, path, state, position (in the
+queue; null once it has begun), kind (gpu, cpu), broken."""
 
 
 _DEVICE = """\
@@ -67,6 +77,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--no-proof", action="store_true", help="begin without proving the method first; --resume never proves"
     )
+    add_detach(parser)
     add_common(parser)
     return parser
 
@@ -75,10 +86,14 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     if questions := [word for word in arguments.words if is_question(word)]:
         answer(questions, session.registry, json=arguments.json)
         return 0
+    refuse_alone(arguments)
     began = time.monotonic()
+    if arguments.detach:
+        return show_detached(_detached(arguments, session), arguments, session)
     if arguments.resume is not None:
         steps = _steps(arguments)
-        with follow("Preparing data and weights", again=_again(arguments, steps)) as follower:
+        quiet = ATTEMPT in os.environ  # a worker of the queue has stderr written into the run's log
+        with follow("Preparing data and weights", again=_again(arguments, steps), quiet=quiet) as follower:
             run = api.continue_run(
                 arguments.resume,
                 steps=steps,
@@ -91,6 +106,15 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         with follow("Preparing data and weights", again=_again(arguments, None)) as follower:
             run = composed.train(runs=arguments.runs, on_event=follower.on_event)
     return _show(run, follower, time.monotonic() - began, arguments, session)
+
+
+def _detached(arguments: argparse.Namespace, session: Session) -> Run:
+    runs, devices = arguments.runs, arguments.devices
+    refuse_devices(devices or 1, kind_wanted())  # before minutes are spent on a proof
+    if arguments.resume is None:
+        return api.detach(_composed(arguments, session), runs=runs, devices=devices or 1)
+    steps = _steps(arguments)
+    return api.detach_run(arguments.resume, steps=steps, runs=runs, devices=devices, registry=session.registry)
 
 
 def _again(arguments: argparse.Namespace, steps: int | None) -> str:
@@ -141,7 +165,7 @@ def _steps(arguments: argparse.Namespace) -> int | None:
 
 def _another(arguments: argparse.Namespace) -> str:
     """The command that starts a run from the spec of the one to resume, with the changes that were asked for."""
-    run, _ = find_start(arguments.resume, runs_root(arguments.runs))
+    run, _ = find_beginning(arguments.resume, runs_root(arguments.runs))
     words = [str(run.spec_file), *(word for word in arguments.words if "=" in word)]
     words += ["--adapt"] if arguments.adapt else []
     words += ["--runs", arguments.runs] if arguments.runs else []

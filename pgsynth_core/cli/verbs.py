@@ -92,6 +92,11 @@ VERBS: Final = (
     Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),
     Verb(("runs", "list"), "List runs and how they stand.", "runs:LIST"),
+    Verb(("runs", "show"), "Show a run: how it stands, its checkpoints, what may be done next.", "run_show:COMMAND"),
+    Verb(("runs", "follow"), "Show a run's progress until it ends; leaving does not stop it.", "run_follow:COMMAND"),
+    Verb(("runs", "stop"), "Have a run finish its step, save and stop; or kill it.", "run_stop:COMMAND"),
+    Verb(("runs", "resume"), "Go on with a run from its last checkpoint.", "runs:RESUME"),
+    Verb(("runs", "rm"), "Delete runs with everything in them.", "run_rm:COMMAND"),
     Verb(("data", "check"), "Say what a dataset holds and what is wrong with it; draw a sheet.", "data:COMMAND"),
     Verb(("plugins", "list"), "List the parts, presets and packages there are.", "plugins:LIST"),
     Verb(

@@ -28,8 +28,10 @@ __all__ = [
     "inspect_words",
     "manifest_words",
     "method_words",
+    "one_run_words",
     "part_words",
     "run_words",
+    "several_run_words",
     "shell_words",
 ]
 
@@ -72,6 +74,16 @@ def run_words(words: list[str], prefix: str, registry: Registry) -> Words:
         return line.assignments(prefix)
     runs = {} if given else _runs() | file_words(prefix, ("/",))
     return runs | (line.paths(prefix, ("sample", "data")) if prefix else {})
+
+
+def one_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``runs show``, ``follow``, ``stop`` and ``resume``: one run."""
+    return {} if words else _runs() | file_words(prefix, ("/",))
+
+
+def several_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``runs rm``: runs, each once."""
+    return {word: text for word, text in (_runs() | file_words(prefix, ("/",))).items() if word not in words}
 
 
 def inspect_words(words: list[str], prefix: str, registry: Registry) -> Words:

@@ -22,7 +22,7 @@ from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.lock import LOCK_VERSION, RESTORE, Lock, LockedPart, installed
 from pgsynth_core.spec import KIND_OF_SLOT
 
-__all__ = ["LockProblem", "check_lock", "check_pairs", "check_processes", "check_weights"]
+__all__ = ["LockProblem", "check_lock", "check_pairs", "check_processes", "check_weights", "processes_before"]
 
 _UPGRADE: Final = f"Upgrade it: pip install --upgrade {OWN_NAME}."
 
@@ -78,8 +78,8 @@ def check_processes(run: RunFolder, here: int) -> None:
     Raises:
         UserError: If not.
     """
-    before = _last_begun(run).get("processes")
-    if not isinstance(before, int) or before == here:
+    before = processes_before(run)
+    if before is None or before == here:
         return
     start = "pgsynth" if before == 1 else f"accelerate launch --num_processes {before} -m pgsynth_core"
     message = (
@@ -91,6 +91,12 @@ def check_processes(run: RunFolder, here: int) -> None:
         f"or start another run: pgsynth train {shlex.quote(str(run.spec_file))}."
     )
     raise UserError(message, where=run.id, cure=cure)
+
+
+def processes_before(run: RunFolder) -> int | None:
+    """How many processes trained the run last; None if none did, or nobody knows."""
+    before = _last_begun(run).get("processes")
+    return before if isinstance(before, int) else None
 
 
 def check_pairs(run: RunFolder, here: int) -> list[LockProblem]:

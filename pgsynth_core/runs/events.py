@@ -18,7 +18,7 @@ from typing import Any, Final, final
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.schema import checked
 
-__all__ = ["DAMAGED", "EventLog", "last_events", "read_events", "read_losses"]
+__all__ = ["DAMAGED", "EventLog", "event_of", "last_events", "read_events", "read_losses"]
 
 DAMAGED: Final = "damaged"
 """Kind of what `read_events` gives in place of a line it cannot read; never in a file."""
@@ -105,7 +105,7 @@ def read_events(path: Path) -> Iterator[Event]:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n") and line != b"\n":
-                    yield _event(line) or _damaged(path, number)
+                    yield event_of(line) or _damaged(path, number)
 
 
 def last_events(path: Path) -> Iterator[Event]:
@@ -127,8 +127,8 @@ def last_events(path: Path) -> Iterator[Event]:
                 if torn and lines:
                     lines.pop()  # what stands behind the last line's end
                     torn = False
-                yield from filter(None, map(_event, reversed(lines)))
-            if not torn and (first := _event(rest)):
+                yield from filter(None, map(event_of, reversed(lines)))
+            if not torn and (first := event_of(rest)):
                 yield first
 
 
@@ -144,7 +144,8 @@ def read_losses(path: Path) -> dict[int, float]:
     return losses
 
 
-def _event(line: bytes) -> Event | None:
+def event_of(line: bytes) -> Event | None:
+    """The event that a line of the log is; None if it is none."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):

@@ -31,7 +31,7 @@ from pgsynth_core.runs.checkpoints import (
 from pgsynth_core.runs.durable import read_json, refusing
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["LATEST", "find_checkpoint", "find_run", "find_start", "list_runs", "run_of"]
+__all__ = ["LATEST", "find_beginning", "find_checkpoint", "find_run", "find_start", "list_runs", "run_of"]
 
 LATEST: Final = "latest"
 BEST: Final = "best"
@@ -95,8 +95,7 @@ def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
     path = _as_path(text)
     if path is not None and _is_checkpoint(path):
         return Checkpoint(path, _step_of(path))
-    word, which = (str(text), "") if path and path.exists() else _split(str(text))
-    run = find_run(Path(word) if isinstance(text, Path) else word, root)
+    run, which = _meant(text, path, root)
     checkpoint = latest_checkpoint(run)
     if checkpoint is not None and which:
         return _chosen(run, which)
@@ -125,10 +124,26 @@ def find_start(text: str | Path, root: Path) -> tuple[RunFolder, Checkpoint]:
     return run, checkpoint
 
 
-def _split(text: str) -> tuple[str, str]:
-    """The run, and what stands behind the last ``@``."""
-    word, _, which = text.rpartition("@")
-    return (word, which) if word else (text, "")
+def find_beginning(text: str | Path, root: Path) -> tuple[RunFolder, Checkpoint | None]:
+    """As `find_start`; of a run that has no checkpoint None: it begins at its first step.
+
+    Raises:
+        UserError: As `find_start`.
+    """
+    path = _as_path(text)
+    if path is None or not _is_checkpoint(path):
+        run, which = _meant(text, path, root)
+        if not which and latest_checkpoint(run) is None:
+            return run, None
+    return find_start(text, root)
+
+
+def _meant(text: str | Path, path: Path | None, root: Path) -> tuple[RunFolder, str]:
+    """The run, and what stands behind the last ``@``; a folder may have that sign in its name."""
+    word, _, which = str(text).rpartition("@")
+    if not word or (path and path.exists()):
+        word, which = str(text), ""
+    return find_run(Path(word) if isinstance(text, Path) else word, root), which
 
 
 def _chosen(run: RunFolder, which: str) -> Checkpoint:

@@ -2,12 +2,15 @@
 
 runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
   spec.yaml       the resolved spec; never changes
-  lock.json       versions of every part; never changes (`lock.Lock`)
+  lock.json       versions of every part; never changes (`lock.Lock`). A run made to be trained later has none until
+                  its weights were read
   process.json    who trains it, or did last (`status.Session`)
   exit.json       how that ended (`status.Session`)
+  queued.json     while it waits for a device: since when, for what (`queue`)
+  worker.json     which worker of the queue took it, or did last (`status.Claim`)
   events.jsonl    what happened, one JSON object a line (`schema`)
   train.log       the same for people, with what libraries warned of and the traceback of what ended it (`log`)
-  control/        for wishes to the process that trains, as empty files; nothing reads it yet
+  control/        wishes to the process that trains, as empty files (`control`)
   samples/<step, 8 digits>/<index, 4 digits>.png
   checkpoints/step-<step, 8 digits>/   (`checkpoints`)
 """
@@ -26,7 +29,7 @@ from typing import Any, Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import json_text, refusing, remove, replace_text, sync, temporary
 
-__all__ = ["RUNS_VARIABLE", "RunFolder", "create_run", "runs_root"]
+__all__ = ["RUNS_VARIABLE", "RunFolder", "create_run", "runs_root", "write_lock"]
 
 RUNS_VARIABLE: Final = "PGSYNTH_RUNS"
 _LONGEST_SLUG: Final = 60
@@ -76,8 +79,18 @@ class RunFolder:
         return self.path / "exit.json"
 
     @property
+    def queued_file(self) -> Path:
+        """What it waits for."""
+        return self.path / "queued.json"
+
+    @property
+    def worker_file(self) -> Path:
+        """Which worker of the queue took it."""
+        return self.path / "worker.json"
+
+    @property
     def control(self) -> Path:
-        """Folder of wishes; nothing reads it yet."""
+        """Folder of wishes."""
         return self.path / "control"
 
     @property
@@ -108,7 +121,7 @@ def runs_root(given: str | None = None) -> Path:
         raise UserError(f"{error}.", where=written, cure="Write the folder without '~'.") from error
 
 
-def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any]) -> RunFolder:
+def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any] | None) -> RunFolder:
     """Make the folder of a new run. It appears whole, with spec and lock, under a name nothing had.
 
     Args:
@@ -116,14 +129,14 @@ def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any]
         slug: What the run is called behind its time, e.g. ``qfft-pma``; anything but ASCII letters and digits
             becomes a dash.
         spec_yaml: The resolved spec.
-        lock: What `build_lock` gave.
+        lock: What `build_lock` gave; None for a run that is trained later: its trainer writes it (`write_lock`).
 
     Raises:
         UserError: If it cannot be made there; nothing is left behind.
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "-", slug)[:_LONGEST_SLUG].strip("-") or "run"
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{plain}"
-    locked = json_text(lock)
+    locked = None if lock is None else json_text(lock)
     with refusing("a run cannot be made here", root):
         root.mkdir(parents=True, exist_ok=True)
         built = temporary(root / f".{name}")
@@ -137,10 +150,22 @@ def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any]
     return RunFolder(final)
 
 
-def _fill(run: RunFolder, spec_yaml: str, lock: str) -> None:
+def write_lock(run: RunFolder, lock: Mapping[str, Any]) -> None:
+    """Say what a run is made with, once: a lock that is there stays.
+
+    Raises:
+        UserError: If the system refuses.
+    """
+    if not run.lock_file.exists():
+        with refusing("the lock cannot be written", run.lock_file):
+            replace_text(run.lock_file, json_text(lock))
+
+
+def _fill(run: RunFolder, spec_yaml: str, lock: str | None) -> None:
     for folder in (run.path, run.control, run.samples, run.checkpoints):
         folder.mkdir()
-    replace_text(run.lock_file, lock)
+    if lock is not None:
+        replace_text(run.lock_file, lock)
     replace_text(run.spec_file, spec_yaml)
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Process", "is_alive", "process_of", "this_process"]
+__all__ = ["Process", "descendants", "is_alive", "process_of", "process_with", "this_process"]
 
 _PROC: Final = Path("/proc")
-_STATE, _STARTED = 0, 19
+_STATE, _PARENT, _STARTED = 0, 1, 19
 """Places in /proc/PID/stat, counted behind the name in parentheses, which may hold anything."""
 
 
@@ -40,8 +41,26 @@ class Process:
 
 def this_process() -> Process:
     """The process that asks."""
-    pid = os.getpid()
-    return Process(pid, (_stat(pid) or ("", ""))[1], _boot(), socket.gethostname())
+    return process_with(os.getpid())
+
+
+def process_with(pid: int) -> Process:
+    """The process of this machine that has a number now."""
+    fields = _stat(pid)
+    return Process(pid, fields[_STARTED] if fields else "", _boot(), socket.gethostname())
+
+
+def descendants(process: Process) -> tuple[Process, ...]:
+    """The children of a process of this machine, and theirs; empty where the system does not show them."""
+    parents: dict[int, int] = {}
+    with suppress(OSError):
+        for entry in os.listdir(_PROC):
+            if entry.isdecimal() and (fields := _stat(int(entry))):
+                parents[int(entry)] = int(fields[_PARENT])
+    found = [process.pid]
+    for pid in found:  # grows while it is read
+        found += [child for child, parent in parents.items() if parent == pid and child not in found]
+    return tuple(map(process_with, found[1:]))
 
 
 def process_of(facts: Mapping[str, Any]) -> Process | None:
@@ -65,8 +84,7 @@ def is_alive(process: Process) -> bool | None:
     seen = _stat(process.pid)
     if seen is None:
         return _answers(process.pid)
-    state, started = seen
-    return state not in ("Z", "X") and (not process.started or started == process.started)
+    return seen[_STATE] not in ("Z", "X") and (not process.started or seen[_STARTED] == process.started)
 
 
 def _boot() -> str:
@@ -76,13 +94,13 @@ def _boot() -> str:
         return ""
 
 
-def _stat(pid: int) -> tuple[str, str] | None:
-    """State and start time; None if the system does not show them: no such process, or no such file at all."""
+def _stat(pid: int) -> list[str] | None:
+    """State, parent, start time and more; None if the system does not show them: no such process, or no such file."""
     try:
         fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
-        return fields[_STATE], fields[_STARTED]
-    except (OSError, IndexError, ValueError):
+    except (OSError, ValueError):
         return None
+    return fields if len(fields) > _STARTED else None
 
 
 def _answers(pid: int) -> bool:

@@ -8,10 +8,11 @@ several processes it is the first that writes.
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -26,6 +27,9 @@ EVERY_SECONDS: Final = 30.0
 
 _KEEP_TO_THEMSELVES: Final = ("diffusers", "transformers")
 """Libraries whose loggers do not pass on what they are told."""
+
+_STDERR: Final = 2
+"""Its descriptor."""
 
 _FORM: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LEVELS: Final = {"warning": logging.WARNING, "problem": logging.ERROR}
@@ -95,11 +99,21 @@ def train_log(path: Path) -> Iterator[TrainLog]:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(_FORM))
     handler.addFilter(_matters)
-    with _listening(handler), _hearing_warnings(handler):
+    # A worker of the queue has all that its trainer says written into this very file: nothing has to be heard twice.
+    heard = nullcontext() if _is_stderr(path) else _listening(handler)
+    warned = nullcontext() if _is_stderr(path) else _hearing_warnings(handler)
+    with heard, warned:
         try:
             yield TrainLog(handler)
         finally:
             handler.close()
+
+
+def _is_stderr(path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(_STDERR), path.stat())
+    except OSError:  # it is closed
+        return False
 
 
 def _matters(record: logging.LogRecord) -> bool:

@@ -2,46 +2,61 @@
 
     process.json   {"session", "pid", "started", "boot", "host", "t"}      written when a process begins to train
     exit.json      {"session", "state", "code", "step", "reason", "t"}     written when it stops; missing after a kill
+    worker.json    {"session", "pid", ..., "devices", "trainer", "t"}      written when a worker takes it from the queue
 
 `session` tells one beginning from the next, so that the end of an earlier one is never taken for the end of this:
-neither file is ever deleted. `t` is in seconds since 1970 (UTC).
+process.json and exit.json are never deleted. `t` is in seconds since 1970 (UTC).
+
+A worker draws the session's name when it takes the run and hands it to the trainer it starts. The trainer begins
+under that name, and only if no other worker has taken the run since: a trainer whose worker was killed before it had
+read its weights cannot begin a run that somebody else trains by now.
 """
 
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import secrets
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
-from pgsynth_core.runs.identity import is_alive, process_of, this_process
+from pgsynth_core.runs.identity import Process, is_alive, process_of, this_process
+from pgsynth_core.runs.states import ENDED, STATES, Ended, State
 
 __all__ = [
+    "ATTEMPT",
     "Ended",
     "Ending",
     "RunStatus",
     "Session",
     "State",
+    "alone_with",
+    "attempt_word",
+    "attempting",
+    "base_state",
     "refuse_running",
     "session",
     "start_session",
     "status_of",
 ]
 
-State = Literal["running", "finished", "stopped", "failed", "lost"]
-Ended = Literal["finished", "stopped", "failed"]
-_ENDED: Final = get_args(Ended)
+ATTEMPT: Final = "PGSYNTH_ATTEMPT"
+"""Environment of a trainer that a worker started: the session's name, a colon, the run's folder."""
 _SILENCE: Final = 600
-"""Seconds without an event after which a process of another machine counts as gone."""
+"""Seconds without an event after which a process of another machine counts as gone, and one of this as stalled."""
+_STEPS_OF_SILENCE: Final = 10
+"""Steps that must have had the time besides, before a process counts as stalled."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +64,7 @@ class RunStatus:
     """How a run stands.
 
     Attributes:
-        state: ``running``; ``finished``, ``stopped`` (asked to) or ``failed``, as its process said at the end;
-            ``lost``: its process is gone and said nothing, or there never was one.
+        state: One of `states.STATES`.
         step: Steps taken, by the last event.
         steps: Steps it is to have; None if no event says.
         loss: Of the last step; None if this process has taken none.
@@ -65,28 +79,95 @@ class RunStatus:
     when: float | None
     reason: str
 
+    @property
+    def live(self) -> bool:
+        """Whether a process trains it, or is about to."""
+        return STATES[self.state].live
+
 
 def status_of(folder: RunFolder) -> RunStatus:
     """Derive how a run stands. Files that are missing or damaged make it ``lost``, never an error."""
     state, reason = _state(folder)
-    step, steps, loss, when = 0, None, None, None
+    newest: dict[str, Any] = {}
+    last: Mapping[str, Any] = {}
+    stepped: Mapping[str, Any] = {}
     with suppress(UserError):
         for event in last_events(folder.events_file):
-            when = event.get("t") if when is None else when
+            newest = newest or dict(event)
+            if event["kind"] in ("run", "step", "exit"):
+                last = last or event
             if event["kind"] in ("run", "step"):
-                step, steps, loss = event.get("step", 0), event.get("steps"), event.get("loss")
+                stepped = event
                 break
-    return RunStatus(state, step, steps, loss, when, reason)
+    if state == "running":
+        state, reason = _working(folder, last, reason)
+    if STATES[state].live and control.is_wished(folder, "stop"):
+        state = "stopping"
+    step, steps = (value if isinstance(value := stepped.get(name), int) else None for name in ("step", "steps"))
+    return RunStatus(state, step or 0, steps, _number(stepped, "loss"), _number(newest, "t"), reason)
+
+
+def _number(event: Mapping[str, Any], name: str) -> float | None:
+    """A fact of an event; None if it says nothing, or what is no number."""
+    value = event.get(name)
+    return value if isinstance(value, int | float) else None
+
+
+def base_state(folder: RunFolder) -> State:
+    """As `status_of` says, without a look at events: ``running`` for a run that trains, whatever it does just now."""
+    return _state(folder)[0]
+
+
+def _working(folder: RunFolder, last: Mapping[str, Any], reason: str) -> tuple[State, str]:
+    """What a session that has begun does: the newest event that says so is of a step, or it has taken none."""
+    if last.get("kind") != "step":
+        return "starting", reason
+    silent, pace = _silence(folder), _number(last, "seconds_per_step") or 0.0
+    if silent > max(_SILENCE, _STEPS_OF_SILENCE * pace):
+        return "stalled", f"no event for {silent:.0f} seconds."
+    return "running", reason
 
 
 def _state(folder: RunFolder) -> tuple[State, str]:
-    held = read_json(folder.process_file) or {}
+    """The claim of a worker is newer than process.json as long as its session has not begun."""
+    held, claim = read_json(folder.process_file) or {}, read_json(folder.worker_file)
+    ended = read_json(folder.exit_file) or {}
+    queued = folder.queued_file.exists()
+    if claim is not None and claim.get("session") != held.get("session"):
+        return _claimed(folder, claim, ended, queued=queued)
     process = process_of(held)
     if process is None:
-        return "lost", "no process has begun to train it." if not folder.process_file.exists() else _damaged(folder)
-    ended = read_json(folder.exit_file) or {}
-    if ended.get("session") == held.get("session") and ended.get("state") in _ENDED:
-        return ended["state"], str(ended.get("reason", ""))
+        return ("queued", "") if queued else ("lost", _nobody(folder))
+    if said := _said(ended, held):
+        return ("queued", "") if queued and claim is None else said
+    state, reason = _judged(folder, process)
+    return ("queued", "") if state == "lost" and queued and claim is None else (state, reason)
+
+
+def _claimed(
+    folder: RunFolder, claim: Mapping[str, Any], ended: Mapping[str, Any], *, queued: bool
+) -> tuple[State, str]:
+    """A worker has taken the run, and its trainer has not begun."""
+    if said := _said(ended, claim):
+        return said
+    worker = process_of(claim)
+    alive = is_alive(worker) if worker else False
+    if alive or (alive is None and _age(folder.worker_file) < _SILENCE):
+        return "starting", ""
+    if queued:
+        return "queued", ""
+    return "lost", f"its worker {claim.get('pid')} is gone, and no process has begun to train it."
+
+
+def _said(ended: Mapping[str, Any], session: Mapping[str, Any]) -> tuple[State, str] | None:
+    """What exit.json says of a session; None if it is of another, or there is none."""
+    state: Any = ended.get("state")
+    if ended.get("session") != session.get("session") or state not in ENDED:
+        return None
+    return state, str(ended.get("reason", ""))
+
+
+def _judged(folder: RunFolder, process: Process) -> tuple[State, str]:
     alive = is_alive(process)
     if alive:
         return "running", ""
@@ -98,13 +179,22 @@ def _state(folder: RunFolder) -> tuple[State, str]:
     return "lost", f"its process {process.pid} is gone and left no word: killed, or the machine went down."
 
 
-def _damaged(folder: RunFolder) -> str:
-    return f"{folder.process_file.name} cannot be read."
+def _nobody(folder: RunFolder) -> str:
+    if folder.process_file.exists():
+        return f"{folder.process_file.name} cannot be read."
+    return "no process has begun to train it."
 
 
 def _silence(folder: RunFolder) -> float:
-    heard = [file.stat().st_mtime for file in (folder.events_file, folder.process_file) if file.exists()]
-    return time.time() - max(heard)
+    return min(map(_age, (folder.events_file, folder.process_file)))
+
+
+def _age(file: Path) -> float:
+    """Seconds since it was written; of none, for ever."""
+    try:
+        return time.time() - file.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 # ------------------------------------------------------------------------------------------- sessions
@@ -152,30 +242,80 @@ class Session:
         _write(self.folder.exit_file, facts)
 
 
+def attempt_word(session: str, folder: RunFolder) -> str:
+    """What a worker writes into the environment of the trainer it starts; see `ATTEMPT`."""
+    return f"{session}:{folder.path}"
+
+
+def _attempt(folder: RunFolder) -> str:
+    """The session that a worker started this process for; empty if none did, or for another run.
+
+    Raises:
+        UserError: If the run is somebody else's by now.
+    """
+    name, _, path = os.environ.get(ATTEMPT, "").partition(":")
+    if not name or path != str(folder.path):
+        return ""
+    if (read_json(folder.worker_file) or {}).get("session") != name:
+        message = "the run was taken out of the queue, or by another worker, before this process could begin it."
+        raise UserError(message, where=folder.id, cure=f"See: pgsynth runs show {folder.id}.")
+    return name
+
+
+@contextmanager
+def attempting(folder: RunFolder) -> Iterator[None]:
+    """Prepare a session inside: what is raised before it begins is written down, if a worker waits for it.
+
+    Raises:
+        UserError: As `Session.end`; and whatever the block raises.
+    """
+    try:
+        yield
+    except BaseException as error:
+        with suppress(UserError):  # the first error is the one to tell
+            first = os.environ.get("RANK", "0") == "0"  # of several processes, whose errors follow from one another
+            if first and (name := _attempt(folder)):
+                Session(folder, name).end(**asdict(Ending.of(error)))
+        raise
+
+
 def refuse_running(folder: RunFolder) -> None:
     """Before much work is done for a run: `start_session` asks again.
 
     Raises:
-        UserError: If a session trains it.
+        UserError: If somebody else trains it, or is about to.
     """
+    if _attempt(folder):
+        return
     state, reason = _state(folder)
-    if state == "running":
-        held = read_json(folder.process_file) or {}
-        message = f"the run is being trained already, by process {held.get('pid')} on {held.get('host')}. {reason}"
-        cure = f"Wait for it or stop it; if you know that it is gone, delete {folder.process_file}."
-        raise UserError(message.strip(), where=str(folder.path), cure=cure)
+    if state == "queued":
+        cure = f"Wait for it, or take it out first: pgsynth runs stop {shlex.quote(str(folder.path))}."
+        raise UserError("the run waits in the queue.", where=str(folder.path), cure=cure)
+    if not STATES[state].live:
+        return
+    begun = state == "running"
+    held = read_json(folder.process_file if begun else folder.worker_file) or {}
+    message = f"the run is being trained already, by process {held.get('pid')} on {held.get('host')}. {reason}"
+    file = folder.process_file if begun else folder.worker_file
+    cure = f"Wait for it or stop it; if you know that it is gone, delete {file}."
+    raise UserError(message.strip(), where=str(folder.path), cure=cure)
 
 
 def start_session(folder: RunFolder) -> Session:
-    """Note that this process trains the run now.
+    """Note that this process trains the run now, which takes it out of the queue.
 
     Raises:
         UserError: If another session still does, or the system refuses to write.
     """
-    with refusing("the run cannot be begun", folder.path), _alone(folder.path):
+    with refusing("the run cannot be begun", folder.path), alone_with(folder):
         refuse_running(folder)
-        begun = Session(folder, secrets.token_hex(8))
+        name = _attempt(folder)
+        if not name:  # the worker has done it, and what was wished since is wished of this session
+            control.clear(folder)
+            folder.worker_file.unlink(missing_ok=True)
+        begun = Session(folder, name or secrets.token_hex(8))
         _write(folder.process_file, {"session": begun.id} | asdict(this_process()) | {"t": _now()})
+        folder.queued_file.unlink(missing_ok=True)
     return begun
 
 
@@ -200,9 +340,13 @@ def session(folder: RunFolder) -> Iterator[Session]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else looks at who trains the run, and decides, at the same moment."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def alone_with(folder: RunFolder) -> Iterator[None]:
+    """Nobody else looks at who trains the run, and decides, at the same moment.
+
+    Raises:
+        OSError: If the folder cannot be opened.
+    """
+    descriptor = os.open(folder.path, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import final
 
 import torch
 
+from pgsynth_core.runs.control import Wish
 from pgsynth_core.spec import TrainSettings
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream
@@ -36,6 +38,8 @@ class Job:
         saver: Writes checkpoints beside training.
         save: Has the saver write one of the given step.
         sample: Draws a sheet at the given step.
+        wishes: What is wished of this process from outside and not granted yet; looked at once a step.
+        grant: Called with the wishes that were acted upon.
     """
 
     settings: TrainSettings
@@ -49,6 +53,8 @@ class Job:
     saver: Saver
     save: Callable[[int], None]
     sample: Callable[[int], None]
+    wishes: Callable[[], frozenset[Wish]]
+    grant: Callable[[Iterable[Wish]], None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ def train(job: Job) -> Done:
     report = Report(settings, job.stepper.accelerator, job.tell)
     batches = job.stream.since(job.start)
     job.stepper.objective.train()
-    with _asked_to_stop() as asked, job.saver:
+    with _asked_to_stop() as interrupted, job.saver:
+        asked = _Asked(interrupted, job.wishes)
         while step < settings.steps and not report.stop:
             step += 1
             job.begin(step)
@@ -80,19 +87,49 @@ def train(job: Job) -> Done:
             taken = job.stepper.take(batches)
             if job.average is not None:
                 job.average.update(job.parameters, step)
-            report.step(step, taken, time.perf_counter() - began, asked=asked.is_set())
+            report.step(step, taken, time.perf_counter() - began, asked=asked.anew())
+            wanted = report.wanted
             job.saver.look()
             last = step == settings.steps or report.stop
             if report.stop:
                 message = f"asked to stop: step {step} is taken and will be saved."
                 job.tell("warning", {"message": message, "step": step})
-            if last or (settings.checkpoint_every and step % settings.checkpoint_every == 0):
+            if last or "save" in wanted or (settings.checkpoint_every and step % settings.checkpoint_every == 0):
                 report.flush()
                 job.save(step)
-            if last or (settings.sample_every and step % settings.sample_every == 0):
+            if last or "sample" in wanted or (settings.sample_every and step % settings.sample_every == 0):
                 job.sample(step)
                 job.stepper.objective.train()
+            if granted := wanted - {"stop"}:  # which stands until it is written that training has stopped
+                report.done(*granted)
+                asked.granted(granted)
+                job.grant(granted)
     return Done(step, stopped=step < settings.steps)
+
+
+@final
+class _Asked:
+    """What a process is asked, each wish once until it is granted: of several processes all learn of it a step late.
+
+    Args:
+        interrupted: Set by a signal.
+        wishes: From outside.
+    """
+
+    def __init__(self, interrupted: threading.Event, wishes: Callable[[], frozenset[Wish]]) -> None:
+        self._interrupted, self._wishes = interrupted, wishes
+        self._passed_on: frozenset[Wish] = frozenset()
+
+    def anew(self) -> frozenset[Wish]:
+        """What was not asked before."""
+        interrupted: frozenset[Wish] = frozenset({"stop"}) if self._interrupted.is_set() else frozenset()
+        found = (self._wishes() | interrupted) - self._passed_on
+        self._passed_on |= found
+        return found
+
+    def granted(self, names: Iterable[Wish]) -> None:
+        """These may be asked again."""
+        self._passed_on -= set(names)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 
 from pgsynth_core.data.records import BadRecord
 from pgsynth_core.errors import PgsynthError
+from pgsynth_core.runs.control import WISHES, Wish
 from pgsynth_core.spec import TrainSettings
 from pgsynth_core.training.step import StepTaken
 
@@ -38,25 +39,34 @@ class Report:
         tell: Takes events.
 
     Attributes:
-        stop: Training is to stop: this process was asked to, or with several processes any of them, which all learn
-            at the same step.
+        wanted: What is asked of training and not done yet: what this process was asked, or with several processes any
+            of them, which all learn at the same step.
     """
 
     def __init__(self, settings: TrainSettings, accelerator: Accelerator, tell: Tell) -> None:
-        self.stop = False
+        self.wanted: frozenset[Wish] = frozenset()
         self._settings, self._accelerator, self._tell = settings, accelerator, tell
-        self._waiting: tuple[int, StepTaken, float, bool] | None = None
+        self._waiting: tuple[int, StepTaken, float, frozenset[Wish]] | None = None
         self._seconds = 0.0
         self._told = 0
         self._bad_steps: list[int] = []
         self._records: set[BadRecord] = set()
 
-    def step(self, step: int, taken: StepTaken, seconds: float, *, asked: bool) -> None:
-        """A step was taken; `asked` if this process was asked to stop."""
+    @property
+    def stop(self) -> bool:
+        """Training is to stop."""
+        return "stop" in self.wanted
+
+    def done(self, *names: Wish) -> None:
+        """What was wanted is done."""
+        self.wanted -= set(names)
+
+    def step(self, step: int, taken: StepTaken, seconds: float, *, asked: frozenset[Wish]) -> None:
+        """A step was taken; `asked` is what this process was asked since the last."""
         self.flush()
         self._waiting = (step, taken, seconds, asked)
         if self._accelerator.num_processes == 1:
-            self.stop = asked
+            self.wanted |= asked
         if step == self._settings.steps:
             self.flush()
 
@@ -72,9 +82,11 @@ class Report:
         self._waiting = None
         figures = {**taken.losses, "grad_norm": taken.norm}
         values = [value.float().to(taken.norm.device) for value in figures.values()]
-        row = torch.stack([*values, torch.tensor(float(asked), device=taken.norm.device)])
-        *means, wish = self._accelerator.reduce(row, "mean").tolist()
-        self.stop = self.stop or wish > 0
+        bits = torch.tensor([float(name in asked) for name in WISHES], device=taken.norm.device)
+        row = self._accelerator.reduce(torch.cat([torch.stack(values), bits]), "mean").tolist()
+        means, wished = row[: len(values)], row[len(values) :]
+        if self._accelerator.num_processes > 1:
+            self.wanted |= {name for name, bit in zip(WISHES, wished, strict=True) if bit > 0}
         self._tell_records(step, taken.skipped)
         self._tell_step(step, dict(zip(figures, means, strict=True)), seconds, taken.pairs)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pgsynth_core.runs import create_run, session
+
 HEAVY = {"accelerate", "diffusers", "numpy", "safetensors", "textual", "timm", "torch", "torchvision", "transformers"}
 
 TELL = """
@@ -41,6 +43,8 @@ LIGHT = [
     ["demo", "--help"],
     ["data", "check", "--help"],
     ["runs", "list"],
+    ["runs", "list", "--help"],
+    ["runs", "resume", "--help"],
 ]
 
 
@@ -60,6 +64,14 @@ def held(roots: str, words: list[str], code: str = TELL) -> set[str]:
 @pytest.mark.parametrize("words", LIGHT, ids=" ".join)
 def test_nothing_heavy_is_loaded(roots: str, words: list[str]) -> None:
     assert not (heavy := HEAVY & held(roots, words)), heavy
+
+
+@pytest.mark.parametrize("words", [["show"], ["follow"], ["stop"], ["rm", "--yes"]], ids=" ".join)
+def test_nor_by_what_is_done_with_a_run(roots: str, tmp_path: Path, words: list[str]) -> None:
+    folder = create_run(tmp_path, slug="x", spec_yaml="encoder: qfft\nattn: pma\n", lock={})
+    with session(folder):
+        pass
+    assert not (heavy := HEAVY & held(roots, ["runs", *words, str(folder.path)])), heavy
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"]], ids=" ".join)

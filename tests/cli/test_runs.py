@@ -39,7 +39,7 @@ def test_runs_are_listed_with_how_they_stand(run: Run, made: RunFolder) -> None:
 def test_runs_as_data(run: Run, made: RunFolder) -> None:
     facts = run("runs", "list", "--runs", str(made.path.parent), "--json").facts
     (row,) = facts["runs"]
-    assert set(row) == {"run", "path", "state", "reason", "step", "steps", "loss", "when"}
+    assert set(row) == {"run", "path", "state", "reason", "step", "steps", "loss", "when", "position"}
     assert facts["root"] == str(made.path.parent) and (row["step"], row["loss"]) == (3, 0.25)
 
 

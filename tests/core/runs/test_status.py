@@ -71,7 +71,7 @@ def test_running_then_killed_then_gone_on_with(run: RunFolder) -> None:
         assert status_of(run).state == "lost"
         assert "killed" in status_of(run).reason
     with session(run):
-        assert status_of(run).state == "running"
+        assert status_of(run).live
     assert status_of(run).state == "finished"
 
 
@@ -107,7 +107,7 @@ def test_a_process_may_train_again_and_outlive_its_runs(run: RunFolder) -> None:
         pass
     assert status_of(run).state == "finished"  # this very process lives on
     with pytest.raises(KeyError), session(run):
-        assert status_of(run).state == "running"  # the end of the first is not the end of the second
+        assert status_of(run).state == "starting"  # the end of the first is not the end of the second
         raise KeyError("x")
     assert status_of(run).state == "failed"
 
@@ -134,7 +134,7 @@ def test_a_run_on_another_machine_is_judged_by_its_last_event(run: RunFolder) ->
     start_session(run)
     rewrite(run.process_file, host="node7")
     found = status_of(run)
-    assert found.state == "running" and "node7" in found.reason
+    assert found.state == "starting" and "node7" in found.reason
     with EventLog(run.events_file) as events:
         events.write("step", step=3, loss=0.5)
     long_ago = time.time() - 700

@@ -1,0 +1,93 @@
+"""`detach`: a composition, or a run that is to go on, is put into the queue, and trained whoever stays or leaves.
+
+No torch: what the run is made of is frozen into its folder; a worker of the queue (`pgsynth_core.runs.supervisor`)
+starts the process that trains it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgsynth_core.api import Composition, Run, to_continue
+from pgsynth_core.registry import Registry, discover
+from pgsynth_core.runs import create_run, find_beginning, latest_checkpoint, require_writable, runs_root
+from pgsynth_core.runs.devices import kind_wanted
+from pgsynth_core.runs.differences import check_processes, processes_before
+from pgsynth_core.runs.durable import remove
+from pgsynth_core.runs.queue import enqueue, refuse_devices, waiting
+from pgsynth_core.runs.status import refuse_running
+from pgsynth_core.runs.workers import start_workers
+
+__all__ = ["detach", "detach_run"]
+
+
+def detach(
+    composition: Composition, *, runs: str | Path | None = None, steps: int | None = None, devices: int = 1
+) -> Run:
+    """Put a new run into the queue; it begins as soon as its turn has come and a device is free.
+
+    Args:
+        composition: What to train.
+        runs: Where the run's folder is made; by default ``$PGSYNTH_RUNS``, else ``./runs``.
+        steps: In place of the spec's, for this time; the spec keeps its own.
+        devices: On how many GPUs.
+
+    Returns:
+        The run; it waits, or has begun.
+
+    Raises:
+        UserError: If there are not so many devices, or nothing can be written there; then there is no run.
+    """
+    root, kind = runs_root(None if runs is None else str(runs)), kind_wanted()
+    require_writable(root, "no run can be made here")
+    refuse_devices(devices, kind)
+    slug = "-".join(choice.label for slot, choice in composition.spec.choices() if slot != "data")
+    folder = create_run(root, slug=slug, spec_yaml=composition.to_yaml(), lock=None)
+    try:
+        enqueue(folder, wanted=devices, steps=steps, kind=kind)
+    except BaseException:
+        remove(folder.path)
+        raise
+    start_workers(kind)
+    return Run(folder)
+
+
+def detach_run(
+    run: Run | str | Path,
+    *,
+    steps: int | None = None,
+    runs: str | Path | None = None,
+    devices: int | None = None,
+    registry: Registry | None = None,
+) -> Run:
+    """As `api.continue_run`, in the queue. A run that waits already keeps its place; the queue goes on if it stood.
+
+    Args:
+        run: As in `api.continue_run`.
+        steps: As there.
+        runs: Where runs are.
+        devices: On how many GPUs; None for as many as last time.
+        registry: What exists; found anew if None.
+
+    Raises:
+        UserError: If there is no such run or checkpoint, it is being trained, has all its steps, or was trained by
+            another number of processes.
+    """
+    place = run.path if isinstance(run, Run) else run
+    folder, checkpoint = find_beginning(place, runs_root(None if runs is None else str(runs)))
+    found = next((one for one in waiting() if one.folder == folder), None)
+    if found:
+        start_workers(found.kind)
+        return Run(folder)
+    refuse_running(folder)
+    require_writable(folder.path, "the run cannot be gone on with")
+    to_continue(folder, checkpoint, steps, registry or discover())
+    kind = kind_wanted()
+    before = (processes_before(folder) if kind == "gpu" and checkpoint else None) or 1
+    wanted = devices or before
+    if checkpoint:
+        check_processes(folder, wanted)
+    given = checkpoint.path.name if checkpoint and checkpoint != latest_checkpoint(folder) else ""
+    enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, kind=kind)
+    start_workers(kind)
+    return Run(folder)

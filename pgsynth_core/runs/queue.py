@@ -1,0 +1,233 @@
+"""Runs that wait for a device: folders with a frozen spec and a ``queued.json``. Floor 1, no torch.
+
+    queued.json   {"order", "host", "kind", "devices", "cwd", "checkpoint", "steps", "t"}
+
+There is one queue for each user and machine, over every folder of runs in which something was enqueued; runs for GPUs
+and runs for the CPU do not wait for each other. ``queue.json`` in the user's state folder (`locks`) only says which
+folders these are: that a run waits, and where in the order, stands in its own folder.
+
+The first in the queue is the next to be trained, and nobody overtakes it, also if it waits for several devices. Whoever
+changes the queue, or decides upon what it sees there, holds its lock.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pgsynth_core.errors import UserError
+from pgsynth_core.runs import control
+from pgsynth_core.runs.devices import Kind, devices, kind_wanted
+from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
+from pgsynth_core.runs.find import list_runs
+from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.identity import this_process
+from pgsynth_core.runs.locks import alone, state_folder
+from pgsynth_core.runs.status import Session, alone_with, base_state, refuse_running
+
+__all__ = [
+    "Taken",
+    "Waiting",
+    "drop",
+    "enqueue",
+    "leave_queue",
+    "position",
+    "queue_held",
+    "refuse_devices",
+    "take",
+    "waiting",
+]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run in the queue.
+
+    Attributes:
+        folder: The run.
+        order: Its place: lower comes first.
+        kind: What it is to train on.
+        devices: How many of them.
+        cwd: The folder that paths in its spec are relative to.
+        checkpoint: Name of the checkpoint it goes on from; empty for the latest, or the first step.
+        steps: Train up to this step; None for the spec's.
+    """
+
+    folder: RunFolder
+    order: int
+    kind: Kind
+    devices: int
+    cwd: str
+    checkpoint: str = ""
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A run that a worker took out of the queue.
+
+    Attributes:
+        run: As it waited.
+        session: Name of the session that its trainer is to begin.
+        devices: On what.
+    """
+
+    run: Waiting
+    session: str
+    devices: tuple[str, ...]
+
+
+@contextmanager
+def queue_held() -> Iterator[None]:
+    """Inside, nobody else changes the queue or decides upon it.
+
+    Raises:
+        UserError: If the state folder cannot be used.
+    """
+    with alone(state_folder() / "queue.lock"):
+        yield
+
+
+def waiting(kind: Kind | None = None) -> tuple[Waiting, ...]:
+    """Every run that waits on this machine, the next first; of one kind of device, or of all."""
+    found = []
+    for root in _roots():
+        with suppress(UserError):  # a folder that cannot be read any more keeps nobody waiting
+            found += [run for folder in list_runs(root) if (run := _waiting(folder))]
+    return tuple(sorted((run for run in found if kind in (None, run.kind)), key=lambda run: run.order))
+
+
+def position(folder: RunFolder) -> int | None:
+    """The place of a run among those that wait for the same kind of device, from 1 on; None if it does not wait."""
+    mine = _waiting(folder)
+    if mine is None:
+        return None
+    return next((number for number, run in enumerate(waiting(mine.kind), 1) if run.folder == folder), None)
+
+
+def enqueue(
+    folder: RunFolder, *, wanted: int = 1, checkpoint: str = "", steps: int | None = None, kind: Kind | None = None
+) -> Waiting:
+    """Put a run at the end of the queue.
+
+    Args:
+        folder: The run; nobody trains it.
+        wanted: On how many devices.
+        checkpoint: As in `Waiting`.
+        steps: As in `Waiting`.
+        kind: GPU or CPU; None for GPUs where there are any.
+
+    Raises:
+        UserError: If it waits already or is being trained, there are not so many devices, or the system refuses.
+    """
+    chosen = kind or kind_wanted()
+    refuse_devices(wanted, chosen)
+    with queue_held(), refusing("the run cannot be enqueued", folder.path), alone_with(folder):
+        refuse_running(folder)
+        _remember(folder.path.parent)
+        order = 1 + max((run.order for run in waiting()), default=0)
+        run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps)
+        facts = {name: value for name, value in asdict(run).items() if name != "folder"}
+        folder.worker_file.unlink(missing_ok=True)
+        replace_text(folder.queued_file, json_text(facts | {"host": socket.gethostname(), "t": round(time.time(), 3)}))
+    return run
+
+
+def refuse_devices(wanted: int, kind: Kind) -> None:
+    """Before a run is made: a run that wants more than there is would wait for ever, and all behind it.
+
+    Raises:
+        UserError: If there are not so many devices.
+    """
+    there = len(devices(kind))
+    if wanted > there:
+        has = "no GPU that may be used" if kind == "cpu" else f"{there} GPU{'s' * (there > 1)}"
+        cure = "Leave --devices out." if there < 2 else f"Give at most --devices {there}."
+        raise UserError(f"--devices {wanted}: this machine has {has}.", where="--devices", cure=cure)
+
+
+def leave_queue(folder: RunFolder) -> bool:
+    """Take a run out of the queue before it is trained; False if it does not wait any more.
+
+    Raises:
+        UserError: If the system refuses.
+    """
+    with queue_held():
+        return drop(folder, "taken out of the queue.")
+
+
+def drop(folder: RunFolder, reason: str, *, failed: bool = False) -> bool:
+    """As `leave_queue`, for who holds the queue.
+
+    Args:
+        folder: The run.
+        reason: Why, in a sentence.
+        failed: It can never be trained.
+
+    Raises:
+        UserError: If the system refuses.
+    """
+    with refusing("the run cannot be taken out of the queue", folder.path), alone_with(folder):
+        if _waiting(folder) is None:
+            return False
+        name = _claim(folder, ())
+        Session(folder, name).end("failed" if failed else "stopped", code=2 if failed else 130, reason=reason)
+        folder.queued_file.unlink(missing_ok=True)
+    return True
+
+
+def take(run: Waiting, held: tuple[str, ...]) -> Taken | None:
+    """Take a run for a trainer that is about to be started; None if it does not wait any more.
+
+    Until that trainer has begun, the run is still in the queue: if this process dies, the next worker takes it. Call
+    it with the queue held.
+
+    Raises:
+        UserError: If the system refuses.
+    """
+    with refusing("the run cannot be begun", run.folder.path), alone_with(run.folder):
+        if _waiting(run.folder) is None:
+            return None
+        control.clear(run.folder)
+        return Taken(run, _claim(run.folder, held), held)
+
+
+def _claim(folder: RunFolder, held: tuple[str, ...]) -> str:
+    name = secrets.token_hex(8)
+    facts = {"session": name} | asdict(this_process()) | {"devices": held, "t": round(time.time(), 3)}
+    replace_text(folder.worker_file, json_text(facts))
+    return name
+
+
+# ------------------------------------------------------------------------------------------- files
+def _waiting(folder: RunFolder) -> Waiting | None:
+    """None if it does not wait, or on another machine, or for what nobody can read."""
+    facts = read_json(folder.queued_file)
+    if facts is None or facts.get("host") != socket.gethostname() or base_state(folder) != "queued":
+        return None
+    kind, cwd, checkpoint = facts.get("kind"), facts.get("cwd"), facts.get("checkpoint", "")
+    order, wanted, steps = (facts.get(name) for name in ("order", "devices", "steps"))
+    numbers = isinstance(order, int) and isinstance(wanted, int) and isinstance(steps, int | None)
+    if not numbers or kind not in ("gpu", "cpu") or not isinstance(cwd, str) or not isinstance(checkpoint, str):
+        return None
+    return Waiting(folder, int(order or 0), kind, int(wanted or 1), cwd, checkpoint, steps)
+
+
+def _roots() -> tuple[Path, ...]:
+    """Folders of runs in which something was enqueued."""
+    facts: dict[str, Any] = read_json(state_folder() / "queue.json") or {}
+    roots = facts.get("roots")
+    return tuple(Path(root) for root in roots if isinstance(root, str)) if isinstance(roots, list) else ()
+
+
+def _remember(root: Path) -> None:
+    """That something waits in a folder; folders in which nothing does any more are forgotten."""
+    kept = {run.folder.path.parent for run in waiting()} | {root}
+    replace_text(state_folder() / "queue.json", json_text({"roots": sorted(map(str, kept))}))

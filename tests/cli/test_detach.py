@@ -1,0 +1,88 @@
+"""`pgsynth train --detach`, really: a launcher that is gone, a worker, a trainer, and the verbs that look after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgsynth_core.runs import EventLog, RunFolder, list_checkpoints, read_losses, status_of
+from pgsynth_core.runs.queue import waiting
+
+from ..fixtures.queues import Queue, queue_of
+from .conftest import SMALL, Made
+
+Run = Callable[..., Any]
+WORDS = [*(word for word in SMALL if word != "data=folder"), "data=figures", "data.figures.identities=2", "--no-proof"]
+
+
+@pytest.fixture(autouse=True)
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roots: str) -> Iterator[Queue]:
+    monkeypatch.setenv("PYTHONPATH", roots)
+    monkeypatch.setenv("PGSYNTH_RUNS", str(tmp_path / "runs"))
+    yield from queue_of(tmp_path, monkeypatch)
+
+
+def test_a_detached_run_outlives_its_launcher_stops_and_goes_on(run: Run, queue: Queue) -> None:
+    command = [sys.executable, "-m", "pgsynth_core", "train", *WORDS, "train.steps=100000", "--detach", "--json"]
+    launcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    said, _ = launcher.communicate()
+    facts = json.loads(said)
+    assert launcher.returncode == 0 and set(facts) == {"ok", "run", "path", "state", "position", "kind", "broken"}
+    try:
+        os.killpg(launcher.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # nobody of its group is left, as it should be
+    folder = RunFolder(Path(facts["path"]))
+    assert folder.spec_file.is_file()
+    queue.until_state(folder, "running")
+    assert folder.lock_file.is_file(), "written when the weights were there"
+    stopped = run("runs", "stop", folder.id)
+    assert stopped.code == 0 and status_of(folder).state == "stopped"
+    (saved,) = list_checkpoints(folder)
+    log = folder.log_file.read_text("utf-8")
+    assert log.count("asked to stop: step") == 1 and log.count("training from step") == 1, "nothing is told twice"
+    assert "Traceback" not in log and not os.listdir(folder.control)
+
+    went_on = run("runs", "resume", folder.id, f"train.steps={saved.step + 2}", "--detach")
+    assert went_on.code == 0 and "pgsynth runs follow" in went_on.out
+    followed = run("runs", "follow", folder.id)
+    assert followed.code == 0 and f"finished after {saved.step + 2} steps" in followed.out
+    assert [*read_losses(folder.events_file)] == list(range(1, saved.step + 3))
+    queue.until(lambda: not queue.workers(), "for the worker to end")
+
+
+def test_what_fails_before_training_is_told_by_the_run(run: Run, queue: Queue, tmp_path: Path) -> None:
+    said = run("train", *WORDS, "train.steps=2", "train.precision=fp16", "--detach", "--json")
+    assert said.code == 0, said.err
+    folder = RunFolder(Path(said.facts["path"]))
+    folder.spec_file.write_text(folder.spec_file.read_text("utf-8").replace("tiny", "tinny"), "utf-8")
+    queue.until(lambda: status_of(folder).state in ("failed", "lost", "finished"), "for it to fail")
+    found = run("runs", "follow", folder.id)
+    assert found.code == 2 and "tinny" in found.out
+
+
+def test_a_detached_run_is_checked_in_the_foreground(run: Run, tmp_path: Path) -> None:
+    for words in (["tiny", "data=folder"], ["tiny", "data=none"], ["tiny", "data=figures", "--devices", "3"]):
+        said = run("train", *words, "--detach", "--no-proof")
+        assert said.code == 2 and not (tmp_path / "runs").exists(), said.err
+
+
+def test_a_run_goes_on_with_as_many_processes_as_before(run: Run, queue: Queue, trained: Made) -> None:
+    folder = RunFolder(shutil.copytree(trained.runs / trained.id, queue.root / trained.id))
+    with EventLog(folder.events_file) as log:
+        log.write("run", step=3, steps=3, processes=2)
+    said = run("runs", "resume", folder.id, "train.steps=9", "--detach")
+    assert said.code == 2 and "trained by 2 processes" in said.err, "there is one device, the CPU"
+    queue.gpus(2)
+    one = run("runs", "resume", folder.id, "train.steps=9", "--detach", "--devices", "1")
+    assert one.code == 2 and "trained by 2 processes" in one.err
+    assert waiting() == () and not queue.workers()

@@ -1,0 +1,233 @@
+"""Every state a run can be in, each made as it comes about; and what a worker that dies leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgsynth_core.errors import UserError
+from pgsynth_core.runs import STATES, EventLog, RunFolder, Session, control, start_session, status_of
+from pgsynth_core.runs.queue import Taken, Waiting, enqueue, leave_queue, position, queue_held, take, waiting
+from pgsynth_core.runs.status import ATTEMPT, attempt_word, attempting, base_state
+
+from ...fixtures.queues import Queue, queue_of
+
+
+@pytest.fixture(autouse=True)
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    yield from queue_of(tmp_path, monkeypatch)
+
+
+def rewrite(file: Path, **facts: Any) -> None:
+    """Change facts in a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | facts), encoding="utf-8")
+
+
+def taken(run: RunFolder) -> Taken:
+    """A worker, which this process is, has taken the run out of the queue."""
+    one = enqueued(run)
+    with queue_held():
+        found = take(one, ("cpu",))
+    assert found is not None
+    return found
+
+
+def enqueued(run: RunFolder) -> Waiting:
+    return next((one for one in waiting() if one.folder == run), None) or enqueue(run)
+
+
+@pytest.fixture
+def dead() -> dict[str, Any]:
+    """A process that has ended, as a file would name it."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return {"pid": process.pid, "started": "1"}
+
+
+# ------------------------------------------------------------------------------------------- the table
+def is_queued(run: RunFolder) -> None:
+    enqueue(run)
+
+
+def is_starting(run: RunFolder) -> None:
+    start_session(run)
+
+
+def is_running(run: RunFolder, *, ago: float = 0.0, pace: float = 0.1) -> None:
+    start_session(run)
+    with EventLog(run.events_file) as events:
+        events.write("run", step=0, steps=9)
+        events.write("step", step=1, loss=0.5, seconds_per_step=pace)
+    for file in (run.events_file, run.process_file):
+        os.utime(file, (time.time() - ago, time.time() - ago))
+
+
+def is_stalled(run: RunFolder) -> None:
+    is_running(run, ago=700)
+
+
+def is_stopping(run: RunFolder) -> None:
+    is_running(run)
+    control.wish(run, "stop")
+
+
+def is_finished(run: RunFolder) -> None:
+    start_session(run).end("finished")
+
+
+def is_stopped(run: RunFolder) -> None:
+    enqueue(run)
+    assert leave_queue(run)
+
+
+def has_failed(run: RunFolder) -> None:
+    start_session(run).end("failed", code=1, reason="x.")
+
+
+def is_lost(run: RunFolder) -> None:
+    start_session(run)
+    rewrite(run.process_file, pid=2**22 + 1)
+
+
+TABLE: dict[str, Callable[[RunFolder], None]] = {
+    "queued": is_queued,
+    "starting": is_starting,
+    "running": is_running,
+    "stalled": is_stalled,
+    "stopping": is_stopping,
+    "finished": is_finished,
+    "stopped": is_stopped,
+    "failed": has_failed,
+    "lost": is_lost,
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_comes_about(run: RunFolder, state: str) -> None:
+    TABLE[state](run)
+    found = status_of(run)
+    assert found.state == state
+    assert found.live == (state in ("starting", "running", "stalled", "stopping"))
+    assert (STATES[found.state].code is None) == (found.live or state == "queued")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_who_may_begin_a_run(run: RunFolder, state: str) -> None:
+    TABLE[state](run)
+    if status_of(run).live or state == "queued":
+        with pytest.raises(UserError, match="being trained already|waits in the queue"):
+            start_session(run)
+    else:
+        start_session(run).end("finished")
+        assert status_of(run).state == "finished" and not run.worker_file.exists()
+
+
+def test_who_is_slow_is_not_stalled(run: RunFolder) -> None:
+    is_running(run, ago=700, pace=100.0)
+    assert status_of(run).state == "running"
+
+
+def test_a_session_that_goes_on_starts_anew(run: RunFolder) -> None:
+    is_running(run)
+    with EventLog(run.events_file) as events:
+        events.write("exit", state="finished", code=0)
+        assert status_of(run).state == "starting", "what stands there is of an earlier session"
+        events.write("run", step=1, steps=9)
+        events.write("warning", message="x")
+        assert status_of(run).state == "starting"
+
+
+# ------------------------------------------------------------------------------------------- workers
+def test_a_run_that_was_taken_starts_until_its_worker_dies(run: RunFolder, dead: dict[str, Any]) -> None:
+    taken(run)
+    assert status_of(run).state == "starting" and position(run) is None
+    control.wish(run, "stop")
+    assert status_of(run).state == "stopping"
+    rewrite(run.worker_file, **dead)
+    assert status_of(run).state == "queued" and position(run) == 1, "nothing is lost"
+
+
+@pytest.mark.parametrize("fact", [{"started": "1"}, {"boot": "before the power went"}])
+def test_a_number_used_again_is_not_the_worker(run: RunFolder, fact: dict[str, str]) -> None:
+    taken(run)
+    rewrite(run.worker_file, **fact)
+    assert status_of(run).state == "queued"
+
+
+def test_the_trainer_of_a_worker_begins_its_session(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = taken(run)
+    monkeypatch.setenv(ATTEMPT, attempt_word(found.session, run))
+    control.wish(run, "stop")
+    begun = start_session(run)
+    assert begun.id == found.session and not run.queued_file.exists()
+    assert status_of(run).state == "stopping", "what was wished while it started is wished of it"
+    begun.end("stopped")
+    assert status_of(run).state == "stopped"
+
+
+def test_a_trainer_whose_run_was_taken_by_another_cannot_begin_it(
+    run: RunFolder, dead: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = taken(run)
+    rewrite(run.worker_file, **dead)
+    second = taken(run)
+    monkeypatch.setenv(ATTEMPT, attempt_word(first.session, run))
+    with pytest.raises(UserError, match="taken out of the queue, or by another worker"), attempting(run):
+        start_session(run)
+    assert status_of(run).state == "starting" and not run.exit_file.exists()
+    monkeypatch.setenv(ATTEMPT, attempt_word(second.session, run))
+    start_session(run)
+    assert base_state(run) == "running"
+
+
+def test_nor_one_whose_run_left_the_queue(
+    run: RunFolder, dead: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = taken(run)
+    rewrite(run.worker_file, **dead)
+    assert leave_queue(run)
+    monkeypatch.setenv(ATTEMPT, attempt_word(first.session, run))
+    with pytest.raises(UserError, match="taken out of the queue"):
+        start_session(run)
+    assert status_of(run).state == "stopped"
+
+
+def test_what_is_raised_before_a_session_begins_is_its_end(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError), attempting(run):
+        raise UserError("nobody waits for this.")
+    assert not run.exit_file.exists()
+    monkeypatch.setenv(ATTEMPT, attempt_word(taken(run).session, run))
+    with pytest.raises(UserError), attempting(run):
+        raise UserError("no weights.")
+    assert (status_of(run).state, status_of(run).reason) == ("failed", "no weights.")
+    assert position(run) is None, "what cannot begin is not tried for ever"
+
+
+def test_a_kill_between_beginning_and_leaving_the_queue_trains_nothing_twice(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = taken(run)
+    left = run.queued_file.read_bytes()
+    monkeypatch.setenv(ATTEMPT, attempt_word(found.session, run))
+    start_session(run)
+    run.queued_file.write_bytes(left)
+    assert base_state(run) == "running"
+    rewrite(run.process_file, pid=2**22 + 1)
+    assert status_of(run).state == "lost" and waiting() == ()
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped", "failed", "lost"])
+def test_a_run_that_has_ended_may_wait_again(run: RunFolder, state: str) -> None:
+    TABLE[state](run)
+    enqueue(run)
+    assert status_of(run).state == "queued" and position(run) == 1
+    Session(run, taken(run).session).end("failed", code=1)
+    assert status_of(run).state == "failed"
