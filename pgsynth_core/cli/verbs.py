@@ -91,6 +91,8 @@ VERBS: Final = (
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),
     Verb(("runs", "list"), "List runs and how they stand.", "runs:LIST"),
+    Verb(("cache", "show"), "Say what training keeps on disk of frozen networks, and where.", "cache:SHOW"),
+    Verb(("cache", "clear"), "Remove what training keeps on disk of frozen networks.", "cache:CLEAR"),
     Verb(("data", "check"), "Say what a dataset holds and what is wrong with it; draw a sheet.", "data:COMMAND"),
     Verb(("plugins", "list"), "List the parts, presets and packages there are.", "plugins:LIST"),
     Verb(

@@ -5,7 +5,6 @@ Where the source network leaves features on modules, these are the places where 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
@@ -23,7 +20,7 @@ from torch import Tensor
 from pgsynth_core import Run, compose, load
 from pgsynth_core.runs import latest_checkpoint
 
-from ..fixtures.small_sd import UNET, VAE
+from ..fixtures.small_sd import write_small_sd
 from .conftest import write_folder
 
 FIGURES = ("base=tiny", "data=figures", "data.figures.identities=3", "data.figures.test_identities=1", "size=24x16")
@@ -104,14 +101,7 @@ def test_accumulated_batches_are_one_large_batch(reader: str, settings: dict[str
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Stable Diffusion of few channels, with weights, in diffusers layout."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(0)
-    UNet2DConditionModel(**UNET).save_pretrained(folder / "unet")
-    AutoencoderKL(**VAE).save_pretrained(folder / "vae")
-    (folder / "scheduler").mkdir()
-    schedule = {"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "prediction_type": "epsilon"}
-    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(schedule))
-    return folder
+    return write_small_sd(tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.fixture
