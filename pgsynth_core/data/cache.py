@@ -113,19 +113,23 @@ def room_at(root: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _folders(root: Path) -> Iterator[os.DirEntry[str]]:
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing, where somebody has just removed it or a file stands there."""
     try:
-        with os.scandir(root) as entries:
-            yield from [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        with os.scandir(folder) as entries:
+            return [*entries]
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return []
+
+
+def _folders(root: Path) -> list[os.DirEntry[str]]:
+    return [entry for entry in _listed(root) if entry.is_dir(follow_symlinks=False)]
 
 
 def _files(kind: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
     for shard in _folders(Path(kind.path)):
         if _SHARD.fullmatch(shard.name):
-            with os.scandir(shard) as entries:
-                yield from [entry for entry in entries if _OURS.fullmatch(entry.name)]
+            yield from [entry for entry in _listed(Path(shard.path)) if _OURS.fullmatch(entry.name)]
 
 
 def _remove_empty(folder: Path) -> None:
