@@ -72,13 +72,17 @@ class Store:
                 said = opened.metadata() or {}
                 names: list[str] = opened.keys()
                 tensors = {name: opened.get_tensor(name) for name in names}
-        except OSError:
+        except (
+            OSError,
+            RuntimeError,
+        ):  # the file is opened twice, by safetensors and by torch: it may have gone between
             return None
-        except (SafetensorError, RuntimeError, ValueError) as error:
+        except (SafetensorError, ValueError) as error:
             raise DamagedEntry(f"{path}: {error}") from error
-        if said.get("key") != key:
-            raise DamagedEntry(f"{path}: it is another entry, {said.get('key')}")
-        if said.get("checksum") != digest(tensors=tensors):
+        named, _, checksum = said.get("entry", "").partition(" ")
+        if named != key:
+            raise DamagedEntry(f"{path}: it is another entry, {named or 'without a name'}")
+        if checksum != digest(tensors=tensors):
             raise DamagedEntry(f"{path}: its content has changed since it was written")
         return tensors
 
@@ -92,7 +96,7 @@ class Store:
         """
         path = place_of(self.root, kind, key)
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        content = save(whole, {"key": key, "checksum": digest(tensors=whole)})
+        content = save(whole, {"entry": f"{key} {digest(tensors=whole)}"})  # one word: several are in no order
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
         try:

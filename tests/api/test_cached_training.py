@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pgsynth_core import Run, compose
 from pgsynth_core.api import continue_run
@@ -16,10 +17,10 @@ from pgsynth_core.data.cache import held_in
 from ..fixtures.small_sd import write_small_sd
 from .conftest import write_folder
 
+BACKBONE = "test_byobnet.r160_in1k"
 QFFT = (
     "encoder=qfft",
-    "encoder.qfft.backbone=test_byobnet.r160_in1k",
-    "encoder.qfft.pretrained=false",
+    f"encoder.qfft.backbone={BACKBONE}",
     "encoder.qfft.local_queries=4",
     "encoder.qfft.depth=1",
 )
@@ -55,9 +56,24 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the id of QFFT's weights is a path to some."""
+    import timm
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "timm" / BACKBONE).mkdir(parents=True)
+    torch.manual_seed(0)
+    network = timm.create_model(BACKBONE.partition(".")[0], pretrained=False)
+    save_file(network.state_dict(), folder / "timm" / BACKBONE / "model.safetensors")
+    return folder
+
+
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the cache, empty."""
+def root(tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the cache, empty; weights are found from here."""
+    monkeypatch.chdir(here)
     monkeypatch.setenv("PGSYNTH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 

@@ -35,7 +35,7 @@ STEPS = 3
 @pytest.mark.bench
 @pytest.mark.parametrize("size", ["256x176", "512x352"])
 def test_a_step_with_a_cache_beside_one_without(size: str, tmp_path: Path) -> None:
-    words = ("encoder=qfft", "encoder.qfft.pretrained=false", "pose=none", "attn=none", "train.cache=all")
+    words = ("encoder=qfft", "pose=none", "attn=none", "train.cache=all")
     composition = compose(None, "base=sd", "base.sd.train=cross_attention", "data=none", f"size={size}", *words)
     spec, registry, verdict = composition.spec, composition.registry, composition.verdict
     assembly = Assembly.of(spec, registry, verdict, device="cpu", weights=no_weights)
