@@ -155,7 +155,7 @@ class Method(nn.Module):
     @torch.no_grad()
     def latents(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B Z h w"]:
         """The codec's latents, one image after the other: each is the same in any batch, and needs no more memory."""
-        return torch.cat([self.base.codec.encode(image) for image in images.split(1)])
+        return torch.cat([self.base.codec.encode(image) for image in torch.split(images, 1)])
 
     def adapted(self, label: str, given: Conditioning) -> Conditioning:
         """An encoder's ports brought to the width of their reader, where the spec has adapters."""

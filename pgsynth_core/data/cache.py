@@ -97,8 +97,9 @@ def clear_cache(root: Path) -> tuple[Held, ...]:
         for kind in _folders(root):
             for file in _files(kind):
                 Path(file.path).unlink(missing_ok=True)
-            for folder in (*_folders(Path(kind.path)), kind, root):
-                _remove_empty(Path(folder))
+            for folder in (*_folders(Path(kind.path)), kind):
+                _remove_empty(Path(folder.path))
+        _remove_empty(root)
     except OSError as error:
         cure = "Remove the folder yourself, as somebody who may."
         raise UserError(

@@ -45,7 +45,7 @@ def digest(*said: str, tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         found.update(f"{len(name)} {name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
@@ -72,10 +72,7 @@ class Store:
                 said = opened.metadata() or {}
                 names: list[str] = opened.keys()
                 tensors = {name: opened.get_tensor(name) for name in names}
-        except (
-            OSError,
-            RuntimeError,
-        ):  # the file is opened twice, by safetensors and by torch: it may have gone between
+        except (OSError, RuntimeError):  # safetensors opens the file, and torch once more: it may have gone between
             return None
         except (SafetensorError, ValueError) as error:
             raise DamagedEntry(f"{path}: {error}") from error

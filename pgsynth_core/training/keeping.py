@@ -183,7 +183,8 @@ class Keeper:
 def _made(method: Method, wanted: Wanted, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     if not wanted.encoder:
         return {"latent": method.latents(inputs["image"])}
-    return method.features(wanted.encoder, SourceInputs(**inputs))
+    source = SourceInputs(image=inputs.get("image"), crops=inputs.get("crops"), parsing=inputs.get("parsing"))
+    return method.features(wanted.encoder, source)
 
 
 # ------------------------------------------------------------------------------------------- before the first step
@@ -197,7 +198,7 @@ def _asked(spec: Spec, registry: Registry, method: Method, circumstances: Mappin
     if spec.train.cache in ("features", "all"):
         for choice in spec.encoder:
             entry, plan = entry_of(registry, "encoder", choice), method.plans[choice.label]
-            facts = circumstances | _facts(entry, choice, plan)
+            facts = {**circumstances, **_facts(entry, choice, plan)}
             if "source_latent" in plan.reads:
                 facts |= {"codec": codec()}
             network = _digest(method.encoders[choice.label], facts, frozen=True)

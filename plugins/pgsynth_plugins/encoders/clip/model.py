@@ -88,7 +88,8 @@ class CLIP(Encoder):
             assert source.crops is not None, "the manifest asks for source_crops"
             crops = source.crops.flatten(0, 1)
             seen = fit_patches(crops, fit="squash", patch=backbone.patch, side=backbone.side)
-            found["regions"] = backbone.embedding(seen).unflatten(0, source.crops.shape[:2])
+            embeddings: Tensor = backbone.embedding(seen)
+            found["regions"] = embeddings.view(*source.crops.shape[:2], -1)
         return found
 
     def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"] | None:
