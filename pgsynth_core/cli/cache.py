@@ -19,7 +19,8 @@ content of each image and of each network. Runs share them: in $PGSYNTH_CACHE, e
 folder pgsynth of the user's caches. Nothing there is ever wrong to use or to remove: what is
 missing or damaged is made anew.
 
-With --json: ok, root, kinds (kind, entries, bytes: latents, or the name of an encoder), broken."""
+With --json: ok, root, kinds (kind: latents or the name of an encoder; entries; bytes),
+broken."""
 
 
 def _show_parser() -> Parser:
