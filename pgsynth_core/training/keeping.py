@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from pgsynth_core.data.kept import digest as digest_of
 from pgsynth_core.data.tensors import FEATURES, Batch
 from pgsynth_core.interfaces import SourceInputs
 from pgsynth_core.registry import Entry, Registry
-from pgsynth_core.spec import PartChoice, Spec
+from pgsynth_core.spec import Spec
 from pgsynth_core.training.draws import HALVES
 from pgsynth_core.training.report import Tell
 
@@ -104,17 +104,18 @@ def keeping_of(  # noqa: PLR0913 - a composition, and the circumstances of the r
         autocast: Enters the arithmetic of a training step.
     """
     settings = spec.train
-    circumstances = {"precision": settings.precision, "device": device.type, "torch": torch.__version__}
+    identity = _Identity(spec, registry, method, device.type)
     views = 2 if 0 < settings.flip < 1 else 1
     wanted, sizes, warnings = [], [], []
     with _trying(method), autocast():
         noise = _noise(shapes, device)
-        for one in _asked(spec, registry, method, circumstances):
-            size, why = _tried(method, one, noise)
+        tried = cache(lambda encoder: _tried(method, encoder, noise))
+        for one in _asked(spec, registry, method):
+            size, why = tried(one.encoder)
             if why:
                 warnings.append(f"train.cache: {one.encoder or 'the codec'} {why}; it is not kept.")
             if size:
-                wanted.append(one)
+                wanted.append(replace(one, network=identity.of(one.encoder)))
                 sizes.append(size)
     if not wanted and not warnings:
         warnings.append(f"train.cache={settings.cache} has no effect: no encoder here has a frozen part to keep.")
@@ -150,7 +151,7 @@ class Keeper:
             self._tell_damage(kept)
             for index, (key, found) in enumerate(zip(kept.keys, kept.found, strict=True)):
                 if not found and key not in made:
-                    made[key] = _made(self._method, wanted, wanted.inputs(vars(batch), slice(index, index + 1)))
+                    made[key] = _made(self._method, wanted.encoder, wanted.inputs(vars(batch), slice(index, index + 1)))
                     self._write(wanted, key, made[key])
             whole[wanted.name] = kept if kept.complete else kept.completed(made)
         return replace(batch, kept=whole)
@@ -180,30 +181,26 @@ class Keeper:
             self._tell("warning", {"message": message})
 
 
-def _made(method: Method, wanted: Wanted, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    if not wanted.encoder:
+def _made(method: Method, encoder: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The features of the encoder of this label; of no encoder, the latent."""
+    if not encoder:
         return {"latent": method.latents(inputs["image"])}
     source = SourceInputs(image=inputs.get("image"), crops=inputs.get("crops"), parsing=inputs.get("parsing"))
-    return method.features(wanted.encoder, source)
+    return method.features(encoder, source)
 
 
 # ------------------------------------------------------------------------------------------- before the first step
-def _asked(spec: Spec, registry: Registry, method: Method, circumstances: Mapping[str, str]) -> Iterator[Wanted]:
-    """What the setting asks for, whether or not it can be kept."""
-    codec = cache(lambda: _codec_digest(spec, registry, method, circumstances))
+def _asked(spec: Spec, registry: Registry, method: Method) -> Iterator[Wanted]:
+    """What the setting asks for, whether or not it can be kept; the networks are still to be identified."""
     read_latent = any("source_latent" in plan.reads for plan in method.plans.values())
     if spec.train.cache in (LATENTS, "all"):
         for of in HALVES[: 2 if spec.train.loss.reconstruction or read_latent else 1]:
-            yield Wanted(name=of, kind=LATENTS, network=codec(), reads={"image": f"{of}_image"})
+            yield Wanted(name=of, kind=LATENTS, network="", reads={"image": f"{of}_image"})
     if spec.train.cache in ("features", "all"):
         for choice in spec.encoder:
-            entry, plan = entry_of(registry, "encoder", choice), method.plans[choice.label]
-            facts = {**circumstances, **_facts(entry, choice, plan)}
-            if "source_latent" in plan.reads:
-                facts |= {"codec": codec()}
-            network = _digest(method.encoders[choice.label], facts, frozen=True)
-            name, reads = f"{FEATURES}{choice.label}", _reads(plan)
-            yield Wanted(name=name, kind=entry.name, network=network, reads=reads, encoder=choice.label)
+            kind, reads = entry_of(registry, "encoder", choice).name, _reads(method.plans[choice.label])
+            name = f"{FEATURES}{choice.label}"
+            yield Wanted(name=name, kind=kind, network="", reads=reads, encoder=choice.label)
 
 
 @contextmanager
@@ -219,17 +216,16 @@ def _trying(method: Method) -> Iterator[None]:
 
 
 def _noise(shapes: Shapes, device: torch.device) -> dict[str, Tensor]:
-    """Every field of a batch of one that a network may read."""
+    """Everything of one source that a network may read."""
     torch.manual_seed(0)
     source = source_inputs(replace(shapes, batch=1))
-    given = {"source_image": source.image, "target_image": source.image}
-    given |= {"source_crops": source.crops, "source_parsing": source.parsing}
+    given = {"image": source.image, "crops": source.crops, "parsing": source.parsing}
     return {name: tensor.to(device) for name, tensor in given.items() if tensor is not None}
 
 
-def _tried(method: Method, wanted: Wanted, noise: Mapping[str, Tensor]) -> tuple[int, str]:
+def _tried(method: Method, encoder: str, noise: Mapping[str, Tensor]) -> tuple[int, str]:
     """Bytes of one entry, 0 if it is not kept; and why not, where that is worth telling."""
-    first, second = (_made(method, wanted, wanted.inputs(noise)) for _ in range(2))
+    first, second = (_made(method, encoder, noise) for _ in range(2))
     if not first or any(tensor.requires_grad for tensor in first.values()):
         return 0, ""
     if first.keys() != second.keys() or not all(torch.equal(first[name], second[name]) for name in first):
@@ -251,19 +247,34 @@ def _reads(plan: EncoderPlan) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------------------------------- what identifies a network
-def _codec_digest(spec: Spec, registry: Registry, method: Method, circumstances: Mapping[str, str]) -> str:
-    """Without the base's options: those that say where the weights are or what trains do not change the codec."""
-    base = entry_of(registry, "base", spec.base)
-    return _digest(method.base.codec, {**circumstances, "part": base.qualified, "version": base.origin.version})
+@dataclass(frozen=True)
+class _Identity:
+    """Digests of a method's frozen networks, each of all that computes its results."""
 
+    spec: Spec
+    registry: Registry
+    method: Method
+    device: str
 
-def _facts(entry: Entry, choice: PartChoice, plan: EncoderPlan) -> dict[str, Any]:
-    return {
-        "part": entry.qualified,
-        "version": entry.origin.version,
-        "options": choice.options,
-        "ranges": [plan.image_range, plan.crops_range],
-    }
+    def of(self, encoder: str) -> str:
+        """Of what computes the features of the encoder of this label; of no encoder, the codec's."""
+        if not encoder:
+            return self._codec
+        (choice,) = (choice for choice in self.spec.encoder if choice.label == encoder)
+        entry, plan = entry_of(self.registry, "encoder", choice), self.method.plans[encoder]
+        facts = self._facts(entry) | {"options": choice.options, "ranges": [plan.image_range, plan.crops_range]}
+        if "source_latent" in plan.reads:
+            facts |= {"codec": self._codec}
+        return _digest(self.method.encoders[encoder], facts, frozen=True)
+
+    @cached_property
+    def _codec(self) -> str:
+        """Without the base's options: those that say where its weights are or what trains do not change the codec."""
+        return _digest(self.method.base.codec, self._facts(entry_of(self.registry, "base", self.spec.base)))
+
+    def _facts(self, entry: Entry) -> dict[str, Any]:
+        arithmetic = {"precision": self.spec.train.precision, "device": self.device, "torch": torch.__version__}
+        return arithmetic | {"part": entry.qualified, "version": entry.origin.version}
 
 
 def _digest(module: nn.Module, facts: Mapping[str, Any], *, frozen: bool = False) -> str:
