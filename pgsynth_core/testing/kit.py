@@ -205,18 +205,19 @@ def features_are_of_one_source(subject: Subject) -> None:
         raise Skip("only encoders have features")
     method, label = subject.small_method(), subject.label
     inputs = subject.around.inputs(method, batch=2)
-    whole = method.features(label, inputs.source)
-    if not whole:
-        raise Skip("it gives none")
-    for name, value in whole.items():
-        assert value.shape[:1] == (2,), f"{name} is {list(value.shape)} for 2 samples; its first axis is the sample"
+    trains = any(value.requires_grad for value in method.features(label, inputs.source).values())
     with torch.no_grad():
+        whole = method.features(label, inputs.source)
+        if not whole:
+            raise Skip("it gives none")
+        for name, value in whole.items():
+            assert value.shape[:1] == (2,), f"{name} is {list(value.shape)} for 2 samples; its first axis is the sample"
         plain = method.encode_parts(inputs.source, inputs.data)[label]
         _same_ports(method.encode_parts(inputs.source, inputs.data, {label: whole})[label], plain, atol=0.0)
         rows = [method.features(label, _one_source(inputs.source, index)) for index in range(2)]
         single = {name: torch.cat([row[name] for row in rows]) for name in whole}
         _same_ports(method.encode_parts(inputs.source, inputs.data, {label: single})[label], plain, atol=1e-4)
-        if any(value.requires_grad for value in whole.values()):  # training does not keep them
+        if trains:  # then they are not kept
             return
         other = copy.deepcopy(method.encoders[label])
         assert isinstance(other, interfaces.Encoder), "a copy of one"

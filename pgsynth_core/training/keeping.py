@@ -141,9 +141,12 @@ class Keeper:
         self._method, self._lookup, self._reserve, self._tell = method, lookup, reserve, tell
         self._writing, self._told_damage = True, False
 
-    @torch.no_grad()
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with every result of every sample."""
+        """The batch with every result of every sample.
+
+        Features are made with gradients switched on, as they are without a cache: attention in torch has a fast path
+        that depends on it. There is nothing that a gradient would lead to.
+        """
         made: dict[str, Mapping[str, Tensor]] = {}
         whole: dict[str, Kept] = {}
         for wanted in self._lookup.wanted:
