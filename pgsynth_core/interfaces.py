@@ -149,6 +149,7 @@ class SourceInputs:
         crops: One crop per region, in the range the manifest asks for.
         tokens: Joined tokens of the other encoders, for an encoder whose manifest needs `tokens`; the learned null
             token where no encoder gives any.
+        features: What the encoder's own `features` gave of this source; empty where nobody has asked it yet.
     """
 
     image: Float[Tensor, "B 3 H W"] | None = None
@@ -156,6 +157,7 @@ class SourceInputs:
     parsing: Int[Tensor, "B H W"] | None = None
     crops: Float[Tensor, "B R 3 a b"] | None = None
     tokens: Tokens | None = None
+    features: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------------- attention
@@ -381,6 +383,15 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, source: SourceInputs, latent_grid: Grid) -> Conditioning:
         """Only the ports that the manifest says it provides; core merges."""
+
+    def features(self, source: SourceInputs) -> Mapping[str, Float[Tensor, "B ..."]]:
+        """What `forward` makes of the source before any weight that trains: its frozen backbone's result.
+
+        `forward` begins with ``source.features or self.features(source)``. So training may keep them on disk: it does
+        where no gradient leads to them, and asks for them a sample at a time. They are a function of `source`, without
+        its tokens, of weights and buffers that do not change, and of nothing else. Empty: there is nothing to keep.
+        """
+        return {}
 
     def null(self, like: Conditioning) -> Conditioning:
         """The ports of `like`, dropped: zeros; overridden only where the manifest says ``dropped = "learned"``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from pgsynth_core.composition.build import build
+from pgsynth_core.composition.inputs import Shapes
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.proof import shapes_for
 from pgsynth_core.contract import Verdict
@@ -40,9 +41,13 @@ class Assembly:
             method = build(spec, registry, verdict, device=device, weights=weights)
         return Assembly(spec, registry, verdict, method)
 
+    def shapes(self) -> Shapes:
+        """The shapes of the method's inputs for one sample."""
+        return shapes_for(self.spec, self.registry, self.verdict, self.method, batch=1)
+
     def plan(self, *, source_pose: bool) -> TensorPlan:
         """What tensors are made of each pair: only what the parts read."""
-        shapes = shapes_for(self.spec, self.registry, self.verdict, self.method, batch=1)
+        shapes = self.shapes()
         return TensorPlan(
             image_size=self.spec.size,
             fit=self.spec.fit,

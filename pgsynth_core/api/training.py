@@ -25,6 +25,8 @@ from pgsynth_core.composition.conditions import labels_of
 from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import trained_parameters
 from pgsynth_core.contract import Verdict
+from pgsynth_core.data.cache import cache_root
+from pgsynth_core.data.kept import Lookup
 from pgsynth_core.data.order import Order
 from pgsynth_core.data.records import BadRecord, Split
 from pgsynth_core.data.tensors import Examples
@@ -50,6 +52,7 @@ from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream
 from pgsynth_core.training.checkpoint import Trained
 from pgsynth_core.training.draws import Chance
+from pgsynth_core.training.keeping import Keeper, Keeping, keeping_of
 from pgsynth_core.training.loop import Job, train
 from pgsynth_core.training.objective import Objective
 from pgsynth_core.training.processes import accelerator_for
@@ -150,6 +153,7 @@ class _Session:
     no_test: str  # why sheets show the training split; empty where they show the test split
     weights: Weights
     hooks: Hooks
+    cache: Path | None  # the folder in which results of frozen networks are kept, if any are to be
 
     @staticmethod
     def open(spec: Spec, registry: Registry, verdict: Verdict, accelerator: Accelerator, weights: Weights) -> _Session:
@@ -157,6 +161,7 @@ class _Session:
         settings = spec.train
         dataset = dataset_of(spec, registry, "train")
         unusable, no_test = dataset.problems, _without_test(spec, registry)
+        cache = None if settings.cache == "none" else cache_root()
         assembly = Assembly.of(spec, registry, verdict, device=str(accelerator.device), weights=weights)
         assembly.method.enable_checkpointing(settings.checkpointing)
         objective = Objective(assembly.method, settings.loss, min_snr=settings.min_snr).to(accelerator.device)
@@ -189,6 +194,7 @@ class _Session:
             stream=stream,
             weights=weights,
             hooks=Hooks(registry),
+            cache=cache,
         )
 
     @property
@@ -224,13 +230,15 @@ class _Session:
     def run(self, folder: RunFolder, on_event: OnEvent | None, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
         """Train in a folder. The first process keeps its journal, and tells whoever listens."""
         if not self.accelerator.is_main_process:
-            train(self._job(folder, lambda kind, data: None, from_step))
+            train(self._job(folder, lambda kind, data: None, from_step, self._keeping()))
             self.accelerator.wait_for_everyone()  # until it is written how the run ended
             return Run(folder)
         with journal(folder, self.hooks, on_event) as kept:
             write_lock(folder, self.lock())
             kept.tell("run", self._header(from_step))
-            for message in (*warnings, *self._data_warnings()):
+            keeping = self._keeping()
+            kept_on_disk = keeping.told(self._reserve()) if keeping else ()
+            for message in (*warnings, *self._data_warnings(), *kept_on_disk):
                 kept.tell("warning", {"message": message})
 
             def tell(kind: str, data: Mapping[str, Any]) -> None:
@@ -239,7 +247,7 @@ class _Session:
                 elif on_event:  # of the moment: neither kept nor told to hooks
                     on_event({"kind": kind, "run": str(folder.path), **data})
 
-            done = train(self._job(folder, tell, from_step))
+            done = train(self._job(folder, tell, from_step, keeping))
             stopped = Ending("stopped", 130, done.step, "asked to stop.")
             kept.end(stopped if done.stopped else Ending("finished", 0, done.step))
             clear(folder)
@@ -255,10 +263,34 @@ class _Session:
         if self.no_test:
             yield f"no test split can be read: sheets show pairs of the training split. {self.no_test}"
 
-    def _job(self, folder: RunFolder, tell: Tell, from_step: int) -> Job:
+    def _keeping(self) -> Keeping | None:
+        """What of frozen networks is kept on disk; only now, when a checkpoint's weights are in place."""
+        if self.cache is None:
+            return None
+        return keeping_of(
+            self.spec,
+            self.assembly.registry,
+            self.assembly.method,
+            self.assembly.shapes(),
+            root=self.cache,
+            pairs=len(self.stream.examples),
+            device=self.accelerator.device,
+            autocast=self.accelerator.autocast,
+        )
+
+    def _reserve(self) -> int:
+        """Bytes of the disk that a cache leaves free: room for the run's checkpoints, and some more."""
+        return (self.spec.train.keep_checkpoints + 1) * self.trained.size() + 2**30
+
+    def _job(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None) -> Job:
         settings, chance = self.spec.train, self._chance()  # before the objective is wrapped
         saver = Saver(folder, keep=settings.keep_checkpoints, bytes_needed=self.trained.size(), tell=tell)
-        validation = self._validation(chance)
+        lookup = keeping.lookup if keeping is not None and keeping.lookup.wanted else None
+        validation, stream = self._validation(chance, lookup), self.stream
+        if lookup is not None:
+            assert isinstance(self.objective, Objective), "not wrapped yet"
+            self.objective.complete = Keeper(self.assembly.method, lookup, reserve=self._reserve(), tell=tell)
+            stream = replace(stream, examples=stream.examples.looking_up(lookup))
         parameters = trained_parameters(self.assembly.method, self.spec.base.label)
         return Job(
             settings=settings,
@@ -273,7 +305,7 @@ class _Session:
             ),
             parameters=parameters,
             average=self.trained.average,
-            stream=self.stream,
+            stream=stream,
             start=from_step,
             tell=tell,
             begin=lambda step: self._begin(folder, step),
@@ -314,16 +346,17 @@ class _Session:
         if self.accelerator.is_main_process:
             self.hooks.before_step(folder, step)
 
-    def _validation(self, chance: Chance) -> Validation | None:
+    def _validation(self, chance: Chance, lookup: Lookup | None) -> Validation | None:
         """What says which checkpoint is the best; None without a test split."""
         settings, objective = self.spec.train, self.objective
         if self.no_test or not settings.validate_pairs or not self.accelerator.is_main_process:
             return None
         assert isinstance(objective, Objective), "not wrapped yet"
+        dataset = dataset_of(self.spec, self.assembly.registry, "test")
         return Validation(
             accelerator=self.accelerator,
             objective=objective,
-            examples=Examples(dataset_of(self.spec, self.assembly.registry, "test"), self.stream.examples.plan),
+            examples=Examples(dataset, self.stream.examples.plan, lookup=lookup),
             chance=replace(chance, drop={}),
             pairs=settings.validate_pairs,
             batch_size=settings.batch_size,

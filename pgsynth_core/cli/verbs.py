@@ -97,6 +97,8 @@ VERBS: Final = (
     Verb(("runs", "stop"), "Have a run finish its step, save and stop; or kill it.", "run_stop:COMMAND"),
     Verb(("runs", "resume"), "Go on with a run from its last checkpoint.", "runs:RESUME"),
     Verb(("runs", "rm"), "Delete runs with everything in them.", "run_rm:COMMAND"),
+    Verb(("cache", "show"), "Say what training keeps on disk of frozen networks, and where.", "cache:SHOW"),
+    Verb(("cache", "clear"), "Remove what training keeps on disk of frozen networks.", "cache:CLEAR"),
     Verb(("data", "check"), "Say what a dataset holds and what is wrong with it; draw a sheet.", "data:COMMAND"),
     Verb(("plugins", "list"), "List the parts, presets and packages there are.", "plugins:LIST"),
     Verb(

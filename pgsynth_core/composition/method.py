@@ -103,11 +103,20 @@ class Method(nn.Module):
         """
         return self.joined(self.encode_parts(source, data), data)
 
-    def encode_parts(self, source: SourceInputs, data: Conditioning) -> dict[str, Conditioning]:
-        """Every encoder's own ports by label, before adapters and joining, so that each can be dropped by itself."""
+    def encode_parts(
+        self, source: SourceInputs, data: Conditioning, features: Mapping[str, Mapping[str, Tensor]] | None = None
+    ) -> dict[str, Conditioning]:
+        """Every encoder's own ports by label, before adapters and joining, so that each can be dropped by itself.
+
+        Args:
+            source: As for `encode`.
+            data: As for `encode`.
+            features: Label of an encoder -> what `features` gave of this source, where it is known.
+        """
         given: dict[str, Conditioning] = {}
         for label in self.encoding_order():
-            given[label] = self.run_encoder(label, self.with_tokens(label, source, given, data), data)
+            known = replace(source, features=(features or {}).get(label, {}))
+            given[label] = self.run_encoder(label, self.with_tokens(label, known, given, data), data)
         return {label: given[label] for label in self.encoders}
 
     def joined(self, parts: Mapping[str, Conditioning], data: Conditioning) -> Conditioning:
@@ -137,6 +146,17 @@ class Method(nn.Module):
         given: Conditioning = self.encoders[label](inputs, data.latent_grid)
         return given
 
+    def features(self, label: str, source: SourceInputs) -> Mapping[str, Tensor]:
+        """What one encoder's frozen weights make of the source; see `Encoder.features`."""
+        encoder = self.encoders[label]
+        assert isinstance(encoder, Encoder), "built as one"
+        return encoder.features(replace(self.inputs_for(self.plans[label], source), tokens=None))
+
+    @torch.no_grad()
+    def latents(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B Z h w"]:
+        """The codec's latents, one image after the other: each is the same in any batch, and needs no more memory."""
+        return torch.cat([self.base.codec.encode(image) for image in torch.split(images, 1)])
+
     def adapted(self, label: str, given: Conditioning) -> Conditioning:
         """An encoder's ports brought to the width of their reader, where the spec has adapters."""
         if label not in self.adapters:
@@ -154,14 +174,14 @@ class Method(nn.Module):
         """Only what the encoder declared, images in its range."""
         image, latent, crops = source.image, source.latent, source.crops
         if "source_latent" in plan.reads and latent is None and image is not None:
-            with torch.no_grad():
-                latent = self.base.codec.encode(image)
+            latent = self.latents(image)
         return SourceInputs(
             image=None if plan.image_range is None or image is None else to_range(image, plan.image_range),
             latent=latent if "source_latent" in plan.reads else None,
             parsing=source.parsing if "source_parsing" in plan.reads else None,
             crops=None if plan.crops_range is None or crops is None else to_range(crops, plan.crops_range),
             tokens=source.tokens if "tokens" in plan.reads else None,
+            features=source.features,
         )
 
     def merge(self, given: Mapping[str, Conditioning], data: Conditioning) -> Conditioning:

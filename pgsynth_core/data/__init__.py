@@ -1,7 +1,7 @@
 """Data: what datasets give, and how it becomes what a method reads. Part of the public surface.
 
-Everything here is numpy and Pillow; `pgsynth_core.data.tensors`, which makes batches of it, is the one module that
-imports torch, and is imported by itself.
+Everything here is numpy and Pillow; `pgsynth_core.data.tensors`, which makes batches of it, and
+`pgsynth_core.data.kept`, which finds what is made of them already, import torch, and are imported by themselves.
 """
 
 from __future__ import annotations

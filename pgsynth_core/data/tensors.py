@@ -1,12 +1,12 @@
-"""From pairs to batches of tensors: only the ports that somebody reads are made. The one module here with torch.
+"""From pairs to batches of tensors: only the ports that somebody reads are made. It imports torch, as does `kept`.
 
 Axes: B batch, H W pixels of the size the method works at, h w a grid of the pyramid, R regions of the label set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from pgsynth_core.data import draw
 from pgsynth_core.data.crops import region_crops
 from pgsynth_core.data.fit import FitMode, fit_person
 from pgsynth_core.data.flips import flip_pair
+from pgsynth_core.data.kept import Kept, Lookup
 from pgsynth_core.data.labels import label_set_of
 from pgsynth_core.data.order import Order
 from pgsynth_core.data.pyramid import label_pyramid, mask_pyramid
@@ -27,7 +28,21 @@ from pgsynth_core.data.taking import take
 from pgsynth_core.errors import Problem
 from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
 
-__all__ = ["Batch", "Examples", "Failed", "PoseMaps", "TensorPlan", "checked", "collate", "example", "to_pictures"]
+__all__ = [
+    "FEATURES",
+    "Batch",
+    "Examples",
+    "Failed",
+    "PoseMaps",
+    "TensorPlan",
+    "checked",
+    "collate",
+    "example",
+    "to_pictures",
+]
+
+FEATURES: Final = "encoder "
+"""In `Batch.kept`, what stands before the label of an encoder."""
 
 _POSE_PORTS: Final = frozenset({"skeleton", "heatmaps", "pose_mask"})
 _PARSING_PORTS: Final = frozenset({"parsing", "source_parsing", "source_crops"})
@@ -102,6 +117,8 @@ class Batch:
         source_crops: One crop per region in [-1, 1], from the photo as stored; 0 to 1/128 all over for a region that
             does not occur.
         skipped: Bad records that were passed over for this batch.
+        kept: Name of a frozen network's result -> what a cache holds of it: ``target`` and ``source`` are latents,
+            ``encoder LABEL`` an encoder's features. Empty without a cache.
     """
 
     names: tuple[str, ...]
@@ -115,6 +132,7 @@ class Batch:
     source_parsing: Int[Tensor, "B H W"] | None = None
     source_crops: Float[Tensor, "B R 3 a b"] | None = None
     skipped: tuple[BadRecord, ...] = ()
+    kept: Mapping[str, Kept] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -138,8 +156,23 @@ class Batch:
         )
 
     def source_inputs(self) -> SourceInputs:
-        """What encoders may read of the source; the latent is left to the codec."""
-        return SourceInputs(image=self.source_image, parsing=self.source_parsing, crops=self.source_crops)
+        """What encoders may read of the source; the latent is left to the codec, where it is not kept."""
+        return SourceInputs(
+            image=self.source_image,
+            latent=self.latent("source"),
+            parsing=self.source_parsing,
+            crops=self.source_crops,
+        )
+
+    def latent(self, of: Literal["target", "source"]) -> Float[Tensor, "B Z h w"] | None:
+        """The latents of the target or of the source, where they are kept of every sample."""
+        kept = self.kept.get(of)
+        return kept.tensors["latent"] if kept and kept.complete else None
+
+    def features(self) -> dict[str, Mapping[str, Tensor]]:
+        """Label of an encoder -> its `Encoder.features`, of those that are kept of every sample."""
+        complete = {name: kept.tensors for name, kept in self.kept.items() if kept.complete}
+        return {name.removeprefix(FEATURES): given for name, given in complete.items() if name.startswith(FEATURES)}
 
     # ------------------------------------------------------------------ as one thing
     @staticmethod
@@ -159,16 +192,21 @@ class Batch:
             names=tuple(name for batch in batches for name in batch.names),
             indices=tuple(index for batch in batches for index in batch.indices),
             skipped=tuple(skipped),
+            kept={name: Kept.cat([batch.kept[name] for batch in batches]) for name in first.kept},
             **joined,
         )
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
-        return replace(self, **_zipped(lambda tensor: tensor.to(device, non_blocking=non_blocking), [self]))
+        return self._over(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory; a `DataLoader` with ``pin_memory=True`` calls this."""
-        return replace(self, **_zipped(lambda tensor: tensor.pin_memory(), [self]))
+        return self._over(Tensor.pin_memory)
+
+    def _over(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        kept = {name: each.over(change) for name, each in self.kept.items()}
+        return replace(self, kept=kept, **_zipped(change, [self]))
 
 
 _TENSORS: Final = ("source_image", "target_image", "parsing", "source_parsing", "source_crops")
@@ -281,12 +319,20 @@ class Examples(TorchDataset["Batch | Failed"]):
         dataset: The pairs.
         plan: What to make of each.
         order: Which pair is at which position; without it, positions are indices.
+        lookup: Finds what a cache holds of each.
     """
 
-    def __init__(self, dataset: Dataset, plan: TensorPlan, *, order: Order | None = None) -> None:
+    def __init__(
+        self, dataset: Dataset, plan: TensorPlan, *, order: Order | None = None, lookup: Lookup | None = None
+    ) -> None:
         self.dataset = dataset
         self.plan = plan
         self.order = order
+        self.lookup = lookup
+
+    def looking_up(self, lookup: Lookup) -> Examples:
+        """The same pairs, each with what a cache holds of it."""
+        return Examples(self.dataset, self.plan, order=self.order, lookup=lookup)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -300,7 +346,8 @@ class Examples(TorchDataset["Batch | Failed"]):
         pair = taken.pair
         if self.order is not None and self.order.flipped(position):
             pair = flip_pair(pair, label_set=self.dataset.label_set)
-        return example(pair, self.plan, index=taken.index, skipped=taken.skipped)
+        made = example(pair, self.plan, index=taken.index, skipped=taken.skipped)
+        return made if self.lookup is None else replace(made, kept=self.lookup(vars(made)))
 
 
 def collate(items: Sequence[Batch | Failed]) -> Batch | Failed:

@@ -199,6 +199,47 @@ def prepared_is_the_same(subject: Subject) -> None:
         )
 
 
+def features_are_of_one_source(subject: Subject) -> None:
+    """`features`, handed to `forward` whole or by sample, change no value; nothing that trains changes them."""
+    if subject.entry.kind != "encoder":
+        raise Skip("only encoders have features")
+    method, label = subject.small_method(), subject.label
+    inputs = subject.around.inputs(method, batch=2)
+    trains = any(value.requires_grad for value in method.features(label, inputs.source).values())
+    with torch.no_grad():
+        whole = method.features(label, inputs.source)
+        if not whole:
+            raise Skip("it gives none")
+        for name, value in whole.items():
+            assert value.shape[:1] == (2,), f"{name} is {list(value.shape)} for 2 samples; its first axis is the sample"
+        plain = method.encode_parts(inputs.source, inputs.data)[label]
+        _same_ports(method.encode_parts(inputs.source, inputs.data, {label: whole})[label], plain, atol=0.0)
+        rows = [method.features(label, _one_source(inputs.source, index)) for index in range(2)]
+        single = {name: torch.cat([row[name] for row in rows]) for name in whole}
+        _same_ports(method.encode_parts(inputs.source, inputs.data, {label: single})[label], plain, atol=1e-4)
+        if trains:  # then they are not kept
+            return
+        other = copy.deepcopy(method.encoders[label])
+        assert isinstance(other, interfaces.Encoder), "a copy of one"
+        for weight in other.parameters():
+            if weight.requires_grad:
+                weight.add_(1.0)
+        moved = other.features(replace(method.inputs_for(method.plans[label], inputs.source), tokens=None))
+    changed = [name for name, value in whole.items() if not torch.equal(moved[name], value)]
+    assert not changed, f"{changed} change with a weight that trains, and no gradient leads to them"
+
+
+def _one_source(source: interfaces.SourceInputs, index: int) -> interfaces.SourceInputs:
+    fields = {name: getattr(source, name) for name in ("image", "latent", "parsing", "crops")}
+    return replace(source, **{name: value[index : index + 1] for name, value in fields.items() if value is not None})
+
+
+def _same_ports(given: interfaces.Conditioning, wanted: interfaces.Conditioning, *, atol: float) -> None:
+    ports = port_tensors(given)
+    for name, tensor in port_tensors(wanted).items():
+        torch.testing.assert_close(ports[name], tensor, atol=atol, rtol=atol)
+
+
 def dropped_is_what_the_manifest_says(subject: Subject) -> None:
     """`null` gives the same shapes and dtypes; zeros, or an open mask, unless the manifest says learned."""
     if subject.entry.kind != "encoder":
@@ -255,6 +296,7 @@ CHECKS: Final[tuple[Callable[[Subject], None], ...]] = (
     same_inputs_same_output,
     a_sample_alone_is_the_same,
     prepared_is_the_same,
+    features_are_of_one_source,
     dropped_is_what_the_manifest_says,
     saves_and_loads,
 )

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-HALVES = ("target", "source")
+HALVES: Final[tuple[Literal["target"], Literal["source"]]] = ("target", "source")
 """Eq. 6 denoises the target under the target's pose; Eq. 7 the source under the source's."""
 
 

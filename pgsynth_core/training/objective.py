@@ -6,8 +6,9 @@ Eq. 8 writes it; one mean over the doubled batch would be half of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from pgsynth_core.composition.conditions import conditions, repeated, stacked
 from pgsynth_core.composition.method import Method
 from pgsynth_core.data.tensors import Batch
 from pgsynth_core.spec import LossWeights
-from pgsynth_core.training.draws import Draws
+from pgsynth_core.training.draws import HALVES, Draws
 
 Losses = Mapping[str, Float[Tensor, ""]]
 """``loss``, which is minimised, and ``mse`` and ``reconstruction``, the means in it before any weight."""
@@ -32,6 +33,10 @@ class Objective(nn.Module):
         method: What trains.
         weights: Of the two terms; a reconstruction weight of 0 halves the batch.
         min_snr: Gamma of min-SNR weighting (Hang et al., 2303.09556); 0 weighs all times alike.
+
+    Attributes:
+        complete: Makes what a cache lacks of a batch. Here and not before it, so that whatever is done to a forward,
+            autocast for one, is done to this too.
     """
 
     def __init__(self, method: Method, weights: LossWeights, *, min_snr: float = 0.0) -> None:
@@ -39,6 +44,7 @@ class Objective(nn.Module):
         self.method = method
         self.weights = weights
         self.min_snr = min_snr
+        self.complete: Callable[[Batch], Batch] | None = None
         self.scheduler = training_schedule(method.base.schedule)
         self.register_buffer("snr", signal_to_noise(self.scheduler), persistent=False)
 
@@ -54,14 +60,14 @@ class Objective(nn.Module):
             batch: Pairs, as tensors on the method's device.
             draws: Noise, times and drops of its one or two halves.
         """
-        method, source = self.method, batch.source_inputs()
-        data = batch.conditioning("target")
-        parts = method.encode_parts(source, data)
-        with torch.no_grad():
-            images = [batch.target_image, batch.source_image][: self.halves]
-            # In the noise's type whatever the codec computes in: diffusers adds noise in the latent's, and in bf16
-            # the schedule of Stable Diffusion has none at all at its first two times.
-            clean = torch.cat([method.base.codec.encode(image).to(draws.noise.dtype) for image in images])
+        batch = batch if self.complete is None else self.complete(batch)
+        method, data = self.method, batch.conditioning("target")
+        latents = [self._latent(batch, of) for of in HALVES[: self.halves]]
+        source = replace(batch.source_inputs(), latent=latents[1] if self.halves == 2 else batch.latent("source"))
+        parts = method.encode_parts(source, data, batch.features())
+        # In the noise's type whatever the codec computes in: diffusers adds noise in the latent's, and in bf16
+        # the schedule of Stable Diffusion has none at all at its first two times.
+        clean = torch.cat(latents).to(draws.noise.dtype)
         if self.halves == 2:
             parts = {label: repeated(ports, 2) for label, ports in parts.items()}
             data = stacked(data, batch.conditioning("source"))
@@ -70,6 +76,10 @@ class Objective(nn.Module):
         predicted = method(noisy, draws.timesteps, shown.shared, branches=shown.branches)
         errors = self._per_sample(predicted, clean, draws)
         return self._summed(errors, self._time_weight(draws.timesteps) if self.min_snr else None)
+
+    def _latent(self, batch: Batch, of: Literal["target", "source"]) -> Float[Tensor, "B Z h w"]:
+        kept = batch.latent(of)
+        return kept if kept is not None else self.method.latents(getattr(batch, f"{of}_image"))
 
     def _per_sample(self, predicted: Tensor, clean: Tensor, draws: Draws) -> Float[Tensor, " B"]:
         wanted = self._wanted(clean, draws)

@@ -46,6 +46,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "doctor",
                 "completion",
                 "runs",
+                "cache",
                 "data",
                 "plugins",
             ],

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from pgsynth_core.errors import PartError, SpecError
+from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
 from pgsynth_core.manifest import Kind
-from pgsynth_core.registry import Registry
+from pgsynth_core.registry import Registry, load_part
 from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, compose_around
 
 
@@ -52,6 +57,49 @@ def test_the_lightest_base_is_taken_whatever_its_name(toys: Registry) -> None:
     rest = tuple(entry for entry in toys.entries if entry.name != "tiny")
     around = compose_around(toys.find("encoder", "toy_tokens"), replace(toys, entries=(*rest, other)))
     assert around.spec.base.part == "pgsynth:other" and around.spec.size == (26, 22)
+
+
+# ------------------------------------------------------------------------------------------- features
+def frozen(encoder: Any, source: SourceInputs) -> Mapping[str, Tensor]:
+    """Honest: of each photo alone, and of no weight that trains."""
+    return {"image": source.image / 2}
+
+
+def mixing(encoder: Any, source: SourceInputs) -> Mapping[str, Tensor]:
+    """One sample sees the others."""
+    return {"image": source.image - source.image.mean(0, keepdim=True)}
+
+
+def without_rows(encoder: Any, source: SourceInputs) -> Mapping[str, Tensor]:
+    """Not a row a sample."""
+    return {"image": source.image.flatten(0, 1)}
+
+
+def stale(encoder: Any, source: SourceInputs) -> Mapping[str, Tensor]:
+    """Of a weight that trains, behind the gradient's back."""
+    with torch.no_grad():
+        return {"image": source.image * encoder.patches.bias.mean().exp()}
+
+
+@pytest.mark.parametrize(("features", "fails"), [(frozen, False), (mixing, True), (without_rows, True), (stale, True)])
+def test_features_are_of_one_source_and_frozen(
+    features: Callable[..., Any], fails: bool, toys: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load_part(toys.find("encoder", "toy_tokens"))
+    forward = encoder.forward
+
+    def reading(self: Any, source: SourceInputs, latent_grid: Grid) -> Conditioning:
+        image = (source.features or self.features(source))["image"]
+        return forward(self, replace(source, image=image.view_as(source.image)), latent_grid)
+
+    monkeypatch.setattr(encoder, "features", features)
+    monkeypatch.setattr(encoder, "forward", reading)
+    (outcome,) = [
+        one
+        for one in check_part("encoder", "toy_tokens", registry=toys).outcomes
+        if one.check == "features_are_of_one_source"
+    ]
+    assert outcome.status == ("failed" if fails else "passed"), outcome.reason
 
 
 def test_unknown_parts_are_refused_with_the_nearest(toys: Registry) -> None:

@@ -20,6 +20,8 @@ Reading: both are normalised and projected to the width D that the denoiser's cr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -66,15 +68,29 @@ class CLIP(Encoder):
             source: `image` is read for tokens, `crops` and `parsing` for regions.
             latent_grid: Passed on.
         """
+        features = source.features or self.features(source)
         tokens, regions = None, None
         if self.token_out is not None:
-            assert source.image is not None, "the manifest asks for source_image"
-            tokens = self._tokens(source.image, self.token_out)
+            tokens = self._tokens(self.token_out(features["tokens"]))
         if self.region_out is not None:
-            assert source.crops is not None and source.parsing is not None, "the manifest asks for both"
-            exists = existing(source.parsing, source.crops.shape[1])
-            regions = self._regions(source.crops, exists, self.region_out)
+            assert source.parsing is not None, "the manifest asks for it"
+            exists = existing(source.parsing, features["regions"].shape[1])
+            regions = self._regions(self.region_out(features["regions"]), exists)
         return Conditioning(latent_grid=latent_grid, tokens=tokens, regions=regions)
+
+    def features(self, source: SourceInputs) -> Mapping[str, Float[Tensor, "B _ _"]]:
+        """The backbone's tokens of the photo and embeddings of the crops, as the options ask for them."""
+        backbone, found = self.backbone, dict[str, Tensor]()
+        if self.token_out is not None:
+            assert source.image is not None, "the manifest asks for source_image"
+            found["tokens"] = backbone(fit_patches(source.image, fit=self.fit, patch=backbone.patch, side=self.side))
+        if self.region_out is not None:
+            assert source.crops is not None, "the manifest asks for source_crops"
+            crops = source.crops.flatten(0, 1)
+            seen = fit_patches(crops, fit="squash", patch=backbone.patch, side=backbone.side)
+            embeddings: Tensor = backbone.embedding(seen)
+            found["regions"] = embeddings.view(*source.crops.shape[:2], -1)
+        return found
 
     def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"] | None:
         """One patch each, the class token none; None without tokens."""
@@ -85,16 +101,11 @@ class CLIP(Encoder):
         patches = patch_places((height, width), fit=self.fit, patch=patch, side=self.side).to(source.image)
         return F.pad(patches, (0, 0, 0, 0, 1, 0)).expand(batch, -1, -1, -1)
 
-    def _tokens(self, image: Float[Tensor, "B 3 H W"], out: nn.Module) -> Tokens:
-        backbone = self.backbone
-        values: Tensor = out(backbone(fit_patches(image, fit=self.fit, patch=backbone.patch, side=self.side)))
+    def _tokens(self, values: Float[Tensor, "B N D"]) -> Tokens:
         count = values.shape[1]
         return Tokens(values=values, is_global=(True,) + (False,) * (count - 1), spans={self.label: (0, count)})
 
-    def _regions(self, crops: Float[Tensor, "B R 3 a b"], exists: Bool[Tensor, "B R"], out: nn.Module) -> Regions:
-        backbone = self.backbone
-        seen = fit_patches(crops.flatten(0, 1), fit="squash", patch=backbone.patch, side=backbone.side)
-        values: Tensor = out(backbone.embedding(seen)).unflatten(0, crops.shape[:2])
+    def _regions(self, values: Float[Tensor, "B R D"], exists: Bool[Tensor, "B R"]) -> Regions:
         values = torch.where(exists.unsqueeze(-1), values, 0.0)
         return Regions(values=values, exists=exists, label_set=self.label_set)
 

@@ -17,6 +17,8 @@ Reading: they are normalised and projected to the width D that the denoiser's cr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -56,13 +58,18 @@ class DINOv2(Encoder):
             source: Its `image` is read, [B, 3, H, W] in ImageNet range.
             latent_grid: Passed on.
         """
-        assert source.image is not None, "the manifest asks for source_image"
-        whole = fit_patches(source.image, fit=self.fit, patch=self.backbone.patch, side=self.side)
-        values: Tensor = self.out(self.backbone(whole))
+        features = source.features or self.features(source)
+        values: Tensor = self.out(features["tokens"])
         count = values.shape[1]
         roles = (True,) + (False,) * (count - 1)
         tokens = Tokens(values=values, is_global=roles, spans={self.label: (0, count)})
         return Conditioning(latent_grid=latent_grid, tokens=tokens)
+
+    def features(self, source: SourceInputs) -> Mapping[str, Float[Tensor, "B N _"]]:
+        """The backbone's tokens."""
+        assert source.image is not None, "the manifest asks for source_image"
+        whole = fit_patches(source.image, fit=self.fit, patch=self.backbone.patch, side=self.side)
+        return {"tokens": self.backbone(whole)}
 
     def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"]:
         """One patch each, the class token none."""

@@ -30,6 +30,8 @@ Reading: Swin-B "pretrained on ImageNet" is ImageNet-1k, and frozen. timm's plai
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Final
 
 import torch
 from jaxtyping import Float
@@ -42,6 +44,8 @@ from pgsynth_plugins.encoders.qfft import Config
 from pgsynth_plugins.encoders.qfft.backbones import LEVELS, Features, build_backbone
 
 __all__ = ["QFFT", "Attention", "Layer", "sine_positions"]
+
+_NAMES: Final = tuple(f"F{level}" for level in range(1, LEVELS + 1))
 
 
 class QFFT(Encoder):
@@ -79,22 +83,26 @@ class QFFT(Encoder):
             source: Its `image` is read, [B, 3, H, W] in ImageNet range.
             latent_grid: Passed on.
         """
-        assert source.image is not None, "the manifest asks for source_image"
-        levels = self._levels(self.backbone(source.image))
-        local, whole = self._initial(source.image.shape[0])
+        features = _joined(source.features or self.features(source))
+        levels = self._levels(features)
+        local, whole = self._initial(features[0].shape[0])
         for layer in self.layers:
             local, whole = layer(local, whole, levels)
         values = self.out(torch.cat([local, whole], dim=1))
         tokens = Tokens(values=values, is_global=self.roles, spans={self.label: (0, len(self.roles))})
         return Conditioning(latent_grid=latent_grid, tokens=tokens)
 
+    def features(self, source: SourceInputs) -> Mapping[str, Float[Tensor, "B _ _ _"]]:
+        """The backbone's four levels, channels last."""
+        assert source.image is not None, "the manifest asks for source_image"
+        return dict(zip(_NAMES, self.backbone(source.image), strict=True))
+
     def places(self, source: SourceInputs, latent_grid: Grid) -> Float[Tensor, "B N h w"]:
         """Where each query looks, on the grid of F1; see this module's `Reading:` of it."""
-        assert source.image is not None, "the manifest asks for source_image"
-        features = self.backbone(source.image)
+        features = _joined(source.features or self.features(source))
         grids = [(feature.shape[1], feature.shape[2]) for feature in features]
         levels = self._levels(features)
-        local, whole = self._initial(source.image.shape[0])
+        local, whole = self._initial(features[0].shape[0])
         found = []
         for layer in self.layers:
             assert isinstance(layer, Layer), "built of them"
@@ -120,6 +128,10 @@ class QFFT(Encoder):
         # a copy: without gradients, PyTorch's FLOP counter refuses a view of a parameter as a submodule's input
         queries = self.queries.repeat(batch, 1, 1)
         return queries[:, : self.n_local], queries[:, self.n_local :]
+
+
+def _joined(features: Mapping[str, Tensor]) -> Features:
+    return tuple(features[name] for name in _NAMES)
 
 
 class Layer(nn.Module):

@@ -1,0 +1,140 @@
+"""Where results of frozen networks are kept on disk, and what lies there. No torch.
+
+One entry is one small file, ``<root>/<kind>/<first two digits>/<key>.safetensors``. Its key says everything that it
+is a function of, so no entry is ever out of date: one that nothing asks for any more is only in the way. Runs share
+the folder without locks: an entry is written beside its place and renamed into it, and whoever finds none makes it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pgsynth_core.errors import UserError
+
+__all__ = ["CACHE_VARIABLE", "Held", "cache_root", "clear_cache", "held_in", "place_of"]
+
+CACHE_VARIABLE: Final = "PGSYNTH_CACHE"
+"""Moves the folder."""
+
+SUFFIX: Final = ".safetensors"
+UNFINISHED: Final = ".tmp"
+"""Of a file that is being written, or was when its writer died."""
+
+_OURS: Final = re.compile(rf"[0-9a-f]{{32}}\{SUFFIX}(\.[0-9a-f]{{8}}\{UNFINISHED})?")
+_SHARD: Final = re.compile(r"[0-9a-f]{2}")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What there is of one kind.
+
+    Attributes:
+        kind: ``latents``, or the name of an encoder.
+        entries: How many.
+        bytes: Of all its files together, unfinished ones too.
+    """
+
+    kind: str
+    entries: int
+    bytes: int
+
+
+def cache_root() -> Path:
+    """``$PGSYNTH_CACHE``, else ``pgsynth`` among the user's caches. Need not exist.
+
+    Raises:
+        UserError: If it begins with ``~`` and a user that nobody knows.
+    """
+    written = os.environ.get(CACHE_VARIABLE)
+    try:
+        if written:
+            return Path(written).expanduser().absolute()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "pgsynth"
+    except RuntimeError as error:
+        raise UserError(f"{error}.", where=CACHE_VARIABLE, cure="Write the folder without '~'.") from error
+
+
+def place_of(root: Path, kind: str, key: str) -> Path:
+    """The file of an entry."""
+    return root / kind / key[:2] / f"{key}{SUFFIX}"
+
+
+def held_in(root: Path) -> tuple[Held, ...]:
+    """What there is, by kind; files that are none of ours are left out."""
+    found = []
+    for kind in _folders(root):
+        entries, size = 0, 0
+        for file in _files(kind):
+            try:
+                size += file.stat(follow_symlinks=False).st_size
+            except OSError:  # gone since: another process wrote or removed it
+                continue
+            entries += file.name.endswith(SUFFIX)
+        if size:
+            found.append(Held(kind.name, entries, size))
+    return tuple(sorted(found, key=lambda held: held.kind))
+
+
+def clear_cache(root: Path) -> tuple[Held, ...]:
+    """Remove every entry, and the folders that this leaves empty; never a file of another name.
+
+    Runs that use the cache go on: they make anew what they need.
+
+    Returns:
+        What there was.
+
+    Raises:
+        UserError: If the system refuses.
+    """
+    held = held_in(root)
+    try:
+        for kind in _folders(root):
+            for file in _files(kind):
+                Path(file.path).unlink(missing_ok=True)
+            for folder in (*_folders(Path(kind.path)), kind):
+                _remove_empty(Path(folder.path))
+        _remove_empty(root)
+    except OSError as error:
+        cure = "Remove the folder yourself, as somebody who may."
+        raise UserError(
+            f"the cache cannot be cleared: {error.strerror or error}.", where=str(root), cure=cure
+        ) from error
+    return held
+
+
+def room_at(root: Path) -> int:
+    """Bytes that are free on the disk of a folder that need not exist yet."""
+    there = next(place for place in (root, *root.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing, where somebody has just removed it or a file stands there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [*entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _folders(root: Path) -> list[os.DirEntry[str]]:
+    return [entry for entry in _listed(root) if entry.is_dir(follow_symlinks=False)]
+
+
+def _files(kind: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+    for shard in _folders(Path(kind.path)):
+        if _SHARD.fullmatch(shard.name):
+            yield from [entry for entry in _listed(Path(shard.path)) if _OURS.fullmatch(entry.name)]
+
+
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:  # not empty, or a run just wrote to it
+        return
