@@ -50,7 +50,7 @@ class _Fused(TorchFunctionMode):
         if func is not F.scaled_dot_product_attention:
             return func(*args, **(kwargs or {}))
         query, key, value = args[:3]
-        *batch, rows, _ = torch.broadcast_shapes(query.shape[:-1] + (1,), key.shape[:-2] + (1, 1))
+        *batch, rows, _ = torch.broadcast_shapes(query.shape[:-1] + (1,), key.shape[:-2] + (1, 1))  # type: ignore[no-untyped-call]
         return query.new_empty(*batch, rows, value.shape[-1])
 
 

@@ -39,9 +39,9 @@ def worker_failure(error: RuntimeError, where: str = "") -> UserError | None:
         return UserError(message, cure=cure)
     if (said := _ENDED.search(text)) is None:
         return None
-    how = f"was killed ({said[2].strip()})" if said[2] else "has ended by itself"
-    killed = ": most likely by the system, which ran out of memory" if (said[2] or "").startswith("Killed") else ""
-    message = f"a data worker, process {said[1]}, {how}{killed}{where}."
+    how = f"was killed ({said[2].strip()})" if said[2] else "is gone"
+    why = "" if said[2] and not said[2].startswith("Killed") else ": most likely the system ran out of memory"
+    message = f"a data worker, process {said[1]}, {how}{where}{why}."
     cure = "Take fewer workers or none, train.workers=0, where an error shows itself; or smaller batches."
     return UserError(message, cure=cure)
 

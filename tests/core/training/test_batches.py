@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_is_told(stage: Stage) -> None:
             pass
     error = caught.value  # torch may also raise between two batches, which the run's own loop sees to
     text = str(error if isinstance(error, UserError) else worker_failure(error))
-    assert "was killed (Killed): most likely by the system" in text and "train.workers=0" in text
+    assert "a data worker, process " in text and "the system ran out of memory" in text and "train.workers=0" in text
 
 
 def test_a_worker_that_hangs_is_told_with_the_pair(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,9 +105,12 @@ def test_a_worker_that_hangs_is_told_with_the_pair(stage: Stage, monkeypatch: py
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("DataLoader worker (pid 12) is killed by signal: Killed. ", "process 12, was killed (Killed): most likely by"),
+        (
+            "DataLoader worker (pid 12) is killed by signal: Killed. ",
+            "process 12, was killed (Killed): most likely the",
+        ),
         ("DataLoader worker (pid 12) is killed by signal: Segmentation fault. ", "was killed (Segmentation fault)."),
-        ("DataLoader worker (pid(s) 12, 13) exited unexpectedly", "process 12, 13, has ended by itself."),
+        ("DataLoader worker (pid(s) 12, 13) exited unexpectedly", "process 12, 13, is gone: most likely the system"),
     ],
 )
 def test_the_end_of_a_worker_is_known_wherever_it_is_told(said: str, told: str) -> None:

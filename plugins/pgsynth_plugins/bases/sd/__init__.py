@@ -25,7 +25,7 @@ class Config(PartConfig):
         "frozen", description="What of the denoiser is trained; lora is new (pgsynth[lora]). The codec never is."
     )
     lora_rank: int = Field(16, ge=1, le=1024, description="Rank r of the updates that LoRA learns.")
-    lora_alpha: float = Field(16.0, ge=0.0, description="The update is scaled by alpha / r.")
+    lora_alpha: int = Field(16, ge=1, description="The update is scaled by alpha / r.")
     lora_targets: tuple[str, ...] = Field(
         ("to_q", "to_k", "to_v", "to_out.0"), description="Ends of the paths of the layers that get one."
     )
