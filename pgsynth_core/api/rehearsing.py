@@ -39,6 +39,8 @@ STEPS: Final = 3
 APART: Final = 0.15
 """Share by which estimate and measurement may differ without a word."""
 
+_KEPT: Final = " On a CPU that holds what a process keeps of freed memory too, and the libraries it loads on the way."
+
 _CLOSE: Final = 1e-4
 """Relative difference of two losses that kernels of a GPU may make; on a CPU there is none."""
 
@@ -75,9 +77,10 @@ class Rehearsal:
         """What deserves a word."""
         if self.peak_bytes and abs(self.estimated_bytes - self.peak_bytes) > APART * self.peak_bytes:
             share = 100 * (self.estimated_bytes / self.peak_bytes - 1)
+            why = _KEPT if self.device == "cpu" else ""
             yield (
                 f"the estimate of memory, {gibibytes(self.estimated_bytes)}, is {abs(share):.0f} % "
-                f"{'above' if share > 0 else 'below'} what was measured: go by the measurement."
+                f"{'above' if share > 0 else 'below'} what was measured: go by the measurement.{why}"
             )
         if self.free_bytes < self.needed_bytes:
             room = f"{gibibytes(self.needed_bytes)}, and {gibibytes(self.free_bytes)} are free"
