@@ -367,6 +367,12 @@ class Base(nn.Module, ABC):
     def __init__(self, config: PartConfig, build: BuildContext) -> None:
         super().__init__()
 
+    def adapt(self) -> None:
+        """Add to the denoiser what no copy of it shall have, e.g. LoRA: called once, when every copy is taken.
+
+        Chains of processors come after it. By default nothing is added.
+        """
+
 
 class Encoder(nn.Module, ABC):
     """Source in, appearance ports out.

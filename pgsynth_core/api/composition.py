@@ -10,7 +10,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgsynth_core.api.describe import Node, facts_of, tree_of
+from pgsynth_core.api.describe import Figures, Node, facts_of, tree_of
 from pgsynth_core.api.noting import absent_files, foreign_size
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
@@ -19,8 +19,10 @@ from pgsynth_core.runs import require_writable, runs_root
 from pgsynth_core.spec import Resolved, Spec, explain
 
 if TYPE_CHECKING:
+    from pgsynth_core.api.rehearsing import Rehearsal
     from pgsynth_core.api.run import Run
     from pgsynth_core.composition.proof import Proof
+    from pgsynth_core.training.memory import TrainingMemory
 
 OnEvent = Callable[[Mapping[str, Any]], None]
 """Told of what happens in a run: ``kind`` and plain data; see `pgsynth_core.runs`. Besides, of kind ``doing``: what is
@@ -82,6 +84,20 @@ class Composition:
         """
         return self._proof
 
+    @cached_property
+    def _memory(self) -> TrainingMemory:
+        module = importlib.import_module("pgsynth_core.training.memory")
+        memory: TrainingMemory = module.training_memory(self.spec, self.registry, self.verdict)
+        return memory
+
+    def memory(self) -> TrainingMemory:
+        """What training it will hold, in bytes: a step taken by shape alone, without weights; once, then remembered.
+
+        Raises:
+            PartError: If a part cannot be imported or built.
+        """
+        return self._memory
+
     def train(
         self, *, runs: str | Path | None = None, steps: int | None = None, on_event: OnEvent | None = None
     ) -> Run:
@@ -102,13 +118,33 @@ class Composition:
         run: Run = training.start(spec, self.registry, self.verdict, runs=root, on_event=on_event)
         return run
 
+    def rehearse(self, *, runs: str | Path | None = None, on_event: OnEvent | None = None) -> Rehearsal:
+        """Take a few real steps with the real data and weights, save, load again, compare; nothing stays behind.
+
+        Args:
+            runs: Where a run's folder would be made; by default ``$PGSYNTH_RUNS``, else ``./runs``.
+            on_event: Told of each step, as plain data.
+
+        Returns:
+            Memory, pace, size of a checkpoint.
+
+        Raises:
+            UserError: For everything the user can mend.
+            PgsynthError: If what is loaded does not give what was saved.
+        """
+        root = runs_root(None if runs is None else str(runs))
+        require_writable(root, "no run can be made here")
+        module = importlib.import_module("pgsynth_core.api.rehearsing")
+        found: Rehearsal = module.rehearse(self.spec, self.registry, self.verdict, runs=root, on_event=on_event)
+        return found
+
     def explain(self) -> tuple[tuple[str, Any, str], ...]:
         """(path, value, where it came from) of everything in the spec."""
         return explain(self.resolved)
 
     def tree(self, proof: Proof | None = None) -> Node:
-        """The description as a tree of lines; with a proof, its figures too."""
-        return tree_of(self.spec, self.verdict, self.registry, proof)
+        """The description as a tree of lines; with a proof, its figures and the memory of training too."""
+        return tree_of(self.spec, self.verdict, self.registry, self._figures(proof))
 
     def describe(self) -> str:
         """The description as text, with the proof's figures."""
@@ -116,7 +152,11 @@ class Composition:
 
     def facts(self, proof: Proof | None = None) -> Mapping[str, Any]:
         """The description as plain data."""
-        return facts_of(self.spec, self.verdict, self.registry, proof) | {"notes": list(self.notes)}
+        facts = facts_of(self.spec, self.verdict, self.registry, self._figures(proof))
+        return facts | {"notes": list(self.notes)}
+
+    def _figures(self, proof: Proof | None) -> Figures | None:
+        return None if proof is None else Figures(proof, self.memory())
 
     def to_yaml(self) -> str:
         """The canonical spec; resolving it gives this composition again."""

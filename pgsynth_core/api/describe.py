@@ -1,6 +1,6 @@
 """A composition in words and as plain data: who is in it, who reads what, where the processors act, what it costs.
 
-No torch: the figures come from a `Proof`, which is data by then.
+No torch: the figures come from a `Proof` and a `TrainingMemory`, which are data by then.
 """
 
 from __future__ import annotations
@@ -18,15 +18,10 @@ from pgsynth_core.spec import KIND_OF_SLOT, PartChoice, Spec
 
 if TYPE_CHECKING:
     from pgsynth_core.composition.proof import PartCost, Proof
-
-BYTES: Final[Mapping[str, int]] = {"fp32": 4, "bf16": 2, "fp16": 2}
-"""Of one activation in training, by `train.precision`."""
+    from pgsynth_core.training.memory import TrainingMemory
 
 WEIGHT_BYTES: Final = 4
 """Of one weight: all are kept in fp32, trained or frozen."""
-
-TRAINED_BYTES: Final = 16
-"""Of one trainable parameter in training: fp32 weight, gradient, and Adam's two moments."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +44,22 @@ def _drawn(nodes: Sequence[Node], indent: str) -> Iterator[str]:
 
 
 # ------------------------------------------------------------------------------------------- plain data
-def facts_of(spec: Spec, verdict: Verdict, registry: Registry, proof: Proof | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Figures:
+    """What a composition costs.
+
+    Attributes:
+        proof: Parameters, operations, sites, what sampling holds.
+        memory: What training holds.
+    """
+
+    proof: Proof
+    memory: TrainingMemory
+
+
+def facts_of(spec: Spec, verdict: Verdict, registry: Registry, figures: Figures | None) -> dict[str, Any]:
     """The composition as plain data, for ``--json``. Sizes are [height, width]; memory is in bytes."""
+    proof = figures.proof if figures else None
     costs = {cost.label: cost for cost in proof.parts} if proof else {}
     parts = [
         {
@@ -73,14 +82,15 @@ def facts_of(spec: Spec, verdict: Verdict, registry: Registry, proof: Proof | No
         "data_ports": list(verdict.data_ports),
         "notes": list(verdict.notes),
     }
-    return facts | ({"proof": _proof_facts(spec, proof)} if proof else {})
+    return facts | ({"proof": _proof_facts(spec, figures)} if figures else {})
 
 
 def _figures(cost: PartCost | None) -> dict[str, int]:
     return {"trainable": cost.trainable, "frozen": cost.frozen, "flops": cost.flops} if cost else {}
 
 
-def _proof_facts(spec: Spec, proof: Proof) -> dict[str, Any]:
+def _proof_facts(spec: Spec, figures: Figures) -> dict[str, Any]:
+    proof = figures.proof
     latent = _latent_grid(spec, proof)
     return {
         "ports": {name: list(shape) for name, shape in proof.ports.items()},
@@ -96,7 +106,7 @@ def _proof_facts(spec: Spec, proof: Proof) -> dict[str, Any]:
         ],
         "trainable": sum(cost.trainable for cost in proof.parts),
         "frozen": sum(cost.frozen for cost in proof.parts) + proof.codec_frozen,
-        "training_bytes": training_bytes(spec, proof),
+        "training_bytes": figures.memory.total,
         "sampling_bytes": sampling_bytes(spec, proof),
         "seconds": round(proof.seconds, 3),
     }
@@ -104,22 +114,6 @@ def _proof_facts(spec: Spec, proof: Proof) -> dict[str, Any]:
 
 def _latent_grid(spec: Spec, proof: Proof) -> tuple[int, int]:
     return spec.size[0] // proof.stride, spec.size[1] // proof.stride
-
-
-def training_bytes(spec: Spec, proof: Proof) -> int:
-    """An estimate of what training at this batch and precision holds: weights, gradients, Adam, EMA, activations.
-
-    Activations are those of the doubled batch of Eq. 8, with fused attention. In half precision a copy of every weight
-    in that precision stands beside it while a step runs. The framework's own workspace is not in.
-    """
-    trainable = sum(cost.trainable for cost in proof.parts)
-    frozen = sum(cost.frozen for cost in proof.parts) + proof.codec_frozen
-    width = BYTES[spec.train.precision]
-    shadow = 4 if spec.train.ema else 0
-    halves = 2 if spec.train.loss.reconstruction else 1  # Eq. 8 trains both in one doubled batch
-    activations = proof.activation_bytes * halves * spec.train.batch_size * width // 4
-    copies = 0 if width == WEIGHT_BYTES else (trainable + frozen) * width
-    return trainable * (TRAINED_BYTES + shadow) + frozen * WEIGHT_BYTES + copies + activations
 
 
 def sampling_bytes(spec: Spec, proof: Proof) -> int:
@@ -130,8 +124,9 @@ def sampling_bytes(spec: Spec, proof: Proof) -> int:
 
 
 # ------------------------------------------------------------------------------------------- words
-def tree_of(spec: Spec, verdict: Verdict, registry: Registry, proof: Proof | None) -> Node:
+def tree_of(spec: Spec, verdict: Verdict, registry: Registry, figures: Figures | None) -> Node:
     """The composition as a tree of lines."""
+    proof = figures.proof if figures else None
     costs = {cost.label: cost for cost in proof.parts} if proof else {}
     chosen = [
         _Chosen(slot, choice, _entry(registry, slot, choice), costs.get(choice.label))
@@ -146,8 +141,8 @@ def tree_of(spec: Spec, verdict: Verdict, registry: Registry, proof: Proof | Non
     ]
     data = Node("data ports that a dataset must bring: " + (", ".join(verdict.data_ports) or "none"))
     below = [*parts, *adapters, data]
-    if proof is not None:
-        below += [_sites_node(spec, proof), _cost_node(spec, proof)]
+    if figures is not None:
+        below += [_sites_node(spec, figures.proof), _cost_node(spec, figures)]
     return Node(_title(spec), tuple(below))
 
 
@@ -286,7 +281,8 @@ def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _cost_node(spec: Spec, proof: Proof) -> Node:
+def _cost_node(spec: Spec, figures: Figures) -> Node:
+    proof = figures.proof
     train, sample = spec.train, spec.sample
     trainable = sum(cost.trainable for cost in proof.parts)
     saving = ", activations checkpointed" if train.checkpointing else ""
@@ -295,7 +291,7 @@ def _cost_node(spec: Spec, proof: Proof) -> Node:
         (
             Node(f"trains {millions(trainable)} parameters"),
             Node(
-                f"training, estimated: {gibibytes(training_bytes(spec, proof))} "
+                f"training, estimated: {gibibytes(figures.memory.total)} "
                 f"at batch {train.batch_size}, {train.precision}{saving}"
             ),
             Node(f"sampling, estimated: {gibibytes(sampling_bytes(spec, proof))} at batch {sample.batch_size}, fp32"),

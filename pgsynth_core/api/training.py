@@ -20,8 +20,8 @@ from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.journal import journal
 from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.run import Run
+from pgsynth_core.api.shortage import within_memory
 from pgsynth_core.api.telling import Hooks
-from pgsynth_core.composition.conditions import labels_of
 from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import trained_parameters
 from pgsynth_core.contract import Verdict
@@ -47,14 +47,15 @@ from pgsynth_core.runs import (
 from pgsynth_core.runs.control import clear, grant, wishes
 from pgsynth_core.runs.differences import check_pairs, check_processes
 from pgsynth_core.runs.status import Ending, refuse_running
-from pgsynth_core.spec import GROUPS, Spec
+from pgsynth_core.spec import Spec
 from pgsynth_core.training.average import Average
-from pgsynth_core.training.batches import Stream
+from pgsynth_core.training.batches import Stream, worker_failure
 from pgsynth_core.training.checkpoint import Trained
 from pgsynth_core.training.draws import Chance
 from pgsynth_core.training.keeping import Keeper, Keeping, keeping_of
-from pgsynth_core.training.loop import Job, train
+from pgsynth_core.training.loop import Done, Job, train
 from pgsynth_core.training.objective import Objective
+from pgsynth_core.training.optimizer import optimizer_for
 from pgsynth_core.training.processes import accelerator_for
 from pgsynth_core.training.report import Tell
 from pgsynth_core.training.saving import Saver
@@ -71,7 +72,7 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     Raises:
         UserError: For everything the user can mend; nothing is left half-written.
     """
-    opened = _Session.open(spec, registry, verdict, accelerator_for(spec.train), Weights())
+    opened = TrainingSession.open(spec, registry, verdict, accelerator_for(spec.train), Weights())
     opened.stream.first()  # data that cannot be used shows before there is a folder
     folder = opened.new_folder(runs)
     return opened.run(folder, on_event, from_step=0)
@@ -97,7 +98,7 @@ def begin(run: RunFolder, composition: Composition, *, on_event: OnEvent | None,
     if errors := [problem for problem in differences if problem.level == "error"]:
         raise UserError(errors)
     weights = Weights(made_with(lock)) if lock else Weights()
-    opened = _Session.open(composition.spec, composition.registry, composition.verdict, accelerator, weights)
+    opened = TrainingSession.open(composition.spec, composition.registry, composition.verdict, accelerator, weights)
     opened.stream.first()
     require_room(run.path, opened.trained.size(), "a checkpoint")
     differences += check_weights(lock, weights.identities()) if lock else []
@@ -132,7 +133,7 @@ def resume(
     differences = check_lock(lock, registry)
     if errors := [problem for problem in differences if problem.level == "error"]:
         raise UserError(errors)
-    opened = _Session.open(spec, registry, composition.verdict, accelerator, Weights(made_with(lock)))
+    opened = TrainingSession.open(spec, registry, composition.verdict, accelerator, Weights(made_with(lock)))
     require_room(run.path, opened.trained.size(), "a checkpoint")
     step = opened.trained.restore(checkpoint.path)
     differences += check_weights(lock, opened.weights.identities())
@@ -141,12 +142,12 @@ def resume(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Session:
-    """Everything a run holds while it trains."""
+class TrainingSession:
+    """Everything a run holds while it trains, and nothing of where it is kept."""
 
     assembly: Assembly
     accelerator: Accelerator
-    objective: torch.nn.Module
+    objective: Objective
     trained: Trained
     stream: Stream
     unusable: tuple[BadRecord, ...]
@@ -156,8 +157,22 @@ class _Session:
     cache: Path | None  # the folder in which results of frozen networks are kept, if any are to be
 
     @staticmethod
-    def open(spec: Spec, registry: Registry, verdict: Verdict, accelerator: Accelerator, weights: Weights) -> _Session:
-        """Read the data's tables, then the weights: the cheap mistakes show first."""
+    def open(
+        spec: Spec, registry: Registry, verdict: Verdict, accelerator: Accelerator, weights: Weights
+    ) -> TrainingSession:
+        """Read the data's tables, then the weights: the cheap mistakes show first.
+
+        Raises:
+            UserError: For everything the user can mend, too little memory for the weights included.
+        """
+        return within_memory(
+            lambda: TrainingSession._open(spec, registry, verdict, accelerator, weights), spec, registry, verdict
+        )
+
+    @staticmethod
+    def _open(
+        spec: Spec, registry: Registry, verdict: Verdict, accelerator: Accelerator, weights: Weights
+    ) -> TrainingSession:
         settings = spec.train
         dataset = dataset_of(spec, registry, "train")
         unusable, no_test = dataset.problems, _without_test(spec, registry)
@@ -168,9 +183,7 @@ class _Session:
         parameters = trained_parameters(assembly.method, spec.base.label)
         if not parameters:
             raise UserError("nothing in this composition trains.", cure=f"Set e.g. base.{spec.base.label}.train=all.")
-        optimizer = torch.optim.AdamW(
-            parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        optimizer = optimizer_for(settings, parameters.values())
         stream = Stream(
             examples=Examples(
                 dataset,
@@ -184,7 +197,7 @@ class _Session:
             workers=settings.workers,
         )
         average = Average(parameters, settings.ema) if settings.ema else None
-        return _Session(
+        return TrainingSession(
             assembly=assembly,
             accelerator=accelerator,
             objective=objective,
@@ -199,7 +212,12 @@ class _Session:
 
     @property
     def spec(self) -> Spec:
+        """Of the composition."""
         return self.assembly.spec
+
+    def averages(self) -> list[Tensor]:
+        """The tensors of the moving average, if there is one."""
+        return [] if self.trained.average is None else [*self.trained.average.tensors.values()]
 
     @property
     def sheet_split(self) -> Split:
@@ -230,7 +248,7 @@ class _Session:
     def run(self, folder: RunFolder, on_event: OnEvent | None, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
         """Train in a folder. The first process keeps its journal, and tells whoever listens."""
         if not self.accelerator.is_main_process:
-            train(self._job(folder, lambda kind, data: None, from_step, self._keeping()))
+            self._trained(folder, lambda kind, data: None, from_step, self._keeping())
             self.accelerator.wait_for_everyone()  # until it is written how the run ended
             return Run(folder)
         with journal(folder, self.hooks, on_event) as kept:
@@ -247,12 +265,22 @@ class _Session:
                 elif on_event:  # of the moment: neither kept nor told to hooks
                     on_event({"kind": kind, "run": str(folder.path), **data})
 
-            done = train(self._job(folder, tell, from_step, keeping))
+            done = self._trained(folder, tell, from_step, keeping)
             stopped = Ending("stopped", 130, done.step, "asked to stop.")
             kept.end(stopped if done.stopped else Ending("finished", 0, done.step))
             clear(folder)
         self.accelerator.wait_for_everyone()
         return Run(folder)
+
+    def _trained(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None) -> Done:
+        """The loop; running out of memory is told with what would save some."""
+        made, job = self.assembly, self.job(folder, tell, from_step, keeping)
+        try:
+            return within_memory(lambda: train(job), made.spec, made.registry, made.verdict, folder=folder)
+        except RuntimeError as error:  # a worker's end is told wherever the step was
+            if failure := worker_failure(error):
+                raise failure from error
+            raise
 
     def _data_warnings(self) -> Iterator[str]:
         """What the tables hold that cannot be used, and a sheet that cannot be of unseen pairs."""
@@ -282,13 +310,14 @@ class _Session:
         """Bytes of the disk that a cache leaves free: room for the run's checkpoints, and some more."""
         return (self.spec.train.keep_checkpoints + 1) * self.trained.size() + 2**30
 
-    def _job(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None) -> Job:
-        settings, chance = self.spec.train, self._chance()  # before the objective is wrapped
+    def job(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None = None) -> Job:
+        """What the loop is given: everything prepared, to be kept in a folder."""
+        settings = self.spec.train
+        chance = self.objective.chance(settings, self.stream.examples.plan.latent_grid)
         saver = Saver(folder, keep=settings.keep_checkpoints, bytes_needed=self.trained.size(), tell=tell)
         lookup = keeping.lookup if keeping is not None and keeping.lookup.wanted else None
         validation, stream = self._validation(chance, lookup), self.stream
         if lookup is not None:
-            assert isinstance(self.objective, Objective), "not wrapped yet"
             self.objective.complete = Keeper(self.assembly.method, lookup, reserve=self._reserve(), tell=tell)
             stream = replace(stream, examples=stream.examples.looking_up(lookup))
         parameters = trained_parameters(self.assembly.method, self.spec.base.label)
@@ -328,34 +357,19 @@ class _Session:
             "pairs": len(self.stream.examples),
         }
 
-    def _chance(self) -> Chance:
-        method, settings = self.assembly.method, self.spec.train
-        names = (*GROUPS, *method.encoders, *method.poses)
-        objective = self.objective
-        assert isinstance(objective, Objective), "not wrapped yet"
-        return Chance(
-            seed=settings.seed,
-            times=objective.scheduler.config["num_train_timesteps"],
-            shape=(method.latent_channels, *self.stream.examples.plan.latent_grid),
-            drop=settings.drop,
-            groups={name: labels_of(name, method) for name in names},
-            halves=objective.halves,
-        )
-
     def _begin(self, folder: RunFolder, step: int) -> None:
         if self.accelerator.is_main_process:
             self.hooks.before_step(folder, step)
 
     def _validation(self, chance: Chance, lookup: Lookup | None) -> Validation | None:
         """What says which checkpoint is the best; None without a test split."""
-        settings, objective = self.spec.train, self.objective
+        settings = self.spec.train
         if self.no_test or not settings.validate_pairs or not self.accelerator.is_main_process:
             return None
-        assert isinstance(objective, Objective), "not wrapped yet"
         dataset = dataset_of(self.spec, self.assembly.registry, "test")
         return Validation(
             accelerator=self.accelerator,
-            objective=objective,
+            objective=self.objective,
             examples=Examples(dataset, self.stream.examples.plan, lookup=lookup),
             chance=replace(chance, drop={}),
             pairs=settings.validate_pairs,

@@ -109,6 +109,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     if not (arguments.no_proof or arguments.explain):
         with progress("Proving it on the meta device; importing torch takes most of the time"):
             proof = composed.proof()
+            composed.memory()  # which the description says
     if target:
         target.write(text)
         tell(f"wrote {visible(target.given)}")

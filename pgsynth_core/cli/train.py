@@ -16,6 +16,7 @@ from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.detached import add_detach, refuse_alone, show_detached
 from pgsynth_core.cli.progress import Follower, duration, follow
 from pgsynth_core.cli.questions import answer, is_question
+from pgsynth_core.cli.rehearsal import show_rehearsal
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.runs import find_beginning, require_writable, runs_root
@@ -46,6 +47,7 @@ examples:
   pgsynth train --resume latest train.steps=2000      further this time; the spec stays
   pgsynth train --resume RUN/checkpoints/step-00000200    from an earlier one
   pgsynth train 'train.precision=?'                   what may be written there
+  pgsynth train method.yaml --rehearse                will it fit, and how long will it take
 
 A run is a folder, RUNS/<date>-<time>-<parts>. Ctrl-C finishes the step, saves a
 checkpoint and ends with 130; a second Ctrl-C ends at once. Progress goes to stderr.
@@ -56,7 +58,9 @@ for you on this machine; each run has its devices for itself.
 
 With --json: ok (all steps taken), run, path, state, step, steps, loss, checkpoint, sheet
 (relative to path), seconds, broken; with --detach: ok, run, path, state, position (in the
-queue; null once it has begun), kind (gpu, cpu), broken."""
+queue; null once it has begun), kind (gpu, cpu), broken. With --rehearse: ok, device, steps,
+seconds_per_step, hours, peak_bytes, estimated_bytes, checkpoint_bytes, free_bytes,
+needed_bytes, difference, warnings, broken."""
 
 
 _DEVICE = """\
@@ -75,6 +79,11 @@ def _parser() -> Parser:
         "--adapt", action="store_true", help="take the linear adapters proposed where only widths differ"
     )
     parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="take a few real steps, save, load again, and report memory, pace and disk; no run is made",
+    )
+    parser.add_argument(
         "--no-proof", action="store_true", help="begin without proving the method first; --resume never proves"
     )
     add_detach(parser)
@@ -87,6 +96,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         answer(questions, session.registry, json=arguments.json)
         return 0
     refuse_alone(arguments)
+    if arguments.rehearse:
+        return _rehearse(arguments, session)
     began = time.monotonic()
     if arguments.detach:
         return show_detached(_detached(arguments, session), arguments, session)
@@ -115,6 +126,23 @@ def _detached(arguments: argparse.Namespace, session: Session) -> Run:
         return api.detach(_composed(arguments, session), runs=runs, devices=devices or 1)
     steps = _steps(arguments)
     return api.detach_run(arguments.resume, steps=steps, runs=runs, devices=devices, registry=session.registry)
+
+
+def _rehearse(arguments: argparse.Namespace, session: Session) -> int:
+    if arguments.resume is not None:
+        message = "--rehearse is for a run that is to begin; one that is resumed has shown what it takes."
+        raise ArgumentsError(message, where="pgsynth train", cure="Leave --resume out, and give the run's spec.yaml.")
+    if arguments.detach:
+        message = "--rehearse is done here and now, --detach leaves a run to the queue."
+        raise ArgumentsError(message, where="pgsynth train", cure="Give one of them.")
+    composed = _composed(arguments, session)
+    with follow("Preparing data and weights") as follower:
+        found = composed.rehearse(runs=arguments.runs, on_event=follower.on_event)
+    if arguments.json:
+        say_json({"ok": True, **found.facts(), "broken": broken_facts(session.registry.broken)})
+        return 0
+    show_rehearsal(found, composed.spec.train)
+    return 0
 
 
 def _again(arguments: argparse.Namespace, steps: int | None) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pgsynth_core.composition.chain import AttentionChain, StemConv, attach
 from pgsynth_core.composition.method import EncoderPlan, Method, MethodParts
 from pgsynth_core.composition.sites import select, sites_of
+from pgsynth_core.composition.weights import train_only
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import PartError, PgsynthError
 from pgsynth_core.interfaces import AttentionProcessor, Base, BuildContext, Encoder, PoseBranch, Site, WeightFinder
@@ -145,7 +146,9 @@ def _assemble(base: Base, building: Building) -> Method:
     encoders = dict(_parts(building, "encoder", spec.encoder, Encoder, known))  # type: ignore[type-abstract]
     networks = {"denoiser": base.denoiser} | pose_networks(poses)
     every = tuple(site for name, network in networks.items() for site in sites_of(name, network))
-    _attach_chains(building, networks, every)
+    links = _links(building, base.denoiser, every)
+    base.adapt()  # every part that copies weights of the denoiser has its copy
+    _attach_chains(networks, every, links)
     base.denoiser.conv_in = StemConv.around(base.denoiser.conv_in)  # type: ignore[arg-type]
     plans = {choice.label: plan_for(building.entry("encoder", choice), choice) for choice in spec.encoder}
     crossing = any(plan.gives_tokens and plan.tokens_to == "cross" for plan in plans.values())
@@ -162,7 +165,9 @@ def _assemble(base: Base, building: Building) -> Method:
         pretrained=frozenset(building.pretrained),
         copied=frozenset(building.copied),
     )
-    return Method(parts, width=building.verdict.axes["D"], null_token=not crossing)
+    method = Method(parts, width=building.verdict.axes["D"], null_token=not crossing)
+    train_only(method, spec.base.label, spec.train.only)
+    return method
 
 
 def pose_networks(poses: Mapping[str, PoseBranch]) -> dict[str, nn.Module]:
@@ -183,16 +188,25 @@ def _parts(
         yield choice.label, part
 
 
-def _attach_chains(building: Building, networks: Mapping[str, nn.Module], sites: tuple[Site, ...]) -> None:
-    """A chain at every site of every network, empty where no processor acts."""
+def _links(
+    building: Building, denoiser: nn.Module, sites: tuple[Site, ...]
+) -> dict[str, dict[str, AttentionProcessor]]:
+    """Site name -> label -> processor, innermost first; nothing where none acts."""
     links: dict[str, dict[str, AttentionProcessor]] = {site.name: {} for site in sites}
     for choice in building.spec.attn:
         entry = building.entry("attn", choice)
-        context = building.context(choice.label, Known(sites=sites, denoiser=networks["denoiser"]))
+        context = building.context(choice.label, Known(sites=sites, denoiser=denoiser))
         for site in select(_patterns(entry.component, choice), sites, label=choice.label):
             link = _built(entry, choice, AttentionProcessor, context, site=site)  # type: ignore[type-abstract]
             building.note_kept(choice.label, link, f"{site.name}.")
             links[site.name][choice.label] = link
+    return links
+
+
+def _attach_chains(
+    networks: Mapping[str, nn.Module], sites: tuple[Site, ...], links: Mapping[str, Mapping[str, AttentionProcessor]]
+) -> None:
+    """A chain at every site of every network, empty where no processor acts."""
     for name, network in networks.items():
         here = [site for site in sites if site.network == name]
         attach(network, {site.path: AttentionChain(site, links[site.name]) for site in here})

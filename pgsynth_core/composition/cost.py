@@ -1,10 +1,9 @@
-"""What a method costs, measured on the meta device: operations, saved activations, live memory. No weight is read."""
+"""What a method costs, measured on the meta device: parameters, operations, live memory. No weight is read."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -42,57 +41,29 @@ def counted_flops(run: Callable[[], T]) -> tuple[T, int]:
 
 
 class _Fused(TorchFunctionMode):
-    """Knows when scaled-dot-product attention runs: a GPU keeps no attention matrix, the meta device pretends to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside = False
-        self.kept: list[Tensor] = []
+    """Attention by shape alone, as a fused kernel does it: the meta device would make the matrix of weights."""
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Remember what a fused kernel keeps for its backward: queries, keys, values and the sums."""
-        kwargs = dict(kwargs or {})
-        if func is not F.scaled_dot_product_attention or self.inside:
-            return func(*args, **kwargs)
-        self.inside = True
-        try:
-            out = func(*args, **kwargs)
-        finally:
-            self.inside = False
-        self.kept.extend(tensor for tensor in (*args[:3], out) if isinstance(tensor, Tensor))
-        return out
-
-
-@contextmanager
-def saved_activations(module: nn.Module) -> Iterator[Callable[[], int]]:
-    """Within it: bytes that autograd keeps for the backward pass, parameters and attention matrices left out."""
-    own = {parameter.untyped_storage()._cdata for parameter in module.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}
-    fused = _Fused()
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if not fused.inside and storage._cdata not in own:
-            kept[storage._cdata] = storage
-        return tensor
-
-    def total() -> int:
-        storages = kept | {tensor.untyped_storage()._cdata: tensor.untyped_storage() for tensor in fused.kept}
-        return sum(storage.nbytes() for storage in storages.values())
-
-    with fused, torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield total
+        """Run the function; of attention, only make room for its output."""
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        query, key, value = args[:3]
+        *batch, rows, _ = torch.broadcast_shapes(query.shape[:-1] + (1,), key.shape[:-2] + (1, 1))  # type: ignore[no-untyped-call]
+        return query.new_empty(*batch, rows, value.shape[-1])
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """The most bytes of new tensors alive at once while it is entered."""
+    """The most bytes of new tensors alive at once while it is entered.
 
-    def __init__(self, fused: _Fused) -> None:
+    On the meta device, or fake ones (`torch._subclasses.FakeTensorMode`), a tensor lives as long as it would on a real
+    one: autograd lets go of what it saved as the backward pass goes, and recomputes where activations are checkpointed.
+    """
+
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
-        self._fused = fused
         self._now = 0
         self._seen: set[int] = set()
 
@@ -103,12 +74,14 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run the operation; count what it made until it is freed."""
+        """Run the operation; count what it made until it is freed, and no view of what stood before."""
+        given = {leaf.untyped_storage()._cdata for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
         out = func(*args, **(kwargs or {}))
-        if self._fused.inside:
-            return out
         for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor) and (storage := tensor.untyped_storage())._cdata not in self._seen:
+            if not isinstance(tensor, Tensor):
+                continue
+            storage = tensor.untyped_storage()
+            if storage._cdata not in self._seen and storage._cdata not in given:
                 self._seen.add(storage._cdata)
                 self._now += storage.nbytes()
                 weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes())
@@ -118,6 +91,6 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def peak_of(run: Callable[[], object]) -> int:
     """Bytes of activations alive at once while something runs without gradients."""
-    with torch.no_grad(), _Fused() as fused, LiveBytes(fused) as live:
+    with torch.no_grad(), _Fused(), LiveBytes() as live:
         run()
     return int(live.peak)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pgsynth_core.composition.build import build, entry_of, no_weights, reading_sites
 from pgsynth_core.composition.chain import chains_of
-from pgsynth_core.composition.cost import Count, count_parameters, counted_flops, peak_of, saved_activations
+from pgsynth_core.composition.cost import Count, count_parameters, counted_flops, peak_of
 from pgsynth_core.composition.inputs import Shapes, data_conditioning, levels_of, noisy_latent, source_inputs
 from pgsynth_core.composition.method import Method, add_features
 from pgsynth_core.composition.ports import as_leaves, port_of, port_tensors, tensors_by_mark
@@ -58,7 +58,6 @@ class Proof:
         ports: ``<label>.<tensor>`` -> shape for a batch of `BATCH`.
         codec_frozen: Parameters of the codec.
         stride: Image pixels along one side of a latent cell.
-        activation_bytes: Saved for one sample's backward pass in fp32, fused attention assumed.
         sampling_bytes: Activations alive at once in one sample's step without gradients, in fp32.
         seconds: What the proof took, imports of the parts' libraries included.
     """
@@ -68,7 +67,6 @@ class Proof:
     ports: Mapping[str, tuple[int, ...]]
     codec_frozen: int
     stride: int
-    activation_bytes: int
     sampling_bytes: int
     seconds: float
 
@@ -123,7 +121,7 @@ class _Prover:
         self._check_references(given)
         self._stop_on_problems()
         noisy, timesteps = noisy_latent(shapes)
-        activations = self._step(given, data, noisy, timesteps)
+        self._step(given, data, noisy, timesteps)
         self._stop_on_problems()
         conditioning = self.method.joined(given, data)
         return Proof(
@@ -132,7 +130,6 @@ class _Prover:
             ports=self.ports,
             codec_frozen=count_parameters(self.method.base.codec).frozen,
             stride=shapes.stride,
-            activation_bytes=activations // BATCH,
             sampling_bytes=peak_of(lambda: self.method(noisy, timesteps, conditioning)) // BATCH,
             seconds=time.perf_counter() - start,
         )
@@ -214,11 +211,11 @@ class _Prover:
                 )
 
     # ---------------------------------------------------------------- one step of everything else
-    def _step(self, given: Mapping[str, Conditioning], data: Conditioning, noisy: Tensor, timesteps: Tensor) -> int:
-        """Forward with every port marked, backward to every port and parameter. Returns bytes saved for backward."""
+    def _step(self, given: Mapping[str, Conditioning], data: Conditioning, noisy: Tensor, timesteps: Tensor) -> None:
+        """Forward with every port marked, backward to every port and parameter."""
         method = self.method
         owners = {label: as_leaves(ports) for label, ports in given.items()} | {"data": as_leaves(data)}
-        with Taint() as taint, saved_activations(method) as saved:
+        with Taint() as taint:
             taint.mark("noisy latent", noisy)
             taint.mark("timesteps", timesteps)
             for owner, ports in owners.items():
@@ -227,7 +224,6 @@ class _Prover:
             joined = method.joined({label: owners[label] for label in given}, owners["data"])
             conditioning = method.batched(joined, BATCH)
             predicted = self._predicted(conditioning, noisy, timesteps)
-            activations = saved()
         if predicted.shape != noisy.shape:
             shapes = f"{tuple(predicted.shape)} for a latent {tuple(noisy.shape)}"
             self._problem(f"the denoiser predicts {shapes}.", "Mend the base.")
@@ -239,7 +235,6 @@ class _Prover:
             self._tell_unreached(label, names)
         for owner, ports in owners.items():
             self._check_gradients(owner, ports, set(unread))
-        return activations
 
     def _predicted(self, conditioning: Conditioning, noisy: Tensor, timesteps: Tensor) -> Tensor:
         """One step, its operations counted part by part."""

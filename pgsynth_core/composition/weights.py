@@ -8,14 +8,15 @@ another device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
 
 from pgsynth_core.composition.chain import chains_of
 from pgsynth_core.composition.method import Method
-from pgsynth_core.errors import Problem, UserError, nearest
+from pgsynth_core.errors import Problem, SpecError, UserError, nearest
 
 
 def kept_tensors(method: Method, base: str) -> dict[str, Tensor]:
@@ -35,6 +36,53 @@ def trained_parameters(method: Method, base: str) -> dict[str, nn.Parameter]:
     """Key -> parameter, those that train; the order is the same in every process."""
     kept = kept_tensors(method, base)
     return {key: value for key, value in kept.items() if isinstance(value, nn.Parameter) and value.requires_grad}
+
+
+def train_only(method: Method, base: str, patterns: Sequence[str]) -> None:
+    """Freeze what trains and is matched by none of the patterns.
+
+    Args:
+        method: Built.
+        base: Label of its base.
+        patterns: Of keys, as in a file's name: ``*`` is anything, dots too. None: everything stays as it is.
+
+    Raises:
+        SpecError: With every pattern that matches nothing that trains.
+    """
+    if not patterns:
+        return
+    trained = trained_parameters(method, base)
+    problems = [
+        _matches_nothing(pattern, trained, _frozen(method, base))
+        for pattern in patterns
+        if not any(fnmatchcase(key, pattern) for key in trained)
+    ]
+    if problems:
+        raise SpecError(problems)
+    for key, parameter in trained.items():
+        if not any(fnmatchcase(key, pattern) for pattern in patterns):
+            parameter.requires_grad_(False)
+
+
+def _frozen(method: Method, base: str) -> list[str]:
+    return [
+        f"{label}.{prefix}{name}"
+        for label, prefix, module in owners(method, base)
+        for name, value in module.named_parameters()
+        if not value.requires_grad
+    ]
+
+
+def _matches_nothing(pattern: str, trained: Sequence[str] | Mapping[str, object], frozen: Sequence[str]) -> Problem:
+    labels = list(dict.fromkeys(key.partition(".")[0] for key in trained))
+    if any(fnmatchcase(key, pattern) for key in frozen):
+        label = next(key for key in frozen if fnmatchcase(key, pattern)).partition(".")[0]
+        message = f"train.only: {pattern!r} matches nothing that trains: what it matches of {label} is frozen."
+        return Problem(message, cure=f"Options of {label} say what of it trains, e.g. train=all of a base.")
+    close = nearest(pattern, [*labels, *trained])
+    hint = f"Did you mean {f'{close}.*' if close in labels else close!r}? " if close else ""
+    some = ", ".join(f"{label}.*" for label in labels)
+    return Problem(f"train.only: {pattern!r} matches no parameter.", cure=f"{hint}What trains: {some}.")
 
 
 def load_kept(method: Method, base: str, tensors: Mapping[str, Tensor], *, where: str, partial: bool = False) -> None:

@@ -54,6 +54,9 @@ class TrainSettings(_Section):
     steps: int = Field(default=1000, ge=1, description="Optimiser steps.")
     batch_size: int = Field(default=8, ge=1, description="Pairs per process and step, before accumulation.")
     accumulate: int = Field(default=1, ge=1, description="Batches whose gradients make one step.")
+    optimizer: Literal["adamw", "adamw8bit"] = Field(
+        default="adamw", description="AdamW; its two moments in fp32, or in 8 bits (pgsynth[bnb]): a quarter of them."
+    )
     learning_rate: float = Field(default=1e-5, ge=0, le=1, description="Peak learning rate of AdamW.")
     warmup_steps: int = Field(default=100, ge=0, description="Steps of linear warm-up to the learning rate.")
     weight_decay: float = Field(default=0.01, ge=0, le=1, description="Decoupled weight decay of AdamW.")
@@ -77,6 +80,9 @@ class TrainSettings(_Section):
         default=16,
         ge=0,
         description="Test pairs whose loss, always with the same noise, says which checkpoint is best.",
+    )
+    only: tuple[str, ...] = Field(
+        default=(), description="Patterns of checkpoint keys, e.g. [qfft.*]: what none matches is frozen; [] is all."
     )
     checkpointing: bool = Field(default=False, description="Recompute activations: slower, far less memory.")
     workers: int = Field(default=2, ge=0, le=256, description="Processes that load data; 0: no extra ones.")
@@ -133,13 +139,17 @@ _TYPES: Final = {"boolean": "bool", "integer": "int", "number": "float", "string
 def _option(schema: Mapping[str, Any], about: Mapping[str, Any]) -> Option:
     schema = schema["anyOf"][0] if "anyOf" in schema else schema  # a number, or a list or schedule of them
     return Option(
-        type="choice" if "enum" in schema else _TYPES[schema["type"]],
+        type="choice" if "enum" in schema else _type(schema),
         default=about.get("default"),
         ge=schema.get("minimum"),
         le=schema.get("maximum"),
         choices=tuple(schema.get("enum", ())),
         help=about["description"],
     )
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    return f"list[{_TYPES[schema['items']['type']]}]" if schema["type"] == "array" else _TYPES[schema["type"]]
 
 
 def _setting(name: str, schema: Mapping[str, Any]) -> Setting:

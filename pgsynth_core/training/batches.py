@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Final
 
 import torch
 from torch.utils.data import DataLoader
 
 from pgsynth_core.data.order import positions
 from pgsynth_core.data.tensors import Batch, Examples, checked, collate
+from pgsynth_core.errors import UserError
 
 TIMEOUT_SECONDS = 300
 """Of a data worker; a worker that hangs is an error and not a silence."""
+
+
+_HANGS: Final = "DataLoader timed out"
+_ENDED: Final = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)(?: is killed by signal: ([\w ]+))?")
+"""What torch says of its workers. The end of one may be told at any instant, wherever the process that trains is."""
+
+
+def worker_failure(error: RuntimeError, where: str = "") -> UserError | None:
+    """What to say if the error tells of a worker that hangs or has ended; else None.
+
+    Args:
+        error: What torch raised.
+        where: The pairs that were waited for; empty if nobody knows.
+    """
+    text = str(error)
+    if _HANGS in text:
+        message = f"a data worker has given nothing for {TIMEOUT_SECONDS} seconds{where}: reading hangs."
+        cure = "Look at these files and the disk they are on; or read them in this process: train.workers=0."
+        return UserError(message, cure=cure)
+    if (said := _ENDED.search(text)) is None:
+        return None
+    how = f"was killed ({said[2].strip()})" if said[2] else "is gone"
+    why = "" if said[2] and not said[2].startswith("Killed") else ": most likely the system ran out of memory"
+    message = f"a data worker, process {said[1]}, {how}{where}{why}."
+    cure = "Take fewer workers or none, train.workers=0, where an error shows itself; or smaller batches."
+    return UserError(message, cure=cure)
 
 
 def leave_signals_alone(worker: int) -> None:
@@ -56,6 +85,7 @@ class Stream:
 
         Raises:
             DataError: If a pair cannot be used and the dataset does not pass over it.
+            UserError: If a worker hangs, or is gone.
         """
         loader = DataLoader(
             self.examples,
@@ -66,8 +96,21 @@ class Stream:
             pin_memory=torch.cuda.is_available(),
             timeout=TIMEOUT_SECONDS if self.workers else 0,
         )
-        for taken, batch in zip(_Endless(self, step), loader, strict=False):
+        batches = iter(loader)
+        for taken in _Endless(self, step):
+            try:
+                batch = next(batches)
+            except RuntimeError as error:
+                if failure := worker_failure(error, f" when it was to read {self._said(taken)}"):
+                    raise failure from error
+                raise
             yield taken, checked(batch)
+
+    def _said(self, taken: list[int]) -> str:
+        """Positions as a person finds them: the numbers of the pairs in their dataset."""
+        order = self.examples.order
+        numbers = [position if order is None else order.at(position)[1] for position in taken]
+        return f"the pairs {', '.join(map(str, numbers))} of the training split"
 
     def first(self) -> Batch:
         """The first batch of the run, made in this process.

@@ -2,7 +2,7 @@
 
     weights.safetensors     what trains, and what is new
     ema.safetensors         its moving average
-    optimizer.safetensors   Adam's moments
+    optimizer.safetensors   AdamW's moments; a count that the host keeps stands as a whole number
     state.json              the step, the loss on unseen pairs, and in fp16 the scale of the loss
 
 Draws and order are functions of seed and position, so there is no random stream to restore.
@@ -27,6 +27,7 @@ from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_pa
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.checkpoints import STATE, VALIDATION
 from pgsynth_core.training.average import Average
+from pgsynth_core.training.optimizer import moment_bytes, name_of
 
 WEIGHTS, AVERAGE, OPTIMIZER = "weights.safetensors", "ema.safetensors", "optimizer.safetensors"
 STATE_VERSION = 1
@@ -73,16 +74,20 @@ class Trained:
         return {key: value.detach() for key, value in kept_tensors(self.method, self.base).items()}
 
     def size(self) -> int:
-        """Bytes that a checkpoint takes, known before the first step: Adam will keep two moments of what trains."""
-        moments = 2 * [*trained_parameters(self.method, self.base).values()]
+        """Bytes that a checkpoint takes, known before the first step: AdamW will keep two moments of what trains."""
+        moments = moment_bytes(name_of(self.optimizer), trained_parameters(self.method, self.base).values())
         averaged = [] if self.average is None else [*self.average.tensors.values()]
-        return sum(tensor.nbytes for tensor in [*self.weights().values(), *moments, *averaged])
+        return moments + sum(tensor.nbytes for tensor in [*self.weights().values(), *averaged])
 
     def _moments(self) -> dict[str, Tensor]:
         moments: dict[str, Tensor] = {}
+        seen: set[int] = set()
         for key, parameter in trained_parameters(self.method, self.base).items():
             for name, value in self.optimizer.state.get(parameter, {}).items():
-                moments[f"{key}.{name}"] = value.detach()
+                tensor = value.detach() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.int64)
+                shared = tensor.untyped_storage().data_ptr() in seen  # the table of 8-bit values is one for all
+                moments[f"{key}.{name}"] = tensor.clone() if shared else tensor
+                seen.add(tensor.untyped_storage().data_ptr())
         return moments
 
     def restore(self, folder: Path) -> int:
@@ -108,8 +113,13 @@ class Trained:
             key, _, name = full.rpartition(".")
             grouped.setdefault(key, {})[name] = value
         for key, parameter in trained_parameters(self.method, self.base).items():
-            if own := grouped.get(key):  # the step too: a fused optimiser counts on the device
-                self.optimizer.state[parameter] = {name: value.to(parameter.device) for name, value in own.items()}
+            if own := grouped.get(key):
+                self.optimizer.state[parameter] = {name: _moment(value, parameter) for name, value in own.items()}
+
+
+def _moment(value: Tensor, parameter: Tensor) -> Tensor | int:
+    """As the optimiser keeps it: a fused one counts its steps on the device, as a float, bitsandbytes on the host."""
+    return int(value) if value.ndim == 0 and value.dtype == torch.int64 else value.to(parameter.device)
 
 
 def _state(file: Path) -> Mapping[str, Any]:

@@ -16,11 +16,12 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pgsynth_core.composition.conditions import conditions, repeated, stacked
+from pgsynth_core.composition.conditions import conditions, labels_of, repeated, stacked
 from pgsynth_core.composition.method import Method
 from pgsynth_core.data.tensors import Batch
-from pgsynth_core.spec import LossWeights
-from pgsynth_core.training.draws import HALVES, Draws
+from pgsynth_core.interfaces import Grid
+from pgsynth_core.spec import GROUPS, LossWeights, TrainSettings
+from pgsynth_core.training.draws import HALVES, Chance, Draws
 
 Losses = Mapping[str, Float[Tensor, ""]]
 """``loss``, which is minimised, and ``mse`` and ``reconstruction``, the means in it before any weight."""
@@ -52,6 +53,18 @@ class Objective(nn.Module):
     def halves(self) -> int:
         """2 with the reconstruction loss, else 1."""
         return 2 if self.weights.reconstruction else 1
+
+    def chance(self, settings: TrainSettings, latent_grid: Grid) -> Chance:
+        """How the draws of a run are made, for latents of this grid."""
+        method = self.method
+        return Chance(
+            seed=settings.seed,
+            times=self.scheduler.config["num_train_timesteps"],
+            shape=(method.latent_channels, *latent_grid),
+            drop=settings.drop,
+            groups={name: labels_of(name, method) for name in (*GROUPS, *method.encoders, *method.poses)},
+            halves=self.halves,
+        )
 
     def forward(self, batch: Batch, draws: Draws) -> Losses:
         """The losses of a batch.

@@ -13,6 +13,7 @@ from pgsynth_core.data.records import BadRecord
 from pgsynth_core.errors import PgsynthError
 from pgsynth_core.runs.control import WISHES, Wish
 from pgsynth_core.spec import TrainSettings
+from pgsynth_core.training.spikes import Spikes
 from pgsynth_core.training.step import StepTaken
 
 __all__ = ["PATIENCE", "Report", "Tell", "learning_rate"]
@@ -22,6 +23,11 @@ Tell = Callable[[str, Mapping[str, Any]], None]
 
 PATIENCE: Final[Mapping[str, int]] = {"fp32": 3, "bf16": 3, "fp16": 20}
 """Steps in a row whose gradients may be no numbers; fp16 finds its scale by such steps."""
+
+MOST_SPIKES: Final = 20
+"""How many a session tells of: a run that has more is unsteady, which its losses show better than its log."""
+
+_WATCHED: Final = {"loss": "the loss", "grad_norm": "the norm of the gradients"}
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
@@ -51,6 +57,8 @@ class Report:
         self._told = 0
         self._bad_steps: list[int] = []
         self._records: set[BadRecord] = set()
+        self._spikes = {name: Spikes() for name in _WATCHED}
+        self._spikes_told = 0
 
     @property
     def stop(self) -> bool:
@@ -105,6 +113,7 @@ class Report:
             "eta_seconds": round(self._seconds * (settings.steps - step), 1),
         }
         self._tell("step", facts | ({"skipped": True} if bad else {}))
+        self._tell_spikes(step, means, pairs)
         self._bad_steps = [*self._bad_steps, step] if bad else []
         if len(self._bad_steps) >= PATIENCE[settings.precision]:
             raise PgsynthError(
@@ -113,6 +122,18 @@ class Report:
                 f"{', '.join(pairs)}. Look at these pairs, or continue from the last checkpoint in fp32, or start "
                 "anew with a lower train.learning_rate."
             )
+
+    def _tell_spikes(self, step: int, means: Mapping[str, float], pairs: tuple[str, ...]) -> None:
+        """What stands far above the steps before it, with the pairs that this process saw; the run goes on."""
+        ratios = {name: spikes.ratio(means[name]) for name, spikes in self._spikes.items()}
+        high = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+        found = [f"{_WATCHED[name]} is {means[name]:.4g}, {ratio:.1f} times the usual" for name, ratio in high.items()]
+        if not found or self._spikes_told == MOST_SPIKES:
+            return
+        self._spikes_told += 1
+        last = " Further spikes are not told." if self._spikes_told == MOST_SPIKES else ""
+        message = f"spike at step {step}: {', and '.join(found)}. The batch: {', '.join(pairs)}.{last}"
+        self._tell("warning", {"message": message, "step": step})
 
     def _tell_records(self, step: int, records: tuple[BadRecord, ...]) -> None:
         for record in records:

@@ -16,6 +16,7 @@ from pgsynth_core.data.records import BadRecord
 from pgsynth_core.data.tensors import Batch
 from pgsynth_core.training.draws import Chance
 from pgsynth_core.training.objective import Losses
+from pgsynth_core.training.optimizer import heeds_found_inf
 
 __all__ = ["StepTaken", "Stepper"]
 
@@ -45,7 +46,8 @@ class Stepper:
         accelerator: Devices, processes, precision and accumulation.
         objective: The method with its loss, as Accelerate wrapped it.
         parameters: What trains, unwrapped.
-        optimizer: Over `parameters`, as Accelerate wrapped it; fused, so that it heeds `found_inf`.
+        optimizer: Over `parameters`, as Accelerate wrapped it; one that is fused heeds `found_inf`, for others the
+            host looks at the norm, and waits for it.
         chance: Draws by position.
         accumulate: Batches of one step.
         max_norm: Gradients are clipped to it; 0: never.
@@ -73,7 +75,8 @@ class Stepper:
                 self.accelerator.backward(made["loss"])
                 if self.accelerator.sync_gradients:
                     norm = self._guarded()
-                self.optimizer.step()
+                if not self._held_back(norm):
+                    self.optimizer.step()
                 self.optimizer.zero_grad()
             losses.append({name: value.detach() for name, value in made.items()})
             seen.append(batch)
@@ -93,6 +96,13 @@ class Stepper:
         plain.found_inf = torch.isfinite(norm).logical_not().float()
         found: Tensor = norm.detach()
         return found
+
+    def _held_back(self, norm: Float[Tensor, ""]) -> bool:
+        """Whether the host leaves the step out; in fp16 the loss's scaler does, and must be told of every step."""
+        plain = getattr(self.optimizer, "optimizer", self.optimizer)
+        if heeds_found_inf(plain) or self.accelerator.scaler is not None:
+            return False
+        return not bool(torch.isfinite(norm))
 
 
 def _each_once(records: Iterable[BadRecord]) -> tuple[BadRecord, ...]:

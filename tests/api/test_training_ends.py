@@ -137,7 +137,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("work was done first")
 
     monkeypatch.setattr(Checkpoint, "verify", refuse)
-    monkeypatch.setattr(training._Session, "open", refuse)
+    monkeypatch.setattr(training.TrainingSession, "open", refuse)
 
 
 @pytest.mark.usefixtures("no_work")

@@ -16,9 +16,11 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from pgsynth_core import Run, compose
+from pgsynth_core.api import continue_run
 from pgsynth_core.data.formats import write_pose
-from pgsynth_core.errors import PgsynthError
+from pgsynth_core.errors import PgsynthError, UserError
 from pgsynth_core.runs import find_run, latest_checkpoint, list_checkpoints, read_events, status_of
+from pgsynth_core.training.step import Stepper
 
 from ..fixtures.people import standing, write_pairs, write_photo
 
@@ -61,11 +63,15 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], bool]],
 
 
 # ------------------------------------------------------------------------------------------- gradients
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw8bit"])
 def test_a_gradient_that_is_no_number_leaves_everything_as_it_was(
-    poison: Callable[[Callable[[int], bool]], None], tmp_path: Path
+    optimizer: str, poison: Callable[[Callable[[int], bool]], None], tmp_path: Path
 ) -> None:
+    if optimizer == "adamw8bit":
+        pytest.importorskip("bitsandbytes", reason="the extra bnb is not installed")
     poison(lambda step: step == 2)
-    run = compose(*FIGURES, "train.checkpoint_every=1", "train.ema=0").train(runs=tmp_path, steps=3)
+    words = ("train.checkpoint_every=1", "train.ema=0", f"train.optimizer={optimizer}")
+    run = compose(*FIGURES, *words).train(runs=tmp_path, steps=3)
     assert [event.get("skipped", False) for event in events(run, "step")] == [False, True, False]
     one, two, three = (checkpoint.path for checkpoint in list_checkpoints(run.folder))
     for name in ("weights.safetensors", "optimizer.safetensors"):
@@ -73,6 +79,18 @@ def test_a_gradient_that_is_no_number_leaves_everything_as_it_was(
         assert all(torch.equal(before[key], after[key]) for key in before), name
         assert any(not torch.equal(before[key], later[key]) for key in before), name
         assert all(torch.isfinite(tensor).all() for tensor in later.values())
+
+
+def test_a_run_with_moments_in_eight_bits_resumes_bitwise(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="the extra bnb is not installed")
+    words = ("train.checkpoint_every=2", "train.optimizer=adamw8bit", "train.learning_rate=0.001")
+    run = compose(*FIGURES, *words).train(runs=tmp_path, steps=4)
+    losses, whole = run.losses(), [one.path for one in list_checkpoints(run.folder)]
+    before = {name: load_file(whole[1] / name) for name in ("weights.safetensors", "optimizer.safetensors")}
+    again = continue_run(whole[0], steps=4)
+    after = {name: load_file(list_checkpoints(again.folder)[-1].path / name) for name in before}
+    assert again.losses() == losses
+    assert all(torch.equal(after[name][key], value) for name in before for key, value in before[name].items())
 
 
 def test_gradients_that_stay_no_numbers_end_the_run_with_the_pairs_named(
@@ -120,6 +138,18 @@ def test_two_processes_train_as_one_with_twice_the_batch(tmp_path: Path, reposit
 
 
 # ------------------------------------------------------------------------------------------- data
+def test_a_worker_s_end_in_the_middle_of_a_step_ends_the_run_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(self: Stepper, batches: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
+
+    monkeypatch.setattr(Stepper, "take", take)
+    with pytest.raises(UserError, match=r"a data worker, process 12, was killed .* train.workers=0"):
+        compose(*FIGURES).train(runs=tmp_path, steps=2)
+    assert status_of(find_run("latest", tmp_path)).state == "failed"
+
+
 def test_a_dataset_without_a_test_split_trains_and_shows_pairs_it_knows(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     for number, name in enumerate("abc"):

@@ -49,6 +49,25 @@ def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, train
     assert said.out.endswith(f"next: pgsynth evaluate {folder.name} --runs {tmp_path}\n")
 
 
+# ------------------------------------------------------------------------------------------- a rehearsal
+def test_a_rehearsal_says_what_a_run_will_take_and_makes_none(run: Run, trained: Made, tmp_path: Path) -> None:
+    words = [*SMALL, trained.data, "train.steps=100", "--runs", str(tmp_path / "runs"), "--no-proof", "--rehearse"]
+    said, facts = run("train", *words), run("train", *words, "--json").facts
+    assert said.code == 0, said.err
+    assert said.out.startswith("rehearsed 3 steps on cpu; no run was made\n")
+    for row in ("memory ", "pace ", "disk ", "loaded again  the same losses, bit for bit"):
+        assert f"\n  {row}" in said.out
+    documented = {"ok", "device", "steps", "seconds_per_step", "hours", "peak_bytes", "estimated_bytes"}
+    documented |= {"checkpoint_bytes", "free_bytes", "needed_bytes", "difference", "warnings", "broken"}
+    assert set(facts) == documented and facts["ok"] is True and facts["difference"] == 0
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_run_that_is_resumed_needs_no_rehearsal(run: Run, trained: Made) -> None:
+    said = run("train", "--resume", "latest", "--rehearse", "--runs", str(trained.runs))
+    assert said.code == 2 and "Leave --resume out" in said.err
+
+
 def test_training_outlives_whoever_listens(roots: str, trained: Made, tmp_path: Path) -> None:
     words = [*SMALL, trained.data, "train.steps=2", "train.checkpoint_every=1", "--no-proof", "--runs", str(tmp_path)]
     code = "import sys; from pgsynth_core.cli import main; sys.exit(main())"

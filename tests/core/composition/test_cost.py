@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.checkpoint import checkpoint
 
-from pgsynth_core.composition.cost import Count, count_parameters, counted_flops, peak_of, saved_activations
+from pgsynth_core.composition.cost import Count, LiveBytes, count_parameters, counted_flops, peak_of
 
 FLOAT = 4
 
@@ -22,32 +25,73 @@ def test_a_multiply_add_is_two_operations() -> None:
     assert result.shape == (7, 13) and flops == 2 * 7 * 11 * 13
 
 
-def test_saved_for_backward_leaves_parameters_out() -> None:
-    with torch.device("meta"):
-        layer, x = nn.Linear(8, 16), torch.zeros(4, 8, requires_grad=True)
-        with saved_activations(layer) as saved:
-            layer(x).relu()
-            assert saved() == FLOAT * (4 * 8 + 4 * 16)
+# ------------------------------------------------------------------------------------------- a step
+def test_a_step_holds_what_backward_needs_and_gradients_but_no_view() -> None:
+    """A chain of two layers: x, its product and the rectified one live until the backward pass comes to them."""
+    with FakeTensorMode():
+        first, second = nn.Linear(1000, 1000, bias=False), nn.Linear(1000, 1000, bias=False)
+        with LiveBytes() as live:
+            x = torch.zeros(8, 1000)
+            second(first(x).relu()).sum().backward()
+    weights, rows = FLOAT * 1_000_000, FLOAT * 8 * 1000
+    assert 2 * weights <= live.peak <= 2 * weights + 5 * rows
 
 
-def test_attention_keeps_no_matrix() -> None:
-    """Queries, keys, values and sums, as a fused kernel does: linear in the length."""
+def test_gradients_take_the_place_of_activations() -> None:
+    """When the last gradient is made, the activations that were saved for the others are gone."""
+    with FakeTensorMode():
+        layers = nn.Sequential(*(nn.Linear(100, 100, bias=False) for _ in range(10)))
+        with LiveBytes() as live:
+            layers(torch.zeros(100, 100)).sum().backward()
+    one = FLOAT * 100 * 100
+    assert 11 * one <= live.peak <= 14 * one, "not ten activations and ten gradients"
 
-    def kept(length: int) -> int:
-        query = torch.zeros(1, 2, length, 8, device="meta", requires_grad=True)
-        with saved_activations(nn.Module()) as saved:
-            F.scaled_dot_product_attention(query, query * 1, query * 1)
-            return saved()
 
-    assert kept(64) == 4 * FLOAT * 2 * 64 * 8
-    assert kept(640) == 10 * kept(64)
+def test_what_is_checkpointed_is_made_again_and_not_kept() -> None:
+    def peak(again: bool) -> int:
+        with FakeTensorMode():
+            blocks = [nn.Sequential(*(nn.Linear(8, 8), nn.Tanh()) * 5) for _ in range(10)]
+            with LiveBytes() as live:
+                x = torch.zeros(10_000, 8)
+                for block in blocks:
+                    x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+                x.sum().backward()
+        return live.peak
+
+    row = FLOAT * 10_000 * 8
+    assert peak(False) > 50 * row and peak(True) < 20 * row
+
+
+def attention_peak(length: int, *, again: bool = False) -> int:
+    def attend(query: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(query * 1, query * 1, query * 1)
+
+    with FakeTensorMode():
+        query = torch.zeros(1, 2, length, 8, requires_grad=True)
+        with LiveBytes() as live:
+            made = checkpoint(attend, query, use_reentrant=False) if again else attend(query)
+            made.sum().backward()
+    return live.peak
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_attention_keeps_no_matrix(again: bool) -> None:
+    """Queries, keys, values, sums and their gradients, as a fused kernel does: linear in the length."""
+    assert attention_peak(640, again=again) < 10.1 * attention_peak(64, again=again)
 
 
 def test_a_softmax_written_by_hand_keeps_its_matrix() -> None:
-    query = torch.zeros(1, 1, 32, 8, device="meta", requires_grad=True)
-    with saved_activations(nn.Module()) as saved:
-        ((query @ query.mT).softmax(-1) @ query).sum()
-    assert saved() >= FLOAT * 32 * 32
+    with FakeTensorMode():
+        query = torch.zeros(1, 1, 32, 8, requires_grad=True)
+        with LiveBytes() as live:
+            ((query @ query.mT).softmax(-1) @ query).sum()
+    assert live.peak >= FLOAT * 32 * 32
+
+
+# ------------------------------------------------------------------------------------------- without gradients
+def test_sampling_makes_no_matrix() -> None:
+    query = torch.zeros(1, 2, 640, 8, device="meta")
+    assert peak_of(lambda: F.scaled_dot_product_attention(query, query, query)) == FLOAT * 2 * 640 * 8
 
 
 def test_peak_counts_what_lives_at_once() -> None:

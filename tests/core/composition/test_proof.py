@@ -34,7 +34,7 @@ def proof_of(composed: Compose, *overrides: str) -> Proof:
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_of_every_shape_are_proved(composed: Compose, name: str) -> None:
     proof = proof_of(composed, *METHODS[name])
-    assert proof.activation_bytes > 0 and proof.sampling_bytes > 0
+    assert proof.sampling_bytes > 0
     assert {cost.label for cost in proof.parts} >= {"tiny"}
     assert all(cost.flops > 0 for cost in proof.parts[:1])
 

@@ -12,7 +12,7 @@ from pgsynth_core.api import Composition
 from pgsynth_core.composition.build import build, no_weights
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import SpecError, UserError
 from pgsynth_core.interfaces import BuildContext, WeightFinder
 from pgsynth_plugins.encoders.sourcenet import Config
 from pgsynth_plugins.encoders.sourcenet.model import SourceNet
@@ -130,3 +130,46 @@ def test_a_checkpoint_that_left_out_what_is_frozen_still_loads(made: Build) -> N
     trained = next(iter(trained_parameters(first, "tiny")))
     with pytest.raises(UserError, match="is missing"):
         load_kept(second, "tiny", {key: value for key, value in kept.items() if key != trained}, where="here")
+
+
+# ------------------------------------------------------------------------------------------- only chosen parts
+def trains_only(composed: Compose, *patterns: str) -> set[str]:
+    words = f"train.only=[{', '.join(map(repr, patterns))}]"
+    composition = composed(*PARTS, words)
+    spec, registry, verdict = composition.spec, composition.registry, composition.verdict
+    method = build(spec, registry, verdict, device="meta", weights=no_weights)
+    return {*trained_parameters(method, "tiny")}
+
+
+def test_only_what_a_pattern_matches_trains(composed: Compose) -> None:
+    every = trains_only(composed)
+    cross = trains_only(composed, "tiny.denoiser.*.attn2.*")
+    assert cross == {key for key in every if ".attn2." in key and key.startswith("tiny.")} and cross
+    both = trains_only(composed, "toy_tokens.*", "tiny.denoiser.*.attn2.to_q.weight")
+    assert both == {
+        key for key in every if key.startswith("toy_tokens.") or (key in cross and key.endswith(".to_q.weight"))
+    }
+    assert trains_only(composed, "*") == every
+
+
+def test_what_is_frozen_is_counted_and_kept_all_the_same(composed: Compose) -> None:
+    whole, part = composed(*PARTS), composed(*PARTS, "train.only=[toy_tokens.*]")
+    costs = [{cost.label: cost for cost in one.proof().parts} for one in (whole, part)]
+    assert costs[1]["tiny"].trainable == 0 and costs[1]["tiny"].frozen == costs[0]["tiny"].trainable
+    assert costs[1]["toy_tokens"] == costs[0]["toy_tokens"]
+    methods = [build(one.spec, one.registry, one.verdict, device="meta", weights=no_weights) for one in (whole, part)]
+    kept = [{*kept_tensors(method, "tiny")} for method in methods]
+    assert kept[0] == kept[1], "no part here comes from anywhere else"
+
+
+def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest(composed: Compose) -> None:
+    with pytest.raises(SpecError) as caught:
+        trains_only(composed, "toy_token", "tiny.denoiser.conv_im.weight", "tiny.*")
+    first, second = caught.value.problems
+    assert "'toy_token' matches no parameter" in str(first) and "Did you mean 'toy_tokens.*'?" in str(first)
+    assert "Did you mean 'tiny.denoiser.conv_in.weight'?" in str(second)
+
+
+def test_a_pattern_of_what_is_frozen_says_that(composed: Compose) -> None:
+    with pytest.raises(SpecError, match=r"matches nothing that trains: what it matches of toy_source is frozen"):
+        trains_only(composed, "toy_source.copied.*")

@@ -12,9 +12,10 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from pgsynth_core.data.order import Order
-from pgsynth_core.data.tensors import Examples
+from pgsynth_core.data.tensors import Batch, Examples, Failed
+from pgsynth_core.errors import UserError
 from pgsynth_core.training import batches
-from pgsynth_core.training.batches import Stream, leave_signals_alone
+from pgsynth_core.training.batches import Stream, leave_signals_alone, worker_failure
 
 from .conftest import Stage
 
@@ -59,3 +60,62 @@ def test_the_stream_keeps_its_workers_through_an_interrupt(stage: Stage, monkeyp
     examples = Examples(scene.people, scene.plan, order=Order(len(scene.people), 0))
     next(Stream(examples=examples, batch_size=1, workers=1).since(0))
     assert made[0].worker_init_fn is leave_signals_alone
+
+
+# ------------------------------------------------------------------------------------------- workers that fail
+class Dying(Examples):
+    """Whose worker is killed at the third pair, as by a system that runs out of memory."""
+
+    def __getitem__(self, position: int) -> Batch | Failed:
+        if position == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(position)
+
+
+class Hanging(Examples):
+    """That never gives the third pair, as on a network's disk that is gone."""
+
+    def __getitem__(self, position: int) -> Batch | Failed:
+        if position == 2:
+            time.sleep(60)
+        return super().__getitem__(position)
+
+
+def stream(stage: Stage, kind: type[Examples]) -> Stream:
+    scene = stage("encoder=toy_tokens")
+    return Stream(examples=kind(scene.people, scene.plan), batch_size=1, workers=1)
+
+
+def test_a_worker_that_is_killed_is_told(stage: Stage) -> None:
+    with pytest.raises((UserError, RuntimeError)) as caught:
+        for _ in zip(range(5), stream(stage, Dying).since(0), strict=False):
+            pass
+    error = caught.value  # torch may also raise between two batches, which the run's own loop sees to
+    text = str(error if isinstance(error, UserError) else worker_failure(error))
+    assert "a data worker, process " in text and "the system ran out of memory" in text and "train.workers=0" in text
+
+
+def test_a_worker_that_hangs_is_told_with_the_pair(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "TIMEOUT_SECONDS", 2)
+    with pytest.raises(UserError, match=r"nothing for 2 seconds when it was to read the pairs 2 of the training"):
+        for _ in zip(range(5), stream(stage, Hanging).since(0), strict=False):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "DataLoader worker (pid 12) is killed by signal: Killed. ",
+            "process 12, was killed (Killed): most likely the",
+        ),
+        ("DataLoader worker (pid 12) is killed by signal: Segmentation fault. ", "was killed (Segmentation fault)."),
+        ("DataLoader worker (pid(s) 12, 13) exited unexpectedly", "process 12, 13, is gone: most likely the system"),
+    ],
+)
+def test_the_end_of_a_worker_is_known_wherever_it_is_told(said: str, told: str) -> None:
+    assert told in str(worker_failure(RuntimeError(said)))
+
+
+def test_any_other_error_is_let_be(stage: Stage) -> None:
+    assert worker_failure(RuntimeError("shapes do not fit")) is None

@@ -21,6 +21,11 @@ class Config(PartConfig):
         "", description="Branch, tag or commit of the hub id; empty for the newest. A folder has none."
     )
     architecture: Literal["sd15", "sd2"] = Field("sd15", description="Shape of the checkpoint: 1.x or 2.x.")
-    train: Literal["frozen", "cross_attention", "all"] = Field(
-        "frozen", description="What of the denoiser is trained; the codec never is."
+    train: Literal["frozen", "cross_attention", "lora", "all"] = Field(
+        "frozen", description="What of the denoiser is trained; lora is new (pgsynth[lora]). The codec never is."
+    )
+    lora_rank: int = Field(16, ge=1, le=1024, description="Rank r of the updates that LoRA learns.")
+    lora_alpha: int = Field(16, ge=1, description="The update is scaled by alpha / r.")
+    lora_targets: tuple[str, ...] = Field(
+        ("to_q", "to_k", "to_v", "to_out.0"), description="Ends of the paths of the layers that get one."
     )

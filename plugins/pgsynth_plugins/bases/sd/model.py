@@ -12,7 +12,7 @@ Reading: the latent is the mean of the encoder's posterior, not a sample of it, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +21,9 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
-from pgsynth_core.errors import PartError, Problem, SpecError
+from pgsynth_core.errors import PartError, Problem, SpecError, suggestion
 from pgsynth_core.interfaces import Base, BuildContext, Codec
 from pgsynth_plugins.bases.sd import Config
 from pgsynth_plugins.bases.sd.architectures import ARCHITECTURES
@@ -39,6 +39,9 @@ from pgsynth_plugins.bases.sd.folder import (
 )
 
 __all__ = ["StableDiffusion", "VAECodec"]
+
+_ADAPTER: Final = "pgsynth"
+"""PEFT's name of the updates; stands in their keys."""
 
 _UNBOUNDED: Final[Mapping[str, object]] = {"clip_sample": False, "thresholding": False}
 """Latents lie in no range. The config of another sampler does not say so, and DDIM and DDPM clip by default."""
@@ -101,8 +104,46 @@ class StableDiffusion(Base):
             self.codec = VAECodec(make(AutoencoderKL, place, "vae"))
             schedule = read_json(place / SCHEDULER)
         self.schedule = {"set_alpha_to_one": False, **schedule, **_UNBOUNDED}
+        self._lora = config if config.train == "lora" else None
+        self._label = build.label
         for name, parameter in self.denoiser.named_parameters():
             parameter.requires_grad_(config.train == "all" or (config.train == "cross_attention" and ".attn2." in name))
+
+    def adapt(self) -> None:
+        """With ``train: lora``, low-rank updates beside frozen layers (Hu et al., 2106.09685), through PEFT.
+
+        W becomes W + (alpha / r) B A, with A [r, in] drawn and B [out, r] zero: an untrained update changes nothing.
+
+        Raises:
+            SpecError: If PEFT is not installed, or a target names no layer that can have an update.
+        """
+        if self._lora is None:
+            return
+        try:
+            from peft import LoraConfig
+        except ImportError as error:
+            message = f"base.{self._label}.train=lora needs PEFT, which cannot be imported: {error}."
+            raise SpecError(message, cure='Install it: pip install "pgsynth[lora]".') from error
+        rank, targets = self._lora.lora_rank, [*self._lora.lora_targets]
+        problems = [*_target_problems(self.denoiser, targets, self._label)]
+        if problems:
+            raise SpecError(problems)
+        self.denoiser.add_adapter(
+            LoraConfig(r=rank, lora_alpha=self._lora.lora_alpha, target_modules=targets, init_lora_weights=True),
+            _ADAPTER,
+        )
+
+
+def _target_problems(denoiser: UNet2DConditionModel, targets: list[str], label: str) -> Iterator[Problem]:
+    """Targets that end no path of a linear layer or a convolution."""
+    layers = [path for path, layer in denoiser.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    for target in targets:
+        if not any(path == target or path.endswith(f".{target}") for path in layers):
+            ends = dict.fromkeys(path.rpartition(".")[2] for path in layers if not path.rpartition(".")[2].isdigit())
+            cure = suggestion(target, tuple(ends), what="ends of paths")
+            yield Problem(f"base.{label}.lora_targets: {target!r} ends the path of no layer.", cure=cure)
+    if not targets:
+        yield Problem(f"base.{label}.lora_targets is empty.", cure="Write e.g. [to_q, to_v].")
 
 
 def _folder(config: Config, build: BuildContext) -> tuple[Path, bool] | None:

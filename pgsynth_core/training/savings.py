@@ -1,0 +1,83 @@
+"""What would make training hold less: settings of the spec, each with what it saves, by the estimate of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pgsynth_core.composition.build import entry_of
+from pgsynth_core.contract import Verdict
+from pgsynth_core.errors import PgsynthError
+from pgsynth_core.registry import Registry
+from pgsynth_core.spec import Spec, TrainSettings
+from pgsynth_core.training.memory import TrainingMemory, training_memory
+
+__all__ = ["Saving", "savings"]
+
+_LEAST: Final = 0.01
+"""Share of the whole below which a setting is not worth a word."""
+
+_TRAIN: Final = "train"
+"""Option of a base that says what of its denoiser trains."""
+
+
+@dataclass(frozen=True)
+class Saving:
+    """One change.
+
+    Attributes:
+        words: What to write, e.g. ``train.checkpointing=true``.
+        bytes: How much less training then holds.
+    """
+
+    words: str
+    bytes: int
+
+
+def savings(spec: Spec, registry: Registry, verdict: Verdict) -> tuple[TrainingMemory, tuple[Saving, ...]]:
+    """What training holds, and what each setting alone would save, the most first.
+
+    Args:
+        spec: Resolved.
+        registry: Where its parts come from.
+        verdict: Of the contract check; ok, whatever of this is changed.
+    """
+    now = training_memory(spec, registry, verdict)
+    found: list[Saving] = []
+    for words, changed in _changes(spec, registry):
+        try:
+            memory = training_memory(changed, registry, verdict)
+        except PgsynthError:  # e.g. it needs a library that is not installed
+            continue
+        saved = now.total - memory.total
+        if memory.moments and saved > _LEAST * now.total:  # without moments, nothing would train
+            found.append(Saving(words, saved))
+    return now, tuple(sorted(found, key=lambda one: -one.bytes))
+
+
+def _changes(spec: Spec, registry: Registry) -> Iterator[tuple[str, Spec]]:
+    """Every change that keeps what is learned comparable, then those of what trains."""
+    train = spec.train
+    if not train.checkpointing:
+        yield "train.checkpointing=true", _with(spec, checkpointing=True)
+    if parts := next((number for number in (2, 3, 5, 7) if train.batch_size % number == 0), 0):
+        batch, accumulate = train.batch_size // parts, train.accumulate * parts
+        words = f"train.batch_size={batch} train.accumulate={accumulate}"
+        yield words, _with(spec, batch_size=batch, accumulate=accumulate)
+    if train.precision == "fp32":
+        yield "train.precision=bf16", _with(spec, precision="bf16")
+    if train.optimizer == "adamw":
+        yield "train.optimizer=adamw8bit", _with(spec, optimizer="adamw8bit")
+    if train.ema:
+        yield "train.ema=0", _with(spec, ema=0.0)
+    option = entry_of(registry, "base", spec.base).component.options.get(_TRAIN)
+    for choice in option.choices if option else ():
+        if choice != spec.base.options[_TRAIN]:
+            base = spec.base.model_copy(update={"options": {**spec.base.options, _TRAIN: choice}})
+            yield f"base.{spec.base.label}.{_TRAIN}={choice}", spec.model_copy(update={"base": base})
+
+
+def _with(spec: Spec, **changed: object) -> Spec:
+    train: TrainSettings = spec.train.model_copy(update=changed)
+    return spec.model_copy(update={"train": train})

@@ -1,0 +1,110 @@
+"""What training holds, by the estimate: parts against arithmetic, and every setting in the direction it should act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from pgsynth_core import compose
+from pgsynth_core.api import Composition
+from pgsynth_core.training.memory import TrainingMemory, training_memory
+from pgsynth_core.training.savings import savings
+
+SMALL = ("tiny", "data=none", "size=64x48", "train.batch_size=4")
+Estimate = Callable[..., TrainingMemory]
+
+
+def estimate(*words: str) -> TrainingMemory:
+    composition = compose(*SMALL, *words)
+    return training_memory(composition.spec, composition.registry, composition.verdict)
+
+
+@pytest.fixture(scope="module")
+def plain() -> TrainingMemory:
+    return estimate()
+
+
+def test_weights_moments_and_average_are_counted(plain: TrainingMemory) -> None:
+    composition: Composition = compose(*SMALL)
+    costs = composition.proof().parts
+    trained = sum(cost.trainable for cost in costs)
+    assert trained > 10**6 and all(cost.frozen == 0 for cost in costs)
+    assert plain.weights == pytest.approx(4 * trained, rel=0.001), "buffers besides"
+    assert (plain.moments, plain.average) == (8 * trained, 4 * trained)
+    assert plain.total == plain.weights + plain.moments + plain.average + plain.step
+    assert (
+        composition.memory() == plain
+        and composition.facts(composition.proof())["proof"]["training_bytes"] == plain.total
+    )
+
+
+def test_a_step_grows_with_the_batch_by_its_activations(plain: TrainingMemory) -> None:
+    twice, four = estimate("train.batch_size=8"), estimate("train.batch_size=16")
+    assert four.step - twice.step == pytest.approx(2 * (twice.step - plain.step), rel=0.05)
+    assert twice.weights == plain.weights
+
+
+def test_checkpointing_lowers_it(plain: TrainingMemory) -> None:
+    assert estimate("train.checkpointing=true").step < 0.8 * plain.step
+
+
+def test_without_the_second_loss_half_of_the_activations_are_gone(plain: TrainingMemory) -> None:
+    large, half = (estimate("train.batch_size=16", f"train.loss.reconstruction={weight}") for weight in (1.0, 0.0))
+    assert half.step < 0.65 * large.step
+
+
+def test_half_precision_holds_less_of_activations_but_copies_of_weights() -> None:
+    whole, half = (estimate("train.batch_size=16", f"train.precision={name}") for name in ("fp32", "bf16"))
+    assert 0.4 * whole.step < half.step < 0.95 * whole.step
+    assert half.weights == whole.weights
+
+
+def test_accumulation_holds_gradients_beside_activations(plain: TrainingMemory) -> None:
+    large = estimate("train.batch_size=16")
+    more = estimate("train.batch_size=16", "train.accumulate=2").step - large.step
+    assert 0.5 * plain.average < more <= 1.1 * plain.average, "one number for each that trains"
+
+
+def test_an_average_that_is_off_and_moments_in_eight_bits_save_theirs(plain: TrainingMemory) -> None:
+    without, in_bits = estimate("train.ema=0"), estimate("train.optimizer=adamw8bit")
+    assert without.average == 0 and plain.total - without.total == plain.average
+    assert in_bits.moments < 0.35 * plain.moments
+
+
+def test_parts_that_do_not_train_hold_no_gradient(plain: TrainingMemory) -> None:
+    only = estimate("train.only=[qfft.*]")
+    assert only.weights == plain.weights and only.moments < 0.4 * plain.moments and only.step < plain.step
+
+
+def test_an_estimate_reads_no_weight_and_leaves_the_default_device_alone(plain: TrainingMemory) -> None:
+    assert torch.zeros(1).device.type == "cpu" and torch.is_grad_enabled()
+
+
+# ------------------------------------------------------------------------------------------- savings
+def test_every_saving_is_what_the_setting_would_save(plain: TrainingMemory) -> None:
+    composition = compose(*SMALL)
+    now, found = savings(composition.spec, composition.registry, composition.verdict)
+    assert now == plain and [one.bytes for one in found] == sorted((one.bytes for one in found), reverse=True)
+    words = {one.words: one.bytes for one in found}
+    assert {"train.checkpointing=true", "train.batch_size=2 train.accumulate=2", "train.ema=0"} <= words.keys()
+    assert words["train.ema=0"] == plain.average
+    for written, saved in words.items():
+        assert saved == plain.total - estimate(*written.split()).total, written
+
+
+def test_what_is_set_already_is_not_suggested() -> None:
+    set_already = ("train.checkpointing=true", "train.batch_size=1", "train.precision=bf16", "train.ema=0")
+    composition = compose(*SMALL, *set_already, "train.optimizer=adamw8bit")
+    _, found = savings(composition.spec, composition.registry, composition.verdict)
+    assert found == ()
+
+
+def test_what_of_the_base_trains_is_a_saving() -> None:
+    words = ("base=sd", "data=none", "base.sd.train=all", "encoder=none", "pose=controlnet", "size=64x64")
+    saving = ("train.checkpointing=true", "train.batch_size=1", "train.precision=bf16", "train.ema=0")
+    composition = compose(*words, *saving, "train.optimizer=adamw8bit")
+    _, found = savings(composition.spec, composition.registry, composition.verdict)
+    saved = {one.words: one.bytes for one in found}
+    assert saved["base.sd.train=frozen"] > saved["base.sd.train=cross_attention"] > 4e9
