@@ -27,7 +27,7 @@ class Told:
     def step(self, step: int, loss: float, norm: float = 1.0) -> None:
         losses: dict[str, Tensor] = {"loss": torch.tensor(loss)}
         taken = StepTaken(losses=losses, norm=torch.tensor(norm), pairs=(f"a{step}", f"b{step}"), skipped=())
-        self.report.step(step, taken, 0.1, asked=False)
+        self.report.step(step, taken, 0.1, asked=frozenset())
 
     @property
     def spikes(self) -> list[Mapping[str, Any]]:
