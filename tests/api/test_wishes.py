@@ -61,6 +61,7 @@ def test_a_folder_that_waits_is_trained_from_its_first_step(tmp_path: Path) -> N
 
 
 # ------------------------------------------------------------------------------------------- several processes
+@pytest.mark.slow
 def test_two_processes_do_what_is_wished_of_the_first(tmp_path: Path, repository: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -24,7 +24,7 @@ SELF = '[component.sites]\nallowed = "denoiser:self"\ndefault = "denoiser:self"\
 def test_the_tables_are_the_interfaces() -> None:
     conditioning = {each.name for each in fields(interfaces.Conditioning)} - {"latent_grid", "extra"}
     result = {each.name for each in fields(interfaces.AttentionResult)} - {"hidden"}
-    source = {each.name for each in fields(interfaces.SourceInputs)}
+    source = {each.name for each in fields(interfaces.SourceInputs)} - {"features"}  # an encoder's own, not a port
     assert set(HANDED["pose"]) == conditioning
     assert set(HANDED["attention"]) == conditioning | result
     assert {name.removeprefix("source_") for name in HANDED["encoder"]} == source

@@ -101,6 +101,7 @@ def test_what_is_set_already_is_not_suggested() -> None:
     assert found == ()
 
 
+@pytest.mark.slow
 def test_what_of_the_base_trains_is_a_saving() -> None:
     words = ("base=sd", "data=none", "base.sd.train=all", "encoder=none", "pose=controlnet", "size=64x64")
     saving = ("train.checkpointing=true", "train.batch_size=1", "train.precision=bf16", "train.ema=0")
