@@ -8,14 +8,17 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pgsynth_core.data import no_keypoints, write_pose
 from pgsynth_core.errors import UserError
+from pgsynth_core.runs import list_runs, read_losses
 
 from ..fixtures.people import standing, write_pairs, write_photo
 from .conftest import SMALL, Made
@@ -337,3 +340,22 @@ def test_a_run_that_goes_further_than_its_spec_says_how_to_go_on(
 
 def test_a_question_is_answered_as_by_compose(run: Run) -> None:
     assert run("train", "train.precision=?").out == run("compose", "train.precision=?").out
+
+
+def test_a_data_worker_that_is_killed_ends_the_run_in_words(roots: str, tmp_path: Path) -> None:
+    """In a process of its own: torch raises that wherever Python happens to be."""
+    words = ["tiny", "data=figures", "data.figures.identities=3", "train.batch_size=1", "train.steps=100000"]
+    words += ["train.workers=1", "train.checkpoint_every=0", "train.sample_every=0", "--no-proof", "--runs", "runs"]
+    command = [sys.executable, "-m", "pgsynth_core", "train", *words]
+    env = {**os.environ, "PYTHONPATH": roots}
+    with subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 120
+        while not any(read_losses(run.events_file) for run in list_runs(tmp_path / "runs")):
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        (worker,) = psutil.Process(process.pid).children()
+        worker.kill()
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+    assert process.returncode == 2 and "Traceback" not in said, said
+    assert f"a data worker, process {worker.pid}, was killed" in said and "train.workers=0" in said

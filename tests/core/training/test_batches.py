@@ -63,15 +63,6 @@ def test_the_stream_keeps_its_workers_through_an_interrupt(stage: Stage, monkeyp
 
 
 # ------------------------------------------------------------------------------------------- workers that fail
-class Dying(Examples):
-    """Whose worker is killed at the third pair, as by a system that runs out of memory."""
-
-    def __getitem__(self, position: int) -> Batch | Failed:
-        if position == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__getitem__(position)
-
-
 class Hanging(Examples):
     """That never gives the third pair, as on a network's disk that is gone."""
 
@@ -84,15 +75,6 @@ class Hanging(Examples):
 def stream(stage: Stage, kind: type[Examples]) -> Stream:
     scene = stage("encoder=toy_tokens")
     return Stream(examples=kind(scene.people, scene.plan), batch_size=1, workers=1)
-
-
-def test_a_worker_that_is_killed_is_told(stage: Stage) -> None:
-    with pytest.raises((UserError, RuntimeError)) as caught:
-        for _ in zip(range(5), stream(stage, Dying).since(0), strict=False):
-            pass
-    error = caught.value  # torch may also raise between two batches, which the run's own loop sees to
-    text = str(error if isinstance(error, UserError) else worker_failure(error))
-    assert "a data worker, process " in text and "the system ran out of memory" in text and "train.workers=0" in text
 
 
 def test_a_worker_that_hangs_is_told_with_the_pair(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
