@@ -17,8 +17,8 @@ from torch import Tensor
 
 from pgsynth_core.api.composition import OnEvent
 from pgsynth_core.api.describe import gibibytes
+from pgsynth_core.api.session import TrainingSession
 from pgsynth_core.api.shortage import within_memory
-from pgsynth_core.api.training import TrainingSession
 from pgsynth_core.composition.hub import Weights
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import PgsynthError, UserError

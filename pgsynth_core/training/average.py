@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -46,3 +47,19 @@ class Average:
         floating = [key for key, value in self.tensors.items() if value.is_floating_point()]
         current = [tensors[key].detach().float() for key in floating]
         torch._foreach_lerp_([self.tensors[key] for key in floating], current, 1 - decay)
+
+    @contextmanager
+    def in_place_of(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """It, in the place of the weights for as long as it is entered; these wait on the CPU."""
+        kept: dict[str, Tensor] = {key: value.detach().to("cpu", copy=True) for key, value in tensors.items()}
+        try:
+            _put(tensors, self.tensors)
+            yield
+        finally:
+            _put(tensors, kept)
+
+
+@torch.no_grad()
+def _put(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    for key, tensor in tensors.items():
+        tensor.copy_(values[key])

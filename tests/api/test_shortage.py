@@ -87,7 +87,7 @@ def test_a_run_that_runs_out_says_what_would_save_how_much(
 
 
 def test_weights_that_do_not_fit_are_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgsynth_core.api.training.Average", lambda *_: on_a_gpu())
+    monkeypatch.setattr("pgsynth_core.api.session.Average", lambda *_: on_a_gpu())
     with pytest.raises(UserError, match="train.ema=0 saves "):
         compose(*FIGURES).train(runs=tmp_path)
     assert os.listdir(tmp_path) == []

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from pgsynth_core import Run, compose
-from pgsynth_core.api import continue_run, training
+from pgsynth_core.api import continue_run
+from pgsynth_core.api.session import TrainingSession
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Checkpoint, RunFolder, read_events, start_session
 
@@ -137,7 +138,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("work was done first")
 
     monkeypatch.setattr(Checkpoint, "verify", refuse)
-    monkeypatch.setattr(training.TrainingSession, "open", refuse)
+    monkeypatch.setattr(TrainingSession, "open", refuse)
 
 
 @pytest.mark.usefixtures("no_work")

@@ -1,0 +1,347 @@
+"""What a run holds while it trains: the method, its data and optimiser, prepared, and what is done beside the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from accelerate.utils.memory import clear_device_cache
+from torch import Tensor
+
+from pgsynth_core.api.assembly import Assembly
+from pgsynth_core.api.composition import OnEvent
+from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.api.journal import journal
+from pgsynth_core.api.pictures import sampled_sheet
+from pgsynth_core.api.run import Run
+from pgsynth_core.api.shortage import within_memory
+from pgsynth_core.api.telling import Hooks
+from pgsynth_core.composition.hub import Weights
+from pgsynth_core.composition.weights import trained_parameters
+from pgsynth_core.contract import Verdict
+from pgsynth_core.data.cache import cache_root
+from pgsynth_core.data.kept import Lookup
+from pgsynth_core.data.order import Order
+from pgsynth_core.data.records import BadRecord, Split
+from pgsynth_core.data.tensors import Examples
+from pgsynth_core.errors import UserError
+from pgsynth_core.registry import Registry
+from pgsynth_core.runs import (
+    RunFolder,
+    build_lock,
+    create_run,
+    require_room,
+    write_lock,
+)
+from pgsynth_core.runs.control import clear, grant, wishes
+from pgsynth_core.runs.status import Ending
+from pgsynth_core.spec import Spec
+from pgsynth_core.training.average import Average
+from pgsynth_core.training.batches import Stream, worker_failure
+from pgsynth_core.training.checkpoint import Trained
+from pgsynth_core.training.draws import Chance
+from pgsynth_core.training.keeping import Keeper, Keeping, keeping_of
+from pgsynth_core.training.loop import Done, Job, train
+from pgsynth_core.training.objective import Objective
+from pgsynth_core.training.optimizer import optimizer_for
+from pgsynth_core.training.report import Tell
+from pgsynth_core.training.saving import Saver
+from pgsynth_core.training.step import Stepper
+from pgsynth_core.training.validation import Validation
+
+SHEET_PAIRS: Final = 4
+"""How many pairs the sheets drawn while training show."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSession:
+    """Everything a run holds while it trains, and nothing of where it is kept."""
+
+    assembly: Assembly
+    accelerator: Accelerator
+    objective: Objective
+    trained: Trained
+    stream: Stream
+    unusable: tuple[BadRecord, ...]
+    no_test: str  # why sheets show the training split; empty where they show the test split
+    weights: Weights
+    hooks: Hooks
+    cache: Path | None  # the folder in which results of frozen networks are kept, if any are to be
+
+    @staticmethod
+    def open(
+        spec: Spec, registry: Registry, verdict: Verdict, accelerator: Accelerator, weights: Weights
+    ) -> TrainingSession:
+        """Read the data's tables, then the weights: the cheap mistakes show first.
+
+        Raises:
+            UserError: For everything the user can mend, too little memory for the weights included.
+        """
+        return within_memory(
+            lambda: TrainingSession._open(spec, registry, verdict, accelerator, weights), spec, registry, verdict
+        )
+
+    @staticmethod
+    def _open(
+        spec: Spec, registry: Registry, verdict: Verdict, accelerator: Accelerator, weights: Weights
+    ) -> TrainingSession:
+        settings = spec.train
+        dataset = dataset_of(spec, registry, "train")
+        unusable, no_test = dataset.problems, _without_test(spec, registry)
+        cache = None if settings.cache == "none" else cache_root()
+        assembly = Assembly.of(spec, registry, verdict, device=str(accelerator.device), weights=weights)
+        assembly.method.enable_checkpointing(settings.checkpointing)
+        objective = Objective(assembly.method, settings.loss, min_snr=settings.min_snr).to(accelerator.device)
+        parameters = trained_parameters(assembly.method, spec.base.label)
+        if not parameters:
+            raise UserError("nothing in this composition trains.", cure=f"Set e.g. base.{spec.base.label}.train=all.")
+        optimizer = optimizer_for(settings, parameters.values())
+        stream = Stream(
+            examples=Examples(
+                dataset,
+                assembly.plan(source_pose=objective.halves == 2),
+                order=Order(len(dataset), settings.seed, flip=settings.flip),
+            ),
+            batch_size=settings.batch_size,
+            accumulate=settings.accumulate,
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+            workers=settings.workers,
+        )
+        average = Average(parameters, settings.ema) if settings.ema else None
+        return TrainingSession(
+            assembly=assembly,
+            accelerator=accelerator,
+            objective=objective,
+            trained=Trained(assembly.method, spec.base.label, optimizer, average, accelerator.scaler),
+            unusable=unusable,
+            no_test=no_test,
+            stream=stream,
+            weights=weights,
+            hooks=Hooks(registry),
+            cache=cache,
+        )
+
+    @property
+    def spec(self) -> Spec:
+        """Of the composition."""
+        return self.assembly.spec
+
+    def averages(self) -> list[Tensor]:
+        """The tensors of the moving average, if there is one."""
+        return [] if self.trained.average is None else [*self.trained.average.tensors.values()]
+
+    @property
+    def sheet_split(self) -> Split:
+        """The split that sheets show: test, where the dataset has one that can be read."""
+        return "train" if self.no_test else "test"
+
+    def lock(self) -> dict[str, Any]:
+        """What the run stands on, pretrained weights by id, revision and hash."""
+        lock = dict(build_lock(self.spec, self.assembly.verdict, self.assembly.registry))
+        return lock | {"weights": self.weights.identities()}
+
+    def new_folder(self, runs: Path) -> RunFolder:
+        """Made by the first process; the others are told where, or that there is none."""
+        told: list[Any] = ["", ""]
+        if self.accelerator.is_main_process:
+            slug = "-".join(choice.label for slot, choice in self.spec.choices() if slot != "data")
+            try:
+                require_room(runs, self.trained.size(), "a checkpoint")
+                told = [str(create_run(runs, slug=slug, spec_yaml=self.spec.to_yaml(), lock=self.lock()).path), ""]
+            except UserError as error:
+                broadcast_object_list(["", str(error)])
+                raise
+        path, refusal = broadcast_object_list(told)
+        if refusal:
+            raise UserError(refusal)
+        return RunFolder(Path(path))
+
+    def run(self, folder: RunFolder, on_event: OnEvent | None, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
+        """Train in a folder. The first process keeps its journal, and tells whoever listens."""
+        if not self.accelerator.is_main_process:
+            self._trained(folder, lambda kind, data: None, from_step, self._keeping())
+            self.accelerator.wait_for_everyone()  # until it is written how the run ended
+            return Run(folder)
+        with journal(folder, self.hooks, on_event) as kept:
+            write_lock(folder, self.lock())
+            kept.tell("run", self._header(from_step))
+            keeping = self._keeping()
+            kept_on_disk = keeping.told(self._reserve()) if keeping else ()
+            for message in (*warnings, *self._data_warnings(), *kept_on_disk):
+                kept.tell("warning", {"message": message})
+
+            def tell(kind: str, data: Mapping[str, Any]) -> None:
+                if kind != "doing":
+                    kept.tell(kind, data)
+                elif on_event:  # of the moment: neither kept nor told to hooks
+                    on_event({"kind": kind, "run": str(folder.path), **data})
+
+            done = self._trained(folder, tell, from_step, keeping)
+            stopped = Ending("stopped", 130, done.step, "asked to stop.")
+            kept.end(stopped if done.stopped else Ending("finished", 0, done.step))
+            clear(folder)
+        self.accelerator.wait_for_everyone()
+        return Run(folder)
+
+    def _trained(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None) -> Done:
+        """The loop; running out of memory is told with what would save some."""
+        made, job = self.assembly, self.job(folder, tell, from_step, keeping)
+        try:
+            return within_memory(lambda: train(job), made.spec, made.registry, made.verdict, folder=folder)
+        except RuntimeError as error:  # a worker's end is told wherever the step was
+            if failure := worker_failure(error):
+                raise failure from error
+            raise
+
+    def _data_warnings(self) -> Iterator[str]:
+        """What the tables hold that cannot be used, and a sheet that cannot be of unseen pairs."""
+        records = self.unusable
+        if records:
+            more = f", and {len(records) - 1} more" if len(records) > 1 else ""
+            yield f"passed over: {records[0]}{more}. All of them: pgsynth data check."
+        if self.no_test:
+            yield f"no test split can be read: sheets show pairs of the training split. {self.no_test}"
+
+    def _keeping(self) -> Keeping | None:
+        """What of frozen networks is kept on disk; only now, when a checkpoint's weights are in place."""
+        if self.cache is None:
+            return None
+        return keeping_of(
+            self.spec,
+            self.assembly.registry,
+            self.assembly.method,
+            self.assembly.shapes(),
+            root=self.cache,
+            pairs=len(self.stream.examples),
+            device=self.accelerator.device,
+            autocast=self.accelerator.autocast,
+        )
+
+    def _reserve(self) -> int:
+        """Bytes of the disk that a cache leaves free: room for the run's checkpoints, and some more."""
+        return (self.spec.train.keep_checkpoints + 1) * self.trained.size() + 2**30
+
+    def job(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None = None) -> Job:
+        """What the loop is given: everything prepared, to be kept in a folder."""
+        settings = self.spec.train
+        chance = self.objective.chance(settings, self.stream.examples.plan.latent_grid)
+        saver = Saver(folder, keep=settings.keep_checkpoints, bytes_needed=self.trained.size(), tell=tell)
+        lookup = keeping.lookup if keeping is not None and keeping.lookup.wanted else None
+        validation, stream = self._validation(chance, lookup), self.stream
+        if lookup is not None:
+            self.objective.complete = Keeper(self.assembly.method, lookup, reserve=self._reserve(), tell=tell)
+            stream = replace(stream, examples=stream.examples.looking_up(lookup))
+        parameters = trained_parameters(self.assembly.method, self.spec.base.label)
+        return Job(
+            settings=settings,
+            stepper=Stepper(
+                accelerator=self.accelerator,
+                objective=self.accelerator.prepare(self.objective),
+                parameters=[*parameters.values()],
+                optimizer=self.accelerator.prepare(self.trained.optimizer),
+                chance=chance,
+                accumulate=settings.accumulate,
+                max_norm=settings.max_grad_norm,
+            ),
+            parameters=parameters,
+            average=self.trained.average,
+            stream=stream,
+            start=from_step,
+            tell=tell,
+            begin=lambda step: self._begin(folder, step),
+            saver=saver,
+            save=lambda step: self._save(saver, step, validation),
+            sample=lambda step: self._sample(folder, step, tell),
+            wishes=lambda: wishes(folder) if self.accelerator.is_main_process else frozenset(),
+            grant=lambda names: grant(folder, names) if self.accelerator.is_main_process else None,
+        )
+
+    def _header(self, from_step: int) -> dict[str, Any]:
+        settings = self.spec.train
+        return {
+            "step": from_step,
+            "steps": settings.steps,
+            "device": str(self.accelerator.device),
+            "processes": self.accelerator.num_processes,
+            "precision": settings.precision,
+            "parameters": sum(p.numel() for p in self.assembly.method.parameters() if p.requires_grad),
+            "pairs": len(self.stream.examples),
+        }
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """The moving average, if there is one, in the place of the weights for as long as it is entered."""
+        average = self.trained.average
+        if average is None:
+            return nullcontext()
+        return average.in_place_of(trained_parameters(self.trained.method, self.trained.base))
+
+    def _begin(self, folder: RunFolder, step: int) -> None:
+        if self.accelerator.is_main_process:
+            self.hooks.before_step(folder, step)
+
+    def _validation(self, chance: Chance, lookup: Lookup | None) -> Validation | None:
+        """What says which checkpoint is the best; None without a test split."""
+        settings = self.spec.train
+        if self.no_test or not settings.validate_pairs or not self.accelerator.is_main_process:
+            return None
+        dataset = dataset_of(self.spec, self.assembly.registry, "test")
+        return Validation(
+            accelerator=self.accelerator,
+            objective=self.objective,
+            examples=Examples(dataset, self.stream.examples.plan, lookup=lookup),
+            chance=replace(chance, drop={}),
+            pairs=settings.validate_pairs,
+            batch_size=settings.batch_size,
+        )
+
+    def _save(self, saver: Saver, step: int, validation: Validation | None) -> None:
+        self.accelerator.wait_for_everyone()
+        if not self.accelerator.is_main_process:
+            return
+        loss = None
+        if validation:
+            saver.tell("doing", {"doing": "looking at unseen pairs"})
+            try:
+                with self._averaged():
+                    loss = validation.loss()
+            except (UserError, RuntimeError) as error:  # no reason to lose what is trained
+                saver.tell("warning", {"message": f"no loss on unseen pairs: {_said(error)}", "step": step})
+        saver.save(step, lambda: self.trained.writers(step, loss), validation=loss)
+
+    def _sample(self, folder: RunFolder, step: int, tell: Tell) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        made, why = None, ""
+        tell("doing", {"doing": "drawing a sheet"})
+        try:
+            with self._averaged():
+                made = sampled_sheet(
+                    self.assembly, folder.sample_file(step, 0).parent, split=self.sheet_split, pairs=SHEET_PAIRS
+                )
+        except (UserError, RuntimeError) as error:  # a look at the run is not worth the run
+            why = _said(error)
+        if made is None:
+            clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was drawn any more
+            tell("warning", {"message": f"no sheet: {why}", "step": step})
+            return
+        tell("sample", {"step": step, "path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)})
+        self.hooks.sampled(folder.path, step, made.paths)
+
+
+def _said(error: UserError | RuntimeError) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _without_test(spec: Spec, registry: Registry) -> str:
+    """Why the dataset's test split cannot be shown on sheets; empty where it can."""
+    try:
+        dataset_of(spec, registry, "test")
+    except UserError as error:
+        return str(error.problems[0])
+    return ""
