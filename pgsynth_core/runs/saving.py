@@ -102,25 +102,23 @@ def copy_of(source: Path) -> Writer:
 def _fill(built: Path, files: Mapping[str, Writer]) -> None:
     """Every file, flushed and hashed while the next is written; then the hashes, then the folders."""
     built.mkdir()
-    sums, hashes = built / SUMS, dict[str, Future[str]]()
+    sums, flushed, hashes = built / SUMS, list[Future[None]](), dict[str, Future[str]]()
     sums.touch()
     mode = sums.stat().st_mode & 0o777
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=2) as beside:
         for name, write in sorted(files.items()):
             (built / name).parent.mkdir(parents=True, exist_ok=True)
             write(built / name)
             # safetensors makes files that only their owner can read; a run is shared as its folder is
             (built / name).chmod(mode)
-            hashes[name] = beside.submit(_flushed, built / name)
+            flushed.append(beside.submit(sync, built / name))
+            hashes[name] = beside.submit(hash_of, built / name)
+    for done in flushed:
+        done.result()
     sums.write_text("".join(f"{made.result()}  {name}\n" for name, made in hashes.items()), encoding="utf-8")
     sync(sums)
     for folder in {built, *((built / name).parent for name in files)}:
         sync(folder)
-
-
-def _flushed(file: Path) -> str:
-    sync(file)
-    return hash_of(file)
 
 
 def _put(built: Path, final: Path) -> None:
