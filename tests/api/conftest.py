@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core import Run, compose
+from pgsynth_core.api import shortage
 from pgsynth_core.data import write_pose
+from pgsynth_core.training.memory import TrainingMemory
+from pgsynth_core.training.savings import Saving
 
 from ..fixtures.people import standing, write_pairs, write_photo
 
@@ -41,3 +44,10 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     photos = tmp_path_factory.mktemp("photos")
     write_folder(photos)
     return compose(*SMALL, f"data.folder.root={photos}").train(runs=tmp_path_factory.mktemp("runs"), steps=2)
+
+
+@pytest.fixture
+def short_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One saving, known at once, in the place of those that are reckoned out for seconds."""
+    memory = TrainingMemory(weights=2**30, moments=2**30, average=2**30, step=2**30)
+    monkeypatch.setattr(shortage, "savings", lambda *given: (memory, (Saving("train.ema=0", 2**30),)))

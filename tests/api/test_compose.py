@@ -164,6 +164,7 @@ def test_checkpointing_lowers_the_estimate() -> None:
     assert saving < plain
 
 
+@pytest.mark.slow
 def test_the_light_preset_is_estimated_to_train_on_24_gigabytes() -> None:
     facts = [(one := compose(name)).facts(one.proof())["proof"] for name in ("truepose-light", "truepose")]
     light, whole = (fact["training_bytes"] for fact in facts)
