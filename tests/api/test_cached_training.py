@@ -96,7 +96,7 @@ def entries(root: Path) -> dict[str, int]:
     return {held.kind: held.entries for held in held_in(root)}
 
 
-@pytest.mark.parametrize("base", ["tiny", "sd"])
+@pytest.mark.parametrize("base", ["tiny", pytest.param("sd", marks=pytest.mark.slow)])
 def test_losses_are_the_same_with_every_cache_and_without(base: str, train: Train, root: Path) -> None:
     plain = train(base).losses()
     assert not root.exists() and len(plain) == STEPS
@@ -109,7 +109,7 @@ def test_losses_are_the_same_with_every_cache_and_without(base: str, train: Trai
     assert train(base, cache="features").losses() == kept
 
 
-@pytest.mark.parametrize("base", ["tiny", "sd"])
+@pytest.mark.parametrize("base", ["tiny", pytest.param("sd", marks=pytest.mark.slow)])
 def test_of_single_samples_they_are_bitwise_the_same(base: str, train: Train) -> None:
     alone = {"batch_size": 1, "accumulate": 2}
     plain = train(base, **alone).losses()

@@ -94,7 +94,7 @@ def test_composing_imports_neither_torch_nor_a_part() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("size", "gigaflops"), [("512x352", 529), ("512x512", 803)])
+@pytest.mark.parametrize(("size", "gigaflops"), [("512x352", 529), pytest.param("512x512", 803, marks=pytest.mark.slow)])
 def test_stable_diffusion_has_the_published_figures(size: str, gigaflops: int) -> None:
     composition = compose("encoder=qfft", "attn=pma", f"size={size}")
     facts = composition.facts(composition.proof())
@@ -156,29 +156,11 @@ def test_a_port_of_the_chain_is_read_of_the_nearest_who_gives_it(
     assert all(any(one in line for line in given) for one in gives), text
 
 
-def test_checkpointing_lowers_the_estimate() -> None:
-    plain, saving = (
-        composition.facts(composition.proof())["proof"]["training_bytes"]
-        for composition in (compose("tiny"), compose("tiny", "train.checkpointing=true"))
-    )
-    assert saving < plain
-
-
 @pytest.mark.slow
 def test_the_light_preset_is_estimated_to_train_on_24_gigabytes() -> None:
     facts = [(one := compose(name)).facts(one.proof())["proof"] for name in ("truepose-light", "truepose")]
     light, whole = (fact["training_bytes"] for fact in facts)
     assert light < 20e9 and whole > 24e9  # a fifth is left for the framework's own workspace
-
-
-def test_half_precision_keeps_fp32_weights_in_the_estimate() -> None:
-    full, half = (
-        (one := compose("tiny", f"train.precision={precision}", "train.batch_size=1")).facts(one.proof())
-        for precision in ("fp32", "bf16")
-    )
-    weights = sum(part["trainable"] + part["frozen"] for part in full["parts"] if "trainable" in part)
-    assert weights > 1e6
-    assert half["proof"]["training_bytes"] > full["proof"]["training_bytes"] / 2 + weights
 
 
 def test_explain_says_where_each_value_came_from() -> None:

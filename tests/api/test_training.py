@@ -115,14 +115,12 @@ def test_the_loss_on_unseen_pairs_is_noted_and_changes_nothing(tmp_path: Path, t
         assert checkpoint is not None
         return (checkpoint.path / "weights.safetensors").read_bytes()
 
-    looked, again, less, plain = (
-        train(tmp_path / str(pairs), f"train.validate_pairs={pairs}") for pairs in (16, 3, 1, 0)
-    )
+    looked, less, plain = (train(tmp_path / str(pairs), f"train.validate_pairs={pairs}") for pairs in (16, 1, 0))
     assert looked.losses() == plain.losses() and weights(looked) == weights(plain)
     assert noted(plain) == [None, None]
     before, after = noted(looked)
     assert before != after and np.isfinite([before, after]).all()
-    assert noted(again) == [before, after] != noted(less), "there are three pairs"
+    assert noted(less) != [before, after]
     best = best_checkpoint(looked.folder)
     assert best is not None and best.validation == min(before, after)
     (tmp_path / "part").mkdir()

@@ -79,6 +79,7 @@ def stream(stage: Stage, kind: type[Examples]) -> Stream:
 
 def test_a_worker_that_hangs_is_told_with_the_pair(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.5)  # it is let go of sooner too
     with pytest.raises(UserError, match=r"nothing for 2 seconds when it was to read the pairs 2 of the training"):
         for _ in zip(range(5), stream(stage, Hanging).since(0), strict=False):
             pass

@@ -12,7 +12,7 @@ from pgsynth_core.api import Composition
 from pgsynth_core.training.memory import TrainingMemory, training_memory
 from pgsynth_core.training.savings import savings
 
-SMALL = ("tiny", "data=none", "size=64x48", "train.batch_size=4")
+SMALL = ("tiny", "data=none", "size=64x48", "encoder.qfft.depth=1", "train.batch_size=4")
 Estimate = Callable[..., TrainingMemory]
 
 
