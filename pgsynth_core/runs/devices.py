@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from pgsynth_core.runs.locks import state_folder
+from pgsynth_core.errors import UserError
+from pgsynth_core.runs.locks import hold, holder_of, state_folder
 
-__all__ = ["CPU", "Kind", "device_lock", "devices", "environment", "kind_of_device", "kind_wanted", "worker_lock"]
+__all__ = ["CPU", "Kind", "device_lock", "devices", "environment", "kind_of_device", "kind_wanted", "used", "worker_lock"]
 
 Kind = Literal["gpu", "cpu"]
 CPU: Final = "cpu"
@@ -79,6 +81,32 @@ def environment(held: tuple[str, ...]) -> Mapping[str, str]:
 def device_lock(device: str) -> Path:
     """Held by whoever trains on the device: a worker, and the trainer it started."""
     return state_folder() / f"{_file(device)}.lock"
+
+
+@contextmanager
+def used(device: str, *, run: str) -> Iterator[str]:
+    """Use a device outside the queue, whose runs wait for it meanwhile.
+
+    Args:
+        device: The uuid of a GPU.
+        run: The run's folder.
+
+    Returns:
+        Who uses it already, in words; empty if nobody of this user and machine does.
+    """
+    try:
+        held = hold(device_lock(device))
+    except UserError:  # without a state folder there is no queue either
+        yield ""
+        return
+    if held is None:
+        yield f"this GPU is in use by another run of yours, {holder_of(device_lock(device)).get('run', 'unknown')}."
+        return
+    held.note(run=run)
+    try:
+        yield ""
+    finally:
+        held.release()
 
 
 def worker_lock(device: str) -> Path:

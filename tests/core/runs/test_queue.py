@@ -10,7 +10,8 @@ import pytest
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import create_run, start_session, status_of
-from pgsynth_core.runs.devices import devices, environment, kind_wanted
+from pgsynth_core.runs.devices import device_lock, devices, environment, kind_wanted, used
+from pgsynth_core.runs.locks import is_free
 from pgsynth_core.runs.queue import enqueue, leave_queue, position, queue_held, take, waiting
 
 from ...fixtures.queues import Queue, queue_of
@@ -145,3 +146,12 @@ def test_a_trainer_sees_its_devices_and_no_other(queue: Queue, monkeypatch: pyte
     assert environment(("cpu",))["CUDA_VISIBLE_DEVICES"] == ""
     theirs = environment(uuids)
     assert theirs["CUDA_VISIBLE_DEVICES"] == ",".join(uuids) and "ACCELERATE_USE_CPU" not in theirs
+
+
+def test_who_trains_in_the_foreground_has_the_device_meanwhile(queue: Queue) -> None:
+    with used("GPU-1", run="/runs/a") as others:
+        assert others == "" and not is_free(device_lock("GPU-1")) and is_free(device_lock("GPU-2"))
+        with used("GPU-1", run="/runs/b") as others:
+            assert "/runs/a" in others
+        assert not is_free(device_lock("GPU-1")), "only its holder lets it go"
+    assert is_free(device_lock("GPU-1"))
