@@ -24,6 +24,7 @@ from pgsynth_core.runs import (
     runs_root,
     status_of,
 )
+from pgsynth_core.runs.differences import check_frozen
 from pgsynth_core.runs.status import attempting
 from pgsynth_core.spec import Resolved, resolve
 
@@ -186,8 +187,10 @@ def to_continue(
 
     Raises:
         SpecError: If its spec cannot be read here.
-        UserError: If it has all its steps.
+        UserError: If it has all its steps, or its spec is not the one it was saved with.
     """
+    if checkpoint:
+        check_frozen(folder, checkpoint)
     composition = compose(folder.spec_file, registry=registry)
     if steps is not None:
         composition = with_steps(composition, steps)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pgsynth_core.api import compose
 from pgsynth_core.api.model import Model, load
-from pgsynth_core.api.pictures import HEADINGS, Sampled
+from pgsynth_core.api.pictures import HEADINGS, Sampled, write_picture
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data.records import BadRecord, Split
@@ -183,7 +183,12 @@ def _settled(made: Path, wanted: Path, settings: Mapping[str, Any]) -> Path:
         old = temporary(place)
         if place.exists():
             os.rename(place, old)
-        os.rename(made, place)
+        try:
+            os.rename(made, place)
+        except OSError:
+            if old.exists():
+                os.rename(old, place)
+            raise
     remove(old)
     return place
 
@@ -213,7 +218,7 @@ class _Pictures:
         for one in made:
             with refusing("a picture cannot be written", self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)  # now that there is something to write
-                Image.fromarray(one.output).save(self.folder / f"{one.name}.png")
+                write_picture(Image.fromarray(one.output), self.folder / f"{one.name}.png")
             self._names.append(one.name)
             self._first = [*self._first, one][:SHEET_ROWS]
             if on_picture:
@@ -224,7 +229,7 @@ class _Pictures:
         """Draw the sheet."""
         sheet = self.folder / "sheet.png"
         with refusing("a sheet cannot be written", self.folder):
-            Sheet(HEADINGS, [one.row for one in self._first]).picture().save(sheet)
+            write_picture(Sheet(HEADINGS, [one.row for one in self._first]).picture(), sheet)
         return SampledPairs(self.folder, sheet, tuple(self._names), self._skipped)
 
 
