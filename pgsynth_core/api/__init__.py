@@ -164,7 +164,9 @@ def continue_run(
 def _continued(
     folder: RunFolder, checkpoint: Checkpoint | None, *, steps: int | None, on_event: OnEvent | None, registry: Registry
 ) -> Run:
-    require_writable(folder.path, "the run cannot be gone on with")
+    require_writable(
+        folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
+    )
     composition, before = to_continue(folder, checkpoint, steps, registry)
     goal, warnings = composition.spec.train.steps, []
     if steps is None and before != goal:

@@ -6,6 +6,7 @@ starts the process that trains it.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pgsynth_core.api import Composition, Run, to_continue
@@ -87,7 +88,9 @@ def detach_run(
         start_workers(found.kind)
         return Run(folder)
     refuse_running(folder)
-    require_writable(folder.path, "the run cannot be gone on with")
+    require_writable(
+        folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
+    )
     to_continue(folder, checkpoint, steps, registry or discover())
     kind = kind_wanted()
     before = (processes_before(folder) if kind == "gpu" and checkpoint else None) or 1

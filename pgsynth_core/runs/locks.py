@@ -23,7 +23,7 @@ from pgsynth_core.runs.identity import this_process
 
 __all__ = ["STATE_VARIABLE", "Held", "alone", "hold", "holder_of", "is_free", "state_folder"]
 
-STATE_VARIABLE: Final = "XDG_STATE_HOME=FOLDER pgsynth ..."
+STATE_VARIABLE: Final = "XDG_STATE_HOME=FOLDER before the command"
 """What to write to have locks and the queue elsewhere."""
 
 

@@ -173,7 +173,11 @@ def drop(folder: RunFolder, reason: str, *, failed: bool = False) -> bool:
         if _waiting(folder) is None:
             return False
         name = _claim(folder, ())
-        Session(folder, name).end("failed" if failed else "stopped", code=2 if failed else 130, reason=reason)
+        try:
+            Session(folder, name).end("failed" if failed else "stopped", code=2 if failed else 130, reason=reason)
+        except UserError:  # it goes on waiting
+            folder.worker_file.unlink(missing_ok=True)
+            raise
         folder.queued_file.unlink(missing_ok=True)
     return True
 

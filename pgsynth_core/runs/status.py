@@ -5,7 +5,8 @@
     worker.json    {"session", "pid", ..., "devices", "trainer", "t"}      written when a worker takes it from the queue
 
 `session` tells one beginning from the next, so that the end of an earlier one is never taken for the end of this:
-process.json and exit.json are never deleted. `t` is in seconds since 1970 (UTC).
+exit.json is never deleted, process.json only where there is no room to write the end. `t` is in seconds since 1970
+(UTC).
 
 A worker draws the session's name when it takes the run and hands it to the trainer it starts. The trainer begins
 under that name, and only if no other worker has taken the run since: a trainer whose worker was killed before it had
@@ -191,6 +192,8 @@ def _unknown(folder: RunFolder, ended: Mapping[str, Any]) -> tuple[State, str]:
         return "lost", f"{why}."
     if folder.queued_file.exists():
         return "lost", f"{folder.queued_file.name} cannot be read: it waits for nothing."
+    if folder.events_file.exists():
+        return "lost", "its process ended and could not write how."
     return "lost", "no process has begun to train it."
 
 
@@ -242,13 +245,20 @@ class Session:
         """Say how it ended, in the words of an `Ending`; only the first word counts.
 
         Raises:
-            UserError: If the system refuses to write it.
+            UserError: If the system refuses to write it; that this process trains it is taken back all the same, for
+                which no disk is too full.
         """
         said = read_json(self.folder.exit_file) or {}
         if said.get("session") == self.id:
             return
         facts = {"session": self.id, "state": state, "code": code, "step": step, "reason": reason, "t": _now()}
-        _write(self.folder.exit_file, facts, "how the run ended")
+        try:
+            _write(self.folder.exit_file, facts, "how the run ended")
+        except UserError:
+            if (read_json(self.folder.process_file) or {}).get("session") == self.id:
+                with suppress(OSError):
+                    self.folder.process_file.unlink()
+            raise
 
 
 def attempt_word(session: str, folder: RunFolder) -> str:
