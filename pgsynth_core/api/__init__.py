@@ -24,6 +24,7 @@ from pgsynth_core.runs import (
     runs_root,
     status_of,
 )
+from pgsynth_core.runs.differences import check_frozen
 from pgsynth_core.runs.status import attempting
 from pgsynth_core.spec import Resolved, resolve
 
@@ -163,7 +164,9 @@ def continue_run(
 def _continued(
     folder: RunFolder, checkpoint: Checkpoint | None, *, steps: int | None, on_event: OnEvent | None, registry: Registry
 ) -> Run:
-    require_writable(folder.path, "the run cannot be gone on with")
+    require_writable(
+        folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
+    )
     composition, before = to_continue(folder, checkpoint, steps, registry)
     goal, warnings = composition.spec.train.steps, []
     if steps is None and before != goal:
@@ -186,8 +189,10 @@ def to_continue(
 
     Raises:
         SpecError: If its spec cannot be read here.
-        UserError: If it has all its steps.
+        UserError: If it has all its steps, or its spec is not the one it was saved with.
     """
+    if checkpoint:
+        check_frozen(folder, checkpoint)
     composition = compose(folder.spec_file, registry=registry)
     if steps is not None:
         composition = with_steps(composition, steps)

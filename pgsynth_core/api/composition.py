@@ -16,6 +16,7 @@ from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import require_writable, runs_root
+from pgsynth_core.runs.durable import IN_RUNS
 from pgsynth_core.spec import Resolved, Spec, explain
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Composition:
         """
         spec = self.spec if steps is None else with_steps(self, steps).spec
         root = runs_root(None if runs is None else str(runs))
-        require_writable(root, "no run can be made here")
+        require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
         training = importlib.import_module("pgsynth_core.api.training")
         run: Run = training.start(spec, self.registry, self.verdict, runs=root, on_event=on_event)
         return run
@@ -133,7 +134,7 @@ class Composition:
             PgsynthError: If what is loaded does not give what was saved.
         """
         root = runs_root(None if runs is None else str(runs))
-        require_writable(root, "no run can be made here")
+        require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
         module = importlib.import_module("pgsynth_core.api.rehearsing")
         found: Rehearsal = module.rehearse(self.spec, self.registry, self.verdict, runs=root, on_event=on_event)
         return found

@@ -6,15 +6,17 @@ starts the process that trains it.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pgsynth_core.api import Composition, Run, to_continue
+from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs import create_run, find_beginning, latest_checkpoint, require_writable, runs_root
 from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.differences import check_processes, processes_before
-from pgsynth_core.runs.durable import remove
-from pgsynth_core.runs.queue import enqueue, refuse_devices, waiting
+from pgsynth_core.runs.durable import IN_RUNS, remove
+from pgsynth_core.runs.queue import enqueue, forget, refuse_devices, waiting
 from pgsynth_core.runs.status import refuse_running
 from pgsynth_core.runs.workers import start_workers
 
@@ -36,10 +38,11 @@ def detach(
         The run; it waits, or has begun.
 
     Raises:
-        UserError: If there are not so many devices, or nothing can be written there; then there is no run.
+        UserError: If there are not so many devices, nothing can be written there, or no worker can be started; then
+            there is no run.
     """
     root, kind = runs_root(None if runs is None else str(runs)), kind_wanted()
-    require_writable(root, "no run can be made here")
+    require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
     refuse_devices(devices, kind)
     slug = "-".join(choice.label for slot, choice in composition.spec.choices() if slot != "data")
     folder = create_run(root, slug=slug, spec_yaml=composition.to_yaml(), lock=None)
@@ -48,7 +51,12 @@ def detach(
     except BaseException:
         remove(folder.path)
         raise
-    start_workers(kind)
+    try:
+        start_workers(kind)
+    except UserError:
+        if forget(folder):  # else it is trained by now
+            remove(folder.path)
+            raise
     return Run(folder)
 
 
@@ -70,8 +78,8 @@ def detach_run(
         registry: What exists; found anew if None.
 
     Raises:
-        UserError: If there is no such run or checkpoint, it is being trained, has all its steps, or was trained by
-            another number of processes.
+        UserError: If there is no such run or checkpoint, it is not whole, is being trained, has all its steps, or was
+            trained by another number of processes; or no worker can be started. Then it does not wait.
     """
     place = run.path if isinstance(run, Run) else run
     folder, checkpoint = find_beginning(place, runs_root(None if runs is None else str(runs)))
@@ -80,14 +88,21 @@ def detach_run(
         start_workers(found.kind)
         return Run(folder)
     refuse_running(folder)
-    require_writable(folder.path, "the run cannot be gone on with")
+    require_writable(
+        folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
+    )
     to_continue(folder, checkpoint, steps, registry or discover())
     kind = kind_wanted()
     before = (processes_before(folder) if kind == "gpu" and checkpoint else None) or 1
     wanted = devices or before
     if checkpoint:
+        checkpoint.verify(hashes=False)  # its hashes are for who trains it
         check_processes(folder, wanted)
     given = checkpoint.path.name if checkpoint and checkpoint != latest_checkpoint(folder) else ""
     enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, kind=kind)
-    start_workers(kind)
+    try:
+        start_workers(kind)
+    except UserError:
+        if forget(folder):
+            raise
     return Run(folder)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pgsynth_core.api import compose
 from pgsynth_core.api.model import Model, load
-from pgsynth_core.api.pictures import HEADINGS, Sampled
+from pgsynth_core.api.pictures import HEADINGS, Sampled, write_picture
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data.records import BadRecord, Split
@@ -24,7 +24,7 @@ from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.evaluation import Compared, ScoreTable, score_pairs
 from pgsynth_core.registry import OWN_NAME
 from pgsynth_core.runs import refusing
-from pgsynth_core.runs.durable import read_json, remove, temporary
+from pgsynth_core.runs.durable import OUTPUT, read_json, remove, temporary
 
 SHEET_ROWS: Final = 8
 """How many pairs a sheet shows."""
@@ -106,7 +106,7 @@ def sample_pairs(
     Raises:
         UserError: If a pair cannot be used and the dataset has bad=fail, none can, or pictures cannot be written.
     """
-    pictures = _Pictures(out)
+    pictures = _Pictures(out, elsewhere=OUTPUT)
     for _ in pictures.keep(model.sample_pairs(split=split, limit=limit, on_skip=pictures.left_out), on_picture):
         pass
     shown = pictures.done()
@@ -183,7 +183,12 @@ def _settled(made: Path, wanted: Path, settings: Mapping[str, Any]) -> Path:
         old = temporary(place)
         if place.exists():
             os.rename(place, old)
-        os.rename(made, place)
+        try:
+            os.rename(made, place)
+        except OSError:
+            if old.exists():
+                os.rename(old, place)
+            raise
     remove(old)
     return place
 
@@ -198,8 +203,8 @@ def _same(folder: Path, settings: Mapping[str, Any]) -> bool:
 class _Pictures:
     """Writes pictures as they come, and keeps the first for the sheet."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, elsewhere: str = "") -> None:
+        self.folder, self._elsewhere = folder, elsewhere
         self._names: list[str] = []
         self._first: list[Sampled] = []
         self._skipped: dict[str, BadRecord] = {}
@@ -211,9 +216,9 @@ class _Pictures:
     def keep(self, made: Iterator[Sampled], on_picture: OnPicture | None) -> Iterator[Sampled]:
         """Pass pictures on, writing each as NAME.png."""
         for one in made:
-            with refusing("a picture cannot be written", self.folder):
+            with refusing("a picture cannot be written", self.folder, elsewhere=self._elsewhere):
                 self.folder.mkdir(parents=True, exist_ok=True)  # now that there is something to write
-                Image.fromarray(one.output).save(self.folder / f"{one.name}.png")
+                write_picture(Image.fromarray(one.output), self.folder / f"{one.name}.png")
             self._names.append(one.name)
             self._first = [*self._first, one][:SHEET_ROWS]
             if on_picture:
@@ -223,8 +228,8 @@ class _Pictures:
     def done(self) -> SampledPairs:
         """Draw the sheet."""
         sheet = self.folder / "sheet.png"
-        with refusing("a sheet cannot be written", self.folder):
-            Sheet(HEADINGS, [one.row for one in self._first]).picture().save(sheet)
+        with refusing("a sheet cannot be written", self.folder, elsewhere=self._elsewhere):
+            write_picture(Sheet(HEADINGS, [one.row for one in self._first]).picture(), sheet)
         return SampledPairs(self.folder, sheet, tuple(self._names), self._skipped)
 
 

@@ -24,6 +24,7 @@ from pgsynth_core.composition.hub import bundle_files
 from pgsynth_core.composition.weights import kept_tensors, owners, trained_parameters
 from pgsynth_core.runs import BUNDLE, Writer, copy_of, require_new, write_folder
 from pgsynth_core.runs.checkpoints import STATE
+from pgsynth_core.runs.durable import OUTPUT
 from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS
 
 __all__ = ["Exported", "export", "export_diffusers"]
@@ -143,6 +144,6 @@ def _tensors(tensors: Mapping[str, Tensor]) -> Writer:
 
 def _written(out: Path, files: Mapping[str, Writer], size: int) -> Exported:
     require_new(out)
-    write_folder(out, files, bytes_needed=size, what="copy")
+    write_folder(out, files, bytes_needed=size, what="copy", elsewhere=OUTPUT)
     sizes = {file.relative_to(out).as_posix(): file.stat().st_size for file in sorted(out.rglob("*")) if file.is_file()}
     return Exported(out, sizes)

@@ -25,7 +25,7 @@ from pgsynth_core.contract import SitePattern
 from pgsynth_core.data.labels import label_set_of
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import refusing
-from pgsynth_core.runs.durable import remove, temporary
+from pgsynth_core.runs.durable import OUTPUT, remove, temporary
 from pgsynth_core.training.draws import generator
 from pgsynth_core.training.objective import training_schedule
 
@@ -196,7 +196,7 @@ def _written(out: Path, pictures: Mapping[str, Image.Image], table: ShareTable |
     """Write everything beside the place it goes to, then move it there: whole or not at all."""
     made = temporary(out)
     try:
-        with refusing("the pictures cannot be written", out):
+        with refusing("the pictures cannot be written", out, elsewhere=OUTPUT):
             made.mkdir(parents=True)
             for name, picture in pictures.items():
                 picture.save(made / f"{name}.png")

@@ -31,12 +31,22 @@ class Journal:
     def __init__(self, held: Session, events: EventLog, log: TrainLog, hooks: Hooks, on_event: OnEvent | None) -> None:
         self._held, self._events, self._log, self._hooks, self._on_event = held, events, log, hooks, on_event
         self._step: int | None = None
-        self._ended = False
+        self._ended = self._refused = False
 
     def tell(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Something happened; kind and data are those of `runs.schema`."""
-        self._write(kind, data)
+        """Something happened; kind and data are those of `runs.schema`.
+
+        An event that the system refuses to write is no reason to lose what is trained: it waits, and whoever listens is
+        told so once.
+        """
+        refusal = self._write(kind, data)
         self._pass_on(kind, data)
+        if refusal and not self._refused:
+            self._refused = True  # before it is told, which is refused too
+            problem = refusal.problems[0]
+            message = f"{problem.message} Training goes on; events wait until they can be written. {problem.cure}"
+            self.tell("warning", {"message": message, "where": problem.where})
+        self._refused = refusal is not None
 
     def end(self, ending: Ending) -> None:
         """Training ended: the same facts stand in `exit.json` and in the `exit` event."""
@@ -49,7 +59,8 @@ class Journal:
         if self._ended:  # it is somebody who was told of the end that raised
             return
         ending = Ending.of(error, self._step)
-        self._held.end(**asdict(ending))
+        with suppress(UserError):  # the log and whoever listens are to know it all the same
+            self._held.end(**asdict(ending))
         events: list[tuple[str, dict[str, Any]]] = []
         if ending.state == "failed":
             self._log.error(error)
@@ -60,11 +71,17 @@ class Journal:
         for event in events:
             self._pass_on(*event)
 
-    def _write(self, kind: str, data: Mapping[str, Any]) -> None:
-        self._events.write(kind, **data)
+    def _write(self, kind: str, data: Mapping[str, Any]) -> UserError | None:
+        """Why the event is not in the file, if it is not."""
+        refusal = None
+        try:
+            self._events.write(kind, **data)
+        except UserError as error:
+            refusal = error
         self._log.event(kind, data)
         if kind in ("run", "step"):
             self._step = data["step"]
+        return refusal
 
     def _pass_on(self, kind: str, data: Mapping[str, Any]) -> None:
         self._hooks.event(self._held.folder, kind, data)

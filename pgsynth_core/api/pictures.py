@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,6 +18,7 @@ from pgsynth_core.data.records import BadRecord, DataError, Dataset, Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, to_pictures
 from pgsynth_core.runs import refusing
+from pgsynth_core.runs.durable import remove, temporary
 from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
 from pgsynth_core.spec import SampleSettings
 from pgsynth_core.training.draws import generator
@@ -136,9 +138,24 @@ def save_pictures(folder: Path, found: Sequence[Sampled]) -> Saved:
     with refusing("pictures cannot be written", folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path, one in zip(paths, found, strict=True):
-            Image.fromarray(one.output).save(path)
-        Sheet(HEADINGS, [one.row for one in found]).picture().save(sheet)
+            write_picture(Image.fromarray(one.output), path)
+        write_picture(Sheet(HEADINGS, [one.row for one in found]).picture(), sheet)
     return Saved(paths, sheet)
+
+
+def write_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG whole or not at all; one that is there is replaced by it.
+
+    Raises:
+        OSError: If the system refuses; nothing is left behind.
+    """
+    beside = temporary(path)
+    try:
+        picture.save(beside, format="PNG")
+        os.replace(beside, path)
+    except BaseException:
+        remove(beside)
+        raise
 
 
 def sampled_sheet(assembly: Assembly, folder: Path, *, split: Split, pairs: int) -> Saved:

@@ -24,7 +24,7 @@ from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import PgsynthError, UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder, require_room
-from pgsynth_core.runs.durable import passed_on, refused, refusing
+from pgsynth_core.runs.durable import IN_RUNS, passed_on, refused, refusing
 from pgsynth_core.runs.saving import Writer
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.loop import train
@@ -112,7 +112,7 @@ def rehearse(
     """
     estimated = training_memory(spec, registry, verdict).total
     there = next(path for path in (runs, *runs.absolute().parents) if path.exists())
-    with refusing("a checkpoint cannot be tried here", there):
+    with refusing("a checkpoint cannot be tried here", there, elsewhere=IN_RUNS):
         made = tempfile.TemporaryDirectory(prefix=".rehearsal-", suffix=".tmp", dir=there)
     with made as folder:
         taken = within_memory(lambda: _taken(spec, registry, verdict, folder, on_event), spec, registry, verdict)
@@ -171,7 +171,7 @@ def _taken(spec: Spec, registry: Registry, verdict: Verdict, folder: str, on_eve
     """Take the steps as the run's loop takes them, and save."""
     session = _session(spec, registry, verdict)
     device, place = session.accelerator.device, Path(folder)
-    require_room(place, session.trained.size(), "a checkpoint")
+    require_room(place, session.trained.size(), "a checkpoint", elsewhere=IN_RUNS)
     clock = _Clock(device)
     watch = _Watch(device, [*session.objective.parameters(), *session.objective.buffers()], session.averages())
 
@@ -208,13 +208,13 @@ def _taken(spec: Spec, registry: Registry, verdict: Verdict, folder: str, on_eve
 
 def _write(files: Mapping[str, Writer], place: Path) -> None:
     what = "a checkpoint cannot be written"
-    with refusing(what, place):
+    with refusing(what, place, elsewhere=IN_RUNS):
         try:
             for name, write in files.items():
                 write(place / name)
         except Exception as error:
             if passed_on(error):
-                raise refused(error, what, place) from error
+                raise refused(error, what, place, elsewhere=IN_RUNS) from error
             raise
 
 

@@ -39,6 +39,7 @@ from pgsynth_core.runs import (
     write_lock,
 )
 from pgsynth_core.runs.control import clear, grant, wishes
+from pgsynth_core.runs.durable import IN_RUNS
 from pgsynth_core.runs.status import Ending
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.average import Average
@@ -152,7 +153,7 @@ class TrainingSession:
         if self.accelerator.is_main_process:
             slug = "-".join(choice.label for slot, choice in self.spec.choices() if slot != "data")
             try:
-                require_room(runs, self.trained.size(), "a checkpoint")
+                require_room(runs, self.trained.size(), "a checkpoint", elsewhere=IN_RUNS)
                 told = [str(create_run(runs, slug=slug, spec_yaml=self.spec.to_yaml(), lock=self.lock()).path), ""]
             except UserError as error:
                 broadcast_object_list(["", str(error)])

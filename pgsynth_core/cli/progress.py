@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.cli.console import is_terminal, one_line, rich_console, tell
+from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.runs import Checkpoint, RunFolder, latest_checkpoint
 
 __all__ = ["Follower", "duration", "follow"]
 
@@ -125,18 +127,30 @@ class Follower:
             self.sheet = path
             self._shown.note(f"step {event['step']}: drew {one_line(Path(self.run) / path)}")
         elif kind == "warning":
-            self._shown.note(one_line(f"warning: {event.get('message', '')}"))
+            told = Problem(*(str(event.get(name, "")) for name in ("message", "where", "cure")))
+            self._shown.note(one_line(f"warning: {told}"))
 
     def farewell(self) -> None:
         """Say what is saved, after training ended before its end; nothing if it never began."""
         if not self.step:
             return
+        saved, step = Path(self.run) / self.checkpoint, self.checkpoint_step
         if not self.checkpoint:
-            tell(f"step {self.step} was reached, and no checkpoint is saved: the first was still to come.")
-            return
+            before = _standing(Path(self.run))  # of an earlier session
+            if before is None:
+                tell(f"step {self.step} was reached, and no checkpoint is saved: the first was still to come.")
+                return
+            saved, step = before.path, before.step
         name = Path(self.run).name or "latest"
-        tell(f"step {self.checkpoint_step} is saved: {one_line(Path(self.run) / self.checkpoint)}")
+        tell(f"step {step} is saved: {one_line(saved)}")
         tell(f"go on from there: pgsynth train --resume {one_line(name)} {self._again}".rstrip())
+
+
+def _standing(run: Path) -> Checkpoint | None:
+    try:
+        return latest_checkpoint(RunFolder(run))
+    except UserError:
+        return None
 
 
 def _figures(event: Mapping[str, Any], left: str) -> str:

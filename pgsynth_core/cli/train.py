@@ -21,6 +21,7 @@ from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.runs import find_beginning, require_writable, runs_root
 from pgsynth_core.runs.devices import kind_wanted
+from pgsynth_core.runs.durable import IN_RUNS
 from pgsynth_core.runs.queue import refuse_devices
 from pgsynth_core.runs.status import ATTEMPT
 from pgsynth_core.spec import SPEC_KEYS
@@ -162,7 +163,7 @@ def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
     dataset_of(composed.spec, session.registry, "train")  # before torch is imported: cheap mistakes show first
     for sentence in composed.notes:
         tell_note(sentence)
-    require_writable(runs_root(arguments.runs), "no run can be made here")
+    require_writable(runs_root(arguments.runs), "no run can be made here", elsewhere=IN_RUNS)
     if not arguments.no_proof:
         with progress("Proving it on the meta device; importing torch takes most of the time"):
             composed.proof()

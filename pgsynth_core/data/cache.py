@@ -110,7 +110,7 @@ def clear_cache(root: Path) -> tuple[Held, ...]:
 
 def room_at(root: Path) -> int:
     """Bytes that are free on the disk of a folder that need not exist yet."""
-    there = next(place for place in (root, *root.absolute().parents) if place.exists())
+    there = next(place for place in (root, *root.absolute().parents) if os.path.exists(place))
     return shutil.disk_usage(there).free
 
 

@@ -60,9 +60,23 @@ class Checkpoint:
 
     @property
     def validation(self) -> float | None:
-        """The loss on unseen pairs; None if nobody took it, or it is no finite number."""
+        """The loss on unseen pairs; None if nobody took it, or it is no finite number.
+
+        Nor is it believed where the file that says it is damaged: for what a flipped bit makes the best, the best would
+        be deleted.
+        """
         value = (read_json(self.path / STATE) or {}).get(VALIDATION)
-        return value if isinstance(value, float) and math.isfinite(value) else None
+        is_number = isinstance(value, float) and math.isfinite(value)
+        return value if is_number and self.is_whole(STATE) else None
+
+    def is_whole(self, name: str) -> bool:
+        """Whether one file of it is there, and is what was written: `verify` for where the others do not matter."""
+        try:
+            text = (self.path / SUMS).read_text(encoding="utf-8", errors="replace")
+            lines = [match for line in text.splitlines() if (match := _SUM.fullmatch(line))]
+            return (hash_of(self.path / name), name) in [match.groups() for match in lines]
+        except OSError:
+            return False
 
     def verify(self, *, hashes: bool = True) -> None:
         """Read every file and compare it with its hash.
@@ -75,20 +89,21 @@ class Checkpoint:
         """
         with refusing("the checkpoint cannot be read", self.path):
             found = list(_damages(self.path, hashes))
-            problems = [Problem(message, str(self.path / name), self._instead()) for name, message in found]
-        if problems:
-            raise UserError(problems)
+            cure = self._instead(hashes) if found else ""
+        if found:
+            raise UserError([Problem(message, str(self.path / name), cure) for name, message in found])
 
-    def _instead(self) -> str:
+    def _instead(self, hashes: bool) -> str:
         """What to do if it is damaged: every command that takes a run takes the path of a checkpoint too."""
         run = RunFolder(self.path.parent.parent)
         if self.path.parent != run.checkpoints:
             return "Copy it again, if it is a copy."
         others = [one for one in list_checkpoints(run) if one.path != self.path]
-        if not others:
-            return f"The run has no other checkpoint; train it anew: pgsynth train {shlex.quote(str(run.spec_file))}."
-        nearest = min(others, key=lambda one: abs(one.step - self.step))
-        return f"Give another checkpoint of the run in its place, by its path: {shlex.quote(str(nearest.path))}."
+        for near in sorted(others, key=lambda one: abs(one.step - self.step)):
+            if not any(_damages(near.path, hashes)):
+                return f"Give another checkpoint of the run in its place, by its path: {shlex.quote(str(near.path))}."
+        other = "no other checkpoint that is whole" if others else "no other checkpoint"
+        return f"The run has {other}; train it anew: pgsynth train {shlex.quote(str(run.spec_file))}."
 
 
 def _damages(folder: Path, hashes: bool) -> Iterator[tuple[str, str]]:
@@ -96,7 +111,11 @@ def _damages(folder: Path, hashes: bool) -> Iterator[tuple[str, str]]:
     if not (folder / SUMS).is_file():
         yield SUMS, "the list of hashes is missing: nothing says that this checkpoint is whole."
         return
-    text = (folder / SUMS).read_text(encoding="utf-8", errors="replace")
+    try:
+        text = (folder / SUMS).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        yield SUMS, f"the list of hashes cannot be read: {error.strerror or error}."
+        return
     lines = text.splitlines()
     listed = [match for line in lines if (match := _SUM.fullmatch(line))]
     if not text.endswith("\n") or len(listed) < len(lines):
@@ -104,11 +123,19 @@ def _damages(folder: Path, hashes: bool) -> Iterator[tuple[str, str]]:
     for expected, name in (match.groups() for match in listed):
         if not (folder / name).is_file():
             yield name, "the file is missing."
-        elif hashes and hash_of(folder / name) != expected:
-            yield name, f"the file is damaged: its hash is not the one in {SUMS}."
+        elif hashes and (why := _spoilt(folder / name, expected)):
+            yield name, why
     there = {file.relative_to(folder).as_posix() for file in folder.rglob("*.safetensors")}
     unlisted = there - {match[2] for match in listed}
     yield from ((name, f"the file is not listed in {SUMS}.") for name in sorted(unlisted))
+
+
+def _spoilt(file: Path, expected: str) -> str:
+    """What is wrong with a file's content; empty if nothing is."""
+    try:
+        return "" if hash_of(file) == expected else f"the file is damaged: its hash is not the one in {SUMS}."
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror or error}."
 
 
 def hash_of(file: Path) -> str:

@@ -16,7 +16,17 @@ from typing import Final, Literal
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.locks import hold, holder_of, state_folder
 
-__all__ = ["CPU", "Kind", "device_lock", "devices", "environment", "kind_of_device", "kind_wanted", "used", "worker_lock"]
+__all__ = [
+    "CPU",
+    "Kind",
+    "device_lock",
+    "devices",
+    "environment",
+    "kind_of_device",
+    "kind_wanted",
+    "used",
+    "worker_lock",
+]
 
 Kind = Literal["gpu", "cpu"]
 CPU: Final = "cpu"

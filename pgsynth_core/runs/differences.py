@@ -6,6 +6,7 @@ command that installs it.
 
 from __future__ import annotations
 
+import filecmp
 import platform
 import shlex
 from collections.abc import Iterator, Mapping
@@ -17,12 +18,21 @@ from pydantic import ValidationError
 from pgsynth_core.errors import Problem, SpecError, UserError
 from pgsynth_core.manifest import CONTRACT_CURRENT, CONTRACT_FLOOR
 from pgsynth_core.registry import OWN_NAME, Registry
+from pgsynth_core.runs.checkpoints import Checkpoint
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.lock import LOCK_VERSION, RESTORE, Lock, LockedPart, installed
 from pgsynth_core.spec import KIND_OF_SLOT
 
-__all__ = ["LockProblem", "check_lock", "check_pairs", "check_processes", "check_weights", "processes_before"]
+__all__ = [
+    "LockProblem",
+    "check_frozen",
+    "check_lock",
+    "check_pairs",
+    "check_processes",
+    "check_weights",
+    "processes_before",
+]
 
 _UPGRADE: Final = f"Upgrade it: pip install --upgrade {OWN_NAME}."
 
@@ -38,6 +48,27 @@ class LockProblem(Problem):
 
     level: Literal["error", "warning"] = "error"
     package: str = ""
+
+
+def check_frozen(run: RunFolder, checkpoint: Checkpoint) -> None:
+    """Compare a run's spec and lock with what they were when it was saved: neither ever changes.
+
+    Nothing else would show a bit that flipped in there: a spec with another digit is a spec.
+
+    Raises:
+        UserError: If one is missing or another, and the checkpoint's own is whole; with the command that puts it back.
+    """
+    problems = []
+    for file in (run.spec_file, run.lock_file):
+        saved = checkpoint.path / file.name
+        if not checkpoint.is_whole(file.name) or (file.is_file() and filecmp.cmp(file, saved, shallow=False)):
+            continue
+        what = "is damaged, or was changed" if file.exists() else "is missing"
+        message = f"the run's {file.name} {what}: it is not what it was when step {checkpoint.step} was saved."
+        cure = f"Put it back: cp {shlex.quote(str(saved))} {shlex.quote(str(file))}."
+        problems.append(Problem(message, str(file), cure))
+    if problems:
+        raise UserError(problems)
 
 
 def check_lock(lock: Mapping[str, Any], registry: Registry) -> list[LockProblem]:

@@ -20,6 +20,8 @@ from typing import Any, Final
 from pgsynth_core.errors import UserError
 
 __all__ = [
+    "IN_RUNS",
+    "OUTPUT",
     "json_text",
     "passed_on",
     "read_json",
@@ -34,8 +36,13 @@ __all__ = [
     "temporary",
 ]
 
+IN_RUNS: Final = "--runs FOLDER"
+OUTPUT: Final = "-o FOLDER"
+"""What to write to have something elsewhere: a run that is still to be made, and what is made of one."""
+
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _RESERVE: Final = 16 * 2**20
 """Bytes left free on top of what is asked for: the log and the events go on being written."""
 
@@ -96,29 +103,36 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 # ------------------------------------------------------------------------------------------- refusals
 @contextmanager
-def refusing(what: str, where: Path) -> Iterator[None]:
-    """Turn what the system refuses into a `UserError`: ``what`` reads as in "the run cannot be made"."""
+def refusing(what: str, where: Path, *, elsewhere: str = "") -> Iterator[None]:
+    """Turn what the system refuses into a `UserError`.
+
+    Args:
+        what: Reads as in "the run cannot be made".
+        where: The file or folder in question.
+        elsewhere: What to write to have it elsewhere; empty where it has its place, as what belongs to a run has.
+    """
     try:
         yield
     except OSError as error:
-        raise refused(error, what, where) from error
+        raise refused(error, what, where, elsewhere=elsewhere) from error
     except ValueError as error:
         if "embedded null" not in str(error):  # a NUL in a path; any other is a mistake of ours
             raise
-        raise refused(error, what, where) from error
+        raise refused(error, what, where, elsewhere=elsewhere) from error
 
 
-def refused(error: Exception, what: str, where: Path) -> UserError:
-    """The `UserError` for an error of the system: what, where, why and a cure that fits."""
+def refused(error: Exception, what: str, where: Path, *, elsewhere: str = "") -> UserError:
+    """The `UserError` for an error of the system, what it refused, where, why and a cure that fits; as `refusing`."""
     number = _number(error)
     reason = os.strerror(number) if number else str(error)
-    cure = "Mend that, or choose another folder: --runs FOLDER."
+    cure, other = "Mend that", "choose another folder"
     if number in _NO_ROOM:
-        cure = "Make room on that disk, or choose a folder on another: --runs FOLDER."
-    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        cure = "Choose a folder that you may write to: --runs FOLDER."
+        cure, other = "Make room on that disk", "choose a folder on another"
+    elif number in _NOT_ALLOWED:
+        cure, other = "Have it writable for you", "choose a folder that you may write to"
     elif number in (errno.EEXIST, errno.ENOTDIR):
-        cure = "A file stands where a folder is needed: move it, or choose another folder: --runs FOLDER."
+        cure = "A file stands where a folder is needed: move it"
+    cure += f", or {other}: {elsewhere}." if elsewhere else "."
     return UserError(f"{what}: {reason}.", where=str(where), cure=cure)
 
 
@@ -133,19 +147,19 @@ def passed_on(error: Exception) -> bool:
     return not isinstance(error, OSError | UserError) and _number(error) is not None
 
 
-def require_writable(folder: Path, what: str) -> None:
+def require_writable(folder: Path, what: str, *, elsewhere: str = "") -> None:
     """Refuse to begin what cannot be written; only trying tells, where the system lets root write anywhere.
 
     Args:
         folder: A folder, or one that is still to be made.
         what: For the message, e.g. ``no run can be made here``.
+        elsewhere: As of `refusing`.
 
     Raises:
         UserError: If the system refuses; nothing is left behind.
     """
-    with refusing(what, folder):
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        tried = temporary(there / ".tried")
+    with refusing(what, folder, elsewhere=elsewhere):
+        tried = temporary(_standing(folder) / ".tried")
         tried.mkdir()
         tried.rmdir()
 
@@ -162,26 +176,32 @@ def require_new(folder: Path) -> None:
     if not folder.absolute().parent.is_dir():
         message = f"the folder {folder.parent} to write in is not there."
         raise UserError(message, where=str(folder), cure=f"Make it: mkdir -p {shlex.quote(str(folder.parent))}.")
-    require_writable(folder, "nothing can be written here")
+    require_writable(folder, "nothing can be written here", elsewhere=OUTPUT)
 
 
-def require_room(folder: Path, needed: int, what: str) -> None:
+def require_room(folder: Path, needed: int, what: str, *, elsewhere: str = "") -> None:
     """Refuse to begin what will not fit.
 
     Args:
         folder: A folder on the disk in question, or one that is still to be made there.
         needed: Bytes that will be written.
         what: What needs them, for the message, e.g. ``a checkpoint``.
+        elsewhere: As of `refusing`.
 
     Raises:
         UserError: If fewer are free; says how many are needed and how many there are.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(_standing(folder)).free
     if free < needed + _RESERVE:
         message = f"{what} needs {_amount(needed + _RESERVE)}, and only {_amount(free)} are free on this disk."
-        cure = "Make room there, keep fewer checkpoints, or choose a folder on another disk: --runs FOLDER."
+        cure = "Make room there, e.g. by deleting runs with pgsynth runs rm"
+        cure += f", or choose a folder on another disk: {elsewhere}." if elsewhere else "."
         raise UserError(message, where=str(folder), cure=cure)
+
+
+def _standing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there; of one that may not be looked into, what is above that."""
+    return next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
 
 
 def _amount(count: int) -> str:

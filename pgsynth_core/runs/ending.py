@@ -94,7 +94,8 @@ def kill(folder: RunFolder) -> bool:
     targets = _targets(folder)
     if not targets:
         return False
-    control.mark_killed(folder)
+    with suppress(UserError):  # a disk that takes no word is no reason to let it run
+        control.mark_killed(folder)
     every = [*dict.fromkeys(process for target in targets for process in (target, *descendants(target)))]
     try:
         for process in every:
@@ -110,7 +111,8 @@ def kill(folder: RunFolder) -> bool:
         time.sleep(_POLL)
     session = str((read_json(folder.process_file) or {}).get("session", ""))
     if base_state(folder) == "lost":  # nobody waited for it
-        settle(folder, session, -signal.SIGKILL)
+        with suppress(UserError):  # it is gone all the same
+            settle(folder, session, -signal.SIGKILL)
     return True
 
 

@@ -1,7 +1,8 @@
 """Write and read ``events.jsonl``; `schema` says what stands in it. Floor 1, no torch.
 
 One process writes; any number read meanwhile. A line without its end is not an event yet: it is being written, or its
-writer was killed. The next writer ends it, and readers then name it as damaged and go on.
+writer was killed. The next writer ends it, and readers then name it as damaged and go on. What readers give is of the
+form of its kind, whatever a disk made of the file: a line that is not is damaged.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, final
 
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import refusing
-from pgsynth_core.runs.schema import checked
+from pgsynth_core.runs.schema import checked, is_sound, is_text
 
 __all__ = ["DAMAGED", "EventLog", "event_of", "last_events", "read_events", "read_losses"]
 
@@ -25,6 +28,8 @@ DAMAGED: Final = "damaged"
 
 Event = Mapping[str, Any]
 _BLOCK: Final = 64 * 2**10
+_MOST_HELD: Final = 16 * 2**20
+"""Bytes of events that wait for room on the disk: some ten thousand steps."""
 _NOT_FINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -32,15 +37,20 @@ _NOT_FINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.
 class EventLog:
     """The writer. Each event is one write of one whole line, so a reader never sees a half but at the very end.
 
+    What the system refuses is held back, and written before the next event, as soon as it is taken: a disk that is full
+    for an hour costs no event. Of more than `_MOST_HELD` bytes the later events are lost.
+
     Raises:
         UserError: From opening and writing, if the system refuses; the events so far stand.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._held = bytearray()
         with refusing("events cannot be written", path):
             self._file = path.open("ab", buffering=0)
-            self._torn = _is_torn(path)
+            if _is_torn(path):
+                self._held += b"\n"
 
     def write(self, kind: str, **data: Any) -> None:
         """Append an event.
@@ -52,19 +62,26 @@ class EventLog:
         Raises:
             ValueError: If the kind or a field is unknown, or a field is missing.
             TypeError: If a value is not plain data.
-            UserError: If the system refuses, e.g. because the disk is full.
+            UserError: If the system refuses, e.g. because the disk is full; the event is held back.
         """
         event = {"t": round(time.time(), 3), "kind": kind} | checked(kind, data)
         text = json.dumps({name: _plain(value) for name, value in event.items()}, allow_nan=False)
-        line = b"\n" * self._torn + text.encode() + b"\n"
-        self._torn = True  # until it is written whole
+        line = text.encode() + b"\n"
+        if len(self._held) + len(line) <= _MOST_HELD:
+            self._held += line
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write what is held back; a line that was cut short is gone on with where it was cut."""
         with refusing("an event cannot be written", self.path):
-            while line:
-                line = line[self._file.write(line) :]
-        self._torn = False
+            while self._held:
+                del self._held[: self._file.write(self._held)]
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close the file, after a last try to write what is held back; a second time does nothing."""
+        if not self._file.closed:
+            with suppress(UserError):
+                self._flush()
         self._file.close()
 
     def __enter__(self) -> EventLog:
@@ -118,18 +135,23 @@ def last_events(path: Path) -> Iterator[Event]:
         if not path.exists():
             return
         with open(path, "rb") as file:
-            end, rest, torn = file.seek(0, os.SEEK_END), b"", True
+            end, torn = file.seek(0, os.SEEK_END), True
+            rest: list[bytes] = []  # of a line whose beginning was not found yet, the last part first
             while end:
                 start = max(0, end - _BLOCK)
                 file.seek(start)
-                rest, *lines = (file.read(end - start) + rest).split(b"\n")
+                first, *others = file.read(end - start).split(b"\n")
                 end = start
-                if torn and lines:
-                    lines.pop()  # what stands behind the last line's end
-                    torn = False
-                yield from filter(None, map(event_of, reversed(lines)))
-            if not torn and (first := event_of(rest)):
-                yield first
+                if others:
+                    lines = [*others[:-1], others[-1] + b"".join(reversed(rest))]
+                    if torn:
+                        lines.pop()  # what stands behind the last line's end
+                        torn = False
+                    yield from filter(None, map(event_of, reversed(lines)))
+                    rest = []
+                rest.append(first)
+            if not torn and (found := event_of(b"".join(reversed(rest)))):
+                yield found
 
 
 def read_losses(path: Path) -> dict[int, float]:
@@ -145,7 +167,7 @@ def read_losses(path: Path) -> dict[int, float]:
 
 
 def event_of(line: bytes) -> Event | None:
-    """The event that a line of the log is; None if it is none."""
+    """The event that a line of the log is; None if it is none, or not of the form of its kind."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):
@@ -153,10 +175,12 @@ def event_of(line: bytes) -> Event | None:
     if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
         return None
     if b'NaN"' in line or b'Infinity"' in line:
-        event = {
-            name: _NOT_FINITE.get(value, value) if isinstance(value, str) else value for name, value in event.items()
-        }
-    return event
+        event = {name: value if is_text(event["kind"], name) else _number(value) for name, value in event.items()}
+    return event if is_sound(event) else None
+
+
+def _number(value: Any) -> Any:
+    return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
 def _damaged(path: Path, number: int) -> Event:

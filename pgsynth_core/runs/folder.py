@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.durable import json_text, refusing, remove, replace_text, sync, temporary
+from pgsynth_core.runs.durable import IN_RUNS, json_text, refusing, remove, replace_text, sync, temporary
 
 __all__ = ["RUNS_VARIABLE", "RunFolder", "create_run", "runs_root", "write_lock"]
 
@@ -137,7 +137,7 @@ def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any]
     plain = re.sub(r"[^A-Za-z0-9]+", "-", slug)[:_LONGEST_SLUG].strip("-") or "run"
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{plain}"
     locked = None if lock is None else json_text(lock)
-    with refusing("a run cannot be made here", root):
+    with refusing("a run cannot be made here", root, elsewhere=IN_RUNS):
         root.mkdir(parents=True, exist_ok=True)
         built = temporary(root / f".{name}")
         try:

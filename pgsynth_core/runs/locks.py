@@ -16,12 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pgsynth_core.runs.durable import json_text, read_json, refusing
 from pgsynth_core.runs.identity import this_process
 
-__all__ = ["Held", "alone", "hold", "holder_of", "is_free", "state_folder"]
+__all__ = ["STATE_VARIABLE", "Held", "alone", "hold", "holder_of", "is_free", "state_folder"]
+
+STATE_VARIABLE: Final = "XDG_STATE_HOME=FOLDER before the command"
+"""What to write to have locks and the queue elsewhere."""
 
 
 def state_folder() -> Path:
@@ -33,7 +36,7 @@ def state_folder() -> Path:
     given = os.environ.get("XDG_STATE_HOME", "")
     home = Path(given) if os.path.isabs(given) else Path.home() / ".local" / "state"
     folder = home / "pgsynth" / socket.gethostname()
-    with refusing("locks and the queue cannot be kept here; $XDG_STATE_HOME says where", folder):
+    with refusing("locks and the queue cannot be kept here", folder, elsewhere=STATE_VARIABLE):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -68,7 +71,7 @@ def hold(path: Path, *, wait: bool = False) -> Held | None:
     Raises:
         UserError: If the file cannot be made, or its file system has no locks.
     """
-    with refusing("the lock cannot be taken", path):
+    with refusing("the lock cannot be taken", path, elsewhere=STATE_VARIABLE):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

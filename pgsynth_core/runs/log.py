@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -96,7 +96,7 @@ def train_log(path: Path) -> Iterator[TrainLog]:
         UserError: If it cannot be opened.
     """
     with refusing("the log cannot be written", path):
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler = _Lines(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(_FORM))
     handler.addFilter(_matters)
     # A worker of the queue has all that its trainer says written into this very file: nothing has to be heard twice.
@@ -106,7 +106,16 @@ def train_log(path: Path) -> Iterator[TrainLog]:
         try:
             yield TrainLog(handler)
         finally:
-            handler.close()
+            with suppress(OSError):  # lines that never found room
+                handler.close()
+
+
+@final
+class _Lines(logging.FileHandler):
+    """Where lines go. What the disk refuses waits for the next line, and nobody is shown a traceback for it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nothing: whoever lacks room is told by what cannot do without it, events and checkpoints."""
 
 
 def _is_stderr(path: Path) -> bool:

@@ -1,6 +1,4 @@
-"""Runs that wait for a device: folders with a frozen spec and a ``queued.json``. Floor 1, no torch.
-
-    queued.json   {"order", "host", "kind", "devices", "cwd", "checkpoint", "steps", "t"}
+"""Runs that wait for a device: folders with a frozen spec and a ``queued.json`` (`entry`). Floor 1, no torch.
 
 There is one queue for each user and machine, over every folder of runs in which something was enqueued; runs for GPUs
 and runs for the CPU do not wait for each other. ``queue.json`` in the user's state folder (`locks`) only says which
@@ -14,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -26,10 +25,11 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.devices import Kind, devices, kind_wanted
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
+from pgsynth_core.runs.entry import Waiting, entry_of
 from pgsynth_core.runs.find import list_runs
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import this_process
-from pgsynth_core.runs.locks import alone, state_folder
+from pgsynth_core.runs.locks import STATE_VARIABLE, alone, state_folder
 from pgsynth_core.runs.status import Session, alone_with, base_state, refuse_running
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Waiting",
     "drop",
     "enqueue",
+    "forget",
     "leave_queue",
     "position",
     "queue_held",
@@ -44,29 +45,6 @@ __all__ = [
     "take",
     "waiting",
 ]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A run in the queue.
-
-    Attributes:
-        folder: The run.
-        order: Its place: lower comes first.
-        kind: What it is to train on.
-        devices: How many of them.
-        cwd: The folder that paths in its spec are relative to.
-        checkpoint: Name of the checkpoint it goes on from; empty for the latest, or the first step.
-        steps: Train up to this step; None for the spec's.
-    """
-
-    folder: RunFolder
-    order: int
-    kind: Kind
-    devices: int
-    cwd: str
-    checkpoint: str = ""
-    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,11 +111,24 @@ def enqueue(
         refuse_running(folder)
         _remember(folder.path.parent)
         order = 1 + max((run.order for run in waiting()), default=0)
-        run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps)
+        run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, socket.gethostname())
         facts = {name: value for name, value in asdict(run).items() if name != "folder"}
+        replace_text(folder.queued_file, json_text(facts | {"t": round(time.time(), 3)}))
         folder.worker_file.unlink(missing_ok=True)
-        replace_text(folder.queued_file, json_text(facts | {"host": socket.gethostname(), "t": round(time.time(), 3)}))
     return run
+
+
+def forget(folder: RunFolder) -> bool:
+    """Take back `enqueue`, for which no word of the run's end has to be written; False if it does not wait any more.
+
+    Raises:
+        UserError: If the system refuses.
+    """
+    with queue_held(), refusing("the run cannot be taken out of the queue", folder.path), alone_with(folder):
+        waits = _waiting(folder) is not None
+        if waits:
+            folder.queued_file.unlink()
+    return waits
 
 
 def refuse_devices(wanted: int, kind: Kind) -> None:
@@ -157,8 +148,12 @@ def leave_queue(folder: RunFolder) -> bool:
     """Take a run out of the queue before it is trained; False if it does not wait any more.
 
     Raises:
-        UserError: If the system refuses.
+        UserError: If it waits on another machine, or the system refuses.
     """
+    found = entry_of(folder)
+    if found and found.host != socket.gethostname() and base_state(folder) == "queued":
+        cure = f"Stop it there; if that machine is gone, delete {shlex.quote(str(folder.queued_file))}."
+        raise UserError(f"it waits in the queue of another machine, {found.host}.", where=folder.id, cure=cure)
     with queue_held():
         return drop(folder, "taken out of the queue.")
 
@@ -178,7 +173,11 @@ def drop(folder: RunFolder, reason: str, *, failed: bool = False) -> bool:
         if _waiting(folder) is None:
             return False
         name = _claim(folder, ())
-        Session(folder, name).end("failed" if failed else "stopped", code=2 if failed else 130, reason=reason)
+        try:
+            Session(folder, name).end("failed" if failed else "stopped", code=2 if failed else 130, reason=reason)
+        except UserError:  # it goes on waiting
+            folder.worker_file.unlink(missing_ok=True)
+            raise
         folder.queued_file.unlink(missing_ok=True)
     return True
 
@@ -209,15 +208,10 @@ def _claim(folder: RunFolder, held: tuple[str, ...]) -> str:
 # ------------------------------------------------------------------------------------------- files
 def _waiting(folder: RunFolder) -> Waiting | None:
     """None if it does not wait, or on another machine, or for what nobody can read."""
-    facts = read_json(folder.queued_file)
-    if facts is None or facts.get("host") != socket.gethostname() or base_state(folder) != "queued":
+    found = entry_of(folder)
+    if found is None or found.host != socket.gethostname():
         return None
-    kind, cwd, checkpoint = facts.get("kind"), facts.get("cwd"), facts.get("checkpoint", "")
-    order, wanted, steps = (facts.get(name) for name in ("order", "devices", "steps"))
-    numbers = isinstance(order, int) and isinstance(wanted, int) and isinstance(steps, int | None)
-    if not numbers or kind not in ("gpu", "cpu") or not isinstance(cwd, str) or not isinstance(checkpoint, str):
-        return None
-    return Waiting(folder, int(order or 0), kind, int(wanted or 1), cwd, checkpoint, steps)
+    return found if base_state(folder) == "queued" else None
 
 
 def _roots() -> tuple[Path, ...]:
@@ -229,5 +223,6 @@ def _roots() -> tuple[Path, ...]:
 
 def _remember(root: Path) -> None:
     """That something waits in a folder; folders in which nothing does any more are forgotten."""
-    kept = {run.folder.path.parent for run in waiting()} | {root}
-    replace_text(state_folder() / "queue.json", json_text({"roots": sorted(map(str, kept))}))
+    kept, file = {run.folder.path.parent for run in waiting()} | {root}, state_folder() / "queue.json"
+    with refusing("the queue cannot be kept here", file.parent, elsewhere=STATE_VARIABLE):
+        replace_text(file, json_text({"roots": sorted(map(str, kept))}))

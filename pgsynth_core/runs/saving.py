@@ -62,7 +62,9 @@ def write_checkpoint(
     return final
 
 
-def write_folder(final: Path, files: Mapping[str, Writer], *, bytes_needed: int, what: str) -> None:
+def write_folder(
+    final: Path, files: Mapping[str, Writer], *, bytes_needed: int, what: str, elsewhere: str = ""
+) -> None:
     """Write a folder of files and their hashes, whole or not at all; one that is there is replaced by it.
 
     Args:
@@ -70,6 +72,7 @@ def write_folder(final: Path, files: Mapping[str, Writer], *, bytes_needed: int,
         files: Path in it, with ``/``, to what writes that file at the path it is given.
         bytes_needed: Size of all files together.
         what: What it is, for messages.
+        elsewhere: As of `durable.refusing`.
 
     Raises:
         UserError: If the disk has too little room, or the system refuses; nothing is left behind.
@@ -77,8 +80,8 @@ def write_folder(final: Path, files: Mapping[str, Writer], *, bytes_needed: int,
     """
     if wrong := [name for name in files if not _FILE.fullmatch(name) or name == SUMS]:
         raise ValueError(f"{wrong} cannot be names of files in it; letters, digits, dots, dashes can")
-    with refusing(f"the {what} cannot be written", final):
-        require_room(final.parent, bytes_needed, f"a {what}")
+    with refusing(f"the {what} cannot be written", final, elsewhere=elsewhere):
+        require_room(final.parent, bytes_needed, f"a {what}", elsewhere=elsewhere)
         built = temporary(final)
         try:
             _fill(built, files)
@@ -86,7 +89,7 @@ def write_folder(final: Path, files: Mapping[str, Writer], *, bytes_needed: int,
         except BaseException as error:
             remove(built)
             if isinstance(error, Exception) and passed_on(error):
-                raise refused(error, f"the {what} cannot be written", final) from error
+                raise refused(error, f"the {what} cannot be written", final, elsewhere=elsewhere) from error
             raise
 
 

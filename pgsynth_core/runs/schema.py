@@ -32,6 +32,8 @@ __all__ = [
     "StepEvent",
     "WarningEvent",
     "checked",
+    "is_sound",
+    "is_text",
 ]
 
 SCHEMA_VERSION: Final = 1
@@ -178,6 +180,39 @@ EVENTS: Final[Mapping[str, type]] = {
     "exit": ExitEvent,
 }
 """Kind to fields."""
+
+
+_TEXT: Final = (str,)
+_PLAIN: Final[Mapping[str, tuple[type, ...]]] = {"int": (int,), "float": (float, int), "str": _TEXT, "bool": (bool,)}
+_FORMS: Final = {
+    kind: {field.name: (_PLAIN[str(field.type).partition(" ")[0]], field.default is MISSING) for field in fields(form)}
+    for kind, form in EVENTS.items()
+}
+"""Kind -> field -> what its value may be, and whether it is always said; a text that is empty is not written."""
+_FAR: Final = 1e11
+"""A time that no run sees, seconds since 1970."""
+
+
+def is_text(kind: str, name: str) -> bool:
+    """Whether a field of a kind is text, whatever stands in it."""
+    return _FORMS.get(kind, {}).get(name, ((), False))[0] == _TEXT
+
+
+def is_sound(event: Mapping[str, Any]) -> bool:
+    """Whether an event that was read is of the form of its kind: a flipped bit may leave JSON that is none of ours.
+
+    Kinds and fields of a later version are not judged.
+    """
+    when = event.get("t", 0)
+    if not isinstance(when, int | float) or not 0 <= when < _FAR:
+        return False
+    for name, (types, required) in _FORMS.get(event["kind"], {}).items():
+        if name not in event:
+            if required and types != _TEXT:
+                return False
+        elif type(event[name]) not in types:
+            return False
+    return True
 
 
 def checked(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@
     worker.json    {"session", "pid", ..., "devices", "trainer", "t"}      written when a worker takes it from the queue
 
 `session` tells one beginning from the next, so that the end of an earlier one is never taken for the end of this:
-process.json and exit.json are never deleted. `t` is in seconds since 1970 (UTC).
+exit.json is never deleted, process.json only where there is no room to write the end. `t` is in seconds since 1970
+(UTC).
 
 A worker draws the session's name when it takes the run and hands it to the trainer it starts. The trainer begins
 under that name, and only if no other worker has taken the run since: a trainer whose worker was killed before it had
@@ -29,6 +30,7 @@ from typing import Any, Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
+from pgsynth_core.runs.entry import entry_of
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import Process, is_alive, process_of, this_process
@@ -132,12 +134,12 @@ def _state(folder: RunFolder) -> tuple[State, str]:
     """The claim of a worker is newer than process.json as long as its session has not begun."""
     held, claim = read_json(folder.process_file) or {}, read_json(folder.worker_file)
     ended = read_json(folder.exit_file) or {}
-    queued = folder.queued_file.exists()
+    queued = entry_of(folder) is not None
     if claim is not None and claim.get("session") != held.get("session"):
         return _claimed(folder, claim, ended, queued=queued)
     process = process_of(held)
     if process is None:
-        return ("queued", "") if queued else ("lost", _nobody(folder))
+        return ("queued", "") if queued else _unknown(folder, ended)
     if said := _said(ended, held):
         return ("queued", "") if queued and claim is None else said
     state, reason = _judged(folder, process)
@@ -179,10 +181,20 @@ def _judged(folder: RunFolder, process: Process) -> tuple[State, str]:
     return "lost", f"its process {process.pid} is gone and left no word: killed, or the machine went down."
 
 
-def _nobody(folder: RunFolder) -> str:
+def _unknown(folder: RunFolder, ended: Mapping[str, Any]) -> tuple[State, str]:
+    """No file says who trains it; where one is damaged, it is judged by its end and its events, as from far away."""
     if folder.process_file.exists():
-        return f"{folder.process_file.name} cannot be read."
-    return "no process has begun to train it."
+        why = f"{folder.process_file.name} cannot be read"
+        if (when := _number(ended, "t")) and time.time() - when < _age(folder.process_file):
+            return _said(ended, ended) or ("lost", f"{why}.")
+        if _age(folder.events_file) < _SILENCE:
+            return "running", f"{why}: judged by its last event."
+        return "lost", f"{why}."
+    if folder.queued_file.exists():
+        return "lost", f"{folder.queued_file.name} cannot be read: it waits for nothing."
+    if folder.events_file.exists():
+        return "lost", "its process ended and could not write how."
+    return "lost", "no process has begun to train it."
 
 
 def _silence(folder: RunFolder) -> float:
@@ -233,13 +245,20 @@ class Session:
         """Say how it ended, in the words of an `Ending`; only the first word counts.
 
         Raises:
-            UserError: If the system refuses to write it.
+            UserError: If the system refuses to write it; that this process trains it is taken back all the same, for
+                which no disk is too full.
         """
         said = read_json(self.folder.exit_file) or {}
         if said.get("session") == self.id:
             return
         facts = {"session": self.id, "state": state, "code": code, "step": step, "reason": reason, "t": _now()}
-        _write(self.folder.exit_file, facts)
+        try:
+            _write(self.folder.exit_file, facts, "how the run ended")
+        except UserError:
+            if (read_json(self.folder.process_file) or {}).get("session") == self.id:
+                with suppress(OSError):
+                    self.folder.process_file.unlink()
+            raise
 
 
 def attempt_word(session: str, folder: RunFolder) -> str:
@@ -295,7 +314,8 @@ def refuse_running(folder: RunFolder) -> None:
         return
     begun = state == "running"
     held = read_json(folder.process_file if begun else folder.worker_file) or {}
-    message = f"the run is being trained already, by process {held.get('pid')} on {held.get('host')}. {reason}"
+    who = f", by process {held['pid']} on {held.get('host')}" if process_of(held) else ""
+    message = f"the run is being trained already{who}. {reason}"
     file = folder.process_file if begun else folder.worker_file
     cure = f"Wait for it or stop it; if you know that it is gone, delete {file}."
     raise UserError(message.strip(), where=str(folder.path), cure=cure)
@@ -314,7 +334,8 @@ def start_session(folder: RunFolder) -> Session:
             control.clear(folder)
             folder.worker_file.unlink(missing_ok=True)
         begun = Session(folder, name or secrets.token_hex(8))
-        _write(folder.process_file, {"session": begun.id} | asdict(this_process()) | {"t": _now()})
+        facts = {"session": begun.id} | asdict(this_process()) | {"t": _now()}
+        _write(folder.process_file, facts, "who trains the run")
         folder.queued_file.unlink(missing_ok=True)
     return begun
 
@@ -355,8 +376,8 @@ def alone_with(folder: RunFolder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write(file: Path, facts: dict[str, Any]) -> None:
-    with refusing("it cannot be written", file):
+def _write(file: Path, facts: dict[str, Any], what: str) -> None:
+    with refusing(f"{what} cannot be written", file):
         replace_text(file, json_text(facts))
 
 

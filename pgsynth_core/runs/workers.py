@@ -14,7 +14,7 @@ from typing import Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.devices import Kind, device_lock, devices, worker_lock
 from pgsynth_core.runs.durable import refusing
-from pgsynth_core.runs.locks import is_free, state_folder
+from pgsynth_core.runs.locks import STATE_VARIABLE, is_free, state_folder
 from pgsynth_core.runs.queue import queue_held, waiting
 
 __all__ = ["WORKER", "start_workers", "worker_runs"]
@@ -54,7 +54,7 @@ def worker_runs(kind: Kind) -> bool:
 def _start(words: list[str], device: str) -> None:
     """It leaves us by itself, at once: nobody has to wait for it later."""
     path = state_folder() / f"worker-{device}.log"
-    with refusing("no worker can be started", path), open(path, "ab") as log:
+    with refusing("no worker can be started", path, elsewhere=STATE_VARIABLE), open(path, "ab") as log:
         done = subprocess.run(
             words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=False
         )

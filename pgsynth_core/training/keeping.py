@@ -163,10 +163,10 @@ class Keeper:
         if not self._writing:
             return
         store, why = self._lookup.store, ""
-        if room_at(store.root) < self._reserve + _size(tensors):
-            why = f"fewer than {_amount(self._reserve)} are free, which are left to the run's checkpoints"
         try:
-            if not why:
+            if room_at(store.root) < self._reserve + _size(tensors):
+                why = f"fewer than {_amount(self._reserve)} are free, which are left to the run's checkpoints"
+            else:
                 store.write(wanted.kind, key, tensors)
         except FileNotFoundError:  # somebody clears the cache
             return

@@ -1,4 +1,8 @@
-"""Checkpoints written beside training, which waits for a copy of its state and not for the disk."""
+"""Checkpoints written beside training, which waits for a copy of its state and not for the disk.
+
+A checkpoint that the system refuses does not end a run that has an older one: it is told, and the next is tried when
+its time comes. The last one is another matter: without it, what was trained since the one before is lost.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs import RunFolder, Writer, write_checkpoint
+from pgsynth_core.runs import Checkpoint, RunFolder, Writer, latest_checkpoint, write_checkpoint
 from pgsynth_core.training.report import Tell
 
 __all__ = ["Saver"]
@@ -30,7 +34,7 @@ class _Saving:
 
 @dataclass
 class Saver:
-    """Writes one checkpoint at a time, in a thread; it is told of, and what goes wrong raised, where training is.
+    """Writes one checkpoint at a time, in a thread; of that, and of what goes wrong, training is told.
 
     The thread does not hold up a program that is told to end at once: what is half written then, the next writer
     removes.
@@ -69,9 +73,9 @@ class Saver:
             validation: Loss on unseen pairs, to be told.
 
         Raises:
-            UserError: If the one before could not be written.
+            UserError: As `look`.
         """
-        self.wait()
+        self._settle(last=False)
         self.tell("doing", {"doing": "saving a checkpoint"})
         begun = _Saving(step, validation, time.monotonic(), Future())
         taken = files()
@@ -87,25 +91,31 @@ class Saver:
         threading.Thread(target=write, name=f"checkpoint of step {step}", daemon=True).start()
 
     def look(self) -> None:
-        """Tell of the checkpoint that is being written if it stands by now.
+        """Tell of the checkpoint that is being written if it stands by now, or could not be written.
 
         Raises:
-            UserError: If it could not be written.
+            UserError: If it could not be written, and the run has no other.
         """
         if self._saving is not None and self._saving.folder.done():
-            self.wait()
+            self._settle(last=False)
 
     def wait(self) -> None:
-        """Wait until the checkpoint that is being written stands, and tell of it.
+        """Wait until the last checkpoint stands, and tell of it.
 
         Raises:
-            UserError: If it could not be written.
+            UserError: If it could not be written; with the one that stands.
         """
+        self._settle(last=True)
+
+    def _settle(self, *, last: bool) -> None:
         if self._saving is None:
             return
         saving = self._saving
         try:
             path = saving.folder.result()
+        except UserError as error:
+            self._refused(saving, error, last=last)
+            return
         finally:
             if saving.folder.done():  # no interrupt came meanwhile
                 self._saving = None
@@ -121,3 +131,23 @@ class Saver:
                 "validation": saving.validation,
             },
         )
+
+    def _refused(self, saving: _Saving, error: UserError, *, last: bool) -> None:
+        """A checkpoint could not be written.
+
+        Raises:
+            UserError: If it was the last, or the run has no other: better to end than to train on for nothing.
+        """
+        problem, standing = error.problems[0], self._standing()
+        stands = f"the last that is saved is step {standing.step}" if standing else "the run has no other checkpoint"
+        message = f"step {saving.step} is not saved, {stands}: {problem.message}"
+        if last or standing is None:
+            raise UserError(message, where=problem.where, cure=problem.cure) from error
+        message += " Training goes on, and saves the next one in its turn."
+        self.tell("warning", {"message": message, "where": problem.where, "cure": problem.cure, "step": saving.step})
+
+    def _standing(self) -> Checkpoint | None:
+        try:
+            return latest_checkpoint(self.folder)
+        except UserError:  # nor can they be listed
+            return None

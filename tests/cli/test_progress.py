@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pgsynth_core.cli import progress
 from pgsynth_core.cli.progress import Follower, duration, follow
+from pgsynth_core.runs import create_run, write_checkpoint
 
 RUN = "/runs/20260101-120000-qfft"
 
@@ -179,3 +181,12 @@ def test_elsewhere_stdout_holds_the_result_alone(roots: str) -> None:
     env = {**os.environ, "PYTHONPATH": roots}
     done = subprocess.run([sys.executable, "-c", WORK], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "the result\n" and "\033" not in done.stderr and "training 3/3" in done.stderr
+
+
+def test_what_stands_from_an_earlier_session_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = create_run(tmp_path, slug="x", spec_yaml="pgsynth: 1\n", lock={"lock": 1})
+    path = write_checkpoint(folder, 3, {"weights": lambda file: file.touch()}, bytes_needed=1, keep=1)
+    shown = Follower(progress._Lines())
+    shown.on_event({"kind": "step", "run": str(folder.path), "step": 5, "steps": 9, "loss": 0.5})
+    shown.farewell()
+    assert f"step 3 is saved: {path}\n" in capsys.readouterr().err

@@ -255,6 +255,8 @@ def test_damaged_files_are_shown_and_followed(run: Run, ended: RunFolder) -> Non
         (ended.path / name).write_text("{", encoding="utf-8")
     with open(ended.events_file, "a", encoding="utf-8") as file:
         file.write('{"kind": "step", "step": "x"}\n{"kind": "sample"}\nno\n')
+    assert run("runs", "show", ended.id, "--json").facts["state"] == "running", "who writes events may be there still"
+    os.utime(ended.events_file, (time.time() - 700,) * 2)
     assert run("runs", "show", ended.id).code == 0
     assert run("runs", "follow", ended.id).code == 1, "lost"
     assert run("runs", "stop", ended.id).code == 0

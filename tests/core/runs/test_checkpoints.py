@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,3 +149,45 @@ def test_a_damaged_one_names_the_nearest_other(run: RunFolder, save: Saved, tmp_
     nearest = save(200)
     save(900)
     assert cure(only).endswith(f"by its path: {nearest}.") and cure(copy) == "Copy it again, if it is a copy."
+
+
+def test_what_is_offered_instead_is_whole(run: RunFolder, save: Saved) -> None:
+    first, second, last = (Checkpoint(save(step), step) for step in (100, 200, 300))
+    for one in (second, last):
+        (one.path / "weights.safetensors").write_text("other", encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        last.verify()
+    assert str(first.path) in refused.value.problems[0].cure
+    (first.path / "state.json").unlink()
+    with pytest.raises(UserError, match="no other checkpoint that is whole; train it anew"):
+        last.verify()
+    (last.path / "lock.json").unlink()
+    with pytest.raises(UserError) as refused:
+        last.verify(hashes=False)
+    assert str(second.path) in refused.value.problems[0].cure, "as far as it was looked at"
+
+
+def test_a_damaged_number_makes_no_best(run: RunFolder, save: Saved) -> None:
+    save(100, validation=0.25)
+    state = save(200, validation=0.5) / "state.json"
+    state.write_text(state.read_text("utf-8").replace("0.5", "0.1"), encoding="utf-8")
+    best = best_checkpoint(run)
+    assert best is not None and best.step == 100
+    save(300, validation=0.75, keep=1)
+    assert [one.step for one in list_checkpoints(run)] == [100, 300], "the best is not deleted for it"
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "weights.safetensors"])
+def test_a_file_that_the_disk_does_not_give_is_named(
+    saved: Checkpoint, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = io.open
+
+    def fails(file: Any, *more: Any, **named: Any) -> Any:
+        if Path(str(file)).name == name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return plain(file, *more, **named)
+
+    monkeypatch.setattr(io, "open", fails)
+    monkeypatch.setattr("builtins.open", fails)
+    assert damages(saved) == {name: damages(saved)[name]} and "Input/output error" in damages(saved)[name]

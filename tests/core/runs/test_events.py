@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import itertools
 import json
 import math
+import os
 import threading
 import time
 import tracemalloc
+from contextlib import closing, suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import DAMAGED, EVENTS, EventLog, last_events, read_events, read_losses
+from pgsynth_core.runs.tail import Tail
 
 
 @pytest.fixture
@@ -184,22 +188,116 @@ def test_a_full_disk_is_told_and_the_log_goes_on(log: Path, tmp_path: Path) -> N
         EventLog(tmp_path)
 
 
-def test_a_write_that_was_cut_short_ends_before_the_next(log: Path) -> None:
+class Filling:
+    """A file on a disk that has so many bytes left."""
+
+    def __init__(self, real: Any, left: int) -> None:
+        self.real, self.left = real, left
+
+    def write(self, line: bytes) -> int:
+        if not self.left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken = min(len(line), self.left)
+        self.left -= taken
+        return int(self.real.write(line[:taken]))
+
+
+@pytest.mark.parametrize("left", [0, 1, 50, 75])
+def test_what_a_full_disk_refuses_is_written_when_there_is_room(log: Path, left: int) -> None:
+    with EventLog(log) as events:
+        real = events._file
+        events.__dict__["_file"] = Filling(real, left)
+        for step in (1, 2, 3):
+            with suppress(UserError):
+                events.write("step", step=step, loss=0.5)
+        assert steps(log) == [1][: left > 70]
+        events.__dict__["_file"] = real
+        events.write("step", step=4, loss=0.5)
+        assert steps(log) == [1, 2, 3, 4]
+
+
+def test_what_is_held_back_is_written_at_the_end_if_it_can_be(log: Path) -> None:
     events = EventLog(log)
     real = events._file
-
-    class Full:
-        def write(self, line: bytes) -> int:
-            real.write(line[:10])
-            raise OSError(28, "No space left on device")
-
-    events.__dict__["_file"] = Full()
-    with pytest.raises(UserError, match="No space left"):
-        events.write("step", step=1, loss=0.5)
+    for room in (0, 10):
+        events.__dict__["_file"] = Filling(real, room)
+        with pytest.raises(UserError, match="No space left"):
+            events.write("step", step=1, loss=0.5)
     events.__dict__["_file"] = real
-    events.write("step", step=2, loss=0.5)
     events.close()
-    assert steps(log) == [DAMAGED, 2]
+    assert steps(log) == [1, 1]
+
+
+def test_what_waits_for_room_is_not_without_end(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgsynth_core.runs.events._MOST_HELD", 1000)
+    with EventLog(log) as events:
+        real = events._file
+        events.__dict__["_file"] = Filling(real, 0)
+        for step in range(100):
+            with pytest.raises(UserError, match="No space left"):
+                events.write("step", step=step, loss=0.5)
+        events.__dict__["_file"] = real
+        events.write("step", step=100, loss=0.5)
+    assert steps(log) == [*range(len(steps(log)))], "the first that were refused, and none of them damaged"
+    assert 5 < len(steps(log)) < 20
+
+
+# ------------------------------------------------------------------------------------------- what a disk makes of it
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b"\0" * 5000,  # as a loss of power leaves blocks that were never written
+        b"x" * 10_000_000,
+        b'{"t": 1, "kind": "step", "step": 2, "loss": 0.5, "more": "' + b"y" * 10_000_000,
+        '{"t": 1, "kind": "warning", "message": "é'.encode()[:-1],
+        '{"t": 1, "kind": "warning", "message": "é"}'.encode().replace(b"\xa9", b""),
+        b'{"t": 1, "kind": "step", "step": 2}',
+        b'{"t": 1, "kind": "step", "step": "2", "loss": 0.5}',
+        b'{"t": 1, "kind": "step", "step": true, "loss": 0.5}',
+        b'{"t": 1e300, "kind": "step", "step": 2, "loss": 0.5}',
+        b'{"t": 1, "kind": "step", "step": 2, "loss": "NaO"}',
+    ],
+    ids=lambda line: f"{len(line)} bytes of {line[:50]!r}",
+)
+def test_a_line_that_a_disk_spoilt_costs_no_other(log: Path, spoilt: bytes) -> None:
+    write(log, 1)
+    with log.open("ab") as file:
+        file.write(spoilt)
+    assert steps(log) == [1] and next(last_events(log))["step"] == 1, "it is not ended: it may be being written"
+    write(log, 3)
+    assert steps(log) == [1, DAMAGED, 3] and read_losses(log) == {1: 0.5, 3: 0.5}
+    assert [event["step"] for event in last_events(log)] == [3, 1]
+    with closing(Tail(log)) as tail:
+        assert [event["step"] for event in tail.read()] == [1, 3]
+
+
+def test_text_is_text_whatever_it_says(log: Path) -> None:
+    with EventLog(log) as events:
+        events.write("exit", state="failed", code=1, reason="NaN")
+        events.write("step", step=1, loss=math.nan)
+    ended, step = read_events(log)
+    assert ended["reason"] == "NaN" and math.isnan(step["loss"])
+
+
+def test_whichever_byte_is_another_what_is_read_is_of_the_form(log: Path) -> None:
+    with EventLog(log) as events:
+        events.write("run", step=0, steps=9, device="cpu")
+        events.write("step", step=1, steps=9, loss=0.5, seconds_per_step=0.125, skipped=True)
+        events.write("step", step=2, loss=math.nan)
+        events.write("exit", state="stopped", code=130, step=2)
+    whole, told = log.read_bytes(), 0
+    types = {"t": (float, int), "step": (int,), "steps": (int,), "code": (int,), "seconds_per_step": (float, int)}
+    types |= {"loss": (float, int), "device": (str,), "state": (str,), "skipped": (bool,)}
+    for place in range(len(whole)):
+        other = whole[place] ^ 1 << place % 8 if place % 4 else 0
+        log.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+        found = list(read_events(log))
+        sound = [event for event in found if event["kind"] != DAMAGED]
+        told += len(found) > len(sound)
+        known = [event for event in sound if event["kind"] in EVENTS]
+        assert all(type(event[name]) in types.get(name, (type(event[name]),)) for event in known for name in event)
+        assert str([*last_events(log)]) == str(sound[::-1]) and len(sound) >= 2
+    assert told > 0.6 * len(whole)
 
 
 # ------------------------------------------------------------------------------------------- length

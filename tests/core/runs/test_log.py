@@ -118,3 +118,11 @@ def test_the_terminal_goes_on_showing_warnings(
 def test_a_log_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the log cannot be written"), train_log(tmp_path):
         pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="the system has no /dev/full")
+def test_a_disk_that_takes_no_line_shows_nobody_a_traceback(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path.symlink_to("/dev/full")
+    with train_log(path) as told:
+        tell_all(told)
+    assert capfd.readouterr() == ("", "")

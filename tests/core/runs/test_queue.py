@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs import create_run, start_session, status_of
 from pgsynth_core.runs.devices import device_lock, devices, environment, kind_wanted, used
 from pgsynth_core.runs.locks import is_free
-from pgsynth_core.runs.queue import enqueue, leave_queue, position, queue_held, take, waiting
+from pgsynth_core.runs.queue import enqueue, forget, leave_queue, position, queue_held, take, waiting
 
 from ...fixtures.queues import Queue, queue_of
 
@@ -102,10 +104,13 @@ def test_a_damaged_file_keeps_nobody_waiting(queue: Queue, text: str) -> None:
     enqueue(sound)
     damaged.queued_file.write_text(text, encoding="utf-8")
     assert ids() == [sound.id] and position(damaged) is None
+    assert (status_of(damaged).state, status_of(damaged).reason[:11]) == ("lost", "queued.json"), "nor does it seem to"
     next(queue.state.rglob("queue.json")).write_text(text, encoding="utf-8")
     assert waiting() == ()
     enqueue(queue.run())
     assert ids()[0] == sound.id, "the folder is known again, and with it who waits there"
+    enqueue(damaged)
+    assert ids()[-1] == damaged.id
 
 
 def test_what_waits_on_another_machine_is_not_ours(queue: Queue) -> None:
@@ -113,6 +118,45 @@ def test_what_waits_on_another_machine_is_not_ours(queue: Queue) -> None:
     enqueue(run)
     run.queued_file.write_text(run.queued_file.read_text("utf-8").replace('"host": "', '"host": "not-'), "utf-8")
     assert waiting() == () and status_of(run).state == "queued"
+    with pytest.raises(UserError, match="another machine, not-") as refused:
+        leave_queue(run)
+    assert str(run.queued_file) in refused.value.problems[0].cure
+    run.queued_file.unlink()
+    enqueue(run)
+    assert ids() == [run.id]
+
+
+def test_whichever_bit_flips_the_run_can_be_trained(queue: Queue) -> None:
+    """It waits, or it does not and may be enqueued again, or the machine that it is said to wait on is named."""
+    run = queue.run()
+    enqueue(run)
+    whole = run.queued_file.read_bytes()
+    for place in range(len(whole)):
+        run.queued_file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            waited = leave_queue(run)
+        except UserError as error:
+            assert "another machine" in str(error)
+            continue
+        assert waited or status_of(run).state in ("lost", "stopped")
+        enqueue(run)
+        assert ids() == [run.id]
+
+
+def test_what_was_enqueued_may_be_taken_back_on_a_full_disk(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = queue.run()
+    enqueue(run)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError, match="cannot be taken out of the queue: No space left"):
+        leave_queue(run)
+    assert ids() == [run.id] and forget(run) and not forget(run) and ids() == []
+    with pytest.raises(UserError, match="the queue cannot be kept here: No space left") as refused:
+        enqueue(run)
+    assert "XDG_STATE_HOME" in refused.value.problems[0].cure and str(queue.state) in refused.value.problems[0].where
 
 
 # ------------------------------------------------------------------------------------------- devices

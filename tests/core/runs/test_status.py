@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -149,6 +150,8 @@ def test_damaged_files_are_no_error(run: RunFolder, text: str) -> None:
     run.process_file.write_text(text, encoding="utf-8")
     run.exit_file.write_text(text, encoding="utf-8")
     run.events_file.write_text(text, encoding="utf-8")
+    long_ago = time.time() - 700
+    os.utime(run.events_file, (long_ago, long_ago))
     assert status_of(run).state == "lost"
     assert status_of(run).reason == "process.json cannot be read."
     with session(run):
@@ -201,3 +204,37 @@ def test_the_first_error_is_told_even_if_the_end_cannot_be(run: RunFolder) -> No
     with pytest.raises(ZeroDivisionError), session(run):
         run.exit_file.mkdir()
         raise ZeroDivisionError
+
+
+def test_who_cannot_be_named_and_goes_on_writing_is_not_joined(run: RunFolder) -> None:
+    with trainer(run):
+        run.process_file.write_text("{", encoding="utf-8")
+        assert status_of(run).state == "running" and "judged by its last event" in status_of(run).reason
+        with pytest.raises(UserError, match="being trained already. process.json cannot be read") as refused:
+            start_session(run)
+        assert str(run.process_file) in refused.value.problems[0].cure
+
+
+def test_who_cannot_be_named_and_has_said_how_it_ended_has_ended(run: RunFolder) -> None:
+    with session(run), EventLog(run.events_file) as events:
+        events.write("step", step=1, loss=0.5)
+    written = run.process_file.stat().st_mtime
+    run.process_file.write_text("{", encoding="utf-8")
+    os.utime(run.process_file, (written, written))
+    assert status_of(run).state == "finished"
+
+
+def test_a_run_that_cannot_be_begun_is_as_it_was(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyError), session(run):
+        raise KeyError("x")
+    before = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError, match="who trains the run cannot be written: No space left") as refused, session(run):
+        raise AssertionError("it was begun")
+    assert refused.value.problems[0].where == str(run.process_file)
+    assert {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()} == before
+    assert status_of(run).state == "failed"

@@ -24,7 +24,7 @@ def test_each_event_comes_once_and_whole(tmp_path: Path) -> None:
             other.write(b'{"t": 1, "kind": "step", "st')
             other.flush()
             assert steps(tail) == []
-            other.write(b'ep": 2}\nno event\n\xff\n')
+            other.write(b'ep": 2, "loss": 1}\nno event\n\xff\n')
         log.write("step", step=3, loss=0.5)
         assert steps(tail) == [2, 3]
     tail.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,18 +81,64 @@ def test_one_at_a_time_in_order(saver: Saver, folder: RunFolder, told: Told) -> 
     assert [one.step for one in list_checkpoints(folder)] == [1, 2]
 
 
-def test_what_goes_wrong_is_raised_where_training_is(saver: Saver, folder: RunFolder) -> None:
-    def fails() -> dict[str, Any]:
-        def write(path: Path) -> None:
-            raise OSError(28, "No space left on device")
+def at_once() -> dict[str, Any]:
+    """Files of a checkpoint for which nobody waits."""
+    return {"weights.safetensors": lambda path: path.write_text("weights", encoding="utf-8")}
 
-        return {"weights.safetensors": write}
 
-    saver.save(1, fails)
-    with pytest.raises(UserError, match="No space left"):
-        saver.wait()
+def full() -> dict[str, Any]:
+    """Files for which there is no room."""
+
+    def write(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return {"weights.safetensors": write}
+
+
+def test_without_any_other_a_checkpoint_that_is_refused_ends_training(saver: Saver, folder: RunFolder) -> None:
+    saver.save(1, full)
+    assert saver._saving is not None
+    saver._saving.folder.exception()
+    with pytest.raises(
+        UserError, match="step 1 is not saved, the run has no other checkpoint: .*No space left"
+    ) as refused:
+        saver.look()
+    assert "Make room" in refused.value.problems[0].cure and refused.value.exit_code == 2
     saver.wait()
     assert not list_checkpoints(folder) and not list(folder.checkpoints.iterdir())
+
+
+def test_beside_an_older_one_it_is_told_and_the_next_is_written(saver: Saver, folder: RunFolder, told: Told) -> None:
+    for step, files in ((1, at_once), (2, full), (3, full), (4, at_once)):
+        saver.save(step, files)
+    saver.wait()
+    warned = [data for kind, data in told if kind == "warning"]
+    assert [data["step"] for data in warned] == [2, 3]
+    assert all(
+        "the last that is saved is step 1: " in data["message"] and "Make room" in data["cure"] for data in warned
+    )
+    assert [data["step"] for kind, data in told if kind == "checkpoint"] == [1, 4]
+    assert [one.step for one in list_checkpoints(folder)] == [1, 4]
+
+
+def test_the_last_one_that_is_refused_is_an_error_that_says_what_stands(saver: Saver, folder: RunFolder) -> None:
+    with (
+        pytest.raises(UserError, match="step 2 is not saved, the last that is saved is step 1: .*No space left"),
+        saver,
+    ):
+        saver.save(1, at_once)
+        saver.save(2, full)
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000001"]
+
+
+def test_a_mistake_of_ours_ends_training(saver: Saver) -> None:
+    def broken() -> dict[str, Any]:
+        return {"../weights": lambda path: None}
+
+    saver.save(1, at_once)
+    saver.save(2, broken)
+    with pytest.raises(ValueError, match="cannot be names"):
+        saver.save(3, at_once)
 
 
 def test_the_end_waits_for_the_last_one(saver: Saver, folder: RunFolder) -> None:
