@@ -1,7 +1,7 @@
 """One process, or several that each hold the whole model or (FSDP) a part: the Accelerator that a run trains with.
 
-FSDP is PyTorch's `fully_shard`, the model one unit: its weights, gradients, moments and average are stored in parts, and
-the weights of a step are whole from its forward to its backward pass. A step's arithmetic is that of one process.
+FSDP is PyTorch's `fully_shard`, the model one unit: weights, gradients, moments and average are stored in parts, and the
+weights are whole from the forward to the backward pass of a step. Its arithmetic is that of one process.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from accelerate.utils import (
     DynamoBackend,
     GradientAccumulationPlugin,
     disable_fsdp_ram_efficient_loading,
+    parse_flag_from_env,
 )
 from torch.distributed.fsdp import CPUOffloadPolicy
 
@@ -28,7 +29,7 @@ FSDP: Final = "--use_fsdp --fsdp_version 2 --fsdp_auto_wrap_policy NO_WRAP"
 """What the launcher is told for sharding."""
 
 _PRECISIONS: Final = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
-_OTHERS: Final = (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+_OTHERS: Final = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron"}
 
 
 def accelerator_for(settings: TrainSettings) -> Accelerator:
@@ -38,15 +39,15 @@ def accelerator_for(settings: TrainSettings) -> Accelerator:
         UserError: If the launcher asks for a kind of sharding, or the settings for what cannot be sharded; or if
             several processes are to train in a second precision.
     """
+    if asked := next((name for flag, name in _OTHERS.items() if parse_flag_from_env(flag)), ""):
+        cure = f"Shard it by FSDP: accelerate launch {FSDP} -m pgsynth_core train ..."
+        raise UserError(f"training sharded by {asked} is not supported.", cure=cure)
     precision = _PRECISIONS[settings.precision]
     _forget_other_than(precision)
     # A plain number would lose to ACCELERATE_GRADIENT_ACCUMULATION_STEPS; a plugin is taken as it is.
     accumulation = GradientAccumulationPlugin(num_steps=settings.accumulate)
     disable_fsdp_ram_efficient_loading()  # every process reads the weights itself, also where transformers reads them
     accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_plugin=accumulation)
-    if accelerator.distributed_type in _OTHERS:
-        message = f"training sharded by {accelerator.distributed_type.value} is not supported."
-        raise UserError(message, cure=f"Shard it by FSDP: accelerate launch {FSDP} -m pgsynth_core train ...")
     if accelerator.distributed_type == DistributedType.FSDP:
         if problems := [*_unsharded(accelerator, settings)]:
             raise UserError(problems)
@@ -61,7 +62,7 @@ def _unsharded(accelerator: Accelerator, settings: TrainSettings) -> Iterator[Pr
         yield Problem("FSDP of version 1 is not supported.", cure=f"Launch with {FSDP}.")
         return
     if plugin.auto_wrap_policy is not None:
-        message = "FSDP is to wrap single modules, and parts also call others than forward of theirs."
+        message = "FSDP is to gather modules one by one as their forward runs, and parts have other methods that run."
         yield Problem(message, cure="Launch with --fsdp_auto_wrap_policy NO_WRAP: the whole model is one unit.")
     if isinstance(plugin.cpu_offload, CPUOffloadPolicy):
         yield Problem("FSDP cannot keep weights on the CPU here.", cure="Launch with --fsdp_offload_params false.")
@@ -79,7 +80,8 @@ def _unsharded(accelerator: Accelerator, settings: TrainSettings) -> Iterator[Pr
         cure = "Set train.optimizer=adamw: each process keeps its part of the moments only."
         yield Problem(f"train.optimizer={settings.optimizer} cannot be sharded.", cure=cure)
     if settings.cache != "none":
-        yield Problem(f"train.cache={settings.cache} is for networks that are not sharded.", cure="Set train.cache=none.")
+        message = f"train.cache={settings.cache} is for networks that are not sharded."
+        yield Problem(message, cure="Set train.cache=none.")
 
 
 def _forget_other_than(precision: str) -> None:
