@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,8 @@ from typing import Any, Final
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from accelerate.utils.memory import clear_device_cache
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.composition import OnEvent
@@ -52,6 +53,7 @@ from pgsynth_core.training.objective import Objective
 from pgsynth_core.training.optimizer import optimizer_for
 from pgsynth_core.training.report import Tell
 from pgsynth_core.training.saving import Saver
+from pgsynth_core.training.sharding import gathered, is_sharded
 from pgsynth_core.training.step import Stepper
 from pgsynth_core.training.validation import Validation
 
@@ -66,6 +68,8 @@ class TrainingSession:
     assembly: Assembly
     accelerator: Accelerator
     objective: Objective
+    prepared: nn.Module  # the objective as Accelerate wrapped it
+    optimizer: Optimizer  # that of `trained`, as Accelerate wrapped it
     trained: Trained
     stream: Stream
     unusable: tuple[BadRecord, ...]
@@ -98,10 +102,12 @@ class TrainingSession:
         assembly = Assembly.of(spec, registry, verdict, device=str(accelerator.device), weights=weights)
         assembly.method.enable_checkpointing(settings.checkpointing)
         objective = Objective(assembly.method, settings.loss, min_snr=settings.min_snr).to(accelerator.device)
-        parameters = trained_parameters(assembly.method, spec.base.label)
-        if not parameters:
+        trained = trained_parameters(assembly.method, spec.base.label)
+        if not trained:
             raise UserError("nothing in this composition trains.", cure=f"Set e.g. base.{spec.base.label}.train=all.")
-        optimizer = optimizer_for(settings, parameters.values())
+        optimizer = optimizer_for(settings, trained.values())
+        prepared, wrapped = accelerator.prepare(objective, optimizer)
+        parameters = trained_parameters(assembly.method, spec.base.label)  # others than before where it is sharded
         stream = Stream(
             examples=Examples(
                 dataset,
@@ -119,6 +125,8 @@ class TrainingSession:
             assembly=assembly,
             accelerator=accelerator,
             objective=objective,
+            prepared=prepared,
+            optimizer=wrapped,
             trained=Trained(assembly.method, spec.base.label, optimizer, average, accelerator.scaler),
             unusable=unusable,
             no_test=no_test,
@@ -243,9 +251,9 @@ class TrainingSession:
             settings=settings,
             stepper=Stepper(
                 accelerator=self.accelerator,
-                objective=self.accelerator.prepare(self.objective),
-                parameters=[*parameters.values()],
-                optimizer=self.accelerator.prepare(self.trained.optimizer),
+                objective=self.prepared,
+                parameters=[one for one in self.objective.parameters() if one.requires_grad],
+                optimizer=self.optimizer,
                 chance=chance,
                 accumulate=settings.accumulate,
                 max_norm=settings.max_grad_norm,
@@ -275,12 +283,20 @@ class TrainingSession:
             "pairs": len(self.stream.examples),
         }
 
-    def _averaged(self) -> AbstractContextManager[None]:
-        """The moving average, if there is one, in the place of the weights for as long as it is entered."""
-        average = self.trained.average
-        if average is None:
-            return nullcontext()
-        return average.in_place_of(trained_parameters(self.trained.method, self.trained.base))
+    @contextmanager
+    def _averaged(self) -> Iterator[bool]:
+        """The moving average, if there is one, in the place of the weights for as long as it is entered.
+
+        Every process enters. Gives whether it is the first, whose method is whole then: it works, the others wait.
+        """
+        first, average = self.accelerator.is_main_process, self.trained.average
+        with ExitStack() as stack:
+            if first or is_sharded(self.objective):
+                if average is not None:
+                    weights = trained_parameters(self.trained.method, self.trained.base)
+                    stack.enter_context(average.in_place_of(weights))
+                stack.enter_context(gathered(self.objective))
+            yield first
 
     def _begin(self, folder: RunFolder, step: int) -> None:
         if self.accelerator.is_main_process:
@@ -289,7 +305,7 @@ class TrainingSession:
     def _validation(self, chance: Chance, lookup: Lookup | None) -> Validation | None:
         """What says which checkpoint is the best; None without a test split."""
         settings = self.spec.train
-        if self.no_test or not settings.validate_pairs or not self.accelerator.is_main_process:
+        if self.no_test or not settings.validate_pairs:
             return None
         dataset = dataset_of(self.spec, self.assembly.registry, "test")
         return Validation(
@@ -303,30 +319,30 @@ class TrainingSession:
 
     def _save(self, saver: Saver, step: int, validation: Validation | None) -> None:
         self.accelerator.wait_for_everyone()
-        if not self.accelerator.is_main_process:
-            return
         loss = None
         if validation:
             saver.tell("doing", {"doing": "looking at unseen pairs"})
             try:
-                with self._averaged():
-                    loss = validation.loss()
+                with self._averaged() as first:
+                    loss = validation.loss() if first else None
             except (UserError, RuntimeError) as error:  # no reason to lose what is trained
                 saver.tell("warning", {"message": f"no loss on unseen pairs: {_said(error)}", "step": step})
-        saver.save(step, lambda: self.trained.writers(step, loss), validation=loss)
+        if self.accelerator.is_main_process:
+            saver.save(step, lambda: self.trained.writers(step, loss), validation=loss)
+        else:
+            self.trained.lend()
 
     def _sample(self, folder: RunFolder, step: int, tell: Tell) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        made, why = None, ""
+        made, why, pictures = None, "", folder.sample_file(step, 0).parent
         tell("doing", {"doing": "drawing a sheet"})
         try:
-            with self._averaged():
-                made = sampled_sheet(
-                    self.assembly, folder.sample_file(step, 0).parent, split=self.sheet_split, pairs=SHEET_PAIRS
-                )
+            with self._averaged() as first:
+                if first:
+                    made = sampled_sheet(self.assembly, pictures, split=self.sheet_split, pairs=SHEET_PAIRS)
         except (UserError, RuntimeError) as error:  # a look at the run is not worth the run
             why = _said(error)
+        if not self.accelerator.is_main_process:
+            return
         if made is None:
             clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was drawn any more
             tell("warning", {"message": f"no sheet: {why}", "step": step})

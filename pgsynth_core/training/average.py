@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.training.sharding import like, own
 
 
 class Average:
@@ -39,21 +40,21 @@ class Average:
             message = f"it holds {len(tensors)} tensors of {len(self.tensors)}, and {len(wrong)} are others{named}."
             raise UserError(message, where=where, cure="Use another checkpoint of the run.")
         for key, value in self.tensors.items():
-            value.copy_(tensors[key].detach())
+            value.copy_(like(tensors[key].detach(), value))
 
     def update(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Move towards the weights after a step; `step` counts from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
         floating = [key for key, value in self.tensors.items() if value.is_floating_point()]
-        current = [tensors[key].detach().float() for key in floating]
-        torch._foreach_lerp_([self.tensors[key] for key in floating], current, 1 - decay)
+        current = [own(tensors[key].detach()).float() for key in floating]
+        torch._foreach_lerp_([own(self.tensors[key]) for key in floating], current, 1 - decay)
 
     @contextmanager
     def in_place_of(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
         """It, in the place of the weights for as long as it is entered; these wait on the CPU."""
-        kept: dict[str, Tensor] = {key: value.detach().to("cpu", copy=True) for key, value in tensors.items()}
+        kept = {key: own(value.detach()).to("cpu", copy=True) for key, value in tensors.items()}
         try:
-            _put(tensors, self.tensors)
+            _put(tensors, {key: own(value) for key, value in self.tensors.items()})
             yield
         finally:
             _put(tensors, kept)
@@ -62,4 +63,4 @@ class Average:
 @torch.no_grad()
 def _put(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     for key, tensor in tensors.items():
-        tensor.copy_(values[key])
+        own(tensor).copy_(values[key])

@@ -28,6 +28,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs.checkpoints import STATE, VALIDATION
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.optimizer import moment_bytes, name_of
+from pgsynth_core.training.sharding import like, own, whole
 
 WEIGHTS, AVERAGE, OPTIMIZER = "weights.safetensors", "ema.safetensors", "optimizer.safetensors"
 STATE_VERSION = 1
@@ -64,10 +65,17 @@ class Trained:
         state = (
             json.dumps({"state": STATE_VERSION, "step": step, "scaler": scaler, VALIDATION: _finite(validation)}) + "\n"
         )
-        files = {WEIGHTS: self.weights(), OPTIMIZER: self._moments()}
-        if self.average is not None:
-            files[AVERAGE] = self.average.tensors
-        return tensor_writers(files) | {STATE: _text_writer(state)}
+        return tensor_writers(self._files()) | {STATE: _text_writer(state)}
+
+    def lend(self) -> None:
+        """What other processes do meanwhile: where each holds a part only, the one that copies needs them all."""
+        for tensors in self._files().values():
+            for tensor in tensors.values():
+                whole(tensor)
+
+    def _files(self) -> dict[str, Mapping[str, Tensor]]:
+        files: dict[str, Mapping[str, Tensor]] = {WEIGHTS: self.weights(), OPTIMIZER: self._moments()}
+        return files if self.average is None else files | {AVERAGE: self.average.tensors}
 
     def weights(self) -> dict[str, Tensor]:
         """Key -> weights, as they are now."""
@@ -85,9 +93,10 @@ class Trained:
         for key, parameter in trained_parameters(self.method, self.base).items():
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 tensor = value.detach() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.int64)
-                shared = tensor.untyped_storage().data_ptr() in seen  # the table of 8-bit values is one for all
+                storage = own(tensor).untyped_storage().data_ptr()
+                shared = storage in seen  # the table of 8-bit values is one for all
                 moments[f"{key}.{name}"] = tensor.clone() if shared else tensor
-                seen.add(tensor.untyped_storage().data_ptr())
+                seen.add(storage)
         return moments
 
     def restore(self, folder: Path) -> int:
@@ -96,7 +105,9 @@ class Trained:
         Raises:
             UserError: If a file cannot be read or belongs to another method.
         """
-        load_kept(self.method, self.base, read_tensors(folder / WEIGHTS), where=str(folder / WEIGHTS))
+        kept, weights = kept_tensors(self.method, self.base), read_tensors(folder / WEIGHTS)
+        weights = {key: like(value, kept.get(key, value)) for key, value in weights.items()}
+        load_kept(self.method, self.base, weights, where=str(folder / WEIGHTS))
         if self.average is not None:  # a run that had none so far starts from its weights
             found = (folder / AVERAGE).exists()
             tensors = read_tensors(folder / AVERAGE) if found else trained_parameters(self.method, self.base)
@@ -119,7 +130,9 @@ class Trained:
 
 def _moment(value: Tensor, parameter: Tensor) -> Tensor | int:
     """As the optimiser keeps it: a fused one counts its steps on the device, as a float, bitsandbytes on the host."""
-    return int(value) if value.ndim == 0 and value.dtype == torch.int64 else value.to(parameter.device)
+    if value.ndim == 0 and value.dtype == torch.int64:
+        return int(value)
+    return like(value, parameter) if value.shape == parameter.shape else value.to(parameter.device)
 
 
 def _state(file: Path) -> Mapping[str, Any]:
@@ -160,7 +173,7 @@ def tensor_writers(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Calla
         return lambda path: save_file(tensors, path)
 
     return {
-        name: writer({key: value.to("cpu", copy=True).contiguous() for key, value in tensors.items()})
+        name: writer({key: whole(value).to("cpu", copy=True).contiguous() for key, value in tensors.items()})
         for name, tensors in files.items()
     }
 

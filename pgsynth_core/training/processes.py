@@ -1,39 +1,87 @@
-"""One process, or several that each hold the whole model: the Accelerator that a run trains with."""
+"""One process, or several that each hold the whole model or (FSDP) a part: the Accelerator that a run trains with.
+
+FSDP is PyTorch's `fully_shard`, the model one unit: weights, gradients, moments and average are stored in parts, and the
+weights are whole from the forward to the backward pass of a step. Its arithmetic is that of one process.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedType, GradientAccumulationPlugin
+from accelerate.utils import (
+    DistributedType,
+    DynamoBackend,
+    GradientAccumulationPlugin,
+    disable_fsdp_ram_efficient_loading,
+    parse_flag_from_env,
+)
+from torch.distributed.fsdp import CPUOffloadPolicy
 
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.spec import TrainSettings
 
 __all__ = ["accelerator_for"]
 
+FSDP: Final = "--use_fsdp --fsdp_version 2 --fsdp_auto_wrap_policy NO_WRAP"
+"""What the launcher is told for sharding."""
+
 _PRECISIONS: Final = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
-_SHARDED: Final = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+_OTHERS: Final = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron"}
 
 
 def accelerator_for(settings: TrainSettings) -> Accelerator:
     """The Accelerator of these settings, whatever this process trained before and its environment says.
 
     Raises:
-        UserError: If the launcher asks for sharding, or several processes are to train in a second precision.
+        UserError: If the launcher asks for a kind of sharding, or the settings for what cannot be sharded; or if
+            several processes are to train in a second precision.
     """
+    if asked := next((name for flag, name in _OTHERS.items() if parse_flag_from_env(flag)), ""):
+        cure = f"Shard it by FSDP: accelerate launch {FSDP} -m pgsynth_core train ..."
+        raise UserError(f"training sharded by {asked} is not supported.", cure=cure)
     precision = _PRECISIONS[settings.precision]
     _forget_other_than(precision)
     # A plain number would lose to ACCELERATE_GRADIENT_ACCUMULATION_STEPS; a plugin is taken as it is.
     accumulation = GradientAccumulationPlugin(num_steps=settings.accumulate)
+    disable_fsdp_ram_efficient_loading()  # every process reads the weights itself, also where transformers reads them
     accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_plugin=accumulation)
-    if accelerator.distributed_type in _SHARDED:
-        message = (
-            f"training sharded by {accelerator.distributed_type.value} is not supported: each process holds it all."
-        )
-        raise UserError(message, cure="Launch without it: accelerate launch --multi_gpu -m pgsynth_core train ...")
+    if accelerator.distributed_type == DistributedType.FSDP:
+        if problems := [*_unsharded(accelerator, settings)]:
+            raise UserError(problems)
+        accelerator.state.fsdp_plugin.mixed_precision_policy = None  # but autocast, as without sharding
     return accelerator
+
+
+def _unsharded(accelerator: Accelerator, settings: TrainSettings) -> Iterator[Problem]:
+    """What is asked for and cannot be sharded, or not so."""
+    plugin, dynamo = accelerator.state.fsdp_plugin, accelerator.state.dynamo_plugin
+    if plugin.fsdp_version != 2:
+        yield Problem("FSDP of version 1 is not supported.", cure=f"Launch with {FSDP}.")
+        return
+    if plugin.auto_wrap_policy is not None:
+        message = "FSDP is to gather modules one by one as their forward runs, and parts have other methods that run."
+        yield Problem(message, cure="Launch with --fsdp_auto_wrap_policy NO_WRAP: the whole model is one unit.")
+    if isinstance(plugin.cpu_offload, CPUOffloadPolicy):
+        yield Problem("FSDP cannot keep weights on the CPU here.", cure="Launch with --fsdp_offload_params false.")
+    if plugin.ignored_modules is not None:
+        message = "FSDP is to ignore some modules, whose gradients nobody would bring together."
+        yield Problem(message, cure="Launch without --fsdp_ignored_modules.")
+    if plugin.activation_checkpointing:
+        cure = "Launch with --fsdp_activation_checkpointing false; train.checkpointing=true does the same."
+        yield Problem("FSDP's activation checkpointing renames what a checkpoint holds.", cure=cure)
+    if dynamo.backend != DynamoBackend.NO:
+        yield Problem("what is sharded is not compiled.", cure="Launch with --dynamo_backend no.")
+    if settings.precision == "fp16":
+        yield Problem("train.precision=fp16 cannot be sharded.", cure="Set train.precision=bf16.")
+    if settings.optimizer != "adamw":
+        cure = "Set train.optimizer=adamw: each process keeps its part of the moments only."
+        yield Problem(f"train.optimizer={settings.optimizer} cannot be sharded.", cure=cure)
+    if settings.cache != "none":
+        message = f"train.cache={settings.cache} is for networks that are not sharded."
+        yield Problem(message, cure="Set train.cache=none.")
 
 
 def _forget_other_than(precision: str) -> None:

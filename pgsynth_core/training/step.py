@@ -17,6 +17,7 @@ from pgsynth_core.data.tensors import Batch
 from pgsynth_core.training.draws import Chance
 from pgsynth_core.training.objective import Losses
 from pgsynth_core.training.optimizer import heeds_found_inf
+from pgsynth_core.training.sharding import whole
 
 __all__ = ["StepTaken", "Stepper"]
 
@@ -45,7 +46,7 @@ class Stepper:
     Attributes:
         accelerator: Devices, processes, precision and accumulation.
         objective: The method with its loss, as Accelerate wrapped it.
-        parameters: What trains, unwrapped.
+        parameters: What trains, unwrapped, in the module's order.
         optimizer: Over `parameters`, as Accelerate wrapped it; one that is fused heeds `found_inf`, for others the
             host looks at the norm, and waits for it.
         chance: Draws by position.
@@ -71,7 +72,8 @@ class Stepper:
             device = self.accelerator.device
             draws = self.chance.draw(positions, pinned=device.type == "cuda").to(device)
             with self.accelerator.accumulate(self.objective):
-                made: Losses = self.objective(batch.to(device, non_blocking=True), draws)
+                with self.accelerator.autocast():  # Accelerate wraps it in that too, but where it is sharded
+                    made: Losses = self.objective(batch.to(device, non_blocking=True), draws)
                 self.accelerator.backward(made["loss"])
                 if self.accelerator.sync_gradients:
                     norm = self._guarded()
@@ -89,8 +91,7 @@ class Stepper:
 
     def _guarded(self) -> Float[Tensor, ""]:
         """Clip, and tell the optimiser on the device itself whether to leave everything as it is."""
-        norm = self.accelerator.clip_grad_norm_(self.parameters, self.max_norm or math.inf)
-        assert norm is not None, "only sharded training has no norm, and it is refused"
+        norm = whole(self.accelerator.clip_grad_norm_(self.parameters, self.max_norm or math.inf))
         plain: Any = getattr(self.optimizer, "optimizer", self.optimizer)
         plain.grad_scale = None  # in fp16 the scaler sets both anew
         plain.found_inf = torch.isfinite(norm).logical_not().float()

@@ -50,7 +50,8 @@ class Validation:
                 batch = checked(collate([self.examples[position] for position in taken])).to(device)
                 draws = self.chance.draw(taken).to(device)
                 with self.accelerator.autocast():
-                    total += len(taken) * float(self.objective(batch, draws)["loss"])
+                    # Not called but run: where it is sharded, a call is something that all processes do.
+                    total += len(taken) * float(self.objective.forward(batch, draws)["loss"])
         finally:
             self.objective.train(training)
         return total / len(positions)

@@ -1,11 +1,7 @@
-"""What must not spoil a run: gradients that are no numbers, several processes, no test split, records passed over."""
+"""What must not spoil a run: gradients that are no numbers, no test split, records passed over."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,38 +99,6 @@ def test_gradients_that_stay_no_numbers_end_the_run_with_the_pairs_named(
     checkpoint = latest_checkpoint(folder)
     assert status_of(folder).state == "failed" and checkpoint is not None
     assert all(torch.isfinite(tensor).all() for tensor in load_file(checkpoint.path / "ema.safetensors").values())
-
-
-# ------------------------------------------------------------------------------------------- processes
-def test_two_processes_train_as_one_with_twice_the_batch(tmp_path: Path, repository: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [*FIGURES, "train.batch_size=1", "train.steps=3", "train.checkpoint_every=2"]
-    command = [sys.executable, "-m", "pgsynth_core", "train", *words, "--no-proof", "--runs", str(tmp_path / "two")]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
-    more = {
-        "PYTHONPATH": os.pathsep.join([str(repository), str(repository / "plugins")]),
-        "OMP_NUM_THREADS": "1",
-        **shared,
-    }
-    processes = [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **more, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    assert "finished after 3 steps" in said[0][0] and said[1][0] == "", "one process speaks"
-    (folder,) = (tmp_path / "two").iterdir()
-    two, one = Run.find(folder), compose(*FIGURES, "train.checkpoint_every=2").train(runs=tmp_path / "one", steps=3)
-    assert two.losses() == pytest.approx(one.losses(), rel=1e-4)
-    assert [checkpoint.step for checkpoint in list_checkpoints(two.folder)] == [2, 3]
 
 
 # ------------------------------------------------------------------------------------------- data

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import pytest
 from accelerate import Accelerator
-from accelerate.state import PartialState
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.spec import TrainSettings
@@ -38,3 +41,70 @@ def test_the_environment_does_not_accumulate_otherwise(monkeypatch: pytest.Monke
         with accelerator.accumulate():
             synchronised.append(accelerator.sync_gradients)
     assert synchronised == [number % accumulate == 0 for number in range(1, 5)]
+
+
+# ------------------------------------------------------------------------------------------- sharded
+@pytest.fixture
+def several_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What Accelerate is told by its launcher when it is to train on GPUs."""
+    AcceleratorState._reset_state()
+    PartialState()
+    monkeypatch.setitem(PartialState._shared_state, "distributed_type", DistributedType.MULTI_GPU)
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.fixture
+def sharded(several_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By FSDP, as its launcher says it when nothing else is asked for."""
+    for name, value in SHARDED.items():
+        monkeypatch.setenv(name, value)
+
+
+SHARDED = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "NO_WRAP",
+    "FSDP_OFFLOAD_PARAMS": "false",
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
+    "FSDP_ACTIVATION_CHECKPOINTING": "false",
+}
+
+
+@pytest.mark.usefixtures("sharded")
+def test_what_is_sharded_is_read_by_every_process_and_computed_in_no_other_precision() -> None:
+    plugin = accelerator_for(settings(precision="bf16")).state.fsdp_plugin
+    assert not plugin.cpu_ram_efficient_loading and plugin.mixed_precision_policy is None
+
+
+@pytest.mark.usefixtures("sharded")
+@pytest.mark.parametrize(
+    ("given", "environment", "said"),
+    [
+        ({"precision": "fp16"}, {}, "train.precision=bf16"),
+        ({"optimizer": "adamw8bit"}, {}, "train.optimizer=adamw"),
+        ({"cache": "all"}, {}, "train.cache=none"),
+        ({}, {"FSDP_VERSION": "1"}, "--fsdp_version 2"),
+        ({}, {"FSDP_AUTO_WRAP_POLICY": "SIZE_BASED_WRAP"}, "--fsdp_auto_wrap_policy NO_WRAP"),
+        ({}, {"FSDP_OFFLOAD_PARAMS": "true"}, "--fsdp_offload_params false"),
+        ({}, {"FSDP_ACTIVATION_CHECKPOINTING": "true"}, "train.checkpointing=true"),
+        ({}, {"FSDP_IGNORED_MODULES": "encoders"}, "without --fsdp_ignored_modules"),
+        ({}, {"ACCELERATE_DYNAMO_BACKEND": "EAGER"}, "--dynamo_backend no"),
+    ],
+)
+def test_what_cannot_be_sharded_is_said_with_what_can(
+    given: Mapping[str, object], environment: Mapping[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError) as refused:
+        accelerator_for(settings(**given))
+    (problem,) = refused.value.problems
+    assert said in problem.cure
+
+
+def test_sharding_of_another_kind_is_refused_with_the_flags_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(UserError, match="DeepSpeed is not supported") as refused:
+        accelerator_for(settings())
+    assert "--use_fsdp --fsdp_version 2" in refused.value.problems[0].cure
