@@ -186,11 +186,12 @@ def to_continue(
 
     Raises:
         SpecError: If its spec cannot be read here.
-        UserError: If it has all its steps.
+        UserError: If it has all its steps, or a library that its settings ask for is not installed.
     """
     composition = compose(folder.spec_file, registry=registry)
     if steps is not None:
         composition = with_steps(composition, steps)
+    composition.require_libraries()
     goal = composition.spec.train.steps
     before = status_of(folder).steps or goal
     if checkpoint and checkpoint.step >= goal:

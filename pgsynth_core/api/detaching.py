@@ -38,6 +38,7 @@ def detach(
     Raises:
         UserError: If there are not so many devices, or nothing can be written there; then there is no run.
     """
+    composition.require_libraries()
     root, kind = runs_root(None if runs is None else str(runs)), kind_wanted()
     require_writable(root, "no run can be made here")
     refuse_devices(devices, kind)

@@ -283,6 +283,9 @@ def _warn(draft: Draft, chosen: Chosen, sections: Sections) -> None:
     if warmup and train["warmup_steps"] > train["steps"]:
         reason = f"warmup_steps is more than the {train['steps']} steps"
         sections.warnings.append(f"{warmup.mark}: train.learning_rate is never reached: {reason}.")
+    project = draft.sections["train"].get("tracker_project")
+    if project and not train["trackers"] and train["tracker_project"] != SETTINGS["train"]().tracker_project:
+        sections.warnings.append(f"{project.mark}: train.tracker_project has no effect: train.trackers names none.")
 
 
 def _without_guidance(guidance: Node, chosen: Chosen, sample: Mapping[str, Any]) -> Iterator[str]:
