@@ -110,7 +110,7 @@ def test_a_sheet_that_does_not_fit_costs_the_sheet_only(
         assembly.method.eval()
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(training, "sampled_sheet", drawn)
+    monkeypatch.setattr("pgsynth_core.api.session.sampled_sheet", drawn)
     words = [word for word in SMALL if "sample_every" not in word]
     run = compose(*words, "train.sample_every=2").train(runs=tmp_path, steps=4)
     assert run.status.state == "finished" and run.losses() == finished.losses()

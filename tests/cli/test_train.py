@@ -48,7 +48,7 @@ def test_its_events_keep_to_the_schema(run: Run, trained: Made) -> None:
     events = [json.loads(line) for line in lines]
     for event in events:
         validator.validate(event)
-    assert {event["kind"] for event in events} == {"run", "step", "checkpoint", "sample", "warning", "exit"}
+    assert {event["kind"] for event in events} == {"run", "step", "checkpoint", "sample", "exit"}
     assert all(event["seconds"] > 0 for event in events if event["kind"] in ("sample", "checkpoint"))
 
 
