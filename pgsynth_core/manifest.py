@@ -169,7 +169,12 @@ class Option(_Strict):
     ge: Bound | None = None
     le: Bound | None = None
     choices: tuple[Any, ...] = ()
+    when: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     help: str
+
+    def idle(self, options: Options) -> bool:
+        """Whether it changes nothing while the part's options have these values: `when` says with which it does."""
+        return not Condition(options=self.when).holds(options)
 
     def allows(self, value: Any) -> bool:
         """Whether the value is of the type, among the choices and in the range."""
@@ -275,6 +280,7 @@ class Component(_Strict):
         ports: tuple[Port, ...] = (*self.needs.values(), *self.provides.values())
         clauses = [when.options for port in ports for when in port.when]
         clauses += [options for refusal in self.refuses for options in (refusal.options, refusal.unless)]
+        clauses += [option.when for option in self.options.values()]
         pairs = [pair for clause in clauses for pair in clause.items()]
         if unknown := sorted({name for name, _ in pairs} - set(self.options)):
             raise ValueError(f"{self.kind} {self.name}: `when` or `refuses` names options it does not have: {unknown}")

@@ -27,7 +27,8 @@ class PartConfig(BaseModel):
     """Base of every part's `Config`: frozen, unknown options refused, every field with a default and a help text.
 
     Allowed field types: bool, int, float, str, `Literal` of strings, `PathText`, `SitePatterns`, and tuples of one of
-    bool, int, float or str. Ranges by ``Field(ge=…, le=…)``.
+    bool, int, float or str. Ranges by ``Field(ge=…, le=…)``. An option that changes something only while others have
+    certain values says so by ``json_schema_extra={"when": {"other": ["value"]}}``; written in vain, it is warned of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +60,7 @@ def option_table(config: type[PartConfig]) -> dict[str, dict[str, Any]]:
     """The options of a Config as the manifest's ``[component.options]`` table.
 
     Returns:
-        For each field, in order: `type`, `choices`, `default`, `ge`, `le`, `help`, those that apply.
+        For each field, in order: `type`, `choices`, `default`, `ge`, `le`, `when`, `help`, those that apply.
 
     Raises:
         TypeError: If a field has no default, no help text, or a type outside the allowed ones.
@@ -76,6 +77,8 @@ def option_table(config: type[PartConfig]) -> dict[str, dict[str, Any]]:
         for ours, theirs in (("ge", "minimum"), ("le", "maximum")):
             if theirs in schema:
                 row[ours] = schema[theirs]
+        if "when" in schema:
+            row["when"] = schema["when"]
         row["help"] = schema["description"]
         table[name] = row
     return table

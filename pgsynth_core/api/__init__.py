@@ -189,13 +189,15 @@ def to_continue(
 
     Raises:
         SpecError: If its spec cannot be read here.
-        UserError: If it has all its steps, or its spec is not the one it was saved with.
+        UserError: If it has all its steps, its spec is not the one it was saved with, or a library that its settings
+            ask for is not installed.
     """
     if checkpoint:
         check_frozen(folder, checkpoint)
     composition = compose(folder.spec_file, registry=registry)
     if steps is not None:
         composition = with_steps(composition, steps)
+    composition.require_libraries()
     goal = composition.spec.train.steps
     before = status_of(folder).steps or goal
     if checkpoint and checkpoint.step >= goal:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core.api.describe import Figures, Node, facts_of, tree_of
+from pgsynth_core.api.libraries import missing_libraries
 from pgsynth_core.api.noting import absent_files, foreign_size
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
@@ -63,12 +64,22 @@ class Composition:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing and refuses nothing: the contract check's, the size's, files that are not here now."""
+        """What is worth knowing and refuses nothing: the contract check's, the size's, what is not here now."""
         return (
             *self.verdict.notes,
             *foreign_size(self.resolved, self.registry),
             *absent_files(self.spec, self.registry),
+            *(f"{problem.message} {problem.cure}" for problem in missing_libraries(self.spec.train)),
         )
+
+    def require_libraries(self) -> None:
+        """See that what training asks for by its settings is installed; nothing is imported.
+
+        Raises:
+            UserError: With what to install.
+        """
+        if problems := tuple(missing_libraries(self.spec.train)):
+            raise UserError(problems)
 
     @cached_property
     def _proof(self) -> Proof:
@@ -113,6 +124,7 @@ class Composition:
             UserError: For everything the user can mend; nothing is left half-written.
         """
         spec = self.spec if steps is None else with_steps(self, steps).spec
+        self.require_libraries()
         root = runs_root(None if runs is None else str(runs))
         require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
         training = importlib.import_module("pgsynth_core.api.training")
@@ -133,6 +145,7 @@ class Composition:
             UserError: For everything the user can mend.
             PgsynthError: If what is loaded does not give what was saved.
         """
+        self.require_libraries()
         root = runs_root(None if runs is None else str(runs))
         require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
         module = importlib.import_module("pgsynth_core.api.rehearsing")

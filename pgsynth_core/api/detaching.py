@@ -41,6 +41,7 @@ def detach(
         UserError: If there are not so many devices, nothing can be written there, or no worker can be started; then
             there is no run.
     """
+    composition.require_libraries()
     root, kind = runs_root(None if runs is None else str(runs)), kind_wanted()
     require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
     refuse_devices(devices, kind)

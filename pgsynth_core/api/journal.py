@@ -1,20 +1,39 @@
-"""What happens in a run, told once: to its event log, to `train.log`, to hooks, and to whoever listens. No torch."""
+"""What happens in a run, told once: to its event log and `train.log`, to hooks, trackers and whoever listens.
+
+No torch before a tracker is asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pgsynth_core.api.composition import OnEvent
 from pgsynth_core.api.telling import Hooks
+from pgsynth_core.api.trackers import Trackers
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs import EventLog, RunFolder, Session, session
 from pgsynth_core.runs.log import TrainLog, train_log
 from pgsynth_core.runs.status import Ending
 
-__all__ = ["Journal", "journal"]
+__all__ = ["Journal", "Listeners", "journal"]
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told of what happens, besides those who read it from the disk.
+
+    Attributes:
+        hooks: Of installed packages.
+        on_event: Whoever else listens.
+        trackers: Of experiments.
+    """
+
+    hooks: Hooks
+    on_event: OnEvent | None = None
+    trackers: Trackers | None = None
 
 
 class Journal:
@@ -24,12 +43,11 @@ class Journal:
         held: The session.
         events: Its event log.
         log: Its log for people.
-        hooks: Of installed packages.
-        on_event: Whoever listens.
+        listeners: Who is told besides.
     """
 
-    def __init__(self, held: Session, events: EventLog, log: TrainLog, hooks: Hooks, on_event: OnEvent | None) -> None:
-        self._held, self._events, self._log, self._hooks, self._on_event = held, events, log, hooks, on_event
+    def __init__(self, held: Session, events: EventLog, log: TrainLog, listeners: Listeners) -> None:
+        self._held, self._events, self._log, self._listeners = held, events, log, listeners
         self._step: int | None = None
         self._ended = self._refused = False
 
@@ -84,9 +102,13 @@ class Journal:
         return refusal
 
     def _pass_on(self, kind: str, data: Mapping[str, Any]) -> None:
-        self._hooks.event(self._held.folder, kind, data)
-        if self._on_event:
-            self._on_event({"kind": kind, "run": str(self._held.folder.path), **data})
+        listeners = self._listeners
+        listeners.hooks.event(self._held.folder, kind, data)
+        failed = listeners.trackers.event(kind, data) if listeners.trackers else ()
+        if listeners.on_event:
+            listeners.on_event({"kind": kind, "run": str(self._held.folder.path), **data})
+        for message in failed:
+            self.tell("warning", {"message": message, "step": self._step})
 
 
 def _problems(error: BaseException) -> tuple[Problem, ...]:
@@ -96,17 +118,22 @@ def _problems(error: BaseException) -> tuple[Problem, ...]:
 
 
 @contextmanager
-def journal(folder: RunFolder, hooks: Hooks, on_event: OnEvent | None) -> Iterator[Journal]:
+def journal(folder: RunFolder, listeners: Listeners) -> Iterator[Journal]:
     """Train a run inside, saying with `Journal.end` how it ended; what is raised is written down as its end.
+
+    Trackers are finished last, whatever the end: what they still have to send may take its time.
 
     Raises:
         UserError: If another process trains it, or the system refuses to write; and whatever the block raises.
     """
     with session(folder) as held, EventLog(folder.events_file) as events, train_log(folder.log_file) as log:
-        kept = Journal(held, events, log, hooks, on_event)
+        kept = Journal(held, events, log, listeners)
         try:
             yield kept
         except BaseException as error:
             with suppress(Exception):  # the first error is the one to tell
                 kept.fail(error)
             raise
+        finally:
+            for message in listeners.trackers.finish() if listeners.trackers else ():
+                log.event("warning", {"message": message})  # the events end with the run's

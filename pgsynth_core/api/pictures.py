@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -125,10 +126,11 @@ def _drawn(batch: Batch) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Saved:
-    """Pictures on disk: `paths` in the order of the pairs, and a `sheet` of them."""
+    """Pictures on disk: `paths` in the order of the pairs, and a `sheet` of them; `seconds` if a run drew them."""
 
     paths: tuple[Path, ...]
     sheet: Path
+    seconds: float = 0.0
 
 
 def save_pictures(folder: Path, found: Sequence[Sampled]) -> Saved:
@@ -160,8 +162,10 @@ def write_picture(picture: Image.Image, path: Path) -> None:
 
 def sampled_sheet(assembly: Assembly, folder: Path, *, split: Split, pairs: int) -> Saved:
     """The first pairs of a split that can be used, sampled and shown."""
+    began = time.monotonic()
     dataset, settings = dataset_of(assembly.spec, assembly.registry, split), assembly.spec.sample
     examples = usable(dataset, assembly.plan(source_pose=False), range(len(dataset)))
-    return save_pictures(
+    saved = save_pictures(
         folder, list(sampled(assembly, islice(examples, pairs), plan=plan_of(settings), seed=settings.seed))
     )
+    return replace(saved, seconds=round(time.monotonic() - began, 3))

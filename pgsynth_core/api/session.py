@@ -17,11 +17,12 @@ from torch.optim import Optimizer
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.composition import OnEvent
 from pgsynth_core.api.datasets import dataset_of
-from pgsynth_core.api.journal import journal
+from pgsynth_core.api.journal import Listeners, journal
 from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.shortage import within_memory
 from pgsynth_core.api.telling import Hooks
+from pgsynth_core.api.trackers import Trackers
 from pgsynth_core.composition.hub import Weights
 from pgsynth_core.composition.weights import trained_parameters
 from pgsynth_core.contract import Verdict
@@ -177,7 +178,7 @@ class TrainingSession:
             self._trained(folder, lambda kind, data: None, from_step, self._keeping())
             self.accelerator.wait_for_everyone()  # until it is written how the run ended
             return Run(folder)
-        with journal(folder, self.hooks, on_event) as kept:
+        with journal(folder, Listeners(self.hooks, on_event, Trackers(self.spec, folder))) as kept:
             write_lock(folder, self.lock())
             kept.tell("run", self._header(from_step))
             keeping = self._keeping()
@@ -347,7 +348,8 @@ class TrainingSession:
             clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was drawn any more
             tell("warning", {"message": f"no sheet: {why}", "step": step})
             return
-        tell("sample", {"step": step, "path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)})
+        sheet = {"path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)}
+        tell("sample", {"step": step, **sheet, "seconds": made.seconds})
         self.hooks.sampled(folder.path, step, made.paths)
 
 

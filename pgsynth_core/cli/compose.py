@@ -103,10 +103,13 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         target.check_content(text)
     for sentence in composed.warnings:
         tell_warning(sentence)
+    proving = not (arguments.no_proof or arguments.explain)
+    if proving:  # that it can be trained here
+        composed.require_libraries()
     for sentence in composed.notes:
         tell_note(sentence)
     proof = None
-    if not (arguments.no_proof or arguments.explain):
+    if proving:
         with progress("Proving it on the meta device; importing torch takes most of the time"):
             proof = composed.proof()
             composed.memory()  # which the description says

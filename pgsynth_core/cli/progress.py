@@ -35,7 +35,9 @@ _REMEMBERED: Final = 100
 """Steps whose mean it is told by: one that took long moves it little."""
 
 _NARROW: Final = 80
-"""Columns below which the bar leaves room for the figures."""
+"""Columns below which bar and name leave room for the figures."""
+
+_WARNING: Final = "warning: "
 
 
 class _Shown(ABC):
@@ -49,7 +51,7 @@ class _Shown(ABC):
         """Between two steps; empty: no more."""
 
     @abstractmethod
-    def note(self, text: str) -> None: ...
+    def note(self, text: str, *, warning: bool = False) -> None: ...
 
     @abstractmethod
     def close(self) -> None: ...
@@ -128,7 +130,7 @@ class Follower:
             self._shown.note(f"step {event['step']}: drew {one_line(Path(self.run) / path)}")
         elif kind == "warning":
             told = Problem(*(str(event.get(name, "")) for name in ("message", "where", "cure")))
-            self._shown.note(one_line(f"warning: {told}"))
+            self._shown.note(one_line(str(told)), warning=True)
 
     def farewell(self) -> None:
         """Say what is saved, after training ended before its end; nothing if it never began."""
@@ -203,7 +205,7 @@ class _Nowhere(_Shown):
 
     def meanwhile(self, doing: str) -> None: ...
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str, *, warning: bool = False) -> None: ...
 
     def close(self) -> None: ...
 
@@ -228,8 +230,8 @@ class _Lines(_Shown):
     def meanwhile(self, doing: str) -> None:
         """What came of it has a line of its own."""
 
-    def note(self, text: str) -> None:
-        tell(text)
+    def note(self, text: str, *, warning: bool = False) -> None:
+        tell(f"{_WARNING}{text}" if warning else text)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -242,9 +244,10 @@ class _Bar(_Shown):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
         console = rich_console("stderr")
-        bar = [] if console.width < _NARROW else [BarColumn(bar_width=24)]
-        doing, figures = TextColumn("{task.description}", markup=False), "{task.fields[figures]}"
-        columns = [doing, *bar, MofNCompleteColumn(), TextColumn(figures, markup=False)]
+        self._narrow = console.width < _NARROW
+        doing, figures = (TextColumn(f"{{task.{what}}}", markup=False) for what in ("description", "fields[figures]"))
+        name_and_bar = [] if self._narrow else [doing, BarColumn(bar_width=24)]
+        columns = [*name_and_bar, MofNCompleteColumn(), figures]
         self._progress = Progress(*columns, console=console)
         self._tasks: dict[str, TaskID] = {}
         self._last: tuple[TaskID, str] | None = None
@@ -256,6 +259,8 @@ class _Bar(_Shown):
         self._begin()
         if doing not in self._tasks:
             self._tasks[doing] = self._progress.add_task(doing, total=of, figures="")
+        if self._narrow:  # what has a loss needs no name
+            figures = figures or doing
         self._last = self._tasks[doing], figures
         self._progress.update(self._tasks[doing], completed=done, total=of, figures=figures)
 
@@ -264,8 +269,11 @@ class _Bar(_Shown):
             task, figures = self._last
             self._progress.update(task, figures=doing or figures, refresh=True)
 
-    def note(self, text: str) -> None:
-        self._progress.console.print(text, soft_wrap=True)
+    def note(self, text: str, *, warning: bool = False) -> None:
+        from rich.text import Text
+
+        head = ((_WARNING, "yellow"),) if warning else ()
+        self._progress.console.print(Text.assemble(*head, text), soft_wrap=True)
 
     def close(self) -> None:
         self._end_waiting()

@@ -158,6 +158,7 @@ def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
     composed = api.compose(source, *overrides, adapt=arguments.adapt, registry=session.registry)
     for sentence in composed.warnings:
         tell_warning(sentence)
+    composed.require_libraries()
     from pgsynth_core.api.datasets import dataset_of  # numpy
 
     dataset_of(composed.spec, session.registry, "train")  # before torch is imported: cheap mistakes show first

@@ -96,6 +96,7 @@ VERBS: Final = (
     Verb(("runs", "follow"), "Show a run's progress until it ends; leaving does not stop it.", "run_follow:COMMAND"),
     Verb(("runs", "stop"), "Have a run finish its step, save and stop; or kill it.", "run_stop:COMMAND"),
     Verb(("runs", "resume"), "Go on with a run from its last checkpoint.", "runs:RESUME"),
+    Verb(("runs", "schema"), "Say what stands in a run's events.jsonl.", "run_schema:COMMAND"),
     Verb(("runs", "rm"), "Delete runs with everything in them.", "run_rm:COMMAND"),
     Verb(("cache", "show"), "Say what training keeps on disk of frozen networks, and where.", "cache:SHOW"),
     Verb(("cache", "clear"), "Remove what training keeps on disk of frozen networks.", "cache:CLEAR"),

@@ -306,7 +306,8 @@ def _refusal(rule: Refusal) -> str:
 
 def _option(name: str, option: Option) -> OptionRow:
     chosen = f"one of {', '.join(map(str, option.choices))}" if option.type == "choice" else option.type
-    return OptionRow(name, chosen, option.default, _range(option.ge, option.le), option.help)
+    said = f"{option.help} Only with {_clause(option.when)}." if option.when else option.help
+    return OptionRow(name, chosen, option.default, _range(option.ge, option.le), said)
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -30,12 +30,15 @@ from pgsynth_core.registry import (
     reason_of,
 )
 from pgsynth_core.runs import RUNS_VARIABLE, list_runs, runs_root
+from pgsynth_core.runs.removing import size_of
 
 __all__ = ["doctor"]
 
 _GIB: Final = 2**30
 _LITTLE_GIB: Final = 10
 _TOO_LITTLE_GIB: Final = 1
+_CACHE: Final = "cache"
+"""What training keeps of frozen networks, with `train.cache`."""
 
 
 def doctor(registry: Registry | None = None, *, devices: bool = False, patience: float = 120.0) -> tuple[Check, ...]:
@@ -125,12 +128,16 @@ def _names(registry: Registry) -> Iterator[Check]:
 
 # ------------------------------------------------------------------------------------------- folders and disks
 def _folders() -> dict[str, tuple[Path, str]]:
-    """What is kept where: purpose -> (folder, variable that moves it). As huggingface_hub and torch decide it."""
+    """What is kept where: purpose -> (folder, variable that moves it).
+
+    As huggingface_hub, torch and `data.cache` decide it, none of which is instant to import.
+    """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     hub_home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
     return {
         "weights from the hub": (Path(os.environ.get("HF_HUB_CACHE") or hub_home / "hub").expanduser(), "HF_HOME"),
         "weights from torch": (Path(os.environ.get("TORCH_HOME") or caches / "torch").expanduser(), "TORCH_HOME"),
+        _CACHE: (Path(os.environ.get("PGSYNTH_CACHE") or caches / "pgsynth").expanduser(), "PGSYNTH_CACHE"),
         "runs": (runs_root(), RUNS_VARIABLE),
     }
 
@@ -154,11 +161,15 @@ def _caches() -> Iterator[Check]:
 
 
 def _standing(purpose: str, folder: Path) -> str:
-    """A folder that exists; that of runs with how many it holds."""
-    if purpose != "runs":
-        return str(folder)
-    count = len(list_runs(folder))
-    return f"{folder}, {count or 'no'} {'run' if count == 1 else 'runs'}"
+    """A folder that exists; that of runs with how many it holds, the cache with its size."""
+    if purpose == "runs":
+        count = len(list_runs(folder))
+        return f"{folder}, {count or 'no'} {'run' if count == 1 else 'runs'}"
+    if purpose == _CACHE:
+        held, free = size_of(folder), shutil.disk_usage(folder).free / _GIB
+        size = f"{held / _GIB:.1f} GiB" if held >= _GIB else f"{held / 2**20:.1f} MiB"
+        return f"{folder}, {size}, {free:.1f} GiB free; to clear it: pgsynth cache clear --yes"
+    return str(folder)
 
 
 def _disks() -> Iterator[Check]:

@@ -308,8 +308,11 @@ def _fresh(rows: Rows) -> list[str]:
 
 
 def _written(row: Row) -> str:
-    pairs = ", ".join(f"{key} = {tomlkit.item(value).as_string()}" for key, value in row.items())
-    return f"{{ {pairs} }}"
+    texts = {
+        key: _written(value) if isinstance(value, Mapping) else tomlkit.item(value).as_string()
+        for key, value in row.items()
+    }
+    return f"{{ {', '.join(f'{key} = {text}' for key, text in texts.items())} }}"
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -11,7 +11,8 @@ runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
   events.jsonl    what happened, one JSON object a line (`schema`)
   train.log       the same for people, with what libraries warned of and the traceback of what ended it (`log`)
   control/        wishes to the process that trains, as empty files (`control`)
-  samples/<step, 8 digits>/<index, 4 digits>.png
+  samples/<step, 8 digits>/<index, 4 digits>.png, and sheet.png of them all
+  trackers/       what `train.trackers` keep on disk, each in its own form
   checkpoints/step-<step, 8 digits>/   (`checkpoints`)
 """
 
@@ -97,6 +98,11 @@ class RunFolder:
     def samples(self) -> Path:
         """Folder of pictures."""
         return self.path / "samples"
+
+    @property
+    def trackers(self) -> Path:
+        """Folder of what trackers of experiments keep."""
+        return self.path / "trackers"
 
     @property
     def checkpoints(self) -> Path:

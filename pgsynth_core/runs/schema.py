@@ -1,6 +1,7 @@
 """What stands in ``events.jsonl``: the kinds of event and their fields. Version 1; fields and kinds may only be added.
 
-One JSON object a line, in the order in which things happened, only ever appended to. Every event has
+One JSON object a line, in the order in which things happened, only ever appended to; `form` says it as a JSON Schema.
+Every event has
 
     t       float, seconds since 1970 (UTC)
     kind    one of run, step, checkpoint, sample, warning, problem, exit
@@ -46,7 +47,7 @@ class RunEvent:
     Attributes:
         step: Steps already taken; 0 for a new run, else that of the checkpoint it goes on from.
         steps: Steps it is to have in the end.
-        device: What it computes on, e.g. ``cuda: NVIDIA H100`` or ``cpu``.
+        device: What the first process computes on, e.g. ``cuda:0`` or ``cpu``.
         processes: How many train together.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         parameters: How many numbers train.
@@ -79,7 +80,7 @@ class StepEvent:
         skipped: True if a gradient was not finite and the weights stayed as they were.
         seconds_per_step: Smoothed, seconds.
         eta_seconds: Expected until the last step, seconds.
-        memory_bytes: Most that was ever allocated on the device, bytes.
+        memory_bytes: The most that the first process held on its GPU so far, bytes; nothing on a CPU.
     """
 
     step: int
@@ -133,7 +134,7 @@ class SampleEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class WarningEvent:
-    """Something to know that stops nothing; said as an `errors.Problem`.
+    """Something to know that stops nothing.
 
     Attributes:
         message: What.

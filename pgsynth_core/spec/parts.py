@@ -15,6 +15,7 @@ from pgsynth_core.spec.model import PartChoice
 from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Problems
 from pgsynth_core.spec.reserved import MEANINGS, MODULE_NAMES
 from pgsynth_core.spec.values import BadValue, checked, default_of, options_of
+from pgsynth_core.spec.write import in_one_line
 
 
 @dataclass
@@ -98,6 +99,7 @@ def _choose(slot: str, label: str, part: PartDraft, draft: Draft, chosen: Chosen
     chosen.slots[slot].append(PartChoice(label=label, part=entry.qualified, options=options))
     chosen.entries[label] = entry
     chosen.origins[path] = part.mark.origin
+    draft.warnings += _idle(path, entry.component, options, part)
     for name in options:
         chosen.origins[f"{path}.{name}"] = part.options[name].mark.origin if name in part.options else DEFAULT.origin
 
@@ -125,3 +127,14 @@ def _refusals(component: Component, options: dict[str, Any], faulty: set[str]) -
     for refusal in component.refuses:
         if not faulty & {*refusal.options, *refusal.unless} and refusal.applies(options):
             yield refusal
+
+
+def _idle(path: str, component: Component, options: dict[str, Any], part: PartDraft) -> Iterator[str]:
+    """What was written of options that change nothing as the others are; a default may be, and canonical specs do."""
+    table = options_of(component)
+    for name, node in part.options.items():
+        if name in table and table[name].idle(options) and options[name] != default_of(table[name]):
+            others = table[name].when
+            now = " and ".join(f"{path}.{other} is {in_one_line(options[other])}" for other in others)
+            wanted = " ".join(f"{path}.{other}={in_one_line(values[0])}" for other, values in others.items())
+            yield f"{node.mark}: {path}.{name} has no effect: {now}; with {wanted} it has."

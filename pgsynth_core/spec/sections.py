@@ -14,7 +14,7 @@ from pgsynth_core.spec.model import Fit
 from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Node, Problems
 from pgsynth_core.spec.parts import Chosen
 from pgsynth_core.spec.schedules import Schedule
-from pgsynth_core.spec.settings import GROUPS, SETTINGS, TABLES, Setting, evaluations
+from pgsynth_core.spec.settings import GROUPS, SETTINGS, TABLES, Setting, TrainSettings, evaluations
 from pgsynth_core.spec.values import BadValue, checked
 
 MAX_SIDE: Final = 8192
@@ -283,6 +283,9 @@ def _warn(draft: Draft, chosen: Chosen, sections: Sections) -> None:
     if warmup and train["warmup_steps"] > train["steps"]:
         reason = f"warmup_steps is more than the {train['steps']} steps"
         sections.warnings.append(f"{warmup.mark}: train.learning_rate is never reached: {reason}.")
+    project = draft.sections["train"].get("tracker_project")
+    if project and not train["trackers"] and train["tracker_project"] != TrainSettings().tracker_project:
+        sections.warnings.append(f"{project.mark}: train.tracker_project has no effect: train.trackers names none.")
 
 
 def _without_guidance(guidance: Node, chosen: Chosen, sample: Mapping[str, Any]) -> Iterator[str]:

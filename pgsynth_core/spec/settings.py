@@ -36,6 +36,9 @@ SchedulerName = Literal[
     "ddim", "ddpm", "deis", "dpm", "dpm_single", "euler", "euler_ancestral", "heun", "pndm", "unipc"
 ]
 
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive", "swanlab", "trackio"]
+"""The trackers of experiments that Accelerate knows, by its names."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -84,6 +87,10 @@ class TrainSettings(_Section):
     only: tuple[str, ...] = Field(
         default=(), description="Patterns of checkpoint keys, e.g. [qfft.*]: what none matches is frozen; [] is all."
     )
+    trackers: tuple[TrackerName, ...] = Field(
+        default=(), description="Who is told of each figure and sheet besides, e.g. [tensorboard, wandb]; [] is nobody."
+    )
+    tracker_project: str = Field(default="pgsynth", description="Project there, where a tracker has projects.")
     checkpointing: bool = Field(default=False, description="Recompute activations: slower, far less memory.")
     workers: int = Field(default=2, ge=0, le=256, description="Processes that load data; 0: no extra ones.")
     cache: Literal["none", "latents", "features", "all"] = Field(
@@ -143,7 +150,7 @@ def _option(schema: Mapping[str, Any], about: Mapping[str, Any]) -> Option:
         default=about.get("default"),
         ge=schema.get("minimum"),
         le=schema.get("maximum"),
-        choices=tuple(schema.get("enum", ())),
+        choices=tuple(schema.get("enum") or schema.get("items", {}).get("enum", ())),
         help=about["description"],
     )
 

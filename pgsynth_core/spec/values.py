@@ -84,7 +84,7 @@ def checked(name: str, option: Option, node: Node) -> Any:
     if option.type == "sites":
         return _sites(option, node)
     if option.type.startswith("list["):
-        item_type = option.type.removeprefix("list[").removesuffix("]")
+        item_type = "choice" if option.choices else option.type.removeprefix("list[").removesuffix("]")
         return _list(name, option.model_copy(update={"type": item_type}), node)
     value = _CHECKS[option.type](option, node)
     if name == TOKENS_TO and value != "cross" and not _PORT.fullmatch(value):
@@ -93,6 +93,9 @@ def checked(name: str, option: Option, node: Node) -> Any:
 
 
 def _list(name: str, option: Option, node: Node) -> tuple[Any, ...]:
+    """`option` is that of an item; its default is still the list's."""
+    if isinstance(node.value, str) and option.choices:  # a name can be nothing but a list of one
+        return (checked(name, option, node),)
     if not isinstance(node.value, tuple):
         raise _wrong(option, node, f"a list of {_NOUNS[option.type]}", f"Write [{_said_plainly(node)}].")
     return tuple(checked(name, option, item) for item in node.value)

@@ -30,6 +30,11 @@ MOST_SPIKES: Final = 20
 _WATCHED: Final = {"loss": "the loss", "grad_norm": "the norm of the gradients"}
 
 
+def _held(device: torch.device) -> dict[str, int]:
+    """What torch counts by itself, so that nothing waits for the device; of a CPU it does not."""
+    return {"memory_bytes": torch.cuda.max_memory_allocated(device)} if device.type == "cuda" else {}
+
+
 def learning_rate(settings: TrainSettings, step: int) -> float:
     """Linear warm-up to the peak, then constant; a function of the step, so nothing is to be restored."""
     share = min(1.0, step / settings.warmup_steps) if settings.warmup_steps else 1.0
@@ -111,6 +116,7 @@ class Report:
             "learning_rate": learning_rate(settings, step),
             "seconds_per_step": round(self._seconds, 5),
             "eta_seconds": round(self._seconds * (settings.steps - step), 1),
+            **_held(self._accelerator.device),
         }
         self._tell("step", facts | ({"skipped": True} if bad else {}))
         self._tell_spikes(step, means, pairs)

@@ -45,6 +45,7 @@ LIGHT = [
     ["runs", "list"],
     ["runs", "list", "--help"],
     ["runs", "resume", "--help"],
+    ["runs", "schema", "--json"],
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,26 @@ def test_a_terminal_gets_a_bar(seen: Any) -> None:
     assert "step 3: saved r/checkpoints/[bold]3" in said, "what looks like markup is text"
     assert "the result" in said.splitlines()[-1]
     assert "saving a checkpoint" in said, "a bar at its end says what it waits for"
+
+
+LONG = """
+import time
+from pgsynth_core.cli.progress import follow
+with follow() as follower:
+    for step in range(59_980, 60_001):
+        time.sleep(0.01)
+        figures = {"loss": 0.12345, "seconds_per_step": 0.523}
+        follower.on_event({"kind": "step", "step": step, "steps": 600_000, "run": "r", **figures})
+    follower.on_event({"kind": "warning", "message": "mind the gap", "run": "r"})
+    follower.on_event({"kind": "count", "doing": "opening photos", "done": 3, "of": 10})
+"""
+
+
+def test_a_narrow_terminal_shows_every_figure_on_one_line(seen: Any) -> None:
+    said = seen(code=LONG)
+    assert re.search(r"60000/600000\S* loss 0.1235, 0.523 s/step, [^\n]*left", said), said
+    assert "opening photos" in said and "\033[33mwarning: \033[0mmind the gap" in said
+    assert "\033[33m" not in seen(code=LONG, NO_COLOR="1")
 
 
 def test_a_dumb_terminal_gets_lines(seen: Any) -> None:

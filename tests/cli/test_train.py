@@ -41,6 +41,17 @@ def test_a_run_is_made_and_said(trained: Made) -> None:
     assert f"step 3: saved {path / facts['checkpoint']}" in said.err
 
 
+def test_its_events_keep_to_the_schema(run: Run, trained: Made) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed; make install takes it")
+    validator = jsonschema.Draft202012Validator(run("runs", "schema", "--json").facts)
+    lines = (trained.runs / trained.id / "events.jsonl").read_text("utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    for event in events:
+        validator.validate(event)
+    assert {event["kind"] for event in events} == {"run", "step", "checkpoint", "sample", "exit"}
+    assert all(event["seconds"] > 0 for event in events if event["kind"] in ("sample", "checkpoint"))
+
+
 def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, trained: Made, tmp_path: Path) -> None:
     words = [*SMALL, trained.data, "train.steps=1", "train.sample_every=0", "train.checkpoint_every=0"]
     said = run("train", *words, "--runs", str(tmp_path), "--no-proof")

@@ -137,6 +137,16 @@ def test_a_clause_speaks_of_values_that_the_option_can_have(clause: str) -> None
     assert "asks for width" in refusal("encoder", unless)
 
 
+@pytest.mark.parametrize(
+    ("when", "words"), [("nope = [1]", "options it does not have: ['nope']"), ("width = [0]", "asks for width")]
+)
+def test_an_option_with_an_effect_at_times_speaks_of_options_and_values_that_there_are(when: str, words: str) -> None:
+    others = 'width = { type = "int", default = 8, ge = 1, help = "Width." }\n'
+    assert words in refusal(
+        "encoder", option=f'{others}x = {{ type = "int", default = 1, when = {{ {when} }}, help = "X." }}'
+    )
+
+
 def test_a_clause_names_options_that_are_there() -> None:
     refuses = '[[component.refuses]]\nunless = { nope = [1] }\nreason = "It is odd."\ncure = "Take another."\n'
     assert "options it does not have: ['nope']" in refusal("encoder", refuses)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pgsynth_core.data.cache import cache_root
 from pgsynth_core.errors import Problem
 from pgsynth_core.packages import Check, doctor
 from pgsynth_core.packages.libraries import library_checks, python_check
@@ -202,6 +203,20 @@ def test_a_cache_that_cannot_be_used_is_told(plain_environment: Path, monkeypatc
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     (check,) = named(doctor(Registry()), "weights from torch")
     assert check.status == "warn" and "cannot be written" in check.message
+
+
+def test_the_cache_says_its_size_and_how_to_clear_it(plain_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGSYNTH_CACHE", raising=False)
+    (check,) = named(doctor(Registry()), "cache")
+    assert check.message == f"{cache_root()}, to be made when needed"
+    for variable, place in (("", cache_root()), ("PGSYNTH_CACHE", plain_environment / "elsewhere")):
+        if variable:
+            monkeypatch.setenv(variable, str(place))
+        assert place == cache_root()
+        place.mkdir(parents=True)
+        (place / "entry").write_bytes(bytes(3 * 2**20))
+        (check,) = named(doctor(Registry()), "cache")
+        assert check.message == f"{place}, 3.0 MiB, 512.0 GiB free; to clear it: pgsynth cache clear --yes"
 
 
 def test_runs_are_counted(plain_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,7 @@ def test_version_of_the_spec(compose: Compose, refused: Refused) -> None:
         (("sample.guidance.all=2", "sample.guidance.pose=3"), "sample.guidance.pose has no effect"),
         (("train.drop.appearance=0", "encoder=none"), "train.drop.appearance has no effect: there is no such part"),
         (("train.steps=5", "train.warmup_steps=6"), "warmup_steps is more than the 5 steps"),
+        (("train.tracker_project=x",), "train.tracker_project has no effect: train.trackers names none"),
     ],
 )
 def test_warnings(compose: Compose, overrides: tuple[str, ...], warning: str) -> None:
@@ -202,6 +203,7 @@ def test_warnings(compose: Compose, overrides: tuple[str, ...], warning: str) ->
 
 def test_no_warning_where_there_is_an_effect(compose: Compose) -> None:
     assert compose("attn=pma", "attn.pma.mask=eq9", "attn=pma+pgsynth:hpfa", "train.steps=5").warnings == ()
+    assert compose("train.trackers=wandb", "train.tracker_project=x").warnings == ()
     assert compose("encoder=qfft", "sample.guidance.pose=2", "sample.guidance.appearance=3").warnings == ()
     assert compose("encoder=qfft", "attn=pma", "train.drop.pose=0.1", "pose=none").warnings == ()
 

@@ -14,7 +14,7 @@ from pgsynth_core.spec.model import Fit
 from pgsynth_core.spec.nodes import DEFAULT, Problems, node_of
 from pgsynth_core.spec.reserved import MODULE_NAMES
 from pgsynth_core.spec.settings import SchedulerName
-from pgsynth_core.spec.values import checked
+from pgsynth_core.spec.values import BadValue, checked
 
 
 def test_tables_hold_every_field() -> None:
@@ -60,3 +60,13 @@ def test_labels_that_torch_refuses_are_refused_here() -> None:
     nn = pytest.importorskip("torch.nn")
     names = {name for name in dir(nn.ModuleDict()) if not name.startswith("_")}
     assert names - MODULE_NAMES == set()
+
+
+def test_trackers_are_named_one_or_several() -> None:
+    option = TABLES["train"]["trackers"].option
+    for given, names in (("wandb", ("wandb",)), (["mlflow", "wandb"], ("mlflow", "wandb")), ([], ())):
+        assert checked("trackers", option, node_of(given, DEFAULT, Problems())) == names
+        assert TrainSettings.model_validate({"trackers": names}).trackers == names
+    with pytest.raises(BadValue) as refused:
+        checked("trackers", option, node_of(["tensorbord"], DEFAULT, Problems()))
+    assert "'tensorboard'" in refused.value.cure

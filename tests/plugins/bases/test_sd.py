@@ -15,6 +15,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
+from pgsynth_core import compose
 from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.interfaces import BuildContext
 from pgsynth_core.sampling.sampler import sampler_of
@@ -271,3 +272,21 @@ def test_a_repository_of_other_blocks_than_proved_is_refused(
     (message,) = problems(sd, save_small_sd(tmp_path / "snapshots/abc"), weights="a/b")
     assert "a/b: its denoiser has other blocks" in message and "block_out_channels=[8, 16]" in message
     assert "hf download a/b --local-dir PATH - and set base.sd.weights=PATH" in message
+
+
+# ------------------------------------------------------------------------------------------- options
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (("base.sd.lora_rank=8", "base.sd.lora_targets=[to_q]"), ["lora_rank", "lora_targets"]),
+        (("base.sd.lora_rank=8", "base.sd.train=all"), ["lora_rank"]),
+        (("base.sd.lora_rank=8", "base.sd.train=lora"), []),
+        (("base.sd.lora_rank=16",), []),
+    ],
+)
+def test_what_is_said_of_lora_where_it_does_not_train_is_warned_of(words: tuple[str, ...], warned: list[str]) -> None:
+    warnings = compose("base=sd", *words).warnings
+    assert [
+        name for name in ("lora_rank", "lora_targets") if any(f"{name} has no effect" in one for one in warnings)
+    ] == warned
+    assert len(warnings) == len(warned) and all("base.sd.train=lora" in one for one in warnings)

@@ -24,6 +24,7 @@ from pgsynth_core.errors import SpecError
 from pgsynth_core.interfaces import Conditioning
 from pgsynth_core.runs import latest_checkpoint, list_checkpoints
 from pgsynth_core.training.checkpoint import read_tensors
+from pgsynth_plugins.bases.sd import model
 
 from ...fixtures.small_sd import UNET, VAE
 
@@ -131,6 +132,9 @@ def test_without_peft_it_is_refused_with_what_to_install(
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(SpecError, match=r'pip install "pgsynth\[lora\]"'):
         composed("encoder=none", "pose=none").proof()
+    monkeypatch.setattr(model, "_folder", lambda *given: pytest.fail("weights were looked for"))
+    with pytest.raises(SpecError, match="is not installed"):
+        composed("encoder=none", "pose=none").train(steps=1)
 
 
 # ------------------------------------------------------------------------------------------- a run

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from pgsynth_core.options import PartConfig
 
 __all__ = ["Config"]
+
+_WITH_LORA: Final[dict[str, JsonValue]] = {"when": {"train": ["lora"]}}
+"""Of options that say nothing unless LoRA trains."""
 
 
 class Config(PartConfig):
@@ -24,8 +27,12 @@ class Config(PartConfig):
     train: Literal["frozen", "cross_attention", "lora", "all"] = Field(
         "frozen", description="What of the denoiser is trained; lora is new (pgsynth[lora]). The codec never is."
     )
-    lora_rank: int = Field(16, ge=1, le=1024, description="Rank r of the updates that LoRA learns.")
-    lora_alpha: int = Field(16, ge=1, description="The update is scaled by alpha / r.")
+    lora_rank: int = Field(
+        16, ge=1, le=1024, json_schema_extra=_WITH_LORA, description="Rank r of the updates that LoRA learns."
+    )
+    lora_alpha: int = Field(16, ge=1, json_schema_extra=_WITH_LORA, description="The update is scaled by alpha / r.")
     lora_targets: tuple[str, ...] = Field(
-        ("to_q", "to_k", "to_v", "to_out.0"), description="Ends of the paths of the layers that get one."
+        ("to_q", "to_k", "to_v", "to_out.0"),
+        json_schema_extra=_WITH_LORA,
+        description="Ends of the paths of the layers that get one.",
     )

@@ -13,6 +13,7 @@ Reading: the latent is the mean of the encoder's posterior, not a sample of it, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +83,7 @@ class StableDiffusion(Base):
 
     Raises:
         SpecError: If the folder is incomplete, does not have the shape that `architecture` says, or reads what nothing
-            here gives; or if a folder is given with a revision.
+            here gives; if a folder is given with a revision; or if LoRA is to train and PEFT is not installed.
         PartError: If its weights cannot be read, or are not all there.
     """
 
@@ -91,6 +92,8 @@ class StableDiffusion(Base):
 
     def __init__(self, config: Config, build: BuildContext) -> None:
         super().__init__(config, build)
+        if config.train == "lora":
+            _require_peft(build.label)  # before anything is read
         folder = _folder(config, build)
         if folder is None:
             known = ARCHITECTURES[config.architecture]
@@ -122,8 +125,7 @@ class StableDiffusion(Base):
         try:
             from peft import LoraConfig
         except ImportError as error:
-            message = f"base.{self._label}.train=lora needs PEFT, which cannot be imported: {error}."
-            raise SpecError(message, cure='Install it: pip install "pgsynth[lora]".') from error
+            raise _without_peft(self._label, f"cannot be imported: {error}") from error
         rank, targets = self._lora.lora_rank, [*self._lora.lora_targets]
         problems = [*_target_problems(self.denoiser, targets, self._label)]
         if problems:
@@ -132,6 +134,17 @@ class StableDiffusion(Base):
             LoraConfig(r=rank, lora_alpha=self._lora.lora_alpha, target_modules=targets, init_lora_weights=True),
             _ADAPTER,
         )
+
+
+def _require_peft(label: str) -> None:
+    if find_spec("peft") is None:
+        raise _without_peft(label, "is not installed")
+
+
+def _without_peft(label: str, why: str) -> SpecError:
+    return SpecError(
+        f"base.{label}.train=lora needs PEFT, which {why}.", cure='Install it: pip install "pgsynth[lora]".'
+    )
 
 
 def _target_problems(denoiser: UNet2DConditionModel, targets: list[str], label: str) -> Iterator[Problem]:
