@@ -156,7 +156,12 @@ def _make_room(folder: Path, more: int, room: int) -> None:
 def _opened(url: str) -> Iterator[tuple[IO[bytes], int]]:
     """The remote file, and its size as its server says it: 0 if it does not."""
     if url.startswith(("http://", "https://")):
-        with urlopen(Request(url, headers={"User-Agent": "pgsynth"}), timeout=SILENCE_SECONDS) as answer:
+        try:
+            answer = urlopen(Request(url, headers={"User-Agent": "pgsynth"}), timeout=SILENCE_SECONDS)
+        except HTTPError as refusal:
+            refusal.close()  # it is an answer too
+            raise
+        with answer:
             yield answer, int(answer.headers.get("Content-Length") or 0)
         return
     import fsspec
