@@ -105,8 +105,8 @@ def pack_data(  # noqa: PLR0913 - one question, each word of it optional
 ) -> DataPack:
     """Write the pairs of a spec's dataset as shards: ``OUTPUT/train`` and ``OUTPUT/test``, each with its index.
 
-    Photos become PNG, pixel for pixel; what a dataset knows of its files it does not say, so no file is copied as it
-    is. Pairs keep their names and with them, in sampling and scoring, their seeds.
+    Photos are pixel for pixel those of the dataset: its own files as they are where it has them (`Dataset.photo_file`),
+    else PNG. Pairs keep their names and with them, in sampling and scoring, their seeds.
 
     Args:
         source: A spec or a preset, as `compose` takes it; None for the defaults.

@@ -41,9 +41,10 @@ examples:
 DIR/train and DIR/test hold the shards of each split and index.json, which says how many pairs
 each has and what they are called. A shard should be small enough to be fetched in a minute
 or two, and there should be at least as many as a step has pairs: then no two processes read
-the same one. Photos are written as PNG, pixel for pixel. DIR is new or empty, and stands
-whole or not at all. A pair that cannot be used ends it, or is left out with
-data.NAME.bad=skip.
+the same one. Photos are pixel for pixel those of the dataset: JPEG, PNG and WebP files are
+taken as they are, all else becomes PNG. A photo is written for every pair it is in. DIR is
+new or empty, and stands whole or not at all. A pair that cannot be used ends it, or is left
+out with data.NAME.bad=skip.
 
 With --json: ok, dataset, folder, splits (split to folder, shards, pairs, bytes, left_out),
 absent (split to reason), words (what to train on them with), broken."""

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from PIL import Image as Pillow
 
-from pgsynth_core.data.files import write_label_map
+from pgsynth_core.data.files import read_image, write_label_map
 from pgsynth_core.data.formats import to_openpose
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Pair, Person
 from pgsynth_core.data.taking import cured
@@ -150,8 +151,9 @@ def write_shards(
 ) -> tuple[ShardEntry, ...]:
     """Write the pairs of a dataset as ``PREFIX-000000.tar`` and so on, and the index when all of them stand.
 
-    Photos are written as PNG, pixel for pixel as the dataset gives them. The same pairs give the same bytes. Pairs that
-    cannot be used are left out if the dataset's `bad` is ``skip``; they are then among its `problems`.
+    Photos are pixel for pixel as the dataset gives them: as the file they come from, if that is a JPEG, PNG or WebP and
+    gives these pixels (`Dataset.photo_file`), else as PNG. The same pairs give the same bytes. Pairs that cannot be
+    used are left out if the dataset's `bad` is ``skip``; they are then among its `problems`.
 
     Args:
         dataset: The pairs.
@@ -168,7 +170,7 @@ def write_shards(
     shard: _Shard | None = None
     try:
         for number, pair in _usable(dataset, progress):
-            members = dict(_members(pair, dataset.label_set))
+            members = dict(_members(pair, dataset))
             more = sum(map(len, members.values()))
             if shard is not None and size.full(len(shard.names), shard.bytes, more):
                 entries.append(shard.finished())
@@ -235,15 +237,28 @@ def _usable(dataset: Dataset, progress: Progress | None) -> Iterator[tuple[int, 
             progress(index + 1, len(dataset))
 
 
-def _members(pair: Pair, label_set: str) -> Iterator[tuple[str, bytes]]:
+def _members(pair: Pair, dataset: Dataset) -> Iterator[tuple[str, bytes]]:
     """Ending and content of each file of a pair."""
     for role, person in (("source", pair.source), ("target", pair.target)):
-        yield f"{role}.png", _png(person)
+        ending, content = _stored(person, dataset.photo_file(person.name)) or (".png", _png(person))
+        yield f"{role}{ending}", content
         yield f"{role}.pose.json", json.dumps(to_openpose(person.keypoints)).encode()
         if person.parsing is not None:
             buffer = io.BytesIO()
-            write_label_map(buffer, person.parsing, label_set=person.label_set or label_set)
+            write_label_map(buffer, person.parsing, label_set=person.label_set or dataset.label_set)
             yield f"{role}.parsing.png", buffer.getvalue()
+
+
+def _stored(person: Person, file: Path | None) -> tuple[str, bytes] | None:
+    """Ending and content of a photo's file; None unless a reader of shards sees in it what is in the photo."""
+    ending = file.suffix.lower() if file is not None else ""
+    if file is None or SHARD_FIELDS.get(f"source{ending}") != "source":
+        return None
+    try:
+        content = file.read_bytes()
+        return (ending, content) if np.array_equal(read_image(content), person.image) else None
+    except (OSError, DataError):
+        return None
 
 
 def _png(person: Person) -> bytes:

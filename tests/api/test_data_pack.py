@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,9 @@ def test_photos_in_files_are_packed_pixel_for_pixel_and_a_split_may_be_absent(
     for index in range(3):
         assert read.name(index) == origin.name(index)
         assert (read.pair(index).target.image == origin.pair(index).target.image).all()
+    with tarfile.open(done.splits["train"].folder / "train-000000.tar") as tar:
+        photo = tar.extractfile("00000000.source.jpg")
+        assert photo is not None and photo.read() == (tmp_path / "photos/a.jpg").read_bytes(), "not encoded anew"
     with pytest.raises(UserError, match="not one pair"):
         pack_data(None, *photos, output=tmp_path / "test", splits=("test",))
     assert not (tmp_path / "test").exists()
@@ -122,6 +126,7 @@ def test_it_imports_no_torch(tmp_path: Path, photos: tuple[str, str]) -> None:
 # ------------------------------------------------------------------------------------------- trained on
 SMALL = (
     "tiny",
+    "size=32x24",
     "encoder.qfft.depth=1",
     "encoder.qfft.local_queries=4",
     "train.batch_size=2",
@@ -140,7 +145,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
     from pgsynth_core.data.shards import write_shards
 
     folder = tmp_path_factory.mktemp("shards")
-    crowd = Crowd(PartConfig(), DataContext("train", (64, 48)), count=11)
+    crowd = Crowd(PartConfig(), DataContext("train", (32, 24)), count=11)
     write_shards(crowd, folder, prefix="train", size=ShardSize(pairs=2))
     return f"data.shards.train={folder}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.data import BadRecord, DataContext, DataError, Pair, ShardEntry, read_shard_index, shard_key
+from pgsynth_core.data import (
+    BadRecord,
+    DataContext,
+    DataError,
+    Pair,
+    ShardEntry,
+    read_image,
+    read_shard_index,
+    shard_key,
+)
 from pgsynth_core.data.shards import ShardSize, write_shards
 from pgsynth_core.options import PartConfig
 
@@ -59,6 +69,27 @@ def test_the_same_pairs_give_the_same_bytes(tmp_path: Path) -> None:
         packed(tmp_path / name, ShardSize(pairs=3))
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "ending"),
+    [("x.jpg", "JPEG", "jpg"), ("x.WebP", "WEBP", "webp"), ("x.bmp", "BMP", "png"), ("x.png", "BMP", "png")],
+)
+def test_a_photos_own_file_is_taken_where_it_can_be_read(tmp_path: Path, name: str, format: str, ending: str) -> None:
+    dataset = crowd(1)
+    pair = dataset.pair(0)
+    file = tmp_path / name
+    Image.fromarray(pair.source.image).save(file, format=format)
+    seen = replace(pair.source, image=read_image(file))
+    dataset.pair = lambda index: replace(pair, source=seen)  # type: ignore[method-assign]
+    dataset.photo_file = lambda name: file  # type: ignore[method-assign, assignment]
+    packed(tmp_path / "out", ShardSize(), dataset)
+    with tarfile.open(tmp_path / "out/train-000000.tar") as tar:
+        photos = {name.partition(".")[2] for name in tar.getnames() if "pose" not in name and "parsing" not in name}
+        stored = tar.extractfile(f"00000000.source.{ending}")
+        assert stored is not None and (read_image(content := stored.read()) == seen.image).all()
+    assert photos == {f"source.{ending}", "target.png"}, "the target's pixels are not those of the file"
+    assert (content == file.read_bytes()) == (format != "BMP")
 
 
 def test_a_shard_may_be_full_by_its_bytes(tmp_path: Path) -> None:
