@@ -113,7 +113,13 @@ class TrainingSession:
             examples=Examples(
                 dataset,
                 assembly.plan(source_pose=objective.halves == 2),
-                order=Order(len(dataset), settings.seed, flip=settings.flip),
+                order=Order(
+                    len(dataset),
+                    settings.seed,
+                    flip=settings.flip,
+                    blocks=tuple(dataset.blocks()),
+                    batch=settings.batch_size * settings.accumulate * accelerator.num_processes,
+                ),
             ),
             batch_size=settings.batch_size,
             accumulate=settings.accumulate,

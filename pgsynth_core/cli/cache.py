@@ -1,4 +1,4 @@
-"""``pgsynth cache show`` and ``clear``: what training keeps on disk of frozen networks, and removing it."""
+"""``pgsynth cache show`` and ``clear``: what is kept on disk of frozen networks and fetched shards, and removing it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ __all__ = ["CLEAR", "SHOW"]
 _EPILOG = """\
 With train.cache=latents, features or all, a run keeps results of its frozen networks, by the
 content of each image and of each network. Runs share them: in $PGSYNTH_CACHE, else in the
-folder pgsynth of the user's caches. Nothing there is ever wrong to use or to remove: what is
-missing or damaged is made anew.
+folder pgsynth of the user's caches. Shards that data=shards fetches are there too. Nothing
+there is ever wrong to use or to remove: what is missing or damaged is made or fetched anew.
 
-With --json: ok, root, kinds (kind: latents or the name of an encoder; entries; bytes),
+With --json: ok, root, kinds (kind: latents, the name of an encoder, or shards; entries;
+bytes),
 broken."""
 
 
 def _show_parser() -> Parser:
-    parser = Parser("cache show", "Say what is kept on disk of frozen networks, and where.", epilog=_EPILOG)
+    parser = Parser(
+        "cache show", "Say what is kept on disk of frozen networks and fetched shards, and where.", epilog=_EPILOG
+    )
     add_common(parser)
     return parser
 
 
 def _clear_parser() -> Parser:
-    parser = Parser("cache clear", "Remove what is kept on disk of frozen networks.", epilog=_EPILOG)
+    parser = Parser("cache clear", "Remove what is kept on disk of frozen networks and fetched shards.", epilog=_EPILOG)
     parser.add_argument("--yes", action="store_true", help="remove it; without this nothing is")
     add_common(parser)
     return parser

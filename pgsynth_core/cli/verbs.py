@@ -98,9 +98,10 @@ VERBS: Final = (
     Verb(("runs", "resume"), "Go on with a run from its last checkpoint.", "runs:RESUME"),
     Verb(("runs", "schema"), "Say what stands in a run's events.jsonl.", "run_schema:COMMAND"),
     Verb(("runs", "rm"), "Delete runs with everything in them.", "run_rm:COMMAND"),
-    Verb(("cache", "show"), "Say what training keeps on disk of frozen networks, and where.", "cache:SHOW"),
-    Verb(("cache", "clear"), "Remove what training keeps on disk of frozen networks.", "cache:CLEAR"),
+    Verb(("cache", "show"), "Say what is kept on disk of frozen networks and fetched shards, and where.", "cache:SHOW"),
+    Verb(("cache", "clear"), "Remove what is kept on disk of frozen networks and fetched shards.", "cache:CLEAR"),
     Verb(("data", "check"), "Say what a dataset holds and what is wrong with it; draw a sheet.", "data:COMMAND"),
+    Verb(("data", "pack"), "Write a dataset's pairs as shards that stream, with their index.", "data_pack:COMMAND"),
     Verb(("plugins", "list"), "List the parts, presets and packages there are.", "plugins:LIST"),
     Verb(
         ("plugins", "show"),

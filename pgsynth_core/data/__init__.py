@@ -6,6 +6,7 @@ Everything here is numpy and Pillow; `pgsynth_core.data.tensors`, which makes ba
 
 from __future__ import annotations
 
+from pgsynth_core.data.cache import cache_root, place_of
 from pgsynth_core.data.community import CommunityFiles, CommunityLayout, CommunityTables, read_community
 from pgsynth_core.data.draw import heatmaps, pose_mask, skeleton
 from pgsynth_core.data.files import (
@@ -46,6 +47,7 @@ from pgsynth_core.data.records import (
     Person,
     Split,
 )
+from pgsynth_core.data.shards import SHARD_FIELDS, SHARD_INDEX, ShardEntry, read_shard_index, shard_key
 from pgsynth_core.data.stored import FileDataset, PhotoFolders, existing_root, no_label_map
 from pgsynth_core.data.tables import Annotations, Row, Table, read_annotations, read_table
 
@@ -59,6 +61,8 @@ __all__ = [
     "OPENPOSE_18",
     "PARSING_SUFFIX",
     "POSE_SUFFIX",
+    "SHARD_FIELDS",
+    "SHARD_INDEX",
     "Annotations",
     "BadRecord",
     "CommunityFiles",
@@ -79,9 +83,11 @@ __all__ = [
     "Person",
     "PhotoFolders",
     "Row",
+    "ShardEntry",
     "Split",
     "Table",
     "beside",
+    "cache_root",
     "existing_root",
     "fit_person",
     "flip_keypoints",
@@ -97,6 +103,7 @@ __all__ = [
     "mask_pyramid",
     "no_keypoints",
     "no_label_map",
+    "place_of",
     "pose_mask",
     "present",
     "read_annotations",
@@ -105,7 +112,9 @@ __all__ = [
     "read_label_map",
     "read_labels",
     "read_pose",
+    "read_shard_index",
     "read_table",
+    "shard_key",
     "skeleton",
     "to_openpose",
     "voc_palette",

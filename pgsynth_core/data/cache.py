@@ -1,8 +1,8 @@
-"""Where results of frozen networks are kept on disk, and what lies there. No torch.
+"""Where results of frozen networks and fetched shards are kept on disk, and what lies there. No torch.
 
-One entry is one small file, ``<root>/<kind>/<first two digits>/<key>.safetensors``. Its key says everything that it
-is a function of, so no entry is ever out of date: one that nothing asks for any more is only in the way. Runs share
-the folder without locks: an entry is written beside its place and renamed into it, and whoever finds none makes it.
+One entry is one file, ``<root>/<kind>/<first two digits>/<key>.safetensors``, of a shard ``<key>.tar``. Its key says
+everything that it is a function of, so no entry is ever out of date: one that nothing asks for any more is only in the
+way. Runs share the folder: an entry is written beside its place and renamed into it, and whoever finds none makes it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ CACHE_VARIABLE: Final = "PGSYNTH_CACHE"
 """Moves the folder."""
 
 SUFFIX: Final = ".safetensors"
+SHARD_SUFFIX: Final = ".tar"
 UNFINISHED: Final = ".tmp"
 """Of a file that is being written, or was when its writer died."""
 
-_OURS: Final = re.compile(rf"[0-9a-f]{{32}}\{SUFFIX}(\.[0-9a-f]{{8}}\{UNFINISHED})?")
+_OURS: Final = re.compile(
+    rf"[0-9a-f]{{32}}(\{SUFFIX}|\{SHARD_SUFFIX})(\.[0-9a-f]{{8}}\{UNFINISHED})?|[0-9a-f]{{32}}\{SHARD_SUFFIX}\.lock"
+)
 _SHARD: Final = re.compile(r"[0-9a-f]{2}")
 
 
@@ -35,7 +38,7 @@ class Held:
     """What there is of one kind.
 
     Attributes:
-        kind: ``latents``, or the name of an encoder.
+        kind: ``latents``, the name of an encoder, or ``shards``.
         entries: How many.
         bytes: Of all its files together, unfinished ones too.
     """
@@ -60,9 +63,9 @@ def cache_root() -> Path:
         raise UserError(f"{error}.", where=CACHE_VARIABLE, cure="Write the folder without '~'.") from error
 
 
-def place_of(root: Path, kind: str, key: str) -> Path:
-    """The file of an entry."""
-    return root / kind / key[:2] / f"{key}{SUFFIX}"
+def place_of(root: Path, kind: str, key: str, suffix: str = SUFFIX) -> Path:
+    """The file of an entry, whose key is 32 hexadecimal digits."""
+    return root / kind / key[:2] / f"{key}{suffix}"
 
 
 def held_in(root: Path) -> tuple[Held, ...]:
@@ -75,7 +78,7 @@ def held_in(root: Path) -> tuple[Held, ...]:
                 size += file.stat(follow_symlinks=False).st_size
             except OSError:  # gone since: another process wrote or removed it
                 continue
-            entries += file.name.endswith(SUFFIX)
+            entries += file.name.endswith((SUFFIX, SHARD_SUFFIX))
         if size:
             found.append(Held(kind.name, entries, size))
     return tuple(sorted(found, key=lambda held: held.kind))

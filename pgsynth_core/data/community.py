@@ -87,6 +87,10 @@ class CommunityTables:
     listed: int
     label_set: str = ""
 
+    def photo_file(self, name: str) -> Path:
+        """The file of a photo."""
+        return self.root / self.photos[name]
+
     def person(self, name: str) -> Person:
         """Read a photo and the label map beside it, if there is one; its keypoints are scaled to its size.
 

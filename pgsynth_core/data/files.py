@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from pgsynth_core.data.labels import label_set_of, voc_palette
@@ -38,6 +40,9 @@ _LONGEST = 255
 """Bytes of a file's name, on every common file system."""
 
 _SINGLE_CHANNEL = ("P", "L", "1")
+
+_FROM_BYTES: Final = ("JPEG", "PNG", "WEBP")
+"""What is decoded of bytes, which may come from anywhere; for some other formats Pillow calls other programs."""
 
 
 def inside(root: Path, given: str) -> Path:
@@ -103,13 +108,19 @@ def _files_in(folder: Path) -> frozenset[str]:
 
 
 @contextmanager
-def _decoding(path: Path, shown: str) -> Iterator[Pillow.Image]:
+def _decoding(path: Path | bytes, shown: str) -> Iterator[Pillow.Image]:
     """The decoded picture; whatever goes wrong from here on is said of the file."""
-    named = shown or str(path)
+    held = isinstance(path, bytes)
+    named = shown or ("a picture" if held else str(path))
     try:
-        with Pillow.open(path) as opened:
+        with (
+            Pillow.open(BytesIO(path), formats=_FROM_BYTES) if isinstance(path, bytes) else Pillow.open(path) as opened
+        ):
             opened.load()
             yield opened
+    except UnidentifiedImageError as failure:
+        what = f"it is none of {', '.join(_FROM_BYTES)}" if held else str(failure)
+        raise DataError.of(BadRecord(named, 0, f"it cannot be read: {what}.", "unreadable")) from failure
     except FileNotFoundError:
         raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
     except Exception as failure:  # a damaged file makes decoders raise anything, SyntaxError and struct.error included
@@ -117,11 +128,11 @@ def _decoding(path: Path, shown: str) -> Iterator[Pillow.Image]:
         raise DataError.of(BadRecord(named, 0, reason, "unreadable")) from failure
 
 
-def read_image(path: Path, *, shown: str = "") -> Image:
+def read_image(path: Path | bytes, *, shown: str = "") -> Image:
     """A photo as RGB, turned upright as its EXIF says; transparency is laid over white.
 
     Args:
-        path: JPEG, PNG or whatever Pillow reads.
+        path: JPEG, PNG or whatever Pillow reads; or what is in such a file: JPEG, PNG or WebP.
         shown: How messages call it; the path if empty.
 
     Raises:
@@ -146,11 +157,14 @@ def as_rgb(picture: Pillow.Image) -> Image:
     return np.array(upright.convert("RGB"))
 
 
-def read_label_map(path: Path, *, label_set: str, size: tuple[int, int] | None = None, shown: str = "") -> LabelMap:
+def read_label_map(
+    path: Path | bytes, *, label_set: str, size: tuple[int, int] | None = None, shown: str = ""
+) -> LabelMap:
     """A label map: a picture of one channel whose values are labels.
 
     Args:
-        path: A PNG, mode P (indices) or L. Its text chunk ``label_set`` says which set the labels are of.
+        path: A PNG, mode P (indices) or L, or what is in it. Its text chunk ``label_set`` says which set the labels
+            are of.
         label_set: The set that is wanted, and that is meant where the file does not say.
         size: (height, width) of the photo it is a map of; None if any size will do.
         shown: How messages call it; the path if empty.
@@ -163,7 +177,7 @@ def read_label_map(path: Path, *, label_set: str, size: tuple[int, int] | None =
 
 
 def read_labels(
-    path: Path, *, label_set: str, size: tuple[int, int] | None = None, shown: str = ""
+    path: Path | bytes, *, label_set: str, size: tuple[int, int] | None = None, shown: str = ""
 ) -> tuple[LabelMap, str]:
     """`read_label_map`, and the label set that the file itself says it is of: empty if it does not say."""
     known = label_set_of(label_set)
@@ -187,7 +201,7 @@ def _by(size: tuple[int, ...]) -> str:
     return "x".join(map(str, size))
 
 
-def write_label_map(path: Path, parsing: LabelMap, *, label_set: str) -> None:
+def write_label_map(path: Path | BytesIO, parsing: LabelMap, *, label_set: str) -> None:
     """Write a label map as PNG of mode P, in the usual colours, with its label set in the text chunk ``label_set``.
 
     Raises:

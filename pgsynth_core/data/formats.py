@@ -119,7 +119,7 @@ def write_pose(path: Path, keypoints: Keypoints) -> None:
     path.write_text(json.dumps(to_openpose(keypoints)) + "\n", encoding="utf-8")
 
 
-def read_pose(path: Path, *, size: tuple[int, int] | None = None, shown: str = "") -> Keypoints:
+def read_pose(path: Path | bytes, *, size: tuple[int, int] | None = None, shown: str = "") -> Keypoints:
     """The joints of the most confident person of a JSON file.
 
     Reads OpenPose's ``people`` with ``pose_keypoints_2d`` (or the older ``pose_keypoints``), the same inside a list as
@@ -138,18 +138,19 @@ def read_pose(path: Path, *, size: tuple[int, int] | None = None, shown: str = "
     Raises:
         DataError: If the file is missing, no JSON, or holds no joints in any of these forms.
     """
-    return keypoints_in(read_json(path, shown=shown), size=size, shown=shown or str(path))
+    named = shown or ("a pose" if isinstance(path, bytes) else str(path))
+    return keypoints_in(read_json(path, shown=named), size=size, shown=named)
 
 
-def read_json(path: Path, *, shown: str = "") -> Any:
-    """What a JSON file of a pose holds, for `keypoints_in`.
+def read_json(path: Path | bytes, *, shown: str = "") -> Any:
+    """What a JSON file of a pose holds, for `keypoints_in`; or what is in such a file.
 
     Raises:
         DataError: If the file is missing or no JSON.
     """
     named = shown or str(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.decode() if isinstance(path, bytes) else path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
     except UnicodeDecodeError as failure:

@@ -3,6 +3,8 @@
 Positions count samples from the start of training over all processes: 0, 1, 2, and so on through the epochs. Step s of
 global batch size G takes positions s * G to s * G + G - 1; of those, process r of R takes the r-th run of G / R. So one
 process or two see the same batch at the same step, and a continued run goes on where it was.
+
+Pairs that lie in shards are taken shard by shard, each process from shards of its own; see `lanes`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Int64, UInt64
+
+from pgsynth_core.data.lanes import laid_out, lane_count
 
 __all__ = ["Order", "positions"]
 
@@ -40,6 +44,19 @@ def _permutation(length: int, seed: int, epoch: int) -> Int64[np.ndarray, " leng
     return order
 
 
+@lru_cache(maxsize=4)
+def _lanes(blocks: tuple[int, ...], lanes: int, seed: int, epoch: int) -> Int64[np.ndarray, "lanes turns"]:
+    """The indices that each lane takes in an epoch; see `lanes`."""
+    taken = laid_out(
+        np.array(blocks, np.int64),
+        lanes,
+        of_blocks=_permutation(len(blocks), seed, epoch),
+        of_indices=_permutation(sum(blocks), seed, epoch),
+    )
+    taken.setflags(write=False)
+    return taken
+
+
 @dataclass(frozen=True)
 class Order:
     """Which pair is taken at which position.
@@ -49,32 +66,53 @@ class Order:
         seed: From 0 to 2^53 - 1, the spec's `train.seed`.
         shuffle: False takes them in the dataset's own order in every epoch.
         flip: Probability that the pair at a position is seen in the mirror.
+        blocks: Sizes of the runs of indices that are read together, `Dataset.blocks`; empty if there are none.
+        batch: Pairs of one optimiser step over all processes, where there are blocks: another number is another order.
 
     Raises:
-        ValueError: If there are no pairs, or the seed is negative.
+        ValueError: If there are no pairs, the seed is negative, or the blocks are not of all the pairs.
     """
 
     length: int
     seed: int = 0
     shuffle: bool = True
     flip: float = 0.0
+    blocks: tuple[int, ...] = ()
+    batch: int = 1
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.seed < 0:
             raise ValueError(
                 f"an order has pairs and a seed of at least 0; given: {self.length} pairs, seed {self.seed}"
             )
+        if self.blocks and (min(self.blocks) < 1 or sum(self.blocks) != self.length or self.batch < 1):
+            raise ValueError(
+                f"blocks hold at least one pair each and together all {self.length}, and a batch at least one; "
+                f"given: {len(self.blocks)} blocks of {sum(self.blocks)} pairs, batches of {self.batch}"
+            )
 
     def at(self, position: int) -> tuple[int, int]:
-        """(epoch, index) at a position from 0 on; every index comes once in each epoch.
+        """(epoch, index) at a position from 0 on.
+
+        Every index comes once in each epoch; where there are blocks, at most once: fewer than there are lanes are left
+        out, others each time.
 
         Raises:
             ValueError: If the position is negative.
         """
         if position < 0:
             raise ValueError(f"positions start at 0; given: {position}")
+        if self.blocks and self.shuffle:
+            return self._in_lanes(position)
         epoch, place = divmod(position, self.length)
         return epoch, int(_permutation(self.length, self.seed, epoch)[place]) if self.shuffle else place
+
+    def _in_lanes(self, position: int) -> tuple[int, int]:
+        lanes = lane_count(len(self.blocks), self.batch)
+        step, slot = divmod(position, self.batch)
+        lane, turn = divmod(slot, self.batch // lanes)
+        epoch, place = divmod(step * (self.batch // lanes) + turn, self.length // lanes)
+        return epoch, int(_lanes(self.blocks, lanes, self.seed, epoch)[lane, place])
 
     def flipped(self, position: int) -> bool:
         """Whether the pair at a position is mirrored; as independent of which pair it is as of its neighbours."""

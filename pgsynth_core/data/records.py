@@ -222,6 +222,20 @@ class Dataset(ABC):
         """
         raise KeyError(f"{type(self).__name__} has no photo {name!r} that can be read by itself")
 
+    def photo_file(self, name: str) -> Path | None:
+        """The picture's file of the photo of that name, where `read_image` of it gives the photo; else None."""
+        return None
+
+    def blocks(self) -> Sequence[int]:
+        """Sizes of consecutive runs of indices that are read together, such as the pairs of one shard.
+
+        Training takes such pairs soon after one another, and each process those of blocks of its own; see `order`.
+
+        Returns:
+            Each at least 1, together ``len(self)``; empty if no order costs more than another.
+        """
+        return ()
+
     def facts(self) -> Mapping[str, int]:
         """What the dataset's tables say, in numbers for people: what is counted -> how many."""
         return {}

@@ -10,7 +10,7 @@ from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX
 from pgsynth_core.data.keypoints import present
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Pair, Person
 
-__all__ = ["PATIENCE", "Taken", "jointless", "lacking", "take"]
+__all__ = ["PATIENCE", "Taken", "cured", "jointless", "lacking", "take"]
 
 PATIENCE: Final = 100
 """So many bad pairs in a row end the run, whatever the dataset's option `bad` says: the disk is gone, not a file."""
@@ -65,7 +65,7 @@ def take(dataset: Dataset, index: int, *, needs: Collection[str] = ()) -> Taken:
                 raise DataError.of(found)
         except DataError as failure:
             if dataset.bad == "fail":
-                raise _cured(failure) from failure
+                raise cured(failure) from failure
             found = failure.records or (BadRecord(dataset.name(at), 0, str(failure), "unreadable"),)
             dataset.report(found)
             skipped.extend(found)
@@ -74,7 +74,7 @@ def take(dataset: Dataset, index: int, *, needs: Collection[str] = ()) -> Taken:
     raise DataError.of(dict.fromkeys(skipped), cure="So many in a row are no accident: pgsynth data check.", shown=5)
 
 
-def _cured(failure: DataError) -> DataError:
+def cured(failure: DataError) -> DataError:
     """The same with a cure, if it has none."""
     if not failure.records or any(problem.cure for problem in failure.problems):
         return failure

@@ -42,6 +42,7 @@ LIGHT = [
     ["inspect", "--help"],
     ["demo", "--help"],
     ["data", "check", "--help"],
+    ["data", "pack", "--help"],
     ["runs", "list"],
     ["runs", "list", "--help"],
     ["runs", "resume", "--help"],

@@ -78,6 +78,10 @@ class DeepFashion(FileDataset):
         """Read a photo and scale its keypoints from 256x176 to its size."""
         return self._tables.person(name)
 
+    def photo_file(self, name: str) -> Path:
+        """The file of the photo of that name."""
+        return self._tables.photo_file(name)
+
     def facts(self) -> dict[str, int]:
         """What the tables say, in numbers."""
         return self._tables.facts()

@@ -159,6 +159,10 @@ class Folder(FileDataset):
         parsing, said = read_labels(labels, label_set=self.label_set, size=size, shown=photo.parsing)
         return Person(name, image, pose, parsing, said)
 
+    def photo_file(self, name: str) -> Path:
+        """The file of the photo of that name."""
+        return self.root / self._photos[name].image
+
     @classmethod
     def recognises(cls, root: Path) -> bool:
         """Whether ``pairs.csv`` lies in the folder."""

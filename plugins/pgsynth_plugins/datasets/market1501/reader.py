@@ -54,6 +54,10 @@ class Market1501(FileDataset):
         """Read a photo and scale its keypoints from 128x64 to its size."""
         return self._tables.person(name)
 
+    def photo_file(self, name: str) -> Path:
+        """The file of the photo of that name."""
+        return self._tables.photo_file(name)
+
     def facts(self) -> dict[str, int]:
         """What the tables say, in numbers."""
         return self._tables.facts()

@@ -1,0 +1,254 @@
+"""Shards that are fetched: from a server on this machine, once, whole, within the room there is, and every failure named."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from torch.utils.data import DataLoader
+
+from pgsynth_core.data import DataContext, DataError
+from pgsynth_core.data.cache import clear_cache, held_in
+from pgsynth_core.data.shards import ShardSize, write_shards
+from pgsynth_core.data.taking import take
+from pgsynth_core.data.tensors import Examples, TensorPlan, checked, collate
+from pgsynth_core.errors import UserError
+from pgsynth_core.options import PartConfig
+from pgsynth_plugins.datasets.shards import Config, fetching
+from pgsynth_plugins.datasets.shards.reader import Shards
+
+from ...fixtures.crowd import Crowd
+
+Fault = Callable[[SimpleHTTPRequestHandler], bool]
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files; counts what is asked for; fails as it is told."""
+
+    def do_GET(self) -> None:
+        name = self.path.rpartition("/")[2]
+        self.server.asked[name] += 1  # type: ignore[attr-defined]
+        fault: Fault | None = self.server.faults.get(name)  # type: ignore[attr-defined]
+        if fault is None or not fault(self):
+            super().do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """Of a folder, on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+        self.asked: Counter[str] = Counter()
+        self.faults: dict[str, Fault] = {}
+        self.folder = folder
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and no pause between tries."""
+    monkeypatch.setenv("PGSYNTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(fetching, "_PAUSE_SECONDS", 0.0)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def server(tmp_path: Path, cache: Path) -> Iterator[Server]:
+    """Eleven pairs in shards of four, below /train."""
+    (tmp_path / "www/train").mkdir(parents=True)
+    crowd = Crowd(PartConfig(), DataContext("train", (12, 8)), count=11)
+    write_shards(crowd, tmp_path / "www/train", prefix="s", size=ShardSize(pairs=4))
+    with Server(tmp_path / "www") as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def opened(train: str, **options: Any) -> Shards:
+    return Shards(Config(train=train, **options), DataContext("train", (64, 44)))
+
+
+def test_shards_are_fetched_when_they_are_read_and_once(server: Server, cache: Path) -> None:
+    dataset = opened(f"{server.url}/train")
+    assert len(dataset) == 11 and dataset.name(9) == "pair9" and dataset.facts()["of them to be fetched"] == 3
+    assert server.asked == {"index.json": 1}
+    origin = Crowd(PartConfig(), DataContext("train", (12, 8)), count=11)
+    for index in (0, 3, 1, 10):
+        assert (dataset.pair(index).source.image == origin.pair(index).source.image).all()
+    assert server.asked == {"index.json": 1, "s-000000.tar": 1, "s-000002.tar": 1}
+    opened(f"{server.url}/train").pair(0)
+    assert server.asked["s-000000.tar"] == 1, "it is kept"
+    (held,) = held_in(cache)
+    assert (held.kind, held.entries) == ("shards", 2)
+    clear_cache(cache)
+    assert not cache.exists() and dataset.pair(0).name == "pair0", "what was removed is fetched again"
+
+
+def test_they_are_named_in_several_ways(server: Server) -> None:
+    for given in ("train/", "train/index.json", "train/s-{000000..000002}.tar?token=1", "train/index.json?token=1"):
+        assert opened(f"{server.url}/{given}").blocks() == (4, 4, 3), given
+    assert opened(f"{server.url}/train/s-000001.tar").pair(0).name == "pair4"
+    with pytest.raises(UserError, match="wildcards"):
+        opened(f"{server.url}/train/*.tar")
+
+
+def test_what_the_index_does_not_list_is_a_bad_record(server: Server) -> None:
+    pattern = f"{server.url}/train/s-{{000001..000003}}.tar?secret=1"
+    with pytest.raises(DataError) as caught:
+        opened(pattern)
+    assert [record.file for record in caught.value.records] == [f"{server.url}/train/s-000003.tar"]
+    assert "secret" not in str(caught.value)
+    assert opened(pattern, bad="skip").blocks() == (4, 3)
+
+
+def test_without_an_index_the_cure_says_how_to_make_one(server: Server) -> None:
+    (server.folder / "train/index.json").unlink()
+    for given in ("train", "train/s-000000.tar"):
+        with pytest.raises(UserError, match="answers 404.*pgsynth data pack.*widsindex create") as caught:
+            opened(f"{server.url}/{given}")
+        assert server.url in str(caught.value) and not isinstance(caught.value, DataError)
+    (server.folder / "train/index.json").write_text("{}")
+    with pytest.raises(DataError, match="no index of shards"):
+        opened(f"{server.url}/train")
+
+
+# ------------------------------------------------------------------------------------------- what goes wrong
+def answers(code: int, times: int = 99) -> Fault:
+    left = [times]
+
+    def fault(handler: SimpleHTTPRequestHandler) -> bool:
+        left[0] -= 1
+        if left[0] >= 0:
+            handler.send_error(code)
+        return left[0] >= 0
+
+    return fault
+
+
+def breaks_off(handler: SimpleHTTPRequestHandler) -> bool:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "20480")
+    handler.end_headers()
+    handler.wfile.write(bytes(1024))
+    return True
+
+
+def stalls(handler: SimpleHTTPRequestHandler) -> bool:
+    time.sleep(0.5)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "reason"),
+    [
+        (answers(404), 1, "answers 404"),
+        (answers(503), 3, "answers 503"),
+        (breaks_off, 3, "1,024 of its "),
+        (stalls, 3, "nothing came"),
+    ],
+    ids=["404", "503", "short", "silent"],
+)
+def test_a_shard_that_cannot_be_had_is_named_with_its_url(
+    server: Server, cache: Path, fault: Fault, tries: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "SILENCE_SECONDS", 0.1)
+    server.faults["s-000001.tar"] = fault
+    dataset = opened(f"{server.url}/train")
+    for index in (4, 5):
+        with pytest.raises(DataError, match=reason) as caught:
+            take(dataset, index)
+        (record,) = caught.value.records
+        assert record.file == f"{server.url}/train/s-000001.tar" and caught.value.problems[-1].cure
+    assert server.asked["s-000001.tar"] == tries, "it is given up for the whole shard"
+    assert not list(cache.rglob("*.tmp")) and not list(cache.rglob("*.tar"))
+    assert take(opened(f"{server.url}/train", bad="skip"), 5).index == 8
+
+
+def test_a_server_that_fails_once_is_asked_again(server: Server) -> None:
+    server.faults["s-000000.tar"] = answers(500, times=1)
+    assert opened(f"{server.url}/train").pair(0).name == "pair0" and server.asked["s-000000.tar"] == 2
+
+
+def test_nobody_listens(cache: Path) -> None:
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9/index.json: .*refused"):
+        opened("http://127.0.0.1:9")
+
+
+def test_a_shard_that_changed_on_the_server_is_not_taken(server: Server) -> None:
+    dataset = opened(f"{server.url}/train")
+    with open(server.folder / "train/s-000000.tar", "ab") as file:
+        file.write(bytes(512))
+    with pytest.raises(DataError, match="bytes came"):
+        dataset.pair(0)
+
+
+def test_a_disk_that_refuses_is_told_from_the_network(server: Server, cache: Path) -> None:
+    dataset = opened(f"{server.url}/train")
+    cache.write_text("a file")
+    with pytest.raises(DataError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE"):
+        dataset.pair(0)
+
+
+# ------------------------------------------------------------------------------------------- room
+def test_what_was_not_read_for_longest_makes_room(server: Server, cache: Path) -> None:
+    room = sum(path.stat().st_size for path in (server.folder / "train").glob("*.tar")) - 1
+
+    def get(number: int) -> Path:
+        url = f"{server.url}/train/s-00000{number}.tar"
+        return fetching.fetch(url, 0, room=room)
+
+    first, second = get(0), get(1)
+    for age, path in ((50, first), (100, second)):
+        os.utime(path, (time.time() - age,) * 2)
+    assert get(0) == first, "read again"
+    get(2)
+    assert first.exists() and not second.exists() and server.asked["s-000000.tar"] == 1
+    with pytest.raises(DataError, match="leaves room for 100: set it higher"):
+        fetching.fetch(f"{server.url}/train/s-000001.tar", 0, room=100)
+
+
+def test_processes_that_want_the_same_shard_fetch_it_once(server: Server) -> None:
+    plan = TensorPlan(image_size=(16, 8), fit="pad", stride=4, ports=frozenset())
+    examples = Examples(opened(f"{server.url}/train"), plan)
+    batches = [[0], [1], [2], [3]]
+    server.faults["s-000000.tar"] = lambda handler: bool(time.sleep(0.2))  # long enough for all to come
+    loader = DataLoader(examples, batch_sampler=batches, collate_fn=collate, num_workers=2)
+    assert [checked(batch).names for batch in loader] == [(f"pair{index}",) for index in range(4)]
+    assert server.asked["s-000000.tar"] == 1
+
+
+# ------------------------------------------------------------------------------------------- other schemes
+def test_other_schemes_go_through_fsspec(server: Server) -> None:
+    files = fsspec.filesystem("memory")
+    try:
+        for path in (server.folder / "train").iterdir():
+            files.pipe(f"/bucket/train/{path.name}", path.read_bytes())
+        dataset = opened("memory://bucket/train")
+        assert [dataset.pair(index).name for index in (0, 10)] == ["pair0", "pair10"]
+        files.rm("/bucket/train/s-000001.tar")
+        with pytest.raises(DataError, match="memory://bucket/train/s-000001.tar: it cannot be fetched"):
+            dataset.pair(5)
+    finally:
+        files.rm("/bucket", recursive=True)
+
+
+def test_a_scheme_that_nobody_reads_is_told(cache: Path) -> None:
+    with pytest.raises(UserError, match=r"what://there/index.json: .*Protocol not known"):
+        opened("what://there")
