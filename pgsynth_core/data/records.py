@@ -236,6 +236,13 @@ class Dataset(ABC):
         """
         return ()
 
+    def expect(self, index: int) -> None:
+        """Told in data workers that the pair at `index` will soon be asked for: what is far away may be fetched now.
+
+        Only datasets that have `blocks` are told. It returns at once, and raises nothing: reading the pair will.
+        """
+        return
+
     def facts(self) -> Mapping[str, int]:
         """What the dataset's tables say, in numbers for people: what is counted -> how many."""
         return {}

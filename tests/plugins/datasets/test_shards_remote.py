@@ -16,11 +16,12 @@ import fsspec
 import pytest
 from torch.utils.data import DataLoader
 
-from pgsynth_core.data import DataContext, DataError
+from pgsynth_core.data import DataContext, DataError, tensors
 from pgsynth_core.data.cache import clear_cache, held_in
+from pgsynth_core.data.order import Order
 from pgsynth_core.data.shards import ShardSize, write_shards
 from pgsynth_core.data.taking import take
-from pgsynth_core.data.tensors import Examples, TensorPlan, checked, collate
+from pgsynth_core.data.tensors import Examples, Failed, TensorPlan, checked, collate
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
 from pgsynth_plugins.datasets.shards import Config, fetching
@@ -204,6 +205,41 @@ def test_a_disk_that_refuses_is_told_from_the_network(server: Server, cache: Pat
     cache.write_text("a file")
     with pytest.raises(DataError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE"):
         dataset.pair(0)
+
+
+# ------------------------------------------------------------------------------------------- in advance
+def eventually(true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 10
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
+
+
+def test_a_worker_fetches_in_advance_what_it_will_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = opened(f"{server.url}/train")
+    order = Order(11, 1, blocks=tuple(dataset.blocks()), batch=1)
+    position = next(at for at in range(11) if {order.at(at)[1] // 4, order.ahead(at) // 4} == {0, 2})
+    plan = TensorPlan(image_size=(16, 8), fit="pad", stride=4, ports=frozenset())
+    examples = Examples(dataset, plan, order=order)
+    soon = f"s-00000{order.ahead(position) // 4}.tar"
+    assert not isinstance(examples[position], Failed) and soon not in server.asked, "not before workers are forked"
+    monkeypatch.setattr(tensors, "get_worker_info", lambda: "a worker")
+    examples[position]
+    assert eventually(lambda: server.asked[soon] == 1)
+    assert dataset.pair(order.ahead(position)).name and server.asked[soon] == 1
+
+
+def test_what_fails_in_advance_is_told_when_it_is_read_and_not_tried_again(server: Server) -> None:
+    server.faults["s-000001.tar"] = answers(404)
+    dataset = opened(f"{server.url}/train")
+    dataset.expect(4)
+    assert eventually(lambda: server.asked["s-000001.tar"] == 1)
+    with pytest.raises(DataError, match="answers 404"):
+        dataset.pair(4)
+    before = server.asked["s-000001.tar"]
+    dataset.expect(4)
+    time.sleep(0.05)
+    assert server.asked["s-000001.tar"] == before <= 2
 
 
 # ------------------------------------------------------------------------------------------- room
