@@ -24,6 +24,7 @@ from pgsynth_core.data.taking import take
 from pgsynth_core.data.tensors import Examples, Failed, TensorPlan, checked, collate
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
+from pgsynth_core.training.batches import Stream
 from pgsynth_plugins.datasets.shards import Config, fetching
 from pgsynth_plugins.datasets.shards.reader import Shards
 
@@ -229,15 +230,28 @@ def test_a_worker_fetches_in_advance_what_it_will_read(server: Server, monkeypat
     assert dataset.pair(order.ahead(position)).name and server.asked[soon] == 1
 
 
+@pytest.mark.parametrize("begin", ["first", "since"])
+def test_the_first_shards_are_fetched_together_and_before_there_are_workers(server: Server, begin: str) -> None:
+    together = threading.Barrier(3, timeout=10)
+    server.faults = {f"s-00000{number}.tar": lambda handler: together.wait() < 0 for number in range(3)}
+    dataset = opened(f"{server.url}/train")
+    order = Order(11, 1, blocks=tuple(dataset.blocks()), batch=6)
+    plan = TensorPlan(image_size=(16, 8), fit="pad", stride=4, ports=frozenset())
+    stream = Stream(examples=Examples(dataset, plan, order=order), batch_size=3, accumulate=2)
+    batch = stream.first() if begin == "first" else next(stream.since(4))[1]
+    assert len(batch) == 3 and set(server.asked.values()) == {1}
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name], "none is left to be forked"
+
+
 def test_what_fails_in_advance_is_told_when_it_is_read_and_not_tried_again(server: Server) -> None:
     server.faults["s-000001.tar"] = answers(404)
     dataset = opened(f"{server.url}/train")
-    dataset.expect(4)
+    dataset.expect([4])
     assert eventually(lambda: server.asked["s-000001.tar"] == 1)
     with pytest.raises(DataError, match="answers 404"):
         dataset.pair(4)
     before = server.asked["s-000001.tar"]
-    dataset.expect(4)
+    dataset.expect([4])
     time.sleep(0.05)
     assert server.asked["s-000001.tar"] == before <= 2
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tarfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -33,7 +34,7 @@ MOST_BYTES: Final = 2**28
 _TABLES: Final = 512
 """Shards whose headers are remembered; those of a thousand pairs take 0.2 MB each."""
 
-_FETCHES: Final = 4
+_FETCHES: Final = 8
 """Shards that one process fetches in advance at the same time."""
 
 _PACKED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -184,15 +185,23 @@ class Archives:
             raise _unreadable(shard, error) from error
         return found
 
-    def expect(self, shard: Shard) -> None:
-        """Begin to fetch a shard that will soon be read, in a thread; what goes wrong shows when it is read."""
-        if not shard.remote or shard.url in self._failed or is_here(*_address(shard)):
+    def expect(self, shards: Sequence[Shard], *, wait: bool) -> None:
+        """Fetch shards that will soon be read, in threads; what goes wrong shows when they are read.
+
+        Without `wait`, more than `_FETCHES` at a time are left for the next call.
+        """
+        far = [shard for shard in dict.fromkeys(shards) if shard.remote and shard.url not in self._failed]
+        far = [shard for shard in far if not is_here(*_address(shard))]
+        if wait:
+            with ThreadPoolExecutor(_FETCHES) as pool:
+                list(pool.map(self._fetch, far))
             return
         self._expected = {url: thread for url, thread in self._expected.items() if thread.is_alive()}
-        if shard.url not in self._expected and len(self._expected) < _FETCHES:
-            thread = Thread(target=self._fetch, args=(shard,), daemon=True)  # of a worker, whose end waits for none
-            self._expected[shard.url] = thread
-            thread.start()
+        for shard in far:
+            if shard.url not in self._expected and len(self._expected) < _FETCHES:
+                thread = Thread(target=self._fetch, args=(shard,), daemon=True)  # of a worker, whose end waits for none
+                self._expected[shard.url] = thread
+                thread.start()
 
     def _fetch(self, shard: Shard) -> None:
         try:
