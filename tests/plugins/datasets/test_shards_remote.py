@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -109,6 +110,18 @@ def test_they_are_named_in_several_ways(server: Server) -> None:
     assert opened(f"{server.url}/train/s-000001.tar").pair(0).name == "pair4"
     with pytest.raises(UserError, match="wildcards"):
         opened(f"{server.url}/train/*.tar")
+
+
+def test_an_index_may_name_shards_by_url_or_as_they_lay_where_it_was_made(server: Server) -> None:
+    path = server.folder / "train/index.json"
+    index = json.loads(path.read_text())
+    names = [shard["url"] for shard in index["shardlist"]]
+    for begins in ("/home/me/data/", f"{server.url}/train/", "./", "../train/"):
+        for shard, name in zip(index["shardlist"], names, strict=True):
+            shard["url"] = begins + name
+        path.write_text(json.dumps(index))
+        assert opened(f"{server.url}/train").pair(4).name == "pair4", begins
+    assert server.asked["s-000001.tar"] <= 2, "and is the same shard"
 
 
 def test_what_the_index_does_not_list_is_a_bad_record(server: Server) -> None:
