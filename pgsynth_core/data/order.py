@@ -18,7 +18,10 @@ from jaxtyping import Int64, UInt64
 
 from pgsynth_core.data.lanes import laid_out, lane_count
 
-__all__ = ["Order", "positions"]
+__all__ = ["AHEAD", "Order", "positions"]
+
+AHEAD: Final = 100
+"""Steps that a dataset is told of pairs in advance: a minute of training, and part of a shard of a thousand pairs."""
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIRROR: Final = np.uint64(0xD1B54A32D192ED03)
@@ -106,6 +109,10 @@ class Order:
             return self._in_lanes(position)
         epoch, place = divmod(position, self.length)
         return epoch, int(_permutation(self.length, self.seed, epoch)[place]) if self.shuffle else place
+
+    def ahead(self, position: int) -> int:
+        """The index that the same process will take `AHEAD` steps later, from the same shard or the next."""
+        return self.at(position + AHEAD * self.batch)[1]
 
     def _in_lanes(self, position: int) -> tuple[int, int]:
         lanes = lane_count(len(self.blocks), self.batch)

@@ -236,6 +236,18 @@ class Dataset(ABC):
         """
         return ()
 
+    def expect(self, indices: Sequence[int], *, wait: bool = False) -> None:
+        """Told of pairs that will soon be asked for, so that what is far away may be fetched now.
+
+        Only datasets that have `blocks` are told: of the first pairs before there are data workers, of later ones in
+        these. It raises nothing: reading such a pair will.
+
+        Args:
+            indices: Which.
+            wait: Return when everything is there, and leave no thread behind; else return at once.
+        """
+        return
+
     def facts(self) -> Mapping[str, int]:
         """What the dataset's tables say, in numbers for people: what is counted -> how many."""
         return {}

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import get_worker_info
 
 from pgsynth_core.data import draw
 from pgsynth_core.data.crops import region_crops
@@ -339,6 +340,8 @@ class Examples(TorchDataset["Batch | Failed"]):
 
     def __getitem__(self, position: int) -> Batch | Failed:
         index = position if self.order is None else self.order.at(position)[1]
+        if self.order is not None and self.order.blocks and get_worker_info() is not None:  # a fork must meet no thread
+            self.dataset.expect([self.order.ahead(position)])
         try:
             taken = take(self.dataset, index, needs=self.plan.needs)
         except DataError as failure:

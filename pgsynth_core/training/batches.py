@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from types import FrameType
 from typing import Final
 
@@ -87,6 +88,7 @@ class Stream:
             DataError: If a pair cannot be used and the dataset does not pass over it.
             UserError: If a worker hangs, or is gone.
         """
+        self._expect(step)
         loader = DataLoader(
             self.examples,
             batch_sampler=_Endless(self, step),
@@ -106,6 +108,12 @@ class Stream:
                 raise
             yield taken, checked(batch)
 
+    def _expect(self, step: int) -> None:
+        """Have fetched what is far away of a step's pairs: here, where it may take longer than a worker may."""
+        if (order := self.examples.order) is not None and order.blocks:
+            taken = islice(_Endless(self, step), self.accumulate)
+            self.examples.dataset.expect([order.at(one)[1] for batch in taken for one in batch], wait=True)
+
     def _said(self, taken: list[int]) -> str:
         """Positions as a person finds them: the numbers of the pairs in their dataset."""
         order = self.examples.order
@@ -118,6 +126,7 @@ class Stream:
         Raises:
             DataError: If a pair of it cannot be used and the dataset does not pass over it.
         """
+        self._expect(0)
         return checked(collate([self.examples[position] for position in next(iter(_Endless(self, 0)))]))
 
 

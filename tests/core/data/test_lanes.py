@@ -108,6 +108,12 @@ def test_pairs_of_a_shard_are_shuffled_among_those_of_its_window() -> None:
     assert sorted(inside) != inside, "and so is each"
 
 
+def test_what_comes_later_is_told_from_the_same_lane() -> None:
+    order = ordered((600,) * 8, 4)
+    taken = [order.at(position)[1] for position in range(4 * 300)]
+    assert [order.ahead(position) for position in range(800)] == taken[400:]
+
+
 def test_a_continued_run_takes_the_same_pairs() -> None:
     whole = [ordered(UNEVEN, 6).at(position) for position in range(300)]
     for start in (1, 71, 150):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -16,13 +17,15 @@ import fsspec
 import pytest
 from torch.utils.data import DataLoader
 
-from pgsynth_core.data import DataContext, DataError
+from pgsynth_core.data import DataContext, DataError, tensors
 from pgsynth_core.data.cache import clear_cache, held_in
+from pgsynth_core.data.order import Order
 from pgsynth_core.data.shards import ShardSize, write_shards
 from pgsynth_core.data.taking import take
-from pgsynth_core.data.tensors import Examples, TensorPlan, checked, collate
+from pgsynth_core.data.tensors import Examples, Failed, TensorPlan, checked, collate
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
+from pgsynth_core.training.batches import Stream
 from pgsynth_plugins.datasets.shards import Config, fetching
 from pgsynth_plugins.datasets.shards.reader import Shards
 
@@ -107,6 +110,18 @@ def test_they_are_named_in_several_ways(server: Server) -> None:
     assert opened(f"{server.url}/train/s-000001.tar").pair(0).name == "pair4"
     with pytest.raises(UserError, match="wildcards"):
         opened(f"{server.url}/train/*.tar")
+
+
+def test_an_index_may_name_shards_by_url_or_as_they_lay_where_it_was_made(server: Server) -> None:
+    path = server.folder / "train/index.json"
+    index = json.loads(path.read_text())
+    names = [shard["url"] for shard in index["shardlist"]]
+    for begins in ("/home/me/data/", f"{server.url}/train/", "./", "../train/"):
+        for shard, name in zip(index["shardlist"], names, strict=True):
+            shard["url"] = begins + name
+        path.write_text(json.dumps(index))
+        assert opened(f"{server.url}/train").pair(4).name == "pair4", begins
+    assert server.asked["s-000001.tar"] <= 2, "and is the same shard"
 
 
 def test_what_the_index_does_not_list_is_a_bad_record(server: Server) -> None:
@@ -204,6 +219,54 @@ def test_a_disk_that_refuses_is_told_from_the_network(server: Server, cache: Pat
     cache.write_text("a file")
     with pytest.raises(DataError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE"):
         dataset.pair(0)
+
+
+# ------------------------------------------------------------------------------------------- in advance
+def eventually(true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 10
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
+
+
+def test_a_worker_fetches_in_advance_what_it_will_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = opened(f"{server.url}/train")
+    order = Order(11, 1, blocks=tuple(dataset.blocks()), batch=1)
+    position = next(at for at in range(11) if {order.at(at)[1] // 4, order.ahead(at) // 4} == {0, 2})
+    plan = TensorPlan(image_size=(16, 8), fit="pad", stride=4, ports=frozenset())
+    examples = Examples(dataset, plan, order=order)
+    soon = f"s-00000{order.ahead(position) // 4}.tar"
+    assert not isinstance(examples[position], Failed) and soon not in server.asked, "not before workers are forked"
+    monkeypatch.setattr(tensors, "get_worker_info", lambda: "a worker")
+    examples[position]
+    assert eventually(lambda: server.asked[soon] == 1)
+    assert dataset.pair(order.ahead(position)).name and server.asked[soon] == 1
+
+
+@pytest.mark.parametrize("begin", ["first", "since"])
+def test_the_first_shards_are_fetched_together_and_before_there_are_workers(server: Server, begin: str) -> None:
+    together = threading.Barrier(3, timeout=10)
+    server.faults = {f"s-00000{number}.tar": lambda handler: together.wait() < 0 for number in range(3)}
+    dataset = opened(f"{server.url}/train")
+    order = Order(11, 1, blocks=tuple(dataset.blocks()), batch=6)
+    plan = TensorPlan(image_size=(16, 8), fit="pad", stride=4, ports=frozenset())
+    stream = Stream(examples=Examples(dataset, plan, order=order), batch_size=3, accumulate=2)
+    batch = stream.first() if begin == "first" else next(stream.since(4))[1]
+    assert len(batch) == 3 and set(server.asked.values()) == {1}
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name], "none is left to be forked"
+
+
+def test_what_fails_in_advance_is_told_when_it_is_read_and_not_tried_again(server: Server) -> None:
+    server.faults["s-000001.tar"] = answers(404)
+    dataset = opened(f"{server.url}/train")
+    dataset.expect([4])
+    assert eventually(lambda: server.asked["s-000001.tar"] == 1)
+    with pytest.raises(DataError, match="answers 404"):
+        dataset.pair(4)
+    before = server.asked["s-000001.tar"]
+    dataset.expect([4])
+    time.sleep(0.05)
+    assert server.asked["s-000001.tar"] == before <= 2
 
 
 # ------------------------------------------------------------------------------------------- room

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import tarfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
+from threading import Thread
 from typing import Final
 
 import numpy as np
 from jaxtyping import Int64
 
 from pgsynth_core.data import SHARD_FIELDS, BadRecord, DataError, shard_key
-from pgsynth_plugins.datasets.shards.fetching import fetch
+from pgsynth_plugins.datasets.shards.fetching import TRIES, fetch, is_here
 from pgsynth_plugins.datasets.shards.places import Shard
 
 __all__ = ["FIELDS", "MOST_BYTES", "Archives", "Table", "read_table"]
@@ -32,7 +34,8 @@ MOST_BYTES: Final = 2**28
 _TABLES: Final = 512
 """Shards whose headers are remembered; those of a thousand pairs take 0.2 MB each."""
 
-_FETCHES: Final = 3
+_FETCHES: Final = 8
+"""Shards that one process fetches in advance at the same time."""
 
 _PACKED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -138,6 +141,7 @@ class Archives:
         self._room = room
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._failed: dict[str, DataError] = {}
+        self._expected: dict[str, Thread] = {}
 
     def table(self, shard: Shard) -> Table:
         """What its headers say; read when it is first asked for.
@@ -166,7 +170,8 @@ class Archives:
         Raises:
             DataError: If the shard cannot be had or read, or is another than it was.
         """
-        spans = {name: self.table(shard).spans[number, FIELDS.index(name)].tolist() for name in fields}
+        lying = dict(zip(FIELDS, self.table(shard).spans[number].tolist(), strict=True))
+        spans = {name: lying[name] for name in fields}
         found: dict[str, bytes] = {}
         try:
             with self._opened(shard) as file:
@@ -180,6 +185,30 @@ class Archives:
             raise _unreadable(shard, error) from error
         return found
 
+    def expect(self, shards: Sequence[Shard], *, wait: bool) -> None:
+        """Fetch shards that will soon be read, in threads; what goes wrong shows when they are read.
+
+        Without `wait`, more than `_FETCHES` at a time are left for the next call.
+        """
+        far = [shard for shard in dict.fromkeys(shards) if shard.remote and shard.url not in self._failed]
+        far = [shard for shard in far if not is_here(*_address(shard))]
+        if wait:
+            with ThreadPoolExecutor(_FETCHES) as pool:
+                list(pool.map(self._fetch, far))
+            return
+        self._expected = {url: thread for url, thread in self._expected.items() if thread.is_alive()}
+        for shard in far:
+            if shard.url not in self._expected and len(self._expected) < _FETCHES:
+                thread = Thread(target=self._fetch, args=(shard,), daemon=True)  # of a worker, whose end waits for none
+                self._expected[shard.url] = thread
+                thread.start()
+
+    def _fetch(self, shard: Shard) -> None:
+        try:
+            fetch(*_address(shard), room=self._room)
+        except DataError as failure:
+            self._failed[shard.url] = failure
+
     def _read_table(self, shard: Shard) -> Table:
         try:
             with self._opened(shard) as file:
@@ -190,11 +219,15 @@ class Archives:
     def _opened(self, shard: Shard) -> BufferedReader:
         if not shard.remote:
             return open(shard.url, "rb")
-        for _ in range(_FETCHES):
-            path = fetch(shard.url, shard.entry.bytes if shard.entry else 0, room=self._room)
+        for _ in range(TRIES):
+            path = fetch(*_address(shard), room=self._room)
             with suppress(FileNotFoundError):  # removed by a process that needs the room
                 return open(path, "rb")
         raise OSError("other processes remove it before it is read; set data.shards.keep_gb higher")
+
+
+def _address(shard: Shard) -> tuple[str, int]:
+    return shard.url, shard.entry.bytes if shard.entry else 0
 
 
 def _unreadable(shard: Shard, error: OSError) -> DataError:

@@ -24,7 +24,7 @@ from urllib.request import Request, urlopen
 
 from pgsynth_core.data import BadRecord, DataError, cache_root, place_of
 
-__all__ = ["SILENCE_SECONDS", "TRIES", "download", "fetch", "shown_url"]
+__all__ = ["SILENCE_SECONDS", "TRIES", "download", "fetch", "is_here", "shown_url"]
 
 SILENCE_SECONDS: Final = 60.0
 """So long a server may say nothing; less than the time after which training gives up on a worker that reads."""
@@ -83,8 +83,7 @@ def fetch(url: str, size: int, *, room: int) -> Path:
     Raises:
         DataError: If it cannot be had whole, or cannot be kept.
     """
-    key = hashlib.blake2b(f"{url} {size}".encode(), digest_size=16).hexdigest()
-    place = place_of(cache_root(), KIND, key, ".tar")
+    place = _place(url, size)
     if _used(place):
         return place
     try:
@@ -97,6 +96,16 @@ def fetch(url: str, size: int, *, room: int) -> Path:
         cure = "Move the caches to a disk with room: PGSYNTH_CACHE=FOLDER; or set data.shards.keep_gb lower."
         raise DataError.of(BadRecord(shown_url(url), 0, reason, "unreadable"), cure=cure) from error
     return place
+
+
+def is_here(url: str, size: int) -> bool:
+    """Whether a remote shard is on this disk."""
+    return _place(url, size).is_file()
+
+
+def _place(url: str, size: int) -> Path:
+    key = hashlib.blake2b(f"{url} {size}".encode(), digest_size=16).hexdigest()
+    return place_of(cache_root(), KIND, key, ".tar")
 
 
 def _used(place: Path) -> bool:

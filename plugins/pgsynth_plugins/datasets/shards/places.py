@@ -23,7 +23,7 @@ _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _RANGE: Final = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 _MAKE_INDEX: Final = (
     f"Put {SHARD_INDEX} beside the shards: `pgsynth data pack` writes it, and so does "
-    f"`widsindex create -o {SHARD_INDEX} *.tar` of the library webdataset."
+    f"`widsindex create -o {SHARD_INDEX} *.tar` of the library webdataset before its version 1."
 )
 
 
@@ -192,7 +192,9 @@ class _Listing:
         if not name.endswith(".tar"):
             index = url if name.endswith(".json") else _sibling(f"{url.rstrip('/')}/x", SHARD_INDEX)
             for listed in self._index(index):
-                self._add_url(listed.url if _remote(listed.url) else _sibling(index, listed.url), listed)
+                absolute = PurePosixPath(listed.url).is_absolute()  # on the disk where widsindex was run
+                beside = _sibling(index, _name(listed.url) if absolute else listed.url)
+                self._add_url(listed.url if _remote(listed.url) else beside, listed)
             return
         entry = {_name(entry.url): entry for entry in self._index(_sibling(url, SHARD_INDEX))}.get(name)
         if entry is None:

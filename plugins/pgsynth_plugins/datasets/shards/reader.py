@@ -94,9 +94,9 @@ class Shards(Dataset):
         if number in table.faults:
             yield BadRecord(sample, 0, table.faults[number], "unreadable")
             return
-        for place, name in enumerate(FIELDS):
-            wanted = name in ("source", "target", "source.pose", "target.pose")
-            if table.spans[number, place, 1] < 0 and (wanted or (self.label_set and name == "source.parsing")):
+        for name, (_, length) in zip(FIELDS, table.spans[number].tolist(), strict=True):
+            needless = name == "target.parsing" or (name == "source.parsing" and not self.label_set)
+            if length < 0 and not needless:
                 ending = {"": ".jpg, .png or .webp", "parsing": ".png; without label maps: parsing=false"}
                 more = ending.get(name.partition(".")[2], ".json")
                 yield BadRecord(sample, 0, f"it has no {name}{more}.", "missing")
@@ -108,6 +108,10 @@ class Shards(Dataset):
     def blocks(self) -> Sequence[int]:
         """How many pairs each shard holds."""
         return tuple(map(len, self._numbers))
+
+    def expect(self, indices: Sequence[int], *, wait: bool = False) -> None:
+        """Fetch the shards of these pairs, several at a time."""
+        self._archives.expect([self._shards[self._place(index)[0]] for index in indices], wait=wait)
 
     def facts(self) -> Mapping[str, int]:
         """How many shards there are, and how many of them have to be fetched."""
