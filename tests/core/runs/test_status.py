@@ -244,10 +244,9 @@ def no_room(*_: object, **__: object) -> None:
 
 def test_after_an_end_that_could_not_be_written_the_run_may_be_begun(run: RunFolder) -> None:
     """By the same process too, which lives on: in a notebook, for one."""
-    with pytest.MonkeyPatch.context() as patch:
-        with pytest.raises(UserError, match="how the run ended cannot be written: No space left"):
-            with session(run), EventLog(run.events_file):
-                patch.setattr(os, "replace", no_room)
+    refused = pytest.raises(UserError, match="how the run ended cannot be written: No space left")
+    with pytest.MonkeyPatch.context() as patch, refused, session(run), EventLog(run.events_file):
+        patch.setattr(os, "replace", no_room)
     assert (status_of(run).state, status_of(run).reason) == ("lost", "its process ended and could not write how.")
     with session(run):
         pass
