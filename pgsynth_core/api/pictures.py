@@ -151,7 +151,7 @@ def write_picture(picture: Image.Image, path: Path) -> None:
     Raises:
         OSError: If the system refuses; nothing is left behind.
     """
-    beside = temporary(path)
+    beside = temporary(path.with_name("picture"))  # whose name is not too long if that of the picture is not
     try:
         picture.save(beside, format="PNG")
         os.replace(beside, path)

@@ -29,7 +29,7 @@ DAMAGED: Final = "damaged"
 Event = Mapping[str, Any]
 _BLOCK: Final = 64 * 2**10
 _MOST_HELD: Final = 16 * 2**20
-"""Bytes of events that wait for room on the disk: some ten thousand steps."""
+"""Bytes of events that wait for room on the disk: some fifty thousand steps."""
 _NOT_FINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 

@@ -207,7 +207,10 @@ def _run_at(path: Path) -> RunFolder:
                 "this is a checkpoint, not a run.", where=where, cure=f"Give its run: {path.parent.parent}."
             )
         if path.exists():
-            raise UserError("this is no run: it holds no spec.yaml.", where=where, cure="Give the folder of a run.")
+            cure, saved = "Give the folder of a run.", latest_checkpoint(RunFolder(path))
+            if saved:
+                cure = f"Put it back: cp {shlex.quote(str(saved.path / 'spec.yaml'))} {shlex.quote(where)}."
+            raise UserError("this is no run: it holds no spec.yaml.", where=where, cure=cure)
         near = list_runs(path.parent)
     cure = _instead(path.name, [run.id for run in near]) if near else "Check the path, or give the id of a run."
     raise UserError("there is no such folder.", where=where, cure=cure)

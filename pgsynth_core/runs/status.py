@@ -255,7 +255,8 @@ class Session:
         try:
             _write(self.folder.exit_file, facts, "how the run ended")
         except UserError:
-            if (read_json(self.folder.process_file) or {}).get("session") == self.id:
+            begun, claim = (read_json(file) or {} for file in (self.folder.process_file, self.folder.worker_file))
+            if begun.get("session") == self.id != claim.get("session"):  # a worker's trainer ends with its process
                 with suppress(OSError):
                     self.folder.process_file.unlink()
             raise

@@ -225,3 +225,11 @@ def test_a_folder_may_have_that_sign_in_its_name(root: Path, run: RunFolder, sav
     other = shutil.copytree(run.path, root / "me@home")
     assert find_checkpoint(str(other), root).path.is_relative_to(other)
     assert find_checkpoint(f"{other}@100", root).path.is_relative_to(other)
+
+
+def test_a_run_that_lost_its_spec_says_where_there_is_another(run: RunFolder, save: Saved) -> None:
+    saved = save(200) / "spec.yaml"
+    run.spec_file.unlink()
+    with pytest.raises(UserError, match="holds no spec.yaml") as refused:
+        find_run(run.path, run.path.parent)
+    assert f"cp {saved} {run.path}" in refused.value.problems[0].cure

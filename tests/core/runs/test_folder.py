@@ -83,7 +83,14 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "cure"), [(errno.EACCES, "may write"), (errno.EROFS, "may write"), (errno.ENOSPC, "Make room")]
+    ("number", "cure"),
+    [
+        (errno.EACCES, "may write"),
+        (errno.EROFS, "may write"),
+        (errno.ENOSPC, "Make room"),
+        (errno.EDQUOT, "Make room"),
+        (errno.EIO, "Mend that"),
+    ],
 )
 def test_what_the_system_refuses(root: Path, monkeypatch: pytest.MonkeyPatch, number: int, cure: str) -> None:
     root.mkdir()
@@ -95,7 +102,7 @@ def test_what_the_system_refuses(root: Path, monkeypatch: pytest.MonkeyPatch, nu
     with pytest.raises(UserError) as refused:
         make(root)
     (problem,) = refused.value.problems
-    assert os.strerror(number) in problem.message and cure in problem.cure
+    assert os.strerror(number) in problem.message and cure in problem.cure and "--runs FOLDER" in problem.cure
     assert list(root.iterdir()) == []
     assert refused.value.exit_code == 2
 

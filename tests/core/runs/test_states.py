@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -231,3 +232,19 @@ def test_a_run_that_has_ended_may_wait_again(run: RunFolder, state: str) -> None
     assert status_of(run).state == "queued" and position(run) == 1
     Session(run, taken(run).session).end("failed", code=1)
     assert status_of(run).state == "failed"
+
+
+def test_a_worker_s_trainer_that_cannot_write_its_end_is_lost_when_it_is_gone(
+    run: RunFolder, dead: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ATTEMPT, attempt_word(taken(run).session, run))
+    begun = start_session(run)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match="how the run ended cannot be written"):
+        patch.setattr(os, "replace", refuse)
+        begun.end("finished")
+    rewrite(run.process_file, **dead)
+    assert status_of(run).state == "lost", "though its worker lives on"

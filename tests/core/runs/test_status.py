@@ -20,6 +20,7 @@ import pytest
 
 from pgsynth_core.errors import PgsynthError, UserError
 from pgsynth_core.runs import EventLog, RunFolder, session, start_session, status, status_of, this_process
+from pgsynth_core.runs.ending import kill
 
 TRAINER = """
 import sys, time
@@ -229,12 +230,32 @@ def test_a_run_that_cannot_be_begun_is_as_it_was(run: RunFolder, monkeypatch: py
         raise KeyError("x")
     before = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
 
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", no_room)
     with pytest.raises(UserError, match="who trains the run cannot be written: No space left") as refused, session(run):
         raise AssertionError("it was begun")
     assert refused.value.problems[0].where == str(run.process_file)
     assert {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()} == before
     assert status_of(run).state == "failed"
+
+
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_after_an_end_that_could_not_be_written_the_run_may_be_begun(run: RunFolder) -> None:
+    """By the same process too, which lives on: in a notebook, for one."""
+    refused = pytest.raises(UserError, match="how the run ended cannot be written: No space left")
+    with pytest.MonkeyPatch.context() as patch, refused, session(run), EventLog(run.events_file):
+        patch.setattr(os, "replace", no_room)
+    assert (status_of(run).state, status_of(run).reason) == ("lost", "its process ended and could not write how.")
+    with session(run):
+        pass
+    assert status_of(run).state == "finished"
+
+
+def test_a_disk_that_takes_no_word_keeps_nobody_from_killing(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with trainer(run) as process:
+        monkeypatch.setattr(os, "replace", no_room)
+        monkeypatch.setattr(Path, "touch", no_room)
+        assert kill(run) and process.wait() == -signal.SIGKILL
+    assert status_of(run).state == "lost"

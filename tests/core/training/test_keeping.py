@@ -268,9 +268,19 @@ def test_a_cache_that_cannot_be_written_is_told_once_and_done_without(
     assert not held_in(tmp_path / "other") and not [*tmp_path.rglob("*.tmp")]
 
 
-def test_room_for_checkpoints_is_left(stage: Stage, tmp_path: Path, keeper: MakeKeeper) -> None:
+def test_room_for_checkpoints_is_left(
+    stage: Stage, tmp_path: Path, keeper: MakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene = stage(*FROZEN)
     found = keeping(scene, tmp_path)
     complete, said = keeper(scene, found, reserve=2**60)
     assert all(kept.complete for kept in complete(loaded(scene, found, 0)).kept.values())
     assert len(said) == 1 and "left to the run's checkpoints" in said[0] and not held_in(tmp_path)
+
+    def refuse(root: Path) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pgsynth_core.training.keeping.room_at", refuse)
+    complete, said = keeper(scene, found)
+    assert all(kept.complete for kept in complete(loaded(scene, found, 0)).kept.values())
+    assert len(said) == 1 and os.strerror(errno.EACCES) in said[0], "nobody knows how much room there is"
