@@ -75,7 +75,7 @@ _PLACES: Final[Mapping[str, tuple[str, str]]] = {
     "mlflow": ("MLFLOW_TRACKING_URI", "sqlite:///{home}/mlflow.db"),
     "comet_ml": ("COMET_OFFLINE_DIRECTORY", "{home}/comet_ml"),
 }
-"""Of those that Accelerate does not let say where their files go: the variable that does, if the user has not set it."""
+"""Of those whose class is not told where files go: the variable that says it, unless the user has set it."""
 
 
 @dataclass(frozen=True)
