@@ -12,9 +12,9 @@ What is told:
     samples                       each sheet, where the tracker shows pictures
     (the configuration)           every value of the resolved spec by its path, lists as text; once, when it begins
 
-A run keeps the files of its trackers in ``RUN/trackers/``, those that go to a server of the user's choice (MLflow with
-``MLFLOW_TRACKING_URI``) or to a folder of their own (Trackio's is among the hub's) aside; it has the run's id as its
-name wherever there are names, in the project `train.tracker_project`.
+What trackers write lies in ``RUN/trackers/``, but for what goes to a server, which for MLflow is the user's choice by
+``MLFLOW_TRACKING_URI``, and for the folders that Trackio and ClearML have of their own. The run's id is its name
+wherever there are names, in the project `train.tracker_project`.
 
 When a run is resumed, it goes on
 
@@ -58,7 +58,7 @@ _SAMPLES: Final = "samples"
 _TAKE_LISTS: Final = ("wandb", "swanlab")
 """Those that take pictures as lists."""
 
-_OWN_STREAMS: Final = ("wandb", "swanlab")
+_OWN_STREAMS: Final = ("wandb",)
 """Those that wrap the streams they find when they begin, and give them back at the end: no other is put there."""
 
 _IN_ORDER: Final = "wandb"
@@ -71,7 +71,11 @@ _KEYS: Final[Mapping[str, Callable[[Any], str]]] = {
 }
 """Of those that name their runs themselves: what one is found by again."""
 
-_MLFLOW_PLACE: Final = "MLFLOW_TRACKING_URI"
+_PLACES: Final[Mapping[str, tuple[str, str]]] = {
+    "mlflow": ("MLFLOW_TRACKING_URI", "sqlite:///{home}/mlflow.db"),
+    "comet_ml": ("COMET_OFFLINE_DIRECTORY", "{home}/comet_ml"),
+}
+"""Of those whose class is not told where files go: the variable that says it, unless the user has set it."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Trackers:
         self._open: dict[str, Any] = {}
         self._failed: list[str] = []
         self._step = 0
-        self._place_set = False
+        self._set: list[str] = []
 
     def event(self, kind: str, data: Mapping[str, Any]) -> tuple[str, ...]:
         """Pass an event on to those that can show it.
@@ -135,9 +139,8 @@ class Trackers:
             name, tracker = self._open.popitem()
             with self._guarded(name):
                 tracker.finish()
-        if self._place_set:
-            os.environ.pop(_MLFLOW_PLACE, None)
-            self._place_set = False
+        while self._set:
+            os.environ.pop(self._set.pop(), None)
         return self._told()
 
     def _told(self) -> tuple[str, ...]:
@@ -161,12 +164,12 @@ class Trackers:
         known = home / f"{name}.run"
         key = known.read_text(encoding="utf-8").strip() if known.exists() else ""
         place = _Home(home, self._folder.id, self._spec.train.tracker_project, step, known.exists(), key)
-        if name == "mlflow" and not os.environ.get(_MLFLOW_PLACE):
-            os.environ[_MLFLOW_PLACE] = f"sqlite:///{home / 'mlflow.db'}"
-            self._place_set = True
-        tracker = importlib.import_module("accelerate.tracking").LOGGER_TYPE_TO_CLASS[name](
-            **_arguments(name, place, own_place=self._place_set)
-        )
+        variable, value = _PLACES.get(name, ("", ""))
+        if variable and not os.environ.get(variable):
+            os.environ[variable] = value.format(home=home)
+            self._set.append(variable)
+        kind = importlib.import_module("accelerate.tracking").LOGGER_TYPE_TO_CLASS[name]
+        tracker = kind(**_arguments(name, place, own_place=variable in self._set))
         tracker.start()
         if name == "comet_ml":  # the only one that is not named when it begins
             tracker.tracker.set_name(place.run)
@@ -188,8 +191,11 @@ class Trackers:
         import numpy as np
         from PIL import Image
 
-        with Image.open(sheet) as file:
-            picture = np.asarray(file.convert("RGB"))
+        try:
+            with Image.open(sheet) as file:
+                picture = np.asarray(file.convert("RGB"))
+        except OSError:  # somebody took it away
+            return
         for name, tracker in shown.items():
             with self._guarded(name):
                 if name == "tensorboard":

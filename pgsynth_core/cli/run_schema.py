@@ -23,7 +23,7 @@ steps after S is superseded.
 With --json: a JSON Schema of one line (draft 2020-12), to check events or make readers of.
 
 examples:
-  pgsynth runs schema --json > event.schema.json
+  pgsynth runs schema --json            as it is, into a file or a validator
   jq 'select(.kind == "step") | [.step, .loss]' RUN/events.jsonl"""
 
 

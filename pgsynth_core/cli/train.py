@@ -49,6 +49,7 @@ examples:
   pgsynth train --resume RUN/checkpoints/step-00000200    from an earlier one
   pgsynth train 'train.precision=?'                   what may be written there
   pgsynth train method.yaml --rehearse                will it fit, and how long will it take
+  pgsynth train tiny train.trackers=tensorboard       see it: tensorboard --logdir runs
 
 A run is a folder, RUNS/<date>-<time>-<parts>. Ctrl-C finishes the step, saves a
 checkpoint and ends with 130; a second Ctrl-C ends at once. Progress goes to stderr.

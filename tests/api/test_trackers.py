@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -173,15 +174,26 @@ def test_one_that_fails_is_told_of_once_and_left_alone(standin: Standin, folder:
     assert not trackers.finish() and not of(wandb.calls, "finish") and of(mlflow.calls, "end")
 
 
-def test_one_that_cannot_begin_is_tried_again_next_time(standin: Standin, folder: RunFolder) -> None:
+def test_a_sheet_that_is_gone_is_not_shown(standin: Standin, folder: RunFolder) -> None:
     wandb = standin("wandb")
-    init, wandb.init = wandb.init, lambda **more: sys.exit("not logged in")
     trackers = Trackers(composed("wandb").spec, folder)
-    (said,) = tell(trackers, ("run", {"step": 0}), ("step", step(1)))
-    assert "not logged in" in said
-    wandb.init = init
-    assert not tell(Trackers(composed("wandb").spec, folder), ("run", {"step": 0}))
-    assert len(of(wandb.calls, "config")) == 1
+    gone = ("sample", {"step": 1, "path": "samples/00000001/sheet.png"})
+    assert not tell(trackers, ("run", {"step": 0}), gone, ("step", step(2))) and len(of(wandb.calls, "log")) == 1
+
+
+def test_every_class_of_accelerate_takes_what_it_is_given(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets as far as importing its library, the first time and when it was told of the run before."""
+    names = sorted({*get_args(TrackerName)} - {"tensorboard"})
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
+    environment = dict(os.environ)
+    for _ in range(2):
+        trackers = Trackers(composed(*names).spec, folder)
+        said = tell(trackers, ("run", {"step": 1}))
+        for name, one in zip(names, said, strict=True):
+            assert f"tracker {name} " in one and f"import of {name} halted" in one
+            (folder.trackers / f"{name}.run").write_text("key", encoding="utf-8")
+        assert not trackers.finish() and dict(os.environ) == environment
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("no"), KeyboardInterrupt()])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from pgsynth_core import compose
 from pgsynth_core.attention import masked_attention
 from pgsynth_core.composition.build import build, no_weights
+from pgsynth_core.runs import read_events
 from pgsynth_core.testing.around import Around
 from pgsynth_plugins.attention.hpfa.weighted import Weighting, weighted_attention
 
@@ -111,3 +114,10 @@ def test_a_step_at_stable_diffusion_size_in_bf16(preset: str) -> None:
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
     assert torch.isfinite(loss) and all(torch.isfinite(parameter.grad).all() for parameter in trained)
     print(f"\npeak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB, loss {loss.item():.4f}")
+
+
+def test_a_run_tells_what_it_holds(tmp_path: Path) -> None:
+    words = ("data.figures.identities=1", "data.figures.poses=2", "train.batch_size=1", "train.workers=0")
+    run = compose("tiny", "data=figures", *words, "sample.steps=2").train(runs=tmp_path, steps=3)
+    held = [event["memory_bytes"] for event in read_events(run.folder.events_file) if event["kind"] == "step"]
+    assert len(held) == 3 and held == sorted(held) and 2**20 < held[0] < torch.cuda.max_memory_allocated() + 1

@@ -64,3 +64,14 @@ def test_a_step_without_a_number_is_no_spike(told: Told) -> None:
         told.step(step, 0.1, norm=float("inf") if step in (60, 70) else 1.0)
     told.report.flush()
     assert told.spikes == []
+
+
+def test_memory_is_told_where_the_device_counts_it(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    told.step(1, 0.5)
+    told.report.flush()
+    monkeypatch.setattr(Accelerator, "device", torch.device("cuda:1"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 10**9 + device.index)
+    told.step(2, 0.5)
+    told.report.flush()
+    (_, first), (_, second) = told.events
+    assert "memory_bytes" not in first and second["memory_bytes"] == 10**9 + 1
