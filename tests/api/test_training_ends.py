@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pgsynth_core import Run, compose
-from pgsynth_core.api import continue_run
+from pgsynth_core.api import continue_run, session
 from pgsynth_core.api.session import TrainingSession
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Checkpoint, RunFolder, read_events, start_session
@@ -110,7 +110,7 @@ def test_a_sheet_that_does_not_fit_costs_the_sheet_only(
         assembly.method.eval()
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(training, "sampled_sheet", drawn)
+    monkeypatch.setattr(session, "sampled_sheet", drawn)
     words = [word for word in SMALL if "sample_every" not in word]
     run = compose(*words, "train.sample_every=2").train(runs=tmp_path, steps=4)
     assert run.status.state == "finished" and run.losses() == finished.losses()
