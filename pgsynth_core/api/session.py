@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from accelerate.utils.memory import clear_device_cache
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -52,6 +53,7 @@ from pgsynth_core.training.keeping import Keeper, Keeping, keeping_of
 from pgsynth_core.training.loop import Done, Job, train
 from pgsynth_core.training.objective import Objective
 from pgsynth_core.training.optimizer import optimizer_for
+from pgsynth_core.training.processes import peer_failure
 from pgsynth_core.training.report import Tell
 from pgsynth_core.training.saving import Saver
 from pgsynth_core.training.sharding import gathered, is_sharded
@@ -163,7 +165,11 @@ class TrainingSession:
         return lock | {"weights": self.weights.identities()}
 
     def new_folder(self, runs: Path) -> RunFolder:
-        """Made by the first process; the others are told where, or that there is none."""
+        """Made by the first process; the others are told where, or that there is none.
+
+        Raises:
+            UserError: If it cannot be made, or a process on another machine does not see it.
+        """
         told: list[Any] = ["", ""]
         if self.accelerator.is_main_process:
             slug = "-".join(choice.label for slot, choice in self.spec.choices() if slot != "data")
@@ -176,7 +182,13 @@ class TrainingSession:
         path, refusal = broadcast_object_list(told)
         if refusal:
             raise UserError(refusal)
-        return RunFolder(Path(path))
+        folder = RunFolder(Path(path))
+        if not all(gather_object([folder.spec_file.is_file()])):
+            if self.accelerator.is_main_process:
+                shutil.rmtree(folder.path)
+            message = "not every machine sees the folder of the run, which is needed to resume it."
+            raise UserError(message, where=path, cure="Choose one that they share: --runs FOLDER.")
+        return folder
 
     def run(self, folder: RunFolder, on_event: OnEvent | None, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
         """Train in a folder. The first process keeps its journal, and tells whoever listens."""
@@ -210,8 +222,8 @@ class TrainingSession:
         made, job = self.assembly, self.job(folder, tell, from_step, keeping)
         try:
             return within_memory(lambda: train(job), made.spec, made.registry, made.verdict, folder=folder)
-        except RuntimeError as error:  # a worker's end is told wherever the step was
-            if failure := worker_failure(error):
+        except RuntimeError as error:  # a worker's end, or another process', is told wherever the step was
+            if failure := worker_failure(error) or peer_failure(error):
                 raise failure from error
             raise
 

@@ -1,7 +1,7 @@
 """One process, or several that each hold the whole model or (FSDP) a part: the Accelerator that a run trains with.
 
-FSDP is PyTorch's `fully_shard`, the model one unit: weights, gradients, moments and average are stored in parts, and the
-weights are whole from the forward to the backward pass of a step. Its arithmetic is that of one process.
+FSDP is PyTorch's `fully_shard`, the model one unit: weights, gradients, moments and average are stored in parts, and
+the weights are whole from the forward to the backward pass of a step. Its arithmetic is that of one process.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from accelerate.utils import (
     disable_fsdp_ram_efficient_loading,
     parse_flag_from_env,
 )
+from torch.distributed import DistError
 from torch.distributed.fsdp import CPUOffloadPolicy
 
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import PgsynthError, Problem, UserError
 from pgsynth_core.spec import TrainSettings
 
-__all__ = ["accelerator_for"]
+__all__ = ["FSDP", "accelerator_for", "peer_failure"]
 
 FSDP: Final = "--use_fsdp --fsdp_version 2 --fsdp_auto_wrap_policy NO_WRAP"
 """What the launcher is told for sharding."""
@@ -82,6 +83,17 @@ def _unsharded(accelerator: Accelerator, settings: TrainSettings) -> Iterator[Pr
     if settings.cache != "none":
         message = f"train.cache={settings.cache} is for networks that are not sharded."
         yield Problem(message, cure="Set train.cache=none.")
+
+
+def peer_failure(error: RuntimeError) -> PgsynthError | None:
+    """What to say if the error tells that another process is gone or does not answer; else None."""
+    if not isinstance(error, DistError) and "gloo" not in str(error):
+        return None
+    first = next(iter(str(error).splitlines()), "")
+    return PgsynthError(
+        f"another process that trains this run is gone, or does not answer. What it said itself says why. The last "
+        f"checkpoint stands: launch pgsynth train --resume as it was launched before. ({first})"
+    )
 
 
 def _forget_other_than(precision: str) -> None:

@@ -17,8 +17,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pgsynth_core import Run, compose, load
+from pgsynth_core.api import session
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs import list_checkpoints
 
+from ..fixtures.small_sd import save_small_sd
 from .test_training_guard import FIGURES, events
 
 CLOSE = 1e-6
@@ -49,7 +52,15 @@ class Pair:
         self.names.append(name)
 
     def do(self, repository: Path) -> Pair:
-        """Do all of it; a port is free a moment before."""
+        """Do all of it, to a good end."""
+        codes, errors = self.start(repository)
+        assert codes == [0, 0], errors
+        self.told = [json.loads(told.splitlines()[-1]) for told in errors]
+        assert all(one["code"] == 0 for told in self.told for one in told), errors
+        return self
+
+    def start(self, repository: Path) -> tuple[list[int], list[str]]:
+        """Start both and wait for them: their codes, and what they said on stderr. A port is free a moment before."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -67,10 +78,7 @@ class Pair:
         ]
         said = [process.communicate(timeout=400) for process in processes]
         self.out = [out for out, _ in said]
-        assert [process.returncode for process in processes] == [0, 0], said
-        self.told = [json.loads(errors.splitlines()[-1]) for _, errors in said]
-        assert all(one["code"] == 0 for told in self.told for one in told), said
-        return self
+        return [process.returncode for process in processes], [errors for _, errors in said]
 
     def _shared(self, repository: Path, port: int) -> Mapping[str, str]:
         return {
@@ -115,7 +123,7 @@ def assert_same_losses(run: Run, other: Run) -> None:
     assert [*run.losses()] == [*other.losses()]
     assert run.losses() == pytest.approx(other.losses(), rel=CLOSE)
     norms, others = ([event["grad_norm"] for event in events(one, "step")] for one in (run, other))
-    assert norms == pytest.approx(others, rel=CLOSE)
+    assert norms == pytest.approx(others, rel=10 * CLOSE)  # a sum over all that trains
     looks, seen = ([event["validation"] for event in events(one, "checkpoint")] for one in (run, other))
     assert len(looks) == 2 and looks == pytest.approx(seen, rel=CLOSE)
 
@@ -123,6 +131,11 @@ def assert_same_losses(run: Run, other: Run) -> None:
 # ------------------------------------------------------------------------------------------- what it does
 ONLY = ("train.only=[qfft.*]", "train.accumulate=1")
 TRUEPOSE = ("truepose-tiny", *(word for word in WORDS if word != "tiny" and "qfft" not in word))
+LORA = (
+    *("base=sd", "base.sd.train=lora", "size=64x48", "encoder=qfft+sourcenet", "encoder.qfft.backbone=conv4"),
+    *("attn=hpfa+pma", "pose=controlnet", *(word for word in WORDS if word != "tiny"), "train.learning_rate=0.001"),
+)
+"""On a checkpoint of Stable Diffusion with few channels."""
 BF16 = ("train.precision=bf16", "train.checkpointing=true")
 
 
@@ -138,9 +151,17 @@ def pair(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pair:
 
 
 @pytest.fixture(scope="module")
-def more(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pair:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"base.sd.weights={save_small_sd(tmp_path_factory.mktemp('sd'))}"
+
+
+@pytest.fixture(scope="module")
+def more(tmp_path_factory: pytest.TempPathFactory, repository: Path, checkpoint: str) -> Pair:
     """What takes longer."""
+    pytest.importorskip("peft", reason="the extra lora is not installed")
     made = Pair(tmp_path_factory.mktemp("more"))
+    made.train("lora", *LORA, checkpoint, steps=4)
+    made.train("lora_sharded", *LORA, checkpoint, steps=4, sharded=True)
     made.train("cached", *WORDS, *ONLY, "train.cache=all", steps=4)
     made.train("few", *WORDS, *ONLY, steps=4, sharded=True)
     made.train("unseen", *WORDS, "train.drop.qfft=1", steps=4)
@@ -205,21 +226,36 @@ def test_a_gradient_of_one_half_that_is_no_number_leaves_both_as_they_were(pair:
         (("unseen", "unseen_sharded"), (*WORDS, "train.drop.qfft=1")),
         (("changed",), WORDS),
         (("truepose", "truepose_sharded"), TRUEPOSE),
+        (("lora", "lora_sharded"), LORA),
     ],
-    ids=["most of it frozen, kept on disk", "an encoder never seen", "sharded, then not", "what runs once"],
+    ids=["most of it frozen, kept on disk", "an encoder never seen", "sharded, then not", "what runs once", "lora"],
 )
 def test_two_train_as_one_whatever_they_train(
-    names: Sequence[str], words: Sequence[str], more: Pair, tmp_path: Path
+    names: Sequence[str], words: Sequence[str], more: Pair, checkpoint: str, tmp_path: Path
 ) -> None:
-    expected = alone(tmp_path, *words)
+    expected = alone(tmp_path, *words, *([checkpoint] if words is LORA else []))
     for name in names:
         assert_same_losses(more.run(name), expected)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sharded", [False, True])
+def test_the_end_of_one_ends_the_other_in_words(sharded: bool, tmp_path: Path, repository: Path) -> None:
+    pair = Pair(tmp_path)
+    pair.train("left", *SMALL, "train.checkpoint_every=1", steps=9, sharded=sharded, gone=3)
+    codes, (said, _) = pair.start(repository)
+    assert codes[1] == 9 and '"code": 1' in said
+    assert "another process that trains this run is gone" in said
+    (problem,) = events(pair.run("left"), "problem")
+    assert problem["step"] == 2 and "another process" in problem["message"]
+    assert list_checkpoints(pair.run("left").folder)[-1].step == 2
+
+
+@pytest.mark.slow
 def test_halves_compute_in_bf16_what_wholes_do(more: Pair) -> None:
-    """One process with twice the batch is not exact here: its products are rounded in other groups."""
-    assert_same_losses(more.run("bf16_sharded"), more.run("bf16"))
+    """Until the last bit of a weight makes one of bf16."""
+    halves, wholes = (more.run(name).losses() for name in ("bf16_sharded", "bf16"))
+    assert halves[1] == pytest.approx(wholes[1], rel=CLOSE) and halves == pytest.approx(wholes, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -228,3 +264,11 @@ def test_all_of_that_was_sharded_where_it_was_to_be(more: Pair) -> None:
     assert all(max(more.shares(name)) < 0.6 for name in sharded)
     assert all(min(more.shares(name)) == 1.0 for name in {*more.names} - sharded - {"changed"})
     assert min(more.shares("changed")) < 0.6 and max(more.shares("changed")) == 1.0
+
+
+# ------------------------------------------------------------------------------------------- several machines
+def test_a_folder_that_another_machine_does_not_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "gather_object", lambda seen: [*seen, False])
+    with pytest.raises(UserError, match="not every machine sees the folder of the run"):
+        compose(*SMALL).train(runs=tmp_path, steps=1)
+    assert not [*tmp_path.iterdir()]
