@@ -1,9 +1,10 @@
 """`export`: a trained run as one folder to take elsewhere: in pgsynth's own form, or what trained in diffusers' layout.
 
 In diffusers' layout every network of diffusers that trained is a folder that its class' `from_pretrained` reads; the
-base's denoiser is ``unet``, others bear the part's label. Whatever else trained, processors for the most part, is
-``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts play together: pgsynth
-does.
+base's denoiser is ``unet``, others bear the part's label. What LoRA learned beside a frozen denoiser is
+``pytorch_lora_weights.safetensors``, which a pipeline's `load_lora_weights` reads. Whatever else trained, processors for
+the most part, is ``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts play
+together: pgsynth does.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = ["Exported", "export", "export_diffusers"]
 
 _TOLD: Final = ("spec.yaml", "lock.json")
 _CONFIG, _NETWORK, _OWN = "config.json", "diffusion_pytorch_model.safetensors", "pgsynth.safetensors"
+_LORA: Final = "pytorch_lora_weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ def export_diffusers(model: Model, out: Path) -> Exported:
     kept, trained = kept_tensors(method, base), trained_parameters(method, base)
     files: dict[str, Writer] = {name: copy_of(model.checkpoint.path / name) for name in _TOLD}
     own: dict[str, dict[str, Tensor]] = {}
-    size = 0
+    updates = _updates(method.base.denoiser)
+    size = sum(value.nbytes for value in updates.values())
+    if updates:
+        files[_LORA] = _updates_of(method.base.denoiser, updates)
     for label, prefix, part in owners(method, base):
         keys = {key for key in kept if key.startswith(f"{label}.{prefix}")}
         for path, network in _networks(part):
@@ -99,6 +104,8 @@ def export_diffusers(model: Model, out: Path) -> Exported:
             files[f"{folder}/{_NETWORK}"] = _tensors(state)
             size += sum(value.nbytes for value in state.values())
             keys = {key for key in keys if not key.startswith(inside)}
+        if part is method.base.denoiser:
+            keys -= {f"{label}.{prefix}{name}" for name in updates}
         own.setdefault(label, {}).update({key: kept[key] for key in keys})
     for label, tensors in own.items():
         if tensors:
@@ -125,6 +132,33 @@ def _is_plain(network: ModelMixin) -> bool:
 def _plain_state(network: ModelMixin) -> dict[str, Tensor]:
     """Its state dict without the processors that are attached to it."""
     return {name: value for name, value in network.state_dict().items() if ".processor." not in name}
+
+
+def _updates(denoiser: nn.Module) -> dict[str, Tensor]:
+    """Name -> tensor of what PEFT put beside its layers; empty if nothing, or more than one adapter, which no file is."""
+    adapters = [*getattr(denoiser, "peft_config", {})]
+    if len(adapters) != 1:
+        return {}
+    return {name: value for name, value in denoiser.state_dict().items() if f".{adapters[0]}." in name}
+
+
+def _updates_of(denoiser: nn.Module, updates: Mapping[str, Tensor]) -> Writer:
+    """Written by diffusers, in the form that its pipelines read, with rank and scale."""
+    from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin
+    from peft.utils.save_and_load import get_peft_model_state_dict
+
+    ((adapter, config),) = denoiser.peft_config.items()  # type: ignore[operator, union-attr]
+    given = {name: value.detach().cpu().contiguous() for name, value in updates.items()}
+
+    def write(path: Path) -> None:
+        StableDiffusionLoraLoaderMixin.save_lora_weights(
+            path.parent,
+            unet_lora_layers=get_peft_model_state_dict(denoiser, given, adapter),
+            weight_name=path.name,
+            unet_lora_adapter_metadata=config.to_dict(),
+        )
+
+    return write
 
 
 def _text(text: str) -> Writer:
