@@ -2,9 +2,9 @@
 
 In diffusers' layout every network of diffusers that trained is a folder that its class' `from_pretrained` reads; the
 base's denoiser is ``unet``, others bear the part's label. What LoRA learned beside a frozen denoiser is
-``pytorch_lora_weights.safetensors``, which a pipeline's `load_lora_weights` reads. Whatever else trained, processors for
-the most part, is ``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts play
-together: pgsynth does.
+``pytorch_lora_weights.safetensors``, which a pipeline's `load_lora_weights` reads. Whatever else trained, processors
+for the most part, is ``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts
+play together: pgsynth does.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _plain_state(network: ModelMixin) -> dict[str, Tensor]:
 
 
 def _updates(denoiser: nn.Module) -> dict[str, Tensor]:
-    """Name -> tensor of what PEFT put beside its layers; empty if nothing, or more than one adapter, which no file is."""
+    """Name -> tensor of what PEFT put beside its layers; empty if nothing, or several adapters, which no file holds."""
     adapters = [*getattr(denoiser, "peft_config", {})]
     if len(adapters) != 1:
         return {}

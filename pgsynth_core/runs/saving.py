@@ -23,7 +23,9 @@ Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
 
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_TEMPORARY: Final = re.compile(r"step-\d{8,}.*\.tmp")
+_GOING: Final = ".gone"
+_TEMPORARY: Final = re.compile(r"step-\d{8,}.*\.(?:tmp|gone)")
+"""Being written, or deleted."""
 _SUPERSEDED: Final = ".superseded"
 
 
@@ -160,7 +162,7 @@ def _retire(folder: RunFolder, step: int, keep: int) -> None:
 
 def _delete(path: Path) -> None:
     """Renamed first: under its own name a checkpoint is whole."""
-    going = temporary(path)
+    going = temporary(path, _GOING)
     if _move(path, going):
         remove(going)
 
