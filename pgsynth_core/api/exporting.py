@@ -17,7 +17,6 @@ from typing import Final
 import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pgsynth_core.api.model import Model
@@ -26,7 +25,8 @@ from pgsynth_core.composition.weights import kept_tensors, owners, trained_param
 from pgsynth_core.runs import BUNDLE, Writer, copy_of, require_new, write_folder
 from pgsynth_core.runs.checkpoints import STATE
 from pgsynth_core.runs.durable import OUTPUT
-from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS
+from pgsynth_core.runs.saving import text_of
+from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS, tensor_writer
 
 __all__ = ["Exported", "export", "export_diffusers"]
 
@@ -100,8 +100,8 @@ def export_diffusers(model: Model, out: Path) -> Exported:
                 continue
             state = _plain_state(network)
             folder = "unet" if label == base else f"{label}/{path}".replace(".", "/").rstrip("/")
-            files[f"{folder}/{_CONFIG}"] = _text(network.to_json_string())
-            files[f"{folder}/{_NETWORK}"] = _tensors(state)
+            files[f"{folder}/{_CONFIG}"] = text_of(network.to_json_string())
+            files[f"{folder}/{_NETWORK}"] = tensor_writer(state)
             size += sum(value.nbytes for value in state.values())
             keys = {key for key in keys if not key.startswith(inside)}
         if part is method.base.denoiser:
@@ -109,7 +109,7 @@ def export_diffusers(model: Model, out: Path) -> Exported:
         own.setdefault(label, {}).update({key: kept[key] for key in keys})
     for label, tensors in own.items():
         if tensors:
-            files[f"{label}/{_OWN}"] = _tensors(tensors)
+            files[f"{label}/{_OWN}"] = tensor_writer(tensors)
             size += sum(value.nbytes for value in tensors.values())
     return _written(out, files, size)
 
@@ -157,21 +157,6 @@ def _updates_of(denoiser: nn.Module, updates: Mapping[str, Tensor]) -> Writer:
             weight_name=path.name,
             unet_lora_adapter_metadata=config.to_dict(),
         )
-
-    return write
-
-
-def _text(text: str) -> Writer:
-    def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8")
-
-    return write
-
-
-def _tensors(tensors: Mapping[str, Tensor]) -> Writer:
-    def write(path: Path) -> None:
-        given = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(given, path, metadata={"format": "pt"})
 
     return write
 

@@ -17,7 +17,7 @@ from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint,
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["Writer", "copy_of", "write_checkpoint", "write_folder"]
+__all__ = ["Writer", "copy_of", "text_of", "write_checkpoint", "write_folder"]
 
 Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
@@ -100,6 +100,15 @@ def copy_of(source: Path) -> Writer:
 
     def write(path: Path) -> None:
         shutil.copyfile(source, path)
+
+    return write
+
+
+def text_of(text: str) -> Writer:
+    """What writes a text."""
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
 
     return write
 

@@ -102,8 +102,9 @@ def test_kills_lose_nothing(settings: tuple[str, ...], tmp_path: Path, capsys: p
         resumed_at.append(checkpoint.step)
         process = trainer(tmp_path, "--resume", run.id)
     reached = last_step(run)
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait()
+    wait_for(lambda: last_step(run) > reached, process)
+    process.terminate()
+    assert process.wait() == 0
     losses = read_losses(run.events_file)
     whole = trainer(tmp_path / "whole", *words, f"train.steps={max(losses)}")
     assert whole.wait() == 0
