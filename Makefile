@@ -15,10 +15,10 @@ NO_HOOK := -o addopts="--import-mode=importlib --strict-config --strict-markers 
 lane = $(PYTEST) $(1) || { code=$$?; [ $$code -eq 5 ] && echo "(no test in this lane)" || exit $$code; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-main test-compiled test-matrix test-slow test-gpu bench lint format clean
+.PHONY: help install demo test test-main test-compiled test-matrix test-slow test-campaigns test-gpu bench lint format clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## .venv with pgsynth, every extra and the tools, at the tested versions
 
@@ -46,6 +46,9 @@ test-slow: install ## the long tests
 	$(call lane,-m "slow and not (compiled or matrix or gpu)")
 	$(call lane,$(NO_HOOK) -m "slow and compiled and not gpu")
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "slow and matrix")
+
+test-campaigns: install ## of the long tests, those that kill runs, damage files and fill disks, and real sizes
+	$(call lane,-m slow tests/campaigns)
 
 test-gpu: install ## the tests that need a CUDA device; skipped with the reason where there is none
 	@if $(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \

@@ -14,6 +14,7 @@ from pgsynth_core.axes import AXES, Axis, axis_value
 from pgsynth_core.contract import Link, SitePattern, Verdict
 from pgsynth_core.contract.sites import pattern_list, places
 from pgsynth_core.registry import Entry, Registry
+from pgsynth_core.runs.durable import amount
 from pgsynth_core.spec import KIND_OF_SLOT, PartChoice, Spec
 
 if TYPE_CHECKING:
@@ -291,10 +292,10 @@ def _cost_node(spec: Spec, figures: Figures) -> Node:
         (
             Node(f"trains {millions(trainable)} parameters"),
             Node(
-                f"training, estimated: {gibibytes(figures.memory.total)} "
+                f"training, estimated: {amount(figures.memory.total)} "
                 f"at batch {train.batch_size}, {train.precision}{saving}"
             ),
-            Node(f"sampling, estimated: {gibibytes(sampling_bytes(spec, proof))} at batch {sample.batch_size}, fp32"),
+            Node(f"sampling, estimated: {amount(sampling_bytes(spec, proof))} at batch {sample.batch_size}, fp32"),
         ),
     )
 
@@ -306,8 +307,3 @@ def _entry(registry: Registry, slot: str, choice: PartChoice) -> Entry:
 def millions(count: int) -> str:
     """859.5 M; below a tenth of a million, the number itself."""
     return f"{count / 1e6:.1f} M" if count >= 100_000 else str(count)
-
-
-def gibibytes(count: int) -> str:
-    """23.1 GiB, or MiB below one."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -1,9 +1,10 @@
 """`export`: a trained run as one folder to take elsewhere: in pgsynth's own form, or what trained in diffusers' layout.
 
 In diffusers' layout every network of diffusers that trained is a folder that its class' `from_pretrained` reads; the
-base's denoiser is ``unet``, others bear the part's label. Whatever else trained, processors for the most part, is
-``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts play together: pgsynth
-does.
+base's denoiser is ``unet``, others bear the part's label. What LoRA learned beside a frozen denoiser is
+``pytorch_lora_weights.safetensors``, which a pipeline's `load_lora_weights` reads. Whatever else trained, processors
+for the most part, is ``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts
+play together: pgsynth does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Final
 import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pgsynth_core.api.model import Model
@@ -25,12 +25,14 @@ from pgsynth_core.composition.weights import kept_tensors, owners, trained_param
 from pgsynth_core.runs import BUNDLE, Writer, copy_of, require_new, write_folder
 from pgsynth_core.runs.checkpoints import STATE
 from pgsynth_core.runs.durable import OUTPUT
-from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS
+from pgsynth_core.runs.saving import text_of
+from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS, tensor_writer
 
 __all__ = ["Exported", "export", "export_diffusers"]
 
 _TOLD: Final = ("spec.yaml", "lock.json")
 _CONFIG, _NETWORK, _OWN = "config.json", "diffusion_pytorch_model.safetensors", "pgsynth.safetensors"
+_LORA: Final = "pytorch_lora_weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ def export_diffusers(model: Model, out: Path) -> Exported:
     kept, trained = kept_tensors(method, base), trained_parameters(method, base)
     files: dict[str, Writer] = {name: copy_of(model.checkpoint.path / name) for name in _TOLD}
     own: dict[str, dict[str, Tensor]] = {}
-    size = 0
+    updates = _updates(method.base.denoiser)
+    size = sum(value.nbytes for value in updates.values())
+    if updates:
+        files[_LORA] = _updates_of(method.base.denoiser, updates)
     for label, prefix, part in owners(method, base):
         keys = {key for key in kept if key.startswith(f"{label}.{prefix}")}
         for path, network in _networks(part):
@@ -95,14 +100,16 @@ def export_diffusers(model: Model, out: Path) -> Exported:
                 continue
             state = _plain_state(network)
             folder = "unet" if label == base else f"{label}/{path}".replace(".", "/").rstrip("/")
-            files[f"{folder}/{_CONFIG}"] = _text(network.to_json_string())
-            files[f"{folder}/{_NETWORK}"] = _tensors(state)
+            files[f"{folder}/{_CONFIG}"] = text_of(network.to_json_string())
+            files[f"{folder}/{_NETWORK}"] = tensor_writer(state)
             size += sum(value.nbytes for value in state.values())
             keys = {key for key in keys if not key.startswith(inside)}
+        if part is method.base.denoiser:
+            keys -= {f"{label}.{prefix}{name}" for name in updates}
         own.setdefault(label, {}).update({key: kept[key] for key in keys})
     for label, tensors in own.items():
         if tensors:
-            files[f"{label}/{_OWN}"] = _tensors(tensors)
+            files[f"{label}/{_OWN}"] = tensor_writer(tensors)
             size += sum(value.nbytes for value in tensors.values())
     return _written(out, files, size)
 
@@ -127,17 +134,29 @@ def _plain_state(network: ModelMixin) -> dict[str, Tensor]:
     return {name: value for name, value in network.state_dict().items() if ".processor." not in name}
 
 
-def _text(text: str) -> Writer:
+def _updates(denoiser: nn.Module) -> dict[str, Tensor]:
+    """Name -> tensor of what PEFT put beside its layers; empty if nothing, or several adapters, which no file holds."""
+    adapters = [*getattr(denoiser, "peft_config", {})]
+    if len(adapters) != 1:
+        return {}
+    return {name: value for name, value in denoiser.state_dict().items() if f".{adapters[0]}." in name}
+
+
+def _updates_of(denoiser: nn.Module, updates: Mapping[str, Tensor]) -> Writer:
+    """Written by diffusers, in the form that its pipelines read, with rank and scale."""
+    from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin
+    from peft.utils.save_and_load import get_peft_model_state_dict
+
+    ((adapter, config),) = denoiser.peft_config.items()  # type: ignore[operator, union-attr]
+    given = {name: value.detach().cpu().contiguous() for name, value in updates.items()}
+
     def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8")
-
-    return write
-
-
-def _tensors(tensors: Mapping[str, Tensor]) -> Writer:
-    def write(path: Path) -> None:
-        given = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(given, path, metadata={"format": "pt"})
+        StableDiffusionLoraLoaderMixin.save_lora_weights(
+            path.parent,
+            unet_lora_layers=get_peft_model_state_dict(denoiser, given, adapter),
+            weight_name=path.name,
+            unet_lora_adapter_metadata=config.to_dict(),
+        )
 
     return write
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from pgsynth_core.api.composition import OnEvent
-from pgsynth_core.api.describe import gibibytes
 from pgsynth_core.api.session import TrainingSession
 from pgsynth_core.api.shortage import within_memory
 from pgsynth_core.composition.hub import Weights
@@ -24,7 +23,7 @@ from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import PgsynthError, UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder, require_room
-from pgsynth_core.runs.durable import IN_RUNS, passed_on, refused, refusing
+from pgsynth_core.runs.durable import IN_RUNS, amount, passed_on, refused, refusing
 from pgsynth_core.runs.saving import Writer
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.loop import train
@@ -79,11 +78,11 @@ class Rehearsal:
             share = 100 * (self.estimated_bytes / self.peak_bytes - 1)
             why = _KEPT if self.device == "cpu" else ""
             yield (
-                f"the estimate of memory, {gibibytes(self.estimated_bytes)}, is {abs(share):.0f} % "
+                f"the estimate of memory, {amount(self.estimated_bytes)}, is {abs(share):.0f} % "
                 f"{'above' if share > 0 else 'below'} what was measured: go by the measurement.{why}"
             )
         if self.free_bytes < self.needed_bytes:
-            room = f"{gibibytes(self.needed_bytes)}, and {gibibytes(self.free_bytes)} are free"
+            room = f"{amount(self.needed_bytes)}, and {amount(self.free_bytes)} are free"
             yield (
                 f"the run's checkpoints will take up to {room}: make room, keep fewer (train.keep_checkpoints), or "
                 "choose another disk (--runs FOLDER)."

@@ -14,11 +14,11 @@ from typing import Final, TypeVar
 import torch
 from accelerate.utils.memory import clear_device_cache
 
-from pgsynth_core.api.describe import gibibytes
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder, latest_checkpoint
+from pgsynth_core.runs.durable import amount
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.savings import savings
 
@@ -29,8 +29,6 @@ T = TypeVar("T")
 _ASKED: Final = re.compile(r"(?:tried to allocate|Unable to allocate) ([\d.]+) (bytes|[KMGTP]iB)", re.IGNORECASE)
 _THERE: Final = re.compile(r"total capacity of ([\d.]+ [KMGTP]iB) of which ([\d.]+ [KMGTP]iB) is free")
 _ON_CPU: Final = "DefaultCPUAllocator"
-_BYTES: Final = 10 * 2**10
-"""From how many bytes on they are told in a larger unit."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def _asked(text: str) -> str:
         return ""
     if said[2] != "bytes":
         return f"{said[1]} {said[2]}"
-    count = int(float(said[1]))
-    return gibibytes(count) if count >= _BYTES else f"{count} bytes"
+    return amount(int(float(said[1])))
 
 
 def _there() -> str:
@@ -103,9 +100,9 @@ def _there() -> str:
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
-                found = f"{gibibytes(int(line.split()[1]) * 1024)} are free on this machine"
+                found = f"{amount(int(line.split()[1]) * 1024)} are free on this machine"
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return found if most == resource.RLIM_INFINITY else f"{found}; this process may hold {gibibytes(most)} (ulimit -v)"
+    return found if most == resource.RLIM_INFINITY else f"{found}; this process may hold {amount(most)} (ulimit -v)"
 
 
 def _standing(folder: RunFolder | None) -> str:
@@ -118,9 +115,9 @@ def _standing(folder: RunFolder | None) -> str:
 
 def _cure(spec: Spec, registry: Registry, verdict: Verdict, folder: RunFolder | None) -> str:
     memory, found = savings(spec, registry, verdict)
-    told = f"Training this is estimated to hold {gibibytes(memory.total)}."
+    told = f"Training this is estimated to hold {amount(memory.total)}."
     if not found:
         return f"{told} No setting would save much: train on a device with more memory, or at a smaller size."
-    rows = "; ".join(f"{one.words} saves {gibibytes(one.bytes)}" for one in found)
+    rows = "; ".join(f"{one.words} saves {amount(one.bytes)}" for one in found)
     place = "SPEC" if folder is None else shlex.quote(str(folder.spec_file))
     return f"{told} {rows}. Try it first: pgsynth train {place} {found[0].words} --rehearse."

@@ -10,6 +10,7 @@ from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError
+from pgsynth_core.runs.durable import amount
 
 __all__ = ["CLEAR", "SHOW"]
 
@@ -18,9 +19,10 @@ With train.cache=latents, features or all, a run keeps results of its frozen net
 content of each image and of each network. Runs share them: in $PGSYNTH_CACHE, else in the
 folder pgsynth of the user's caches. Shards that data=shards fetches are there too. Nothing
 there is ever wrong to use or to remove: what is missing or damaged is made or fetched anew.
+Latents are bitwise those of a run without a cache; encoders' features are so to rounding, which
+depends on how many photos are encoded at once.
 
-With --json: ok, root, kinds (kind: latents, the name of an encoder, or shards; entries;
-bytes),
+With --json: ok, root, kinds (kind: latents, the name of an encoder, or shards; entries; bytes),
 broken."""
 
 
@@ -51,7 +53,7 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
     if not held:
         say(one_line(f"nothing is kept in {root}"))
         return 0
-    rows = [(one.kind, f"{one.entries:,}", _amount(one.bytes)) for one in held]
+    rows = [(one.kind, f"{one.entries:,}", amount(one.bytes)) for one in held]
     draw_table(Table(str(root), ("kind", "entries", "size"), rows))
     return 0
 
@@ -61,20 +63,16 @@ def _clear(arguments: argparse.Namespace, session: Session) -> int:
 
     root = cache_root()
     if not arguments.yes and (held := held_in(root)):
-        what = f"{sum(one.entries for one in held):,} entries, {_amount(sum(one.bytes for one in held))}"
+        what = f"{sum(one.entries for one in held):,} entries, {amount(sum(one.bytes for one in held))}"
         raise UserError(f"{what}, would be removed.", where=str(root), cure="To do it: pgsynth cache clear --yes")
     cleared = clear_cache(root)
     if arguments.json:
         kinds = [asdict(one) for one in cleared]
         say_json({"ok": True, "root": str(root), "kinds": kinds, "broken": broken_facts(session.registry.broken)})
         return 0
-    size = _amount(sum(one.bytes for one in cleared))
+    size = amount(sum(one.bytes for one in cleared))
     say(one_line(f"removed {size} from {root}" if cleared else f"nothing is kept in {root}"))
     return 0
-
-
-def _amount(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 SHOW = Command(_show_parser, _show)

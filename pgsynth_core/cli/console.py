@@ -89,14 +89,6 @@ def abandon(stream: Stream) -> None:
     os.close(nowhere)
 
 
-def amount(count: int) -> str:
-    """Bytes for people: ``812 bytes``, ``4.0 MiB``, ``1.3 GiB``."""
-    for name, unit in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} bytes"
-
-
 def say(text: str = "") -> None:
     """A line of the result, to stdout."""
     write(text, "stdout")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pgsynth_core.api.describe import gibibytes
 from pgsynth_core.cli.console import say
 from pgsynth_core.cli.progress import duration
 from pgsynth_core.cli.report import tell_warning
+from pgsynth_core.runs.durable import amount
 from pgsynth_core.spec import TrainSettings
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ def show_rehearsal(found: Rehearsal, settings: TrainSettings) -> None:
         found: The rehearsal.
         settings: Of the run that was rehearsed.
     """
-    measured = "not told by this system" if found.peak_bytes is None else f"{gibibytes(found.peak_bytes)} at the peak"
+    measured = "not told by this system" if found.peak_bytes is None else f"{amount(found.peak_bytes)} at the peak"
     rows = {
-        "memory": f"{measured}, estimated {gibibytes(found.estimated_bytes)}",
+        "memory": f"{measured}, estimated {amount(found.estimated_bytes)}",
         "pace": f"{found.seconds_per_step:.3g} s a step, {duration(3600 * found.hours)} for {settings.steps} steps "
         "and their checkpoints, sheets not counted",
-        "disk": f"{gibibytes(found.checkpoint_bytes)} a checkpoint, at most {gibibytes(found.needed_bytes)} in all, "
-        f"{gibibytes(found.free_bytes)} free",
+        "disk": f"{amount(found.checkpoint_bytes)} a checkpoint, at most {amount(found.needed_bytes)} in all, "
+        f"{amount(found.free_bytes)} free",
         "loaded again": "the same losses, bit for bit"
         if found.difference == 0
         else f"the same losses but for rounding, {found.difference:.1e} of them",

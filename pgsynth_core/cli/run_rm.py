@@ -6,11 +6,12 @@ import argparse
 import sys
 
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs
-from pgsynth_core.cli.console import amount, one_line, say, say_json, tell
+from pgsynth_core.cli.console import one_line, say, say_json, tell
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs import RunFolder, find_run, runs_root
+from pgsynth_core.runs.durable import amount
 from pgsynth_core.runs.removing import refuse_needed, remove_run, size_of
 
 __all__ = ["COMMAND"]

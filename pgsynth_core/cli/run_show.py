@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.cli.arguments import Parser, add_common, add_runs
-from pgsynth_core.cli.console import amount, one_line, progress, say, say_json
+from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.detached import named
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
@@ -26,7 +26,7 @@ from pgsynth_core.runs import (
     runs_root,
     status_of,
 )
-from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.durable import amount, read_json
 from pgsynth_core.runs.queue import position
 from pgsynth_core.runs.removing import size_of
 from pgsynth_core.runs.workers import worker_runs

@@ -29,10 +29,9 @@ from pgsynth_core.errors import PartError, Problem
 WANTED: Final = ("*.json", "*.safetensors")
 """The kinds of file that are fetched; never pickles."""
 
-CHUNK: Final = 1 << 22
 _LONGEST_NAME: Final = 60
 _SUFFIXES: Final = (".safetensors", ".json")
-HEX_DIGITS: Final = 64
+_HEX_DIGITS: Final = 64
 _FAULTS: Final[tuple[type[BaseException], ...]] = (*HfHubHTTPError.__bases__, EntryNotFoundError, OSError, RuntimeError)
 """What fetching raises; the bases bring the error of the HTTP client, which differs between versions of the library."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -236,10 +235,7 @@ def _identity(used: Used) -> dict[str, str]:
 
 def _sha256(file: Path) -> str:
     """Of a file's content; in the hub's cache a large file's own name."""
-    if file.is_symlink() and len(name := file.resolve().name) == HEX_DIGITS:
+    if file.is_symlink() and len(name := file.resolve().name) == _HEX_DIGITS:
         return name
-    digest = hashlib.sha256()
     with file.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,7 +3,8 @@
     checkpoints/step-00000200/           a checkpoint; under this name it is whole
     checkpoints/step-00000200.old        one being replaced by another of its step; stands in for it meanwhile
     checkpoints/step-00000400.superseded the run went on from before it; never loaded, yours to delete
-    checkpoints/step-00000200.HEX.tmp    being written or deleted; whoever writes next removes it
+    checkpoints/step-00000200.HEX.tmp    being written; whoever writes next removes it
+    checkpoints/step-00000200.HEX.gone   being deleted; so too
 
 Inside: the files the trainer writes, ``spec.yaml`` and ``lock.json``, and ``SHA256SUMS`` as ``sha256sum`` writes it:
 ``sha256sum -c SHA256SUMS`` checks a checkpoint without us. ``state.json`` may hold ``validation``, the loss on unseen

@@ -22,6 +22,7 @@ from pgsynth_core.errors import UserError
 __all__ = [
     "IN_RUNS",
     "OUTPUT",
+    "amount",
     "json_text",
     "passed_on",
     "read_json",
@@ -47,9 +48,9 @@ _RESERVE: Final = 16 * 2**20
 """Bytes left free on top of what is asked for: the log and the events go on being written."""
 
 
-def temporary(final: Path) -> Path:
+def temporary(final: Path, suffix: str = ".tmp") -> Path:
     """A name beside `final` that nothing has; whoever sees it may remove it once its writer is dead."""
-    return final.with_name(f"{final.name}.{secrets.token_hex(4)}.tmp")
+    return final.with_name(f"{final.name}.{secrets.token_hex(4)}{suffix}")
 
 
 def sync(path: Path) -> None:
@@ -193,7 +194,7 @@ def require_room(folder: Path, needed: int, what: str, *, elsewhere: str = "") -
     """
     free = shutil.disk_usage(_standing(folder)).free
     if free < needed + _RESERVE:
-        message = f"{what} needs {_amount(needed + _RESERVE)}, and only {_amount(free)} are free on this disk."
+        message = f"{what} needs {amount(needed + _RESERVE)}, and only {amount(free)} are free on this disk."
         cure = "Make room there, e.g. by deleting runs with pgsynth runs rm"
         cure += f", or choose a folder on another disk: {elsewhere}." if elsewhere else "."
         raise UserError(message, where=str(folder), cure=cure)
@@ -204,5 +205,9 @@ def _standing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
 
 
-def _amount(count: int) -> str:
-    return f"{count:,} bytes ({count / 2**30:.2f} GiB)"
+def amount(count: int) -> str:
+    """Bytes for people: ``812 bytes``, ``4.0 MiB``, ``1.3 GiB``."""
+    for name, unit in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"

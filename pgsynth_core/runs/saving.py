@@ -17,13 +17,15 @@ from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint,
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["Writer", "copy_of", "write_checkpoint", "write_folder"]
+__all__ = ["Writer", "copy_of", "text_of", "write_checkpoint", "write_folder"]
 
 Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
 
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_TEMPORARY: Final = re.compile(r"step-\d{8,}.*\.tmp")
+_GOING: Final = ".gone"
+_TEMPORARY: Final = re.compile(r"step-\d{8,}.*\.(?:tmp|gone)")
+"""Being written, or deleted."""
 _SUPERSEDED: Final = ".superseded"
 
 
@@ -102,6 +104,15 @@ def copy_of(source: Path) -> Writer:
     return write
 
 
+def text_of(text: str) -> Writer:
+    """What writes a text."""
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return write
+
+
 def _fill(built: Path, files: Mapping[str, Writer]) -> None:
     """Every file, flushed and hashed while the next is written; then the hashes, then the folders."""
     built.mkdir()
@@ -160,7 +171,7 @@ def _retire(folder: RunFolder, step: int, keep: int) -> None:
 
 def _delete(path: Path) -> None:
     """Renamed first: under its own name a checkpoint is whole."""
-    going = temporary(path)
+    going = temporary(path, _GOING)
     if _move(path, going):
         remove(going)
 

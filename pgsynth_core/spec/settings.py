@@ -94,7 +94,9 @@ class TrainSettings(_Section):
     checkpointing: bool = Field(default=False, description="Recompute activations: slower, far less memory.")
     workers: int = Field(default=2, ge=0, le=256, description="Processes that load data; 0: no extra ones.")
     cache: Literal["none", "latents", "features", "all"] = Field(
-        default="none", description="Kept on disk: the codec's latents, what frozen encoders make of the source, all."
+        default="none",
+        description="Kept on disk: the codec's latents, the same bitwise; what frozen encoders make of the source, the "
+        "same to rounding; all.",
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.checkpoints import STATE, VALIDATION
+from pgsynth_core.runs.saving import Writer, text_of
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.optimizer import moment_bytes, name_of
 from pgsynth_core.training.sharding import like, own, whole
@@ -52,7 +53,7 @@ class Trained:
     average: Average | None
     scaler: torch.amp.GradScaler | None = None
 
-    def writers(self, step: int, validation: float | None = None) -> dict[str, Callable[[Path], None]]:
+    def writers(self, step: int, validation: float | None = None) -> dict[str, Writer]:
         """File name -> what writes it, for `runs.write_checkpoint`.
 
         What is written is a copy, taken here: training may go on while it is.
@@ -65,7 +66,7 @@ class Trained:
         state = (
             json.dumps({"state": STATE_VERSION, "step": step, "scaler": scaler, VALIDATION: _finite(validation)}) + "\n"
         )
-        return tensor_writers(self._files()) | {STATE: _text_writer(state)}
+        return tensor_writers(self._files()) | {STATE: text_of(state)}
 
     def lend(self) -> None:
         """What other processes do meanwhile: where each holds a part only, the one that copies needs them all."""
@@ -162,24 +163,23 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def tensor_writers(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Callable[[Path], None]]:
+def tensor_writers(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Writer]:
     """What writes each file, of copies that are taken here: what is copied may change meanwhile.
 
     Args:
         files: Name -> key -> tensor.
     """
-
-    def writer(tensors: dict[str, Tensor]) -> Callable[[Path], None]:
-        return lambda path: save_file(tensors, path)
-
     return {
-        name: writer({key: whole(value).to("cpu", copy=True).contiguous() for key, value in tensors.items()})
+        name: tensor_writer({key: whole(value).to("cpu", copy=True) for key, value in tensors.items()})
         for name, tensors in files.items()
     }
 
 
-def _text_writer(text: str) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8")
+def tensor_writer(tensors: Mapping[str, Tensor]) -> Writer:
+    """What writes a safetensors file, in the form that diffusers reads too.
 
-    return write
+    Args:
+        tensors: Key -> tensor; of one on the CPU no copy is taken.
+    """
+    given = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    return lambda path: save_file(given, path, metadata={"format": "pt"})

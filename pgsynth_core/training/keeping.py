@@ -3,7 +3,8 @@
 A codec's latent and an encoder's `features` are functions of one image and of what does not train. The process that
 loads an image looks them up by its content; what it does not find is made here, one sample at a time, and written. So
 an entry never depends on the batch in which it was made, and a loss not on whether the cache was empty, full, partly
-damaged or shared.
+damaged or shared. Beside a run without a cache, latents are the same bitwise; features are to rounding, for without one
+they are made of a whole batch at once, and bitwise in batches of one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -21,6 +22,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from pgsynth_core import patches
+from pgsynth_core.composition import method as making
+from pgsynth_core.composition import ranges
 from pgsynth_core.composition.build import entry_of
 from pgsynth_core.composition.inputs import Shapes, source_inputs
 from pgsynth_core.composition.method import EncoderPlan, Method
@@ -30,6 +34,7 @@ from pgsynth_core.data.kept import digest as digest_of
 from pgsynth_core.data.tensors import FEATURES, Batch
 from pgsynth_core.interfaces import SourceInputs
 from pgsynth_core.registry import Entry, Registry
+from pgsynth_core.runs.durable import amount
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.draws import HALVES
 from pgsynth_core.training.report import Tell
@@ -39,6 +44,10 @@ __all__ = ["Keeper", "Keeping", "keeping_of"]
 LATENTS: Final = "latents"
 _HEADER_BYTES: Final = 512
 """About what an entry's file holds beside its tensors."""
+
+_CORE: Final = "pgsynth_core"
+_PREPARING: Final = (patches, ranges, making)
+"""Core's code between an image and what a part gives for it."""
 
 _PASSING: Final = frozenset({"training", "gradient_checkpointing"})
 """Attributes of a module that change how it runs and not what it gives."""
@@ -70,10 +79,10 @@ class Keeping:
         if self.entries:
             root, free = self.lookup.store.root, room_at(self.lookup.store.root)
             fits = self.most + reserve <= free
-            rest = "" if fits else f"; when {_amount(reserve)} are left, no more is written, and the rest made anew"
+            rest = "" if fits else f"; when {amount(reserve)} are left, no more is written, and the rest made anew"
             yield (
-                f"train.cache: at most {self.entries:,} entries, {_amount(self.most)}, in {root}, where "
-                f"{_amount(free)} are free{rest}."
+                f"train.cache: at most {self.entries:,} entries, {amount(self.most)}, in {root}, where "
+                f"{amount(free)} are free{rest}."
             )
 
 
@@ -90,8 +99,8 @@ def keeping_of(  # noqa: PLR0913 - a composition, and the circumstances of the r
 ) -> Keeping:
     """What the setting `train.cache` means for a method whose weights are in place.
 
-    Each network is tried twice on noise: what does not give the same twice is not kept, nor features that a gradient
-    leads to.
+    Each network is tried on noise, twice as in a step and once as in validation: what does not give the same each time
+    is not kept, nor features that a gradient leads to.
 
     Args:
         spec: Its composition.
@@ -104,7 +113,7 @@ def keeping_of(  # noqa: PLR0913 - a composition, and the circumstances of the r
         autocast: Enters the arithmetic of a training step.
     """
     settings = spec.train
-    identity = _Identity(spec, registry, method, device.type)
+    identity = _Identity(spec, registry, method, device)
     views = 2 if 0 < settings.flip < 1 else 1
     wanted, sizes, warnings = [], [], []
     with _trying(method), autocast():
@@ -165,7 +174,7 @@ class Keeper:
         store, why = self._lookup.store, ""
         try:
             if room_at(store.root) < self._reserve + _size(tensors):
-                why = f"fewer than {_amount(self._reserve)} are free, which are left to the run's checkpoints"
+                why = f"fewer than {amount(self._reserve)} are free, which are left to the run's checkpoints"
             else:
                 store.write(wanted.kind, key, tensors)
         except FileNotFoundError:  # somebody clears the cache
@@ -208,14 +217,17 @@ def _asked(spec: Spec, registry: Registry, method: Method) -> Iterator[Wanted]:
 
 @contextmanager
 def _trying(method: Method) -> Iterator[None]:
-    """In training mode, as in a step; mode and random stream are afterwards as they were."""
-    mode = method.training
+    """In training mode, as in a step; mode, buffers and random stream are afterwards as they were."""
+    mode, buffers = method.training, [(buffer, buffer.clone()) for buffer in method.buffers()]
     with torch.random.fork_rng(devices=[]):
         method.train()
         try:
             yield
         finally:
             method.train(mode)
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
 
 
 def _noise(shapes: Shapes, device: torch.device) -> dict[str, Tensor]:
@@ -231,9 +243,19 @@ def _tried(method: Method, encoder: str, noise: Mapping[str, Tensor]) -> tuple[i
     first, second = (_made(method, encoder, noise) for _ in range(2))
     if not first or any(tensor.requires_grad for tensor in first.values()):
         return 0, ""
-    if first.keys() != second.keys() or not all(torch.equal(first[name], second[name]) for name in first):
+    if not _same(first, second):
         return 0, "does not give the same twice for one image"
+    method.eval()
+    with torch.no_grad():
+        validating = _made(method, encoder, noise)
+    method.train()
+    if not _same(first, validating):
+        return 0, "gives other values in validation than in a step of training"
     return _size(first), ""
+
+
+def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def _size(tensors: Mapping[str, Tensor]) -> int:
@@ -257,7 +279,7 @@ class _Identity:
     spec: Spec
     registry: Registry
     method: Method
-    device: str
+    device: torch.device
 
     def of(self, encoder: str) -> str:
         """Of what computes the features of the encoder of this label; of no encoder, the codec's."""
@@ -276,8 +298,24 @@ class _Identity:
         return _digest(self.method.base.codec, self._facts(entry_of(self.registry, "base", self.spec.base)))
 
     def _facts(self, entry: Entry) -> dict[str, Any]:
-        arithmetic = {"precision": self.spec.train.precision, "device": self.device, "torch": torch.__version__}
+        arithmetic = {"precision": self.spec.train.precision, "torch": torch.__version__, **_machine(self.device)}
         return arithmetic | {"part": entry.qualified, "version": entry.origin.version}
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    """What decides the last bits of the same arithmetic: which device it is, and how it multiplies single precision."""
+    name = {
+        "cuda": lambda: torch.cuda.get_device_name(device),
+        "cpu": torch.backends.cpu.get_cpu_capability,
+    }.get(device.type, str)()
+    cudnn: Any = torch.backends.cudnn
+    on_cpu: Any = torch.backends.mkldnn
+    multiplying = (torch.backends.cuda.matmul, cudnn.conv, on_cpu.matmul, on_cpu.conv)
+    return {
+        "device": f"{device.type} {name}",
+        "cudnn": cudnn.version(),
+        "single": [each.fp32_precision for each in multiplying],
+    }
 
 
 def _digest(module: nn.Module, facts: Mapping[str, Any], *, frozen: bool = False) -> str:
@@ -310,16 +348,19 @@ def _is_plain(value: object) -> bool:
 
 
 def _code(module: nn.Module) -> Iterator[str]:
-    """The files of the classes that come with the part itself; of those of libraries their version."""
+    """The files of the part's folder, of its classes and of core's preparation; of libraries their version."""
     own = type(module).__module__.partition(".")[0]
-    for name in sorted({type(part).__module__ for part in module.modules()}):
-        top = name.partition(".")[0]
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if top == own and file:
-            yield f"{name} {hashlib.blake2b(Path(file).read_bytes(), digest_size=16).hexdigest()}"
-        else:
-            yield f"{top} {getattr(sys.modules.get(top), '__version__', '')}"
+    classes = {type(part).__module__ for part in module.modules()}
+    of_ours = {name for name in classes if name.partition(".")[0] in (own, _CORE)}
+    for name in sorted(of_ours | {one.__name__ for one in _PREPARING}):
+        yield from _hashed(name, [Path(file)] if (file := getattr(sys.modules.get(name), "__file__", None)) else [])
+    package = sys.modules.get(getattr(sys.modules.get(type(module).__module__), "__package__", None) or "")
+    for folder in getattr(package, "__path__", ()):
+        yield from _hashed(own, sorted(Path(folder).rglob("*.py")))
+    for top in sorted({name.partition(".")[0] for name in classes - of_ours}):
+        yield f"{top} {getattr(sys.modules.get(top), '__version__', '')}"
 
 
-def _amount(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+def _hashed(name: str, files: Iterable[Path]) -> Iterator[str]:
+    for file in files:
+        yield f"{name} {file.name} {hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()}"

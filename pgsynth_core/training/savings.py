@@ -46,8 +46,9 @@ def savings(spec: Spec, registry: Registry, verdict: Verdict) -> tuple[TrainingM
     now = training_memory(spec, registry, verdict)
     found: list[Saving] = []
     for words, changed in _changes(spec, registry):
+        same_step = _with(changed, optimizer=spec.train.optimizer, ema=spec.train.ema) == spec
         try:
-            memory = training_memory(changed, registry, verdict)
+            memory = training_memory(changed, registry, verdict, step=now.step if same_step else None)
         except PgsynthError:  # e.g. it needs a library that is not installed
             continue
         saved = now.total - memory.total

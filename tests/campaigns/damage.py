@@ -187,7 +187,7 @@ def instant(write: Callable[[RunFolder], None], disk: Path, kind: str, left: int
     before = names(disk)
     leave(disk, **{kind: left * PAGE if kind == "room" else left})
     row = outcome(lambda: write(run))
-    row |= {"left_behind": [name for name in names(disk) if name.endswith(".tmp")], "before": whole(run)}
+    row |= {"left_behind": [name for name in names(disk) if name.endswith((".tmp", ".gone"))], "before": whole(run)}
     row["runs"] = len(list_runs(disk / "runs"))
     gone = [name for name in before if not (disk / name).exists()]
     row["lost"] = gone if row["told"] and write is not train else []  # else what is gone was to go
@@ -233,7 +233,7 @@ def training(folder: Path) -> Iterator[Row]:
             row |= {"room": room, "size": size, "again": again, "whole": whole(run), "state": status_of(run).state}
             row |= {"warned": sum("is not saved" in message for message in warned)}
             row |= {"steps": [one.step for one in list_checkpoints(run)]}
-            row |= {"left_behind": [name for name in names(run.path) if name.endswith(".tmp")]}
+            row |= {"left_behind": [name for name in names(run.path) if name.endswith((".tmp", ".gone"))]}
             if again > 6:
                 freed(disk)
             joined = continue_run(run.path, steps=8).losses()

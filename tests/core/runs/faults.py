@@ -112,7 +112,7 @@ def back(run: RunFolder) -> None:
 def after_kills(run: RunFolder) -> None:
     """Earlier kills left what they were writing, deleting and replacing."""
     second(run)
-    for name in ("step-00000200.0badcafe.tmp", "step-00000050.0badcafe.tmp"):
+    for name in ("step-00000200.0badcafe.tmp", "step-00000050.0badcafe.gone"):
         shutil.copytree(run.checkpoints / "step-00000100", run.checkpoints / name)
     os.rename(run.checkpoints / "step-00000100", run.checkpoints / "step-00000100.old")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs import RunFolder, latest_checkpoint, list_checkpoints, write_checkpoint
+from pgsynth_core.runs import RunFolder, latest_checkpoint, list_checkpoints, saving, write_checkpoint
 
 from .conftest import Room, Saved, writers
 
@@ -79,7 +79,7 @@ def test_an_error_at_any_step_is_told_and_leaves_nothing_behind(tmp_path: Path, 
     assert {row["code"] for row in rows} == {0, RAISED}  # 0: what only clears up may fail
     for row in rows:
         if row["code"] == RAISED and scene != "after_kills":
-            assert [name for name in row["left"] if name.endswith(".tmp")] == [], row
+            assert [name for name in row["left"] if name.endswith((".tmp", ".gone"))] == [], row
         assert row["next"] == {"step": 201, "text": "next", "damage": ""}, row
 
 
@@ -162,6 +162,20 @@ def test_later_ones_are_set_aside_and_not_lost(run: RunFolder, save: Saved) -> N
     assert (aside / "weights.safetensors").read_text(encoding="utf-8") == "again"
 
 
+def test_what_is_being_deleted_does_not_look_like_what_is_being_written(
+    run: RunFolder, save: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(100)
+    with monkeypatch.context() as patch:
+        patch.setattr(saving, "remove", lambda path: None)  # killed before it
+        save(200, keep=1)
+    standing, going = sorted((path.name for path in run.checkpoints.iterdir()), reverse=True)
+    assert standing == "step-00000200" and going.startswith("step-00000100.") and going.endswith(".gone")
+    assert [one.step for one in list_checkpoints(run)] == [200]
+    save(300)
+    assert not (run.checkpoints / going).exists()
+
+
 def test_what_is_not_ours_stays(run: RunFolder, save: Saved) -> None:
     for name in ("notes.old", "notes.tmp", "step-1.tmp", "best"):
         (run.checkpoints / name).mkdir()
@@ -193,7 +207,7 @@ def test_a_disk_nearly_full(run: RunFolder, save: Saved, room: Room) -> None:
         save(200, needed=5_000_000_000)
     (problem,) = refused.value.problems
     assert problem.where == str(run.checkpoints)
-    assert problem.message.startswith("a checkpoint needs 5,016,777,216 bytes (4.67 GiB), and only 10,000,000 bytes")
+    assert problem.message.startswith("a checkpoint needs 4.7 GiB, and only 9.5 MiB are free")
     assert "Make room" in problem.cure and "--runs" not in problem.cure, "a run stays where it is"
     assert refused.value.exit_code == 2
     assert [path.name for path in run.checkpoints.iterdir()] == ["step-00000100"]

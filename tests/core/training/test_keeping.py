@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,6 +17,7 @@ import torch
 
 from pgsynth_core.data.cache import held_in
 from pgsynth_core.data.tensors import Batch, Examples, checked, collate
+from pgsynth_core.interfaces import Encoder, SourceInputs
 from pgsynth_core.spec import LossWeights
 from pgsynth_core.training.draws import Chance
 from pgsynth_core.training.keeping import Keeper, Keeping, keeping_of
@@ -30,6 +33,9 @@ FROZEN = (
     "attn=pma",
 )
 """QFFT on a frozen backbone of timm's, small enough for a test."""
+
+ROUNDING = 1e-5
+"""Of a loss with features made one photo at a time, beside one of the whole batch at once."""
 
 CPU = torch.device("cpu")
 
@@ -101,6 +107,26 @@ def test_a_codec_that_is_not_a_function_of_the_image_is_not_kept(
     assert len(found.warnings) == 1 and "the codec does not give the same twice" in found.warnings[0]
 
 
+def test_what_validation_would_make_otherwise_is_not_kept(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch norm that follows training mode: who came first would decide."""
+    scene = stage(*FROZEN)
+    encoder = scene.assembly.method.encoders["qfft"]
+    assert isinstance(encoder, Encoder)
+    features, norm = encoder.features, torch.nn.BatchNorm2d(3).requires_grad_(False)
+    encoder.add_module("norm", norm)
+
+    def normed(source: SourceInputs) -> Mapping[str, torch.Tensor]:
+        return features(replace(source, image=norm(source.image)))
+
+    monkeypatch.setattr(encoder, "features", normed)
+    found = keeping(scene, tmp_path)
+    assert set(networks(found)) == {"target", "source"}
+    assert len(found.warnings) == 1 and "qfft gives other values in validation" in found.warnings[0]
+    assert not norm.running_mean.any(), "trying it left its statistics alone"
+
+
 def test_it_is_told_how_large_the_cache_may_grow(stage: Stage, tmp_path: Path) -> None:
     scene = stage(*FROZEN)
     plain, turned = (keeping(scene, tmp_path, cache="latents", flip=flip) for flip in (0.0, 0.5))
@@ -158,6 +184,56 @@ def test_a_number_that_is_no_weight_makes_other_entries(stage: Stage, tmp_path: 
     scene.assembly.method.base.codec.scale = 0.18215  # type: ignore[assignment]
     other = networks(keeping(scene, tmp_path))
     assert {name for name in plain if plain[name] != other[name]} == {"target", "source"}
+
+
+QFFT_FOLDER = "pgsynth_plugins.encoders.qfft"
+
+
+@pytest.mark.parametrize(
+    ("module", "changed", "others"),
+    [
+        ("pgsynth_core.patches", "patches.py", {"target", "source", "encoder qfft"}),
+        ("pgsynth_core.composition.ranges", "ranges.py", {"target", "source", "encoder qfft"}),
+        (QFFT_FOLDER, "__init__.py", {"encoder qfft"}),
+        (QFFT_FOLDER, "helper/new.py", {"encoder qfft"}),
+    ],
+)
+def test_another_code_makes_other_entries(
+    module: str, changed: str, others: set[str], stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of core's preparation, and of every file of the part's folder, whether or not a class of the network is in it."""
+    scene = stage(*FROZEN)
+    plain = networks(keeping(scene, tmp_path))
+    file = Path(str(sys.modules[module].__file__))
+    copied = tmp_path / "copied" / file.parent.name
+    shutil.copytree(file.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    if module == QFFT_FOLDER:
+        monkeypatch.setattr(sys.modules[module], "__path__", [str(copied)])
+    else:
+        monkeypatch.setattr(sys.modules[module], "__file__", str(copied / file.name))
+    assert networks(keeping(scene, tmp_path)) == plain, "wherever it lies"
+    (copied / changed).parent.mkdir(exist_ok=True)
+    with (copied / changed).open("a", encoding="utf-8") as opened:
+        opened.write("# another\n")
+    other = networks(keeping(scene, tmp_path))
+    assert {name for name in plain if plain[name] != other[name]} == others
+
+
+def test_another_device_and_another_way_to_multiply_make_other_entries(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = stage(*FROZEN)
+    plain = networks(keeping(scene, tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
+        assert not set(plain.values()) & set(networks(keeping(scene, tmp_path)).values())
+    multiplying, before = torch.backends.cuda.matmul, torch.backends.cuda.matmul.fp32_precision
+    multiplying.fp32_precision = "tf32"
+    try:
+        assert not set(plain.values()) & set(networks(keeping(scene, tmp_path)).values())
+    finally:
+        multiplying.fp32_precision = before
+    assert networks(keeping(scene, tmp_path)) == plain
 
 
 def test_trying_leaves_mode_and_chance_as_they_were(stage: Stage, tmp_path: Path) -> None:
@@ -236,14 +312,16 @@ def test_the_loss_is_that_of_the_method_alone(stage: Stage, tmp_path: Path, keep
     scene = stage(*FROZEN)
     method, found = scene.assembly.method, keeping(scene, tmp_path)
     chance = Chance(seed=0, times=1000, shape=(12, *scene.plan.latent_grid), drop={}, groups={"all": ()}, halves=2)
-    objective, draws = Objective(method, LossWeights()), chance.draw(range(2))
+    objective, draws, four = Objective(method, LossWeights()), chance.draw(range(4)), (0, 1, 2, 3)
     with torch.no_grad():
-        plain = objective(scene.batch(0, 1), draws)
+        plain = objective(scene.batch(*four), draws)
         objective.complete, _ = keeper(scene, found)
-        made, kept = (objective(loaded(scene, found, 0, 1), draws) for _ in range(2))
+        made, kept = (objective(loaded(scene, found, *four), draws) for _ in range(2))
         assert made["loss"] == kept["loss"]
-        torch.testing.assert_close(kept["loss"], plain["loss"], rtol=1e-5, atol=0)
-        wrong = loaded(scene, found, 0, 1)
+        torch.testing.assert_close(kept["loss"], plain["loss"], rtol=ROUNDING, atol=0)
+        latents = loaded(scene, found, *four).kept["target"].tensors["latent"]
+        assert torch.equal(latents, method.latents(scene.batch(*four).target_image)), "these bitwise"
+        wrong = loaded(scene, found, *four)
         wrong = replace(wrong, kept={name: each.over(torch.zeros_like) for name, each in wrong.kept.items()})
         assert objective(wrong, draws)["loss"] != plain["loss"], "canary: what is kept is what is read"
 

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from PIL import Image
 
 from pgsynth_core import Run, compose, load
 from pgsynth_core.api import Composition, continue_run
+from pgsynth_core.api.exporting import export_diffusers
 from pgsynth_core.composition.build import build
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.weights import trained_parameters
@@ -33,6 +36,7 @@ pytest.importorskip("peft", reason="the extra lora is not installed")
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 FIGURES = ("data=figures", "data.figures.identities=1", "data.figures.test_identities=1", "data.figures.poses=3")
 BRIEF = ("train.batch_size=2", "train.workers=0", "train.warmup_steps=0", "train.sample_every=0", "sample.steps=2")
+NO_NETWORKS = ("vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor")
 CHAINS = ("encoder=qfft+sourcenet", "attn=hpfa+pma", "pose=controlnet")
 SMALL = ("encoder.qfft.backbone=conv4", "encoder.qfft.depth=1")
 
@@ -142,6 +146,7 @@ def test_without_peft_it_is_refused_with_what_to_install(
 def run(composed: Callable[..., Composition], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Three steps with processors, a copied source network and a copied pose branch."""
     words = ("train.learning_rate=0.01", "train.checkpoint_every=2", "train.ema=0", "encoder.sourcenet.train=false")
+    words += ("base.sd.lora_alpha=24",)
     return composed(*CHAINS, *SMALL, *words).train(runs=tmp_path_factory.mktemp("runs"), steps=3)
 
 
@@ -168,3 +173,19 @@ def test_a_resumed_run_joins_the_uninterrupted_one(run: Run) -> None:
     again = continue_run(list_checkpoints(run.folder)[0].path, steps=3)
     after = read_tensors(list_checkpoints(again.folder)[-1].path / "weights.safetensors")
     assert again.losses() == losses and all(torch.equal(after[key], value) for key, value in weights.items())
+
+
+def test_a_pipeline_of_diffusers_reads_the_updates(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    model = load(run)
+    made = export_diffusers(model, tmp_path / "out")
+    assert not (made.folder / "unet").exists() and not (made.folder / "sd").exists()
+    ours = model.assembly.method.base.denoiser
+    ours.set_attn_processor(AttnProcessor2_0())
+    theirs = UNet2DConditionModel.from_pretrained(checkpoint / "unet")
+    inputs = torch.randn(1, 4, 8, 6), torch.tensor([5]), torch.randn(1, 3, 768)
+    with torch.no_grad():
+        wanted, plain = ours.eval()(*inputs).sample, theirs(*inputs).sample
+        pipe = StableDiffusionPipeline(**dict.fromkeys(NO_NETWORKS), unet=theirs, requires_safety_checker=False)
+        pipe.load_lora_weights(made.folder)
+        torch.testing.assert_close(theirs(*inputs).sample, wanted)
+    assert not torch.allclose(plain, wanted), "canary: they have learned"
