@@ -8,12 +8,15 @@ It is written whole, so one that cannot be read is damaged: its run does not wai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, get_args
 
 from pgsynth_core.runs.devices import Kind
 from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.folder import RunFolder
 
 __all__ = ["Waiting", "entry_of"]
+
+_FORM: Final = {"order": int, "host": str, "kind": str, "devices": int, "cwd": str, "checkpoint": str}
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,11 @@ class Waiting:
 def entry_of(folder: RunFolder) -> Waiting | None:
     """What the run's file says; None if it has none, or one of no form."""
     facts = read_json(folder.queued_file)
-    if facts is None:
+    if facts is None or any(type(facts.get(name)) is not form for name, form in _FORM.items()):
         return None
-    host, kind, cwd, checkpoint = (facts.get(name) for name in ("host", "kind", "cwd", "checkpoint"))
-    order, wanted, steps = (facts.get(name) for name in ("order", "devices", "steps"))
-    texts = isinstance(host, str) and isinstance(cwd, str) and isinstance(checkpoint, str)
-    numbers = isinstance(order, int) and isinstance(wanted, int) and isinstance(steps, int | None)
-    if not texts or not numbers or kind not in ("gpu", "cpu") or wanted < 1:
+    steps, kind, wanted = facts.get("steps"), facts["kind"], facts["devices"]
+    if not isinstance(steps, int | None) or kind not in get_args(Kind) or wanted < 1:
         return None
-    return Waiting(folder, order, kind, wanted, cwd, checkpoint, steps, host)
+    return Waiting(
+        folder, facts["order"], kind, wanted, facts["cwd"], facts["checkpoint"], steps=steps, host=facts["host"]
+    )
