@@ -77,10 +77,10 @@ def _until_it_ends(folder: RunFolder, follower: Follower) -> RunStatus:
             if status.state == "queued" and time.monotonic() >= asked:
                 asked = time.monotonic() + _PLACES
                 place = position(folder)
-                line = f"number {place}" if place else status.reason or "nobody takes it from this folder"
+                line = f"number {place}" if place else status.reason or "which nobody takes it from"
                 if line != told:
                     told = line
-                    tell(one_line(f"{folder.id} waits in the queue: {line}"))
+                    tell(one_line(f"{folder.id} waits in the queue, {line}"))
             if not status.live and status.state != "queued":
                 return status
             time.sleep(_POLL)
