@@ -7,17 +7,29 @@ starts the process that trains it.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pgsynth_core.api import Composition, Run, to_continue
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
-from pgsynth_core.runs import create_run, find_beginning, latest_checkpoint, require_writable, runs_root
+from pgsynth_core.runs import (
+    RunFolder,
+    create_run,
+    find_beginning,
+    find_run,
+    latest_checkpoint,
+    require_writable,
+    runs_root,
+    status_of,
+)
 from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.differences import check_processes, processes_before
 from pgsynth_core.runs.durable import IN_RUNS, remove
+from pgsynth_core.runs.entry import entry_of
 from pgsynth_core.runs.queue import enqueue, forget, refuse_devices, waiting
-from pgsynth_core.runs.status import refuse_running
+from pgsynth_core.runs.status import base_state, refuse_running
 from pgsynth_core.runs.workers import start_workers
 
 __all__ = ["detach", "detach_run"]
@@ -52,12 +64,8 @@ def detach(
     except BaseException:
         remove(folder.path)
         raise
-    try:
+    with _taken_back(folder, new=True):
         start_workers(kind)
-    except UserError:
-        if forget(folder):  # else it is trained by now
-            remove(folder.path)
-            raise
     return Run(folder)
 
 
@@ -69,7 +77,9 @@ def detach_run(
     devices: int | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """As `api.continue_run`, in the queue. A run that waits already keeps its place; the queue goes on if it stood.
+    """As `api.continue_run`, in the queue; the queue goes on if it stood.
+
+    A run that waits already keeps its place, and what is not given stays as it was.
 
     Args:
         run: As in `api.continue_run`.
@@ -82,16 +92,22 @@ def detach_run(
         UserError: If there is no such run or checkpoint, it is not whole, is being trained, has all its steps, or was
             trained by another number of processes; or no worker can be started. Then it does not wait.
     """
-    place = run.path if isinstance(run, Run) else run
-    folder, checkpoint = find_beginning(place, runs_root(None if runs is None else str(runs)))
-    found = next((one for one in waiting() if one.folder == folder), None)
-    if found:
-        start_workers(found.kind)
-        return Run(folder)
-    refuse_running(folder)
+    place, root = run.path if isinstance(run, Run) else run, runs_root(None if runs is None else str(runs))
+    folder, checkpoint = find_beginning(place, root)
+    there = entry_of(folder) if base_state(folder) == "queued" else None
+    if there is None:
+        refuse_running(folder)
     require_writable(
         folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
     )
+    named = checkpoint is not None and not _is_a_run(place, root)
+    if there and not named and (steps, devices) == (None, None) and any(one.folder == folder for one in waiting()):
+        start_workers(there.kind)
+        return Run(folder)
+    if there:  # what is not said anew stays as it was
+        steps, devices = there.steps if steps is None else steps, devices or there.devices
+        if there.checkpoint and not named:
+            checkpoint = find_beginning(folder.checkpoints / there.checkpoint, root)[1]
     to_continue(folder, checkpoint, steps, registry or discover())
     kind = kind_wanted()
     before = (processes_before(folder) if kind == "gpu" and checkpoint else None) or 1
@@ -101,9 +117,37 @@ def detach_run(
         check_processes(folder, wanted)
     given = checkpoint.path.name if checkpoint and checkpoint != latest_checkpoint(folder) else ""
     enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, kind=kind)
-    try:
+    with _taken_back(folder):
         start_workers(kind)
-    except UserError:
-        if forget(folder):
-            raise
     return Run(folder)
+
+
+def _is_a_run(place: str | Path, root: Path) -> bool:
+    """Whether a run was named, and no checkpoint of it."""
+    try:
+        find_run(place, root)
+    except UserError:
+        return False
+    return True
+
+
+@contextmanager
+def _taken_back(folder: RunFolder, *, new: bool = False) -> Iterator[None]:
+    """What fails inside, or is interrupted, leaves no run in the queue; or it is said that one waits there.
+
+    Raises:
+        UserError: If it waits, or is trained by now; and whatever the block raises.
+    """
+    try:
+        yield
+    except BaseException as error:
+        gone = False
+        with suppress(UserError):
+            gone = forget(folder)
+        if gone and new:
+            remove(folder.path)
+        if gone:
+            raise
+        cure = f"Do not begin it again: pgsynth runs resume {shlex.quote(str(folder.path))} --detach goes on with it."
+        message = f"the run {folder.id} is {status_of(folder).state} now, though this failed: {error or 'interrupted'}"
+        raise UserError(message, where=str(folder.path), cure=cure) from error

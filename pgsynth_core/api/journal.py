@@ -92,6 +92,7 @@ class Journal:
     def _write(self, kind: str, data: Mapping[str, Any]) -> UserError | None:
         """Why the event is not in the file, if it is not."""
         refusal = None
+        self._held.beat()
         try:
             self._events.write(kind, **data)
         except UserError as error:

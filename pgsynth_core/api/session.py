@@ -19,6 +19,7 @@ from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.composition import OnEvent
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.journal import Listeners, journal
+from pgsynth_core.api.occupying import occupying
 from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.shortage import within_memory
@@ -192,6 +193,10 @@ class TrainingSession:
 
     def run(self, folder: RunFolder, on_event: OnEvent | None, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
         """Train in a folder. The first process keeps its journal, and tells whoever listens."""
+        with occupying(self.accelerator.device, folder) as others:
+            return self._run(folder, on_event, from_step, (*others, *warnings))
+
+    def _run(self, folder: RunFolder, on_event: OnEvent | None, from_step: int, warnings: Sequence[str]) -> Run:
         if not self.accelerator.is_main_process:
             self._trained(folder, lambda kind, data: None, from_step, self._keeping())
             self.accelerator.wait_for_everyone()  # until it is written how the run ended

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import time
 from typing import TYPE_CHECKING, Final
 
 from pgsynth_core.cli.arguments import ArgumentsError, at_least
-from pgsynth_core.cli.console import one_line, say, say_json
+from pgsynth_core.cli.console import one_line, say, say_json, tell
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Session
 from pgsynth_core.runs import status_of
@@ -55,6 +56,9 @@ def named(run: str, runs: str | None) -> str:
 
 def show_detached(run: Run, arguments: argparse.Namespace, session: Session) -> int:
     """Say where a run stands that was left alone, and how to look after it; the exit code."""
+    if job := os.environ.get("SLURM_JOB_ID"):
+        tell(one_line(f"this is a job of Slurm, {job}: when it ends, all that it trains is killed with it."))
+        tell("Without --detach the job lasts as long as the training.")
     waits = read_json(run.folder.queued_file) or {}
     kind, count = str(waits.get("kind", "")), waits.get("devices", 1)
     deadline = time.monotonic() + _BEGINS

@@ -23,6 +23,8 @@ __all__ = ["COMMAND", "exit_code"]
 INTERRUPTED: Final = 130
 _POLL: Final = 0.2
 """Seconds between two looks."""
+_PLACES: Final = 3.0
+"""Seconds between two looks at its place in the queue, for which every run that waits is read."""
 
 _EPILOG = """\
 Ctrl-C leaves the run training, and ends with 130. When the run ends, so does this, with
@@ -66,15 +68,19 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
 def _until_it_ends(folder: RunFolder, follower: Follower) -> RunStatus:
     """Show what happens; the status at the end, or where it is left."""
     tail = Tail(folder.events_file)
-    told: int | None = None
+    told, asked = "", 0.0
     try:
         _show(folder, follower, _so_far(tail.read()))
         while True:
             status = status_of(folder)  # before the events are read: what it says of its end stands in them
             _show(folder, follower, tail.read())
-            if status.state == "queued" and (place := position(folder)) != told:
-                told = place
-                tell(f"{folder.id} waits in the queue, number {place}")
+            if status.state == "queued" and time.monotonic() >= asked:
+                asked = time.monotonic() + _PLACES
+                place = position(folder)
+                line = f"number {place}" if place else status.reason or "which nobody takes it from"
+                if line != told:
+                    told = line
+                    tell(one_line(f"{folder.id} waits in the queue, {line}"))
             if not status.live and status.state != "queued":
                 return status
             time.sleep(_POLL)

@@ -18,7 +18,7 @@ __all__ = ["COMMAND"]
 
 _EPILOG = """\
 Nothing is deleted if any of them cannot be: an unknown name, a run that is being trained
-or waits. Links are deleted, never what they lead to.
+or waits, the folder you are in, a folder that no run was made in. Links are deleted, never what they lead to.
 
 examples:
   pgsynth runs rm 20260131-120405-qfft-pma
@@ -63,7 +63,7 @@ def _found(arguments: argparse.Namespace) -> list[RunFolder]:
     for word in arguments.run:
         try:
             folder = find_run(word, root)
-            refuse_needed(folder)
+            refuse_needed(folder, root)
             found[folder] = None
         except UserError as error:
             problems += error.problems

@@ -52,13 +52,14 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         raise ArgumentsError("a run that is killed is waited for.", where="--kill --no-wait", cure="Leave one out.")
     folder = find_run(arguments.run, runs_root(arguments.runs))
     before = status_of(folder)
-    if before.state == "queued" and not leave_queue(folder):
+    left = before.state == "queued" and leave_queue(folder)
+    if before.state == "queued" and not left:
         before = status_of(folder)  # a worker took it at this moment
     if before.live:
         _end(folder, before, arguments)
     after = status_of(folder)
     done = not after.live or arguments.no_wait
-    ok = done and (not before.live or after.state in ("stopping", "stopped", "finished"))
+    ok = done and after.state != "queued" and (not before.live or after.state in ("stopping", "stopped", "finished"))
     if arguments.json:
         checkpoint = latest_checkpoint(folder)
         facts: dict[str, Any] = {"ok": ok, "run": folder.id, "path": str(folder.path), "before": before.state}
@@ -66,7 +67,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         facts |= {"checkpoint_step": checkpoint.step if checkpoint else None}
         say_json({**facts, "broken": broken_facts(session.registry.broken)})
     else:
-        say(one_line(_sentence(folder, before, after)))
+        say(one_line(f"{folder.id}: taken out of the queue" if left else _sentence(folder, before, after)))
     return 0 if ok else 1
 
 
@@ -121,8 +122,6 @@ def _wait(folder: RunFolder, name: str) -> None:
 
 
 def _sentence(folder: RunFolder, before: RunStatus, after: RunStatus) -> str:
-    if before.state == "queued" and not after.live:
-        return f"{folder.id}: taken out of the queue"
     why = f": {after.reason}" if after.reason else ""
     if not before.live:
         return f"{folder.id}: nothing to stop, it is {after.state}{why}"

@@ -56,7 +56,8 @@ checkpoint and ends with 130; a second Ctrl-C ends at once. Progress goes to std
 
 With --detach the run waits in a queue and is trained as soon as a GPU is free (without
 GPUs, the CPU), whether you stay or leave; see pgsynth runs --help. There is one queue
-for you on this machine; each run has its devices for itself.
+for you on this machine; it waits for a GPU on which you train without --detach, too, and
+sees nothing of what other users do.
 
 With --json: ok (all steps taken), run, path, state, step, steps, loss, checkpoint, sheet
 (relative to path), seconds, broken; with --detach: ok, run, path, state, position (in the

@@ -65,10 +65,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, also after a loss of power."""
+def replace_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a text file so that a reader sees the old one or the new one, also after a loss of power.
+
+    Args:
+        path: The file.
+        text: What is to stand in it.
+        private: Only its owner may read it.
+    """
     beside = temporary(path)
     try:
+        if private:
+            beside.touch(0o600)
         beside.write_text(text, encoding="utf-8", newline="\n")
         sync(beside)
         os.replace(beside, path)

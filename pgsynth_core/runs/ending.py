@@ -15,13 +15,13 @@ from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
-from pgsynth_core.runs.identity import Process, descendants, is_alive, process_of, process_with
-from pgsynth_core.runs.status import Session, alone_with, base_state
+from pgsynth_core.runs.identity import Process, bearing, descendants, is_alive, process_of, process_with
+from pgsynth_core.runs.status import ATTEMPT, Session, alone_with, attempt_word, base_state
 
-__all__ = ["kill", "note_trainer", "settle"]
+__all__ = ["end_rest", "kill", "note_trainer", "settle"]
 
 _PATIENCE: Final = 20.0
-"""Seconds that a process may take to be gone after SIGKILL."""
+"""Seconds that a process may take to be gone after SIGTERM, and after SIGKILL."""
 _POLL: Final = 0.05
 
 
@@ -51,6 +51,34 @@ def settle(folder: RunFolder, session: str, code: int, reason: str = "") -> None
         if claim.get("session") == session:
             folder.queued_file.unlink(missing_ok=True)
         control.clear(folder)
+
+
+def end_rest(folder: RunFolder, session: str) -> None:
+    """End what is left of a trainer that has been waited for, unless it said itself how it ended; then nobody trains.
+
+    Of several processes, a launcher that is killed leaves the others, which are sessions of their own: they are found
+    by what a worker wrote into their environment. They may end by themselves, and are killed if they do not. It returns
+    when they are gone, so that their devices are not given to the next run before.
+    """
+    if (read_json(folder.exit_file) or {}).get("session") == session:
+        return
+    asked, deadline = set[Process](), time.monotonic() + _PATIENCE
+    while rest := _rest(folder, session):
+        late = time.monotonic() > deadline
+        for process in rest:
+            if late or process not in asked:
+                with suppress(OSError):  # gone meanwhile
+                    os.kill(process.pid, signal.SIGKILL if late else signal.SIGTERM)
+        asked.update(rest)
+        time.sleep(_POLL)
+
+
+def _rest(folder: RunFolder, session: str) -> list[Process]:
+    """The processes of a session that live, by their environment and by what it wrote when it began."""
+    held = read_json(folder.process_file) or {}
+    begun = process_of(held) if held.get("session") == session else None
+    found = dict.fromkeys([*bearing(ATTEMPT, attempt_word(session, folder)), *([begun] if begun else [])])
+    return [process for process in found if is_alive(process) and process.pid != os.getpid()]
 
 
 def _reason(code: int, *, begun: bool) -> str:
@@ -96,7 +124,9 @@ def kill(folder: RunFolder) -> bool:
         return False
     with suppress(UserError):  # a disk that takes no word is no reason to let it run
         control.mark_killed(folder)
-    every = [*dict.fromkeys(process for target in targets for process in (target, *descendants(target)))]
+    session = str((read_json(folder.process_file) or {}).get("session", ""))
+    found = [process for target in targets for process in (target, *descendants(target))]
+    every = [*dict.fromkeys([*found, *(_rest(folder, session) if session else ())])]
     try:
         for process in every:
             _kill(process)
@@ -109,7 +139,6 @@ def kill(folder: RunFolder) -> bool:
             message = f"{len(every)} processes were killed, and some will not go: the system holds them."
             raise UserError(message, where=folder.id, cure="Look at them: ps -o pid,stat,wchan,cmd.")
         time.sleep(_POLL)
-    session = str((read_json(folder.process_file) or {}).get("session", ""))
     if base_state(folder) == "lost":  # nobody waited for it
         with suppress(UserError):  # it is gone all the same
             settle(folder, session, -signal.SIGKILL)
@@ -127,9 +156,9 @@ def _targets(folder: RunFolder) -> list[Process]:
     trainer = (read_json(folder.worker_file) or {}).get("trainer")
     facts = [read_json(folder.process_file) or {}, trainer if isinstance(trainer, dict) else {}]
     found = [process for process in map(process_of, facts) if process]
-    if far := [process.host for process in found if is_alive(process) is None]:
+    if far := [process.place for process in found if is_alive(process) is None]:
         cure = f"Kill it there: pgsynth runs stop {shlex.quote(str(folder.path))} --kill."
-        raise UserError(f"it is trained on another machine, {far[0]}.", where=folder.id, cure=cure)
+        raise UserError(f"it is trained on {far[0]}.", where=folder.id, cure=cure)
     return [process for process in found if is_alive(process)]
 
 

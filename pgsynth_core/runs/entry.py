@@ -1,22 +1,44 @@
 """The file that says that a run waits for a device: its form, and how it is read. Floor 1, no torch.
 
-    queued.json   {"order", "host", "kind", "devices", "cwd", "checkpoint", "steps", "t"}
+    queued.json   {"order", "host", "uid", "kind", "devices", "allowed", "cwd", "python", "environment", "checkpoint",
+                  "steps", "t"}
 
-It is written whole, so one that cannot be read is damaged: its run does not wait, and nobody waits for it.
+It is written whole, so one that cannot be read is damaged: its run does not wait, and nobody waits for it. A run is
+trained as whoever enqueued it would have: by that Python, in that folder, with what they set for us (`SET_FOR_US`).
+Only its owner can read the file, and only what is the user's own, by its content and as a file, is trained as theirs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, get_args
 
 from pgsynth_core.runs.devices import Kind
 from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["Waiting", "entry_of"]
+__all__ = ["SET_FOR_US", "Waiting", "entry_of", "is_set_for_us", "set_for_us"]
 
-_FORM: Final = {"order": int, "host": str, "kind": str, "devices": int, "cwd": str, "checkpoint": str}
+_NUMBERS: Final = ("order", "devices", "uid")
+_TEXTS: Final = ("host", "kind", "cwd", "checkpoint", "python")
+_OURS: Final = "PGSYNTH_"
+_ATTEMPT: Final = "PGSYNTH_ATTEMPT"
+SET_FOR_US: Final = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "XDG_CACHE_HOME", "PYTHONPATH", "VIRTUAL_ENV")
+"""Variables that say where packages, weights and results are, besides our own; never one that holds a secret."""
+
+
+def is_set_for_us(name: str) -> bool:
+    """Whether a variable of the environment is one of those."""
+    return name in SET_FOR_US or (name.startswith(_OURS) and name != _ATTEMPT)
+
+
+def set_for_us() -> Mapping[str, str]:
+    """Those of this process."""
+    return {name: value for name, value in os.environ.items() if is_set_for_us(name)}
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,10 @@ class Waiting:
         checkpoint: Name of the checkpoint it goes on from; empty for the latest, or the first step.
         steps: Train up to this step; None for the spec's.
         host: The machine in whose queue it waits.
+        uid: The user in whose queue.
+        allowed: The uuids of the GPUs it may use; None for any.
+        python: The interpreter that trains it; empty for the worker's.
+        environment: `set_for_us` of who enqueued it.
     """
 
     folder: RunFolder
@@ -42,16 +68,39 @@ class Waiting:
     checkpoint: str = ""
     steps: int | None = None
     host: str = ""
+    uid: int = -1
+    allowed: tuple[str, ...] | None = None
+    python: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether a worker of this user and machine is to take it."""
+        if self.host != socket.gethostname() or self.uid != os.getuid():
+            return False
+        with suppress(OSError):
+            return self.folder.queued_file.stat().st_uid == self.uid
+        return False
+
+    def may_use(self, device: str) -> bool:
+        """Whether it may be trained on a device of its kind."""
+        return self.kind == "cpu" or self.allowed is None or device in self.allowed
 
 
 def entry_of(folder: RunFolder) -> Waiting | None:
     """What the run's file says; None if it has none, or one of no form."""
     facts = read_json(folder.queued_file)
-    if facts is None or any(type(facts.get(name)) is not form for name, form in _FORM.items()):
+    if facts is None or any(type(facts.get(name)) is not int for name in _NUMBERS):
         return None
-    steps, kind, wanted = facts.get("steps"), facts["kind"], facts["devices"]
-    if not isinstance(steps, int | None) or kind not in get_args(Kind) or wanted < 1:
+    steps, allowed, environment = (facts.get(name) for name in ("steps", "allowed", "environment"))
+    texts = [facts.get(name) for name in _TEXTS]
+    if not isinstance(steps, int | None) or not isinstance(allowed, list | None) or not isinstance(environment, dict):
         return None
+    if not all(isinstance(text, str) for text in (*texts, *(allowed or ()), *environment.values())):
+        return None
+    if facts["kind"] not in get_args(Kind) or facts["devices"] < 1:
+        return None
+    kept = {name: facts[name] for name in (*_NUMBERS, *_TEXTS)}
     return Waiting(
-        folder, facts["order"], kind, wanted, facts["cwd"], facts["checkpoint"], steps=steps, host=facts["host"]
+        folder, **kept, steps=steps, allowed=None if allowed is None else tuple(allowed), environment=environment
     )

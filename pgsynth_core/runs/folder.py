@@ -5,6 +5,8 @@ runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
   lock.json       versions of every part; never changes (`lock.Lock`). A run made to be trained later has none until
                   its weights were read
   process.json    who trains it, or did last (`status.Session`)
+  process.lock    locked by who trains it, for as long as it lives (`status.start_session`)
+  deciding.lock   locked for a moment by who decides upon the run (`status.alone_with`)
   exit.json       how that ended (`status.Session`)
   queued.json     while it waits for a device: since when, for what (`queue`)
   worker.json     which worker of the queue took it, or did last (`status.Claim`)
@@ -63,6 +65,16 @@ class RunFolder:
     def process_file(self) -> Path:
         """Who trains it."""
         return self.path / "process.json"
+
+    @property
+    def process_lock(self) -> Path:
+        """Locked by who trains it."""
+        return self.path / "process.lock"
+
+    @property
+    def deciding_lock(self) -> Path:
+        """Locked by who decides upon it."""
+        return self.path / "deciding.lock"
 
     @property
     def events_file(self) -> Path:

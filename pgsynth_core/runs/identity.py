@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Process", "descendants", "is_alive", "process_of", "process_with", "this_process"]
+__all__ = ["Process", "bearing", "descendants", "is_alive", "process_of", "process_with", "this_process"]
 
 _PROC: Final = Path("/proc")
 _STATE, _PARENT, _STARTED = 0, 1, 19
@@ -31,12 +31,23 @@ class Process:
         started: When it began, in clock ticks since its machine did; empty if the system does not tell.
         boot: The boot of the machine; empty if the system does not tell.
         host: The machine's name.
+        namespace: In which its number means it, on Linux: a container has one of its own. Empty if it is not known.
     """
 
     pid: int
     started: str
     boot: str
     host: str
+    namespace: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words, seen from a place where it cannot be seen."""
+        return (
+            "another container of this machine"
+            if self.host == socket.gethostname()
+            else f"another machine, {self.host}"
+        )
 
 
 def this_process() -> Process:
@@ -47,7 +58,7 @@ def this_process() -> Process:
 def process_with(pid: int) -> Process:
     """The process of this machine that has a number now."""
     fields = _stat(pid)
-    return Process(pid, fields[_STARTED] if fields else "", _boot(), socket.gethostname())
+    return Process(pid, fields[_STARTED] if fields else "", _boot(), socket.gethostname(), _namespace())
 
 
 def descendants(process: Process) -> tuple[Process, ...]:
@@ -63,24 +74,42 @@ def descendants(process: Process) -> tuple[Process, ...]:
     return tuple(map(process_with, found[1:]))
 
 
+def bearing(name: str, value: str) -> tuple[Process, ...]:
+    """The processes of this user and machine that were started with a variable of their environment, but for this one.
+
+    A child has it from its parent, so they are found whatever became of who started them; empty where the system does
+    not show them.
+    """
+    word, found = os.fsencode(f"{name}={value}"), []
+    with suppress(OSError):
+        for entry in os.listdir(_PROC):
+            if entry.isdecimal() and int(entry) != os.getpid():
+                with suppress(OSError):  # it has ended, or is somebody else's
+                    if word in (_PROC / entry / "environ").read_bytes().split(b"\0"):
+                        found.append(int(entry))
+    return tuple(map(process_with, found))
+
+
 def process_of(facts: Mapping[str, Any]) -> Process | None:
     """The process that a file names; None if it names none."""
     pid = facts.get("pid")
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
         return None
-    return Process(pid, *(str(facts.get(name, "")) for name in ("started", "boot", "host")))
+    return Process(pid, *(str(facts.get(name, "")) for name in ("started", "boot", "host", "namespace")))
 
 
 def is_alive(process: Process) -> bool | None:
     """Whether the process still runs; one that has ended and not been waited for does not.
 
     Returns:
-        None if it belongs to another machine: that cannot be seen from here.
+        None if it belongs to another machine, or to another container of this: that cannot be seen from here.
     """
     if process.host != socket.gethostname():
         return None
     if process.boot != _boot():
         return False
+    if process.namespace and process.namespace != _namespace():
+        return None
     seen = _stat(process.pid)
     if seen is None:
         return _answers(process.pid)
@@ -90,6 +119,14 @@ def is_alive(process: Process) -> bool | None:
 def _boot() -> str:
     try:
         return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    """pid_namespaces(7)."""
+    try:
+        return os.readlink(_PROC / "self/ns/pid")
     except OSError:
         return ""
 

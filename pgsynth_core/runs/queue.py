@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
-from pgsynth_core.runs.devices import Kind, devices, kind_wanted
+from pgsynth_core.runs.devices import Kind, allowed_gpus, devices, kind_wanted
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
-from pgsynth_core.runs.entry import Waiting, entry_of
+from pgsynth_core.runs.entry import Waiting, entry_of, set_for_us
 from pgsynth_core.runs.find import list_runs
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import this_process
@@ -93,7 +93,7 @@ def position(folder: RunFolder) -> int | None:
 def enqueue(
     folder: RunFolder, *, wanted: int = 1, checkpoint: str = "", steps: int | None = None, kind: Kind | None = None
 ) -> Waiting:
-    """Put a run at the end of the queue.
+    """Put a run at the end of the queue; one that waits already keeps its place, and waits for this instead.
 
     Args:
         folder: The run; nobody trains it.
@@ -103,18 +103,25 @@ def enqueue(
         kind: GPU or CPU; None for GPUs where there are any.
 
     Raises:
-        UserError: If it waits already or is being trained, there are not so many devices, or the system refuses.
+        UserError: If it is being trained, there are not so many devices, or the system refuses.
     """
     chosen = kind or kind_wanted()
-    refuse_devices(wanted, chosen)
+    allowed = refuse_devices(wanted, chosen)
     with queue_held(), refusing("the run cannot be enqueued", folder.path), alone_with(folder):
-        refuse_running(folder)
+        there = _waiting(folder)
+        if base_state(folder) != "queued":
+            refuse_running(folder)
         _remember(folder.path.parent)
-        order = 1 + max((run.order for run in waiting()), default=0)
-        run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, socket.gethostname())
-        facts = {name: value for name, value in asdict(run).items() if name != "folder"}
-        replace_text(folder.queued_file, json_text(facts | {"t": round(time.time(), 3)}))
+        order = there.order if there else 1 + max((run.order for run in waiting()), default=0)
+        run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, socket.gethostname(), os.getuid())
+        run = replace(run, allowed=allowed, python=sys.executable, environment=set_for_us())
+        facts = {name: value for name, value in vars(run).items() if name != "folder"}
+        replace_text(folder.queued_file, json_text(facts | {"t": round(time.time(), 3)}), private=True)
         folder.worker_file.unlink(missing_ok=True)
+        if not run.is_mine:
+            folder.queued_file.unlink()
+            message = "the run cannot be enqueued: files that are made here belong to another user."
+            raise UserError(message, where=str(folder.path), cure="Keep runs on another disk: --runs FOLDER.")
     return run
 
 
@@ -125,35 +132,37 @@ def forget(folder: RunFolder) -> bool:
         UserError: If the system refuses.
     """
     with queue_held(), refusing("the run cannot be taken out of the queue", folder.path), alone_with(folder):
-        waits = _waiting(folder) is not None
+        waits = base_state(folder) == "queued"
         if waits:
             folder.queued_file.unlink()
     return waits
 
 
-def refuse_devices(wanted: int, kind: Kind) -> None:
+def refuse_devices(wanted: int, kind: Kind) -> tuple[str, ...] | None:
     """Before a run is made: a run that wants more than there is would wait for ever, and all behind it.
+
+    Returns:
+        The uuids that it may use; None for any.
 
     Raises:
         UserError: If there are not so many devices.
     """
-    there = len(devices(kind))
+    allowed = allowed_gpus() if kind == "gpu" else None
+    there = len(devices(kind) if allowed is None else allowed)
     if wanted > there:
         has = "no GPU that may be used" if kind == "cpu" else f"{there} GPU{'s' * (there > 1)}"
         cure = "Leave --devices out." if there < 2 else f"Give at most --devices {there}."
+        has += ", by CUDA_VISIBLE_DEVICES" * bool(allowed)
         raise UserError(f"--devices {wanted}: this machine has {has}.", where="--devices", cure=cure)
+    return allowed
 
 
 def leave_queue(folder: RunFolder) -> bool:
-    """Take a run out of the queue before it is trained; False if it does not wait any more.
+    """Take a run out of the queue before it is trained, whoever's queue; False if it does not wait any more.
 
     Raises:
-        UserError: If it waits on another machine, or the system refuses.
+        UserError: If the system refuses.
     """
-    found = entry_of(folder)
-    if found and found.host != socket.gethostname() and base_state(folder) == "queued":
-        cure = f"Stop it there; if that machine is gone, delete {shlex.quote(str(folder.queued_file))}."
-        raise UserError(f"it waits in the queue of another machine, {found.host}.", where=folder.id, cure=cure)
     with queue_held():
         return drop(folder, "taken out of the queue.")
 
@@ -170,7 +179,7 @@ def drop(folder: RunFolder, reason: str, *, failed: bool = False) -> bool:
         UserError: If the system refuses.
     """
     with refusing("the run cannot be taken out of the queue", folder.path), alone_with(folder):
-        if _waiting(folder) is None:
+        if base_state(folder) != "queued":
             return False
         name = _claim(folder, ())
         try:
@@ -207,9 +216,9 @@ def _claim(folder: RunFolder, held: tuple[str, ...]) -> str:
 
 # ------------------------------------------------------------------------------------------- files
 def _waiting(folder: RunFolder) -> Waiting | None:
-    """None if it does not wait, or on another machine, or for what nobody can read."""
+    """None if it does not wait, or on another machine or for another user, or for what nobody can read."""
     found = entry_of(folder)
-    if found is None or found.host != socket.gethostname():
+    if found is None or not found.is_mine:
         return None
     return found if base_state(folder) == "queued" else None
 

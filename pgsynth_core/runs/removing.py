@@ -37,12 +37,24 @@ def size_of(path: Path) -> int:
     return facts.st_size if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1 else 0
 
 
-def refuse_needed(folder: RunFolder) -> None:
-    """Refuse a run that is being trained, or is to be.
+def refuse_needed(folder: RunFolder, root: Path | None = None) -> None:
+    """Refuse a run that is being trained, or is to be; and a folder that no run was made in, or that holds more.
+
+    Args:
+        folder: The run.
+        root: Where runs are; None for where this one is.
 
     Raises:
         UserError: If it is.
     """
+    missing = [made.name for made in (folder.control, folder.samples, folder.checkpoints) if not made.is_dir()]
+    if missing:  # a spec.yaml may stand in any folder
+        message = f"this may be no run: it holds no folder {missing[0]}, which every run has."
+        raise UserError(message, where=str(folder.path), cure="Delete it yourself, if it is to go.")
+    inside = {"you are in it": Path.cwd(), "your runs are in it": root or folder.path.parent}
+    for why, path in inside.items():
+        if path.resolve().is_relative_to(folder.path.resolve()):
+            raise UserError(f"it is not deleted: {why}.", where=str(folder.path), cure="Give the folder of one run.")
     state = base_state(folder)
     if STATES[state].live or state == "queued":
         how = "waits in the queue" if state == "queued" else "is being trained"

@@ -8,6 +8,10 @@
 exit.json is never deleted, process.json only where there is no room to write the end. `t` is in seconds since 1970
 (UTC).
 
+While it trains, a process holds a lock on process.lock, which goes with it. Where it cannot be seen whether it lives,
+on another machine or in another container, it is judged by what it writes; whoever takes it for dead is still refused
+by the lock, as far as the file system has locks.
+
 A worker draws the session's name when it takes the run and hands it to the trainer it starts. The trainer begins
 under that name, and only if no other worker has taken the run since: a trainer whose worker was killed before it had
 read its weights cannot begin a run that somebody else trains by now.
@@ -15,6 +19,7 @@ read its weights cannot begin a run that somebody else trains by now.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import math
 import os
@@ -22,8 +27,8 @@ import secrets
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,10 +60,12 @@ __all__ = [
 
 ATTEMPT: Final = "PGSYNTH_ATTEMPT"
 """Environment of a trainer that a worker started: the session's name, a colon, the run's folder."""
-_SILENCE: Final = 600
+_SILENCE: Final = 600.0
 """Seconds without an event after which a process of another machine counts as gone, and one of this as stalled."""
 _STEPS_OF_SILENCE: Final = 10
-"""Steps that must have had the time besides, before a process counts as stalled."""
+"""Steps that must have had the time besides."""
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+"""What a file system without locks answers."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +108,24 @@ def status_of(folder: RunFolder) -> RunStatus:
             if event["kind"] in ("run", "step"):
                 stepped = event
                 break
+    if state == "queued":
+        reason = _elsewhere(folder)
     if state == "running":
         state, reason = _working(folder, last, reason)
+    elif state == "starting" and (silent := _silence(folder, folder.worker_file, folder.log_file)) > _SILENCE:
+        state, reason = "stalled", f"it was taken {silent:.0f} seconds ago or more, and has not begun to train."
     if STATES[state].live and control.is_wished(folder, "stop"):
         state = "stopping"
     step, steps = (value if isinstance(value := stepped.get(name), int) else None for name in ("step", "steps"))
     return RunStatus(state, step or 0, steps, _number(stepped, "loss"), _number(newest, "t"), reason)
+
+
+def _elsewhere(folder: RunFolder) -> str:
+    """Why no worker of this user and machine takes a run that waits; empty if one does."""
+    found = entry_of(folder)
+    if found is None or found.is_mine:
+        return ""
+    return f"it was enqueued on {found.host or 'no machine'} by user {found.uid}: nothing here takes it."
 
 
 def _number(event: Mapping[str, Any], name: str) -> float | None:
@@ -122,12 +141,21 @@ def base_state(folder: RunFolder) -> State:
 
 def _working(folder: RunFolder, last: Mapping[str, Any], reason: str) -> tuple[State, str]:
     """What a session that has begun does: the newest event that says so is of a step, or it has taken none."""
-    if last.get("kind") != "step":
-        return "starting", reason
-    silent, pace = _silence(folder), _number(last, "seconds_per_step") or 0.0
-    if silent > max(_SILENCE, _STEPS_OF_SILENCE * pace):
+    stepped, silent = last.get("kind") == "step", _silence(folder)
+    if silent > _patience(last if stepped else {}):
         return "stalled", f"no event for {silent:.0f} seconds."
-    return "running", reason
+    return "running" if stepped else "starting", reason
+
+
+def _patience(step: Mapping[str, Any]) -> float:
+    """Seconds of silence that mean nothing yet, by the last event of a step."""
+    return max(_SILENCE, _STEPS_OF_SILENCE * (_number(step, "seconds_per_step") or 0.0))
+
+
+def _last_step(folder: RunFolder) -> Mapping[str, Any]:
+    with suppress(UserError):
+        return next((event for event in last_events(folder.events_file) if event["kind"] == "step"), {})
+    return {}
 
 
 def _state(folder: RunFolder) -> tuple[State, str]:
@@ -175,9 +203,9 @@ def _judged(folder: RunFolder, process: Process) -> tuple[State, str]:
         return "running", ""
     if alive is None:
         silent = _silence(folder)
-        if silent < _SILENCE:
-            return "running", f"on another machine, {process.host}: judged by its last event."
-        return "lost", f"it was on another machine, {process.host}, and has said nothing for {silent:.0f} seconds."
+        if silent < _SILENCE or silent < _patience(_last_step(folder)):
+            return "running", f"on {process.place}: judged by its last event."
+        return "lost", f"it was on {process.place}, and has said nothing for {silent:.0f} seconds."
     return "lost", f"its process {process.pid} is gone and left no word: killed, or the machine went down."
 
 
@@ -197,8 +225,8 @@ def _unknown(folder: RunFolder, ended: Mapping[str, Any]) -> tuple[State, str]:
     return "lost", "no process has begun to train it."
 
 
-def _silence(folder: RunFolder) -> float:
-    return min(map(_age, (folder.events_file, folder.process_file)))
+def _silence(folder: RunFolder, *files: Path) -> float:
+    return min(map(_age, files or (folder.events_file, folder.process_file)))
 
 
 def _age(file: Path) -> float:
@@ -236,10 +264,17 @@ class Ending:
 
 @dataclass(frozen=True)
 class Session:
-    """One process training one run, from `start_session` to `end`."""
+    """One process training one run, from `start_session` to `end`.
+
+    Attributes:
+        folder: The run.
+        id: The session's name.
+        lock: Closed where it ends.
+    """
 
     folder: RunFolder
     id: str
+    lock: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
 
     def end(self, state: Ended, *, code: int = 0, step: int | None = None, reason: str = "") -> None:
         """Say how it ended, in the words of an `Ending`; only the first word counts.
@@ -251,6 +286,12 @@ class Session:
         said = read_json(self.folder.exit_file) or {}
         if said.get("session") == self.id:
             return
+        try:
+            self._say(state, code, step, reason)
+        finally:
+            self.lock.close()
+
+    def _say(self, state: Ended, code: int, step: int | None, reason: str) -> None:
         facts = {"session": self.id, "state": state, "code": code, "step": step, "reason": reason, "t": _now()}
         try:
             _write(self.folder.exit_file, facts, "how the run ended")
@@ -260,6 +301,11 @@ class Session:
                 with suppress(OSError):
                     self.folder.process_file.unlink()
             raise
+
+    def beat(self) -> None:
+        """Show that it lives, also where nothing can be written, to those who cannot see the process."""
+        with suppress(OSError):
+            os.utime(self.folder.process_file)
 
 
 def attempt_word(session: str, folder: RunFolder) -> str:
@@ -330,15 +376,49 @@ def start_session(folder: RunFolder) -> Session:
     """
     with refusing("the run cannot be begun", folder.path), alone_with(folder):
         refuse_running(folder)
-        name = _attempt(folder)
+        name, lock = _attempt(folder), _held(folder)
         if not name:  # the worker has done it, and what was wished since is wished of this session
             control.clear(folder)
             folder.worker_file.unlink(missing_ok=True)
-        begun = Session(folder, name or secrets.token_hex(8))
+        begun = Session(folder, name or secrets.token_hex(8), lock)
         facts = {"session": begun.id} | asdict(this_process()) | {"t": _now()}
-        _write(folder.process_file, facts, "who trains the run")
-        folder.queued_file.unlink(missing_ok=True)
+        try:
+            _write(folder.process_file, facts, "who trains the run")
+            folder.queued_file.unlink(missing_ok=True)
+        except BaseException:
+            begun.lock.close()
+            raise
     return begun
+
+
+def _held(folder: RunFolder) -> ExitStack:
+    """Lock the run for who trains it, until this is closed or the process is gone.
+
+    Raises:
+        UserError: If another process has it locked, whatever its files say.
+    """
+    held = ExitStack()
+    descriptor = os.open(folder.process_lock, os.O_RDWR | os.O_CREAT, 0o666)
+    held.callback(os.close, descriptor)
+    try:
+        _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        held.close()
+        facts = read_json(folder.process_file) or {}
+        who = f"process {facts['pid']} on {facts.get('host')}" if process_of(facts) else "a process"
+        message = f"the run is being trained already: {who} holds it, though it has said nothing for long."
+        cure = "Stop it where it runs; it is let go as soon as that process and its children are gone."
+        raise UserError(message, where=str(folder.path), cure=cure) from error
+    held.callback(_flock, descriptor, fcntl.LOCK_UN)  # also for whoever was forked meanwhile
+    return held
+
+
+def _flock(descriptor: int, how: int) -> None:
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
 
 
 @contextmanager
@@ -366,12 +446,11 @@ def alone_with(folder: RunFolder) -> Iterator[None]:
     """Nobody else looks at who trains the run, and decides, at the same moment.
 
     Raises:
-        OSError: If the folder cannot be opened.
+        OSError: If the system refuses.
     """
-    descriptor = os.open(folder.path, os.O_RDONLY)
+    descriptor = os.open(folder.deciding_lock, os.O_RDWR | os.O_CREAT, 0o666)  # NFS locks only what may be written
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

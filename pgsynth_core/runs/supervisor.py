@@ -5,13 +5,15 @@ goes on with the next; when nothing waits any more, it ends. A trainer is a proc
 it is not killed with its worker, and holds the device's lock with it: after a worker was killed, the device is taken
 until its trainer is done.
 
-A trainer stands in the folder in which its run was enqueued; its environment is its worker's, that is, of whoever
-started the worker, but for the devices.
+A trainer stands in the folder in which its run was enqueued, is run by the Python that enqueued it, and has from there
+what says where packages, weights and results are (`entry`); the rest of its environment is that of whoever started the
+worker.
 
-A run that wants several devices is begun when it is the first in the queue: the first worker that sees it gathers, that
-is, holds its own device and takes every other that comes free until they are enough. Only one worker gathers; the
-others end, and leave their devices, as soon as they are done. As nobody overtakes the first, all of them come free in
-the end; as only one gathers, no two wait for each other.
+The next run of a device is the first that may use it. One that wants several devices is begun when it is the next of
+all of them: the first worker that sees it gathers, that is, holds its own device and takes every other that comes free
+until they are enough. Only one worker gathers, and only for the first run that wants several; the others end, and leave
+their devices, as soon as they are done. As nobody overtakes that run, all its devices come free in the end; as only one
+gathers, no two wait for each other.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from typing import Final, final
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.devices import device_lock, devices, environment, kind_of_device, worker_lock
-from pgsynth_core.runs.ending import note_trainer, settle
+from pgsynth_core.runs.ending import end_rest, note_trainer, settle
+from pgsynth_core.runs.entry import is_set_for_us
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.locks import Held, hold, state_folder
 from pgsynth_core.runs.queue import Taken, Waiting, drop, queue_held, take, waiting
@@ -38,8 +41,10 @@ __all__ = ["Command", "main", "trainer", "work"]
 Command = Callable[[Waiting], Sequence[str]]
 """A run to the words of the program that trains it."""
 
-_POLL: Final = 0.5
+_POLL: Final = 1.0
 """Seconds between two looks for devices that came free."""
+_LISTED: Final = 30.0
+"""Seconds for which a list of the machine's devices is good: they seldom change, and listing them may take seconds."""
 _CANNOT_START: Final = 127
 
 
@@ -54,7 +59,7 @@ def trainer(run: Waiting) -> Sequence[str]:
         module = (*launch, *settings, *places, *module)
     start = run.folder.checkpoints / run.checkpoint if run.checkpoint else run.folder.path
     steps = () if run.steps is None else (f"train.steps={run.steps}",)
-    return (sys.executable, *module, "train", "--resume", str(start), *steps)
+    return (run.python or sys.executable, *module, "train", "--resume", str(start), *steps)
 
 
 def work(device: str, command: Command = trainer, worker: Sequence[str] = WORKER) -> None:
@@ -98,16 +103,20 @@ class _Worker:
         self._mine, self._held = mine, held
         self._gathering: Held | None = None
         self._hopeless: set[RunFolder] = set()
+        self._there: tuple[str, ...] = ()
+        self._looked = -_LISTED
 
     def run(self) -> None:
         """Until nothing waits."""
         while True:
+            self._look()
             with queue_held():
-                head = next((run for run in waiting(self._kind) if run.folder not in self._hopeless), None)
-                if head is None or (head.devices > 1 and not self._gathers()):
+                wanted = [run for run in waiting(self._kind) if run.folder not in self._hopeless]
+                head = _next(wanted, self._device)
+                if head is None or (head.devices > 1 and not self._gathers(head, wanted)):
                     self._release()  # with the queue held: whoever enqueues sees the device free, or we the run
                     return
-                taken = self._taken(head)
+                taken = self._taken(head, wanted)
             if taken is None:
                 time.sleep(_POLL)
                 continue
@@ -123,17 +132,26 @@ class _Worker:
         except UserError as error:  # this one works all the same
             _tell(str(error))
 
-    def _taken(self, head: Waiting) -> Taken | None:
-        """The first of the queue, if there are devices enough for it by now; one that can never be trained leaves."""
+    def _look(self) -> None:
+        """List the machine's devices now and then; nobody else waits meanwhile."""
+        if time.monotonic() < self._looked + _LISTED:
+            return
+        self._looked = time.monotonic()
         try:
-            there = devices(self._kind)
-            if there and head.devices > len(there):  # none at all is a driver that does not answer just now
-                message = f"it waited for {head.devices} devices, and this machine has {len(there)} now."
-                self._refuse(head, message)
+            self._there = devices(self._kind) or self._there
+        except UserError as error:  # its own device is there all the same
+            _tell(str(error))
+
+    def _taken(self, head: Waiting, wanted: Sequence[Waiting]) -> Taken | None:
+        """The next run, if there are devices enough for it by now; one that can never be trained leaves."""
+        try:
+            if why := _never(head, self._there):
+                self._refuse(head, why)
                 return None
             self._give_back(head.devices)
-            for device in there:
-                if len(self._held) < head.devices and device not in self._held and (more := hold(device_lock(device))):
+            for device in self._there:
+                needed = len(self._held) < head.devices and device not in self._held
+                if needed and _next(wanted, device) == head and (more := hold(device_lock(device))):
                     self._held[device] = more
             if len(self._held) < head.devices:
                 return None
@@ -156,8 +174,10 @@ class _Worker:
         except UserError:  # its folder takes no word any more
             self._hopeless.add(run.folder)
 
-    def _gathers(self) -> bool:
+    def _gathers(self, head: Waiting, wanted: Sequence[Waiting]) -> bool:
         """Whether it is this worker that waits for several devices."""
+        if any(run.devices > 1 and run.order < head.order for run in wanted):
+            return False
         self._gathering = self._gathering or hold(state_folder() / f"gathering-{self._kind}.lock")
         return self._gathering is not None
 
@@ -181,6 +201,7 @@ class _Worker:
         except OSError as error:
             reason = f"its trainer cannot be started: {error}."
         with suppress(UserError):  # its folder is gone, or takes no more
+            end_rest(taken.run.folder, taken.session)
             settle(taken.run.folder, taken.session, code, reason)
 
     def _wait_for(self, taken: Taken) -> int:
@@ -201,10 +222,25 @@ class _Worker:
         return process.wait()
 
 
+def _next(wanted: Sequence[Waiting], device: str) -> Waiting | None:
+    """The first that may use a device."""
+    return next((run for run in wanted if run.may_use(device)), None)
+
+
+def _never(run: Waiting, there: Sequence[str]) -> str:
+    """Why a run can never be trained on the devices that this machine has now; empty if it can, or nobody knows."""
+    usable = len([device for device in there if run.may_use(device)])
+    if not there or run.devices <= usable:  # none at all is a driver that does not answer just now
+        return ""
+    of = "" if usable == len(there) else f" of those that CUDA_VISIBLE_DEVICES left it, which were {run.allowed}"
+    return f"it waited for {run.devices} devices, and this machine has {usable} now{of}."
+
+
 def _environment(taken: Taken) -> Mapping[str, str]:
     """Without the folder it stands in on Python's path: a spec's folder is data, and nothing is imported from it."""
     mine = {ATTEMPT: attempt_word(taken.session, taken.run.folder), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
-    return {**environment(taken.devices), **mine}
+    others = {name: value for name, value in environment(taken.devices).items() if not is_set_for_us(name)}
+    return {**others, **taken.run.environment, **mine}
 
 
 def _tell(text: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.devices import Kind, device_lock, devices, worker_lock
+from pgsynth_core.runs.devices import Kind, device_lock, devices, kind_of_device, worker_lock, worker_locks
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.locks import STATE_VARIABLE, is_free, state_folder
 from pgsynth_core.runs.queue import queue_held, waiting
@@ -24,7 +24,7 @@ WORKER: Final = (sys.executable, "-P", "-m", "pgsynth_core.runs.supervisor")
 
 
 def start_workers(kind: Kind, command: Sequence[str] = WORKER) -> int:
-    """Start a worker for each device that has none, as many as there are runs waiting for this kind of device.
+    """Start workers on devices that have none: for each run that waits, on one that it may use.
 
     Args:
         kind: GPU or CPU.
@@ -36,10 +36,14 @@ def start_workers(kind: Kind, command: Sequence[str] = WORKER) -> int:
     Raises:
         UserError: If the state folder cannot be used, or the system starts no process.
     """
+    there = devices(kind)  # which takes a while
     with queue_held():  # no worker comes or goes meanwhile
-        needed = len(waiting(kind))
-        without = [device for device in devices(kind) if is_free(worker_lock(device))] if needed else []
-        chosen = sorted(without, key=lambda device: not is_free(device_lock(device)))[:needed]
+        wanted = waiting(kind)
+        without = [device for device in there if is_free(worker_lock(device))] if wanted else []
+        without.sort(key=lambda device: not is_free(device_lock(device)))
+        chosen: list[str] = []
+        for run in wanted:
+            chosen += [device for device in without if run.may_use(device) and device not in chosen][:1]
     for device in chosen:
         _start([*command, device], device)
     return len(chosen)
@@ -48,7 +52,7 @@ def start_workers(kind: Kind, command: Sequence[str] = WORKER) -> int:
 def worker_runs(kind: Kind) -> bool:
     """Whether any device of a kind has a worker: else the queue stands still."""
     with queue_held():
-        return any(not is_free(worker_lock(device)) for device in devices(kind))
+        return any(not is_free(lock) for device, lock in worker_locks() if kind_of_device(device) == kind)
 
 
 def _start(words: list[str], device: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,14 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from pgsynth_core import Run, compose
-from pgsynth_core.api import continue_run
+from pgsynth_core.api import continue_run, session
+from pgsynth_core.api.occupying import occupying
 from pgsynth_core.data.formats import write_pose
 from pgsynth_core.errors import PgsynthError, UserError
-from pgsynth_core.runs import find_run, latest_checkpoint, list_checkpoints, read_events, status_of
+from pgsynth_core.runs import RunFolder, find_run, latest_checkpoint, list_checkpoints, read_events, status_of
+from pgsynth_core.runs.devices import device_lock, used
+from pgsynth_core.runs.locks import is_free
+from pgsynth_core.runs.status import ATTEMPT
 from pgsynth_core.training.step import Stepper
 
 from ..fixtures.people import standing, write_pairs, write_photo
@@ -130,3 +135,41 @@ def test_a_dataset_without_a_test_split_trains_and_shows_pairs_it_knows(tmp_path
     warnings = [event["message"] for event in events(run, "warning")]
     assert any("no test split" in message for message in warnings)
     assert sum("c.png" in message for message in warnings) == 1, warnings
+
+
+# ------------------------------------------------------------------------------------------- the GPU
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What every process seems to train on."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv(ATTEMPT, raising=False)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="0000-1"))
+    return "GPU-0000-1"
+
+
+def test_who_trains_outside_the_queue_holds_its_gpu(tmp_path: Path, gpu: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    device, run = torch.device("cuda", 0), RunFolder(tmp_path / "a")
+    with occupying(device, run) as warnings:
+        assert warnings == () and not is_free(device_lock(gpu)), "runs of the queue wait"
+        with occupying(device, RunFolder(tmp_path / "b")) as warnings:
+            assert len(warnings) == 1 and str(run.path) in warnings[0]
+    with occupying(torch.device("cpu"), run):
+        assert is_free(device_lock(gpu))
+    monkeypatch.setenv(ATTEMPT, "0123:/runs/a")
+    with occupying(device, run):
+        assert is_free(device_lock(gpu)), "its worker holds it"
+    monkeypatch.delenv(ATTEMPT)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace())
+    with occupying(device, run) as warnings:
+        assert warnings == (), "torch does not tell which it is"
+
+
+def test_training_holds_the_gpu_and_warns_of_others(tmp_path: Path, gpu: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, free = occupying, list[bool]()
+    monkeypatch.setattr(session, "occupying", lambda device, folder: real(torch.device("cuda", 0), folder))
+    method = compose(*FIGURES)
+    with used(gpu, run="/runs/other"):
+        run = method.train(steps=1, runs=tmp_path / "runs")
+    assert any("/runs/other" in event["message"] for event in events(run, "warning"))
+    method.train(steps=1, runs=tmp_path / "runs", on_event=lambda event: free.append(is_free(device_lock(gpu))))
+    assert free and not any(free) and is_free(device_lock(gpu))

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from pgsynth_core.api import detaching
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs import EventLog, RunFolder, list_checkpoints, read_losses, status_of
-from pgsynth_core.runs.queue import waiting
+from pgsynth_core.runs.queue import enqueue, waiting
 
 from ..fixtures.queues import Queue, queue_of
 from .conftest import SMALL, Made
@@ -86,3 +88,48 @@ def test_a_run_goes_on_with_as_many_processes_as_before(run: Run, queue: Queue, 
     one = run("runs", "resume", folder.id, "train.steps=9", "--detach", "--devices", "1")
     assert one.code == 2 and "trained by 2 processes" in one.err
     assert waiting() == () and not queue.workers()
+
+
+# ------------------------------------------------------------------------------------------- without a worker
+@pytest.fixture
+def idle(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run that may be enqueued, and nobody who works on the queue."""
+    monkeypatch.setattr(detaching, "start_workers", lambda kind: 0)
+    folder = queue.run()
+    folder.spec_file.write_text("encoder: qfft\nattn: pma\ndata: figures\nbase: tiny\n", encoding="utf-8")
+    return folder
+
+
+def test_a_run_that_waits_takes_what_is_said_anew(run: Run, queue: Queue, idle: RunFolder) -> None:
+    queue.gpus(2)
+    other = queue.run()
+    assert run("runs", "resume", idle.id, "train.steps=5", "--devices", "2", "--detach").code == 0
+    enqueue(other)
+    for words, steps in ((["train.steps=9"], 9), ([], 9)):
+        said = run("runs", "resume", idle.id, *words, "--detach")
+        assert said.code == 0, said.err
+        first, second = waiting()
+        assert (first.folder, first.steps, first.devices, second.folder) == (idle, steps, 2, other)
+    refused = run("runs", "resume", idle.id, "--devices", "3", "--detach")
+    assert refused.code == 2 and waiting()[0].devices == 2
+
+
+def test_what_fails_when_a_run_waits_is_taken_back_or_told(
+    run: Run, idle: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise UserError("no more processes.")
+
+    monkeypatch.setattr(detaching, "start_workers", fail)
+    said = run("runs", "resume", idle.id, "--detach")
+    assert said.code == 2 and "no more processes" in said.err and waiting() == ()
+    monkeypatch.setattr(detaching, "forget", fail)
+    said = run("runs", "resume", idle.id, "--detach")
+    assert said.code == 2 and f"the run {idle.id} is queued now" in said.err and len(waiting()) == 1
+    assert f"pgsynth runs resume {idle.path} --detach" in said.err
+
+
+def test_a_job_of_slurm_is_told_what_ends_the_run(run: Run, idle: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    said = run("runs", "resume", idle.id, "--detach", "--json")
+    assert said.code == 0 and "Slurm, 4711" in said.err and said.facts["position"] == 1

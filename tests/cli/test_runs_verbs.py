@@ -19,7 +19,7 @@ from pgsynth_core.runs import EventLog, RunFolder, control, session, start_sessi
 from pgsynth_core.runs.queue import enqueue
 from pgsynth_core.runs.workers import start_workers
 
-from ..fixtures.queues import WORKER, Queue, queue_of
+from ..fixtures.queues import WORKER, Queue, queue_of, rewrite
 
 Run = Callable[..., Any]
 
@@ -181,6 +181,25 @@ def test_a_run_that_waits_leaves_the_queue(run: Run, queue: Queue) -> None:
     enqueue(folder)
     said = run("runs", "stop", folder.id)
     assert said.code == 0 and "taken out of the queue" in said.out and status_of(folder).state == "stopped"
+
+
+def test_a_run_that_waits_under_another_name_of_the_machine_can_go(run: Run, queue: Queue) -> None:
+    folder = queue.run()
+    enqueue(folder)
+    rewrite(folder.queued_file, host="container-1")
+    assert "container-1" in run("runs", "show", folder.id).out
+    said = run("runs", "stop", folder.id)
+    assert said.code == 0 and "taken out of the queue" in said.out and not folder.queued_file.exists()
+    assert run("runs", "rm", "--yes", folder.id).code == 0
+
+
+def test_a_run_whose_entry_is_damaged_is_not_said_to_leave_the_queue(run: Run, queue: Queue) -> None:
+    folder = queue.run()
+    enqueue(folder)
+    folder.queued_file.write_text("{", encoding="utf-8")
+    said = run("runs", "stop", folder.id)
+    assert said.code == 0 and "nothing to stop, it is lost" in said.out
+    assert run("runs", "follow", folder.id).code == 1 and run("runs", "rm", "--yes", folder.id).code == 0
 
 
 # ------------------------------------------------------------------------------------------- rm

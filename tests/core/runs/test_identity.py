@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.runs import Process, identity, is_alive, this_process
-from pgsynth_core.runs.identity import process_of
+from pgsynth_core.runs.identity import bearing, process_of
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="start times and boots are read from /proc")
 
@@ -67,6 +67,27 @@ def test_a_name_with_parentheses_is_read_past(tmp_path: Path, monkeypatch: pytes
 
 def test_another_machine_cannot_be_seen_from_here() -> None:
     assert is_alive(replace(this_process(), host="another")) is None
+
+
+@on_linux
+def test_nor_another_container_of_this() -> None:
+    me = this_process()
+    other = replace(me, namespace="pid:[1]")
+    assert me.namespace and is_alive(other) is None and "container" in other.place
+    assert is_alive(replace(other, boot="before the power went")) is False
+    assert is_alive(replace(me, namespace="")) is True, "an older pgsynth did not say"
+
+
+@on_linux
+def test_a_process_is_found_by_what_it_was_started_with() -> None:
+    word = f"PGSYNTH_TEST_{os.getpid()}"
+    child = subprocess.Popen(["sleep", "60"], env={word: "here"}, start_new_session=True)
+    try:
+        assert [one.pid for one in bearing(word, "here")] == [child.pid] and bearing(word, "her") == ()
+    finally:
+        child.kill()
+        child.wait()
+    assert bearing(word, "here") == ()
 
 
 def test_without_proc_the_number_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

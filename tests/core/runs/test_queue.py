@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs import create_run, start_session, status_of
-from pgsynth_core.runs.devices import device_lock, devices, environment, kind_wanted, used
+from pgsynth_core.runs import RunFolder, create_run, start_session, status_of
+from pgsynth_core.runs.devices import allowed_gpus, device_lock, devices, environment, kind_wanted, used
 from pgsynth_core.runs.locks import is_free
 from pgsynth_core.runs.queue import enqueue, forget, leave_queue, position, queue_held, take, waiting
 
-from ...fixtures.queues import Queue, queue_of
+from ...fixtures.queues import Queue, queue_of, rewrite
 
 
 @pytest.fixture
@@ -78,10 +80,12 @@ def test_more_devices_than_there_are_are_refused(queue: Queue, count: int, cure:
 
 
 def test_nobody_waits_twice_or_while_being_trained(queue: Queue) -> None:
-    run = queue.run()
+    run, other = queue.run(), queue.run()
     enqueue(run)
-    with pytest.raises(UserError, match="waits in the queue"):
-        enqueue(run)
+    enqueue(other)
+    enqueue(run, steps=7, checkpoint="step-00000002")
+    assert ids() == [run.id, other.id], "in its place, for what was asked last"
+    assert (waiting()[0].steps, waiting()[0].checkpoint) == (7, "step-00000002")
     assert leave_queue(run)
     start_session(run)
     with pytest.raises(UserError, match="being trained already"):
@@ -113,31 +117,62 @@ def test_a_damaged_file_keeps_nobody_waiting(queue: Queue, text: str) -> None:
     assert ids()[-1] == damaged.id
 
 
-def test_what_waits_on_another_machine_is_not_ours(queue: Queue) -> None:
+@pytest.mark.parametrize("other", [{"host": "node7"}, {"uid": 2**16 - 3}])
+def test_what_waits_elsewhere_is_not_trained_here_and_may_leave(queue: Queue, other: dict[str, Any]) -> None:
     run = queue.run()
     enqueue(run)
-    run.queued_file.write_text(run.queued_file.read_text("utf-8").replace('"host": "', '"host": "not-'), "utf-8")
+    rewrite(run.queued_file, **other)
     assert waiting() == () and status_of(run).state == "queued"
-    with pytest.raises(UserError, match="another machine, not-") as refused:
-        leave_queue(run)
-    assert str(run.queued_file) in refused.value.problems[0].cure
-    run.queued_file.unlink()
+    assert str(*other.values()) in status_of(run).reason and "nothing here takes it" in status_of(run).reason
+    assert leave_queue(run) and not leave_queue(run) and status_of(run).state == "stopped"
     enqueue(run)
     assert ids() == [run.id]
+    rewrite(run.queued_file, **other)
+    enqueue(run)
+    assert ids() == [run.id], "it waits here from now on"
+
+
+def test_a_file_of_another_user_is_not_trained_as_ours(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = queue.run()
+    enqueue(run)
+    facts = run.queued_file.stat()
+    assert facts.st_mode & 0o077 == 0, "what stands there of an environment is nobody else's"
+    theirs = os.stat_result((*facts[:4], facts.st_uid + 1, *facts[5:]))
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: theirs if path == run.queued_file else real(path, **how))
+    assert waiting() == ()
+
+
+def test_a_folder_that_was_moved_waits_again(queue: Queue) -> None:
+    run = queue.run()
+    enqueue(run)
+    queue.root.rename(queue.root.with_name("moved"))
+    moved = RunFolder(queue.root.with_name("moved") / run.id)
+    assert waiting() == () and status_of(moved).state == "queued"
+    enqueue(moved)
+    assert ids() == [run.id] and leave_queue(moved)
+
+
+def test_who_enqueues_says_by_what_it_is_trained(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("HF_HOME", "/weights")
+    monkeypatch.setenv("PGSYNTH_CACHE", "/cache")
+    run = queue.run()
+    enqueue(run)
+    (found,) = waiting()
+    assert found.python == sys.executable
+    assert {"HF_HOME": "/weights", "PGSYNTH_CACHE": "/cache"}.items() <= found.environment.items()
+    assert "secret" not in run.queued_file.read_text("utf-8")
 
 
 def test_whichever_bit_flips_the_run_can_be_trained(queue: Queue) -> None:
-    """It waits, or it does not and may be enqueued again, or the machine that it is said to wait on is named."""
+    """It waits, or it does not and may be enqueued again."""
     run = queue.run()
     enqueue(run)
     whole = run.queued_file.read_bytes()
     for place in range(len(whole)):
         run.queued_file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
-        try:
-            waited = leave_queue(run)
-        except UserError as error:
-            assert "another machine" in str(error)
-            continue
+        waited = leave_queue(run)
         assert waited or status_of(run).state in ("lost", "stopped")
         enqueue(run)
         assert ids() == [run.id]
@@ -162,7 +197,7 @@ def test_what_was_enqueued_may_be_taken_back_on_a_full_disk(queue: Queue, monkey
 # ------------------------------------------------------------------------------------------- devices
 def test_gpus_are_those_that_may_be_used(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third = queue.gpus(3)
-    assert devices("gpu") == (first, second, third) and devices("cpu") == ("cpu",)
+    assert allowed_gpus() is None and devices("cpu") == ("cpu",)
     for words, expected in {
         "2,0": (third, first),
         second: (second,),
@@ -172,20 +207,55 @@ def test_gpus_are_those_that_may_be_used(queue: Queue, monkeypatch: pytest.Monke
         "GPU-": (),
     }.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", words)
-        assert devices("gpu") == expected, words
+        assert allowed_gpus() == expected, words
+        assert devices("gpu") == (first, second, third), "the machine has them all the same"
 
 
-def test_no_driver_no_gpus(queue: Queue) -> None:
+def test_a_run_waits_for_the_gpus_that_it_may_use(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = queue.gpus(2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    enqueue(queue.run())
+    with pytest.raises(UserError, match="has 1 GPU, by CUDA_VISIBLE_DEVICES"):
+        enqueue(queue.run(), wanted=2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    enqueue(queue.run(), wanted=2)
+    narrow, wide = waiting()
+    assert narrow.may_use(second) and not narrow.may_use(first) and wide.may_use(first) and wide.may_use(second)
+
+
+def test_gpus_that_cannot_be_told_are_refused(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    uuids = queue.gpus(2, kinds=2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-7")
+    with pytest.raises(UserError, match="part of a GPU"):
+        kind_wanted()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(UserError, match="numbers them by speed") as refused:
+        kind_wanted()
+    assert "nvidia-smi -L" in refused.value.problems[0].cure
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    assert allowed_gpus() == uuids[1:]
+    monkeypatch.delenv("CUDA_DEVICE_ORDER")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", uuids[1])
+    assert allowed_gpus() == uuids[1:]
+
+
+def test_no_driver_no_gpus_and_one_that_fails_is_told(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     program = queue.bin / "nvidia-smi"
     program.write_text("#!/bin/sh\necho NVIDIA-SMI has failed\nexit 9\n", encoding="utf-8")
     assert devices("gpu") == () and kind_wanted() == "cpu"
+    program.write_text("#!/bin/sh\necho Unable to determine the device handle\nexit 255\n", encoding="utf-8")
+    with pytest.raises(UserError, match="Unable to determine") as refused:
+        enqueue(queue.run())
+    assert "ACCELERATE_USE_CPU=1" in refused.value.problems[0].cure and waiting() == ()
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+    assert kind_wanted() == "cpu"
+    monkeypatch.delenv("ACCELERATE_USE_CPU")
     program.unlink()
     assert kind_wanted() in ("cpu", "gpu"), "whatever this machine has"
 
 
 def test_a_trainer_sees_its_devices_and_no_other(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    assert "CUDA_VISIBLE_DEVICES" not in environment(("cpu",))
     uuids = queue.gpus(2)
     assert environment(("cpu",))["CUDA_VISIBLE_DEVICES"] == ""
     theirs = environment(uuids)

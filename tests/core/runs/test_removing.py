@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs import RunFolder, list_runs, removing, start_session
-from pgsynth_core.runs.removing import remove_run, size_of
+from pgsynth_core.runs import RunFolder, create_run, list_runs, removing, start_session
+from pgsynth_core.runs.removing import refuse_needed, remove_run, size_of
 
 Saved = Callable[..., Path]
 
@@ -50,6 +50,29 @@ def test_a_run_that_is_needed_stays(run: RunFolder) -> None:
     remove_run(run)
 
 
+@pytest.mark.parametrize("made", [(), ("checkpoints",), ("control", "samples")])
+def test_a_project_that_holds_a_spec_is_no_run(tmp_path: Path, made: tuple[str, ...]) -> None:
+    project = RunFolder(tmp_path / "project")
+    for name in ("", *made):
+        (project.path / name).mkdir()
+    project.spec_file.touch()
+    with pytest.raises(UserError, match="this may be no run"):
+        remove_run(project)
+    assert project.spec_file.exists()
+
+
+def test_neither_the_working_folder_nor_that_of_all_runs_goes(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = run.path / "runs"
+    with pytest.raises(UserError, match="your runs are in it"):
+        refuse_needed(run, inner)
+    for place in (run.path, run.samples):
+        monkeypatch.chdir(place)
+        with pytest.raises(UserError, match="you are in it"):
+            remove_run(run)
+    monkeypatch.chdir(run.path.parent)
+    remove_run(run)
+
+
 def test_a_kill_leaves_no_half_run_and_the_next_clears_up(
     run: RunFolder, save: Saved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,9 +85,7 @@ def test_a_kill_leaves_no_half_run_and_the_next_clears_up(
         patch.setattr(removing, "remove", killed)
         remove_run(run)
     assert list_runs(run.path.parent) == () and any(run.path.parent.iterdir())
-    other = RunFolder(run.path.parent / "20260101-120000-other")
-    other.path.mkdir()
-    other.spec_file.touch()
+    other = create_run(run.path.parent, slug="other", spec_yaml="{}", lock=None)
     built = run.path.parent / ".20260101-120000-new.0123abcd.tmp"
     built.mkdir()
     remove_run(other)

@@ -19,17 +19,12 @@ from pgsynth_core.runs import STATES, EventLog, RunFolder, Session, control, sta
 from pgsynth_core.runs.queue import Taken, Waiting, enqueue, leave_queue, position, queue_held, take, waiting
 from pgsynth_core.runs.status import ATTEMPT, attempt_word, attempting, base_state
 
-from ...fixtures.queues import Queue, queue_of
+from ...fixtures.queues import Queue, queue_of, rewrite
 
 
 @pytest.fixture(autouse=True)
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     yield from queue_of(tmp_path, monkeypatch)
-
-
-def rewrite(file: Path, **facts: Any) -> None:
-    """Change facts in a JSON file."""
-    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | facts), encoding="utf-8")
 
 
 def taken(run: RunFolder) -> Taken:
@@ -94,7 +89,7 @@ def has_failed(run: RunFolder) -> None:
 
 
 def is_lost(run: RunFolder) -> None:
-    start_session(run)
+    start_session(run).lock.close()
     rewrite(run.process_file, pid=2**22 + 1)
 
 
@@ -134,6 +129,26 @@ def test_who_may_begin_a_run(run: RunFolder, state: str) -> None:
 def test_who_is_slow_is_not_stalled(run: RunFolder) -> None:
     is_running(run, ago=700, pace=100.0)
     assert status_of(run).state == "running"
+
+
+def test_who_hangs_before_the_first_step_is_stalled(run: RunFolder) -> None:
+    long_ago = time.time() - 700
+    taken(run)
+    assert status_of(run).state == "starting"
+    os.utime(run.worker_file, (long_ago, long_ago))
+    assert status_of(run).state == "stalled" and base_state(run) == "starting"
+    run.log_file.write_text("it loads weights\n", encoding="utf-8")
+    assert status_of(run).state == "starting", "it says something"
+    start_session(run_of_nobody(run))
+    os.utime(run.process_file, (long_ago, long_ago))
+    assert status_of(run).state == "stalled" and status_of(run).live
+
+
+def run_of_nobody(run: RunFolder) -> RunFolder:
+    """It was taken by nobody after all."""
+    run.worker_file.unlink()
+    run.queued_file.unlink()
+    return run
 
 
 def test_a_session_that_goes_on_starts_anew(run: RunFolder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -194,6 +195,57 @@ def test_two_that_begin_at_once_do_not_both_begin(run: RunFolder, monkeypatch: p
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["begun", *["refused"] * 5]
+
+
+def test_who_trains_holds_the_run_whatever_its_files_say(run: RunFolder) -> None:
+    with trainer(run) as process:
+        rewrite(run.process_file, started="1")
+        assert status_of(run).state == "lost"
+        with pytest.raises(UserError, match=f"process {process.pid} on .* holds it"):
+            start_session(run)
+        process.kill()
+        process.wait()
+        with session(run):
+            pass
+    assert status_of(run).state == "finished"
+
+
+def test_two_that_begin_at_once_where_only_files_to_write_are_locked(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with NFS."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, how: int) -> None:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    test_two_that_begin_at_once_do_not_both_begin(run, monkeypatch)
+
+
+def test_without_locks_a_run_is_trained(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with session(run):
+        assert status_of(run).live
+    assert status_of(run).state == "finished"
+
+
+def test_who_is_slow_on_another_machine_is_not_lost(run: RunFolder) -> None:
+    begun = start_session(run)
+    rewrite(run.process_file, host="node7")
+    with EventLog(run.events_file) as events:
+        events.write("step", step=3, loss=0.5, seconds_per_step=100.0)
+    for ago, state in ((700, "running"), (1100, "lost")):
+        for file in (run.events_file, run.process_file):
+            os.utime(file, (time.time() - ago, time.time() - ago))
+        assert status_of(run).state == state
+    begun.beat()
+    assert status_of(run).state == "running", "it lives, though it could write no event"
 
 
 def test_a_folder_that_is_gone_is_told(run: RunFolder) -> None:

@@ -18,6 +18,7 @@ import pytest
 from pgsynth_core.runs import RunFolder, control, status_of
 from pgsynth_core.runs.devices import device_lock
 from pgsynth_core.runs.ending import kill
+from pgsynth_core.runs.identity import is_alive, process_of
 from pgsynth_core.runs.locks import holder_of, is_free
 from pgsynth_core.runs.queue import Waiting, enqueue, waiting
 from pgsynth_core.runs.supervisor import trainer
@@ -160,6 +161,61 @@ def test_who_wants_several_devices_waits_for_them_and_is_not_overtaken(queue: Qu
     assert all(is_free(device_lock(uuid)) for uuid in uuids)
 
 
+def test_whose_worker_it_is_does_not_matter_to_a_run(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = queue.gpus(2)
+    python = queue.bin / "python"
+    python.symlink_to(sys.executable)
+    narrow, wide = queue.run(), queue.run()
+    with monkeypatch.context() as theirs:
+        theirs.setenv("CUDA_VISIBLE_DEVICES", "1")
+        theirs.setenv("HF_HOME", "/theirs")
+        theirs.setattr(sys, "executable", str(python))
+        enqueue(narrow)
+    enqueue(wide, wanted=2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("HF_HOME", "/ours")
+    assert start_workers("gpu", WORKER) == 2
+    queue.until_state(wide, "finished")
+    queue.until_state(narrow, "finished")
+    noted = {one["run"]: one for one in queue.trained()}
+    assert (noted[narrow.id]["devices"], noted[narrow.id]["home"]) == (second, "/theirs")
+    assert noted[narrow.id]["python"] == str(python)
+    assert set(noted[wide.id]["devices"].split(",")) == {first, second} and noted[wide.id]["home"] is None
+
+
+@pytest.mark.slow
+def test_who_may_use_other_devices_is_not_waited_for(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that want several devices, one of them in common: neither keeps the other waiting for ever."""
+    uuids = queue.gpus(3)
+    long, left, right, one = queue.run(steps=10_000, pause=0.02), queue.run(), queue.run(), queue.run()
+    for run, wanted, places in ((long, 1, (0,)), (left, 2, (0, 1)), (right, 2, (1, 2)), (one, 1, (2,))):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(uuids[place] for place in places))
+        enqueue(run, wanted=wanted)
+    start_workers("gpu", WORKER)
+    queue.until_state(long, "running")
+    time.sleep(1.0)
+    assert [run.folder for run in waiting("gpu")] == [left, right, one], "nobody overtakes"
+    control.wish(long, "stop")
+    for run in (left, right, one):
+        queue.until_state(run, "finished")
+    assert order(queue)[1:] == [left.id, right.id, one.id]
+
+
+def test_what_outlives_its_launcher_is_ended_before_the_next_has_its_device(queue: Queue) -> None:
+    first, second = queue.run("launch", steps=10_000, pause=0.02), queue.run()
+    enqueue(first)
+    enqueue(second)
+    start_workers("cpu", WORKER)
+    queue.until_state(first, "running")
+    rank = process_of(json.loads(first.process_file.read_text("utf-8")))
+    launcher = json.loads(first.worker_file.read_text("utf-8"))["trainer"]["pid"]
+    assert rank and rank.pid != launcher
+    os.kill(launcher, signal.SIGKILL)
+    queue.until_state(first, "failed")
+    assert not is_alive(rank), "the end is written when nobody trains any more"
+    queue.until_state(second, "finished")
+
+
 def test_who_waits_for_devices_that_are_gone_does_not_hold_up_the_others(queue: Queue) -> None:
     queue.gpus(2)
     wide, other = queue.run(), queue.run()
@@ -178,7 +234,7 @@ def test_a_driver_that_does_not_answer_fails_nobody(queue: Queue) -> None:
     enqueue(second)
     start_workers("gpu", WORKER)
     queue.until_state(first, "running")
-    queue.gpus(0)
+    (queue.bin / "nvidia-smi").write_text("#!/bin/sh\nexit 255\n", encoding="utf-8")
     queue.until_state(second, "finished")
     assert [one["devices"] for one in queue.trained()] == ["GPU-00000000"] * 2
 
