@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from pgsynth_core.api import Composition, Run, to_continue
+from pgsynth_core.api import Composition, Goal, Run, to_continue
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs import create_run, find_beginning, latest_checkpoint, require_writable, runs_root
@@ -63,7 +63,7 @@ def detach(
 
 def detach_run(
     run: Run | str | Path,
-    *,
+    *changes: str,
     steps: int | None = None,
     runs: str | Path | None = None,
     devices: int | None = None,
@@ -73,6 +73,7 @@ def detach_run(
 
     Args:
         run: As in `api.continue_run`.
+        *changes: As there.
         steps: As there.
         runs: Where runs are.
         devices: On how many GPUs; None for as many as last time.
@@ -92,7 +93,7 @@ def detach_run(
     require_writable(
         folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
     )
-    to_continue(folder, checkpoint, steps, registry or discover())
+    to_continue(folder, checkpoint, Goal(steps, changes), registry or discover())
     kind = kind_wanted()
     before = (processes_before(folder) if kind == "gpu" and checkpoint else None) or 1
     wanted = devices or before
@@ -100,7 +101,7 @@ def detach_run(
         checkpoint.verify(hashes=False)  # its hashes are for who trains it
         check_processes(folder, wanted)
     given = checkpoint.path.name if checkpoint and checkpoint != latest_checkpoint(folder) else ""
-    enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, kind=kind)
+    enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, changes=changes, kind=kind)
     try:
         start_workers(kind)
     except UserError:

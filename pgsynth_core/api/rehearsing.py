@@ -186,7 +186,7 @@ def _taken(spec: Spec, registry: Registry, verdict: Verdict, folder: str, on_eve
             job,
             settings=brief,
             begin=lambda step: clock.stamp(),
-            save=lambda step: clock.stamp(),
+            save=lambda step, hurried: clock.stamp(),
             sample=lambda step: None,
         )
     )

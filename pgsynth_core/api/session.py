@@ -272,7 +272,7 @@ class TrainingSession:
             tell=tell,
             begin=lambda step: self._begin(folder, step),
             saver=saver,
-            save=lambda step: self._save(saver, step, validation),
+            save=lambda step, hurried: self._save(saver, step, None if hurried else validation),
             sample=lambda step: self._sample(folder, step, tell),
             wishes=lambda: wishes(folder) if self.accelerator.is_main_process else frozenset(),
             grant=lambda names: grant(folder, names) if self.accelerator.is_main_process else None,

@@ -1,6 +1,6 @@
 """The file that says that a run waits for a device: its form, and how it is read. Floor 1, no torch.
 
-    queued.json   {"order", "host", "kind", "devices", "cwd", "checkpoint", "steps", "t"}
+    queued.json   {"order", "host", "kind", "devices", "cwd", "checkpoint", "steps", "changes", "t"}
 
 It is written whole, so one that cannot be read is damaged: its run does not wait, and nobody waits for it.
 """
@@ -29,6 +29,7 @@ class Waiting:
         checkpoint: Name of the checkpoint it goes on from; empty for the latest, or the first step.
         steps: Train up to this step; None for the spec's.
         host: The machine in whose queue it waits.
+        changes: Settings that are others than its spec's for this time, e.g. ``train.workers=0``.
     """
 
     folder: RunFolder
@@ -39,6 +40,7 @@ class Waiting:
     checkpoint: str = ""
     steps: int | None = None
     host: str = ""
+    changes: tuple[str, ...] = ()
 
 
 def entry_of(folder: RunFolder) -> Waiting | None:
@@ -48,8 +50,10 @@ def entry_of(folder: RunFolder) -> Waiting | None:
         return None
     host, kind, cwd, checkpoint = (facts.get(name) for name in ("host", "kind", "cwd", "checkpoint"))
     order, wanted, steps = (facts.get(name) for name in ("order", "devices", "steps"))
+    changes = facts.get("changes", [])
     texts = isinstance(host, str) and isinstance(cwd, str) and isinstance(checkpoint, str)
+    texts = texts and isinstance(changes, list) and all(isinstance(word, str) for word in changes)
     numbers = isinstance(order, int) and isinstance(wanted, int) and isinstance(steps, int | None)
     if not texts or not numbers or kind not in ("gpu", "cpu") or wanted < 1:
         return None
-    return Waiting(folder, order, kind, wanted, cwd, checkpoint, steps, host)
+    return Waiting(folder, order, kind, wanted, cwd, checkpoint, steps, host, tuple(changes))

@@ -15,7 +15,7 @@ import secrets
 import shlex
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,8 +90,14 @@ def position(folder: RunFolder) -> int | None:
     return next((number for number, run in enumerate(waiting(mine.kind), 1) if run.folder == folder), None)
 
 
-def enqueue(
-    folder: RunFolder, *, wanted: int = 1, checkpoint: str = "", steps: int | None = None, kind: Kind | None = None
+def enqueue(  # noqa: PLR0913 - what stands in its entry
+    folder: RunFolder,
+    *,
+    wanted: int = 1,
+    checkpoint: str = "",
+    steps: int | None = None,
+    changes: Sequence[str] = (),
+    kind: Kind | None = None,
 ) -> Waiting:
     """Put a run at the end of the queue.
 
@@ -100,6 +106,7 @@ def enqueue(
         wanted: On how many devices.
         checkpoint: As in `Waiting`.
         steps: As in `Waiting`.
+        changes: As in `Waiting`.
         kind: GPU or CPU; None for GPUs where there are any.
 
     Raises:
@@ -111,7 +118,8 @@ def enqueue(
         refuse_running(folder)
         _remember(folder.path.parent)
         order = 1 + max((run.order for run in waiting()), default=0)
-        run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, socket.gethostname())
+        host = socket.gethostname()
+        run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, host, tuple(changes))
         facts = {name: value for name, value in asdict(run).items() if name != "folder"}
         replace_text(folder.queued_file, json_text(facts | {"t": round(time.time(), 3)}))
         folder.worker_file.unlink(missing_ok=True)
