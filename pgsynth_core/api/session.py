@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -326,16 +327,19 @@ class TrainingSession:
 
     def _save(self, saver: Saver, step: int, validation: Validation | None) -> None:
         self.accelerator.wait_for_everyone()
-        loss = None
+        loss = seconds = None
         if validation:
+            began = time.perf_counter()
             saver.tell("doing", {"doing": "looking at unseen pairs"})
             try:
                 with self._averaged() as first:
                     loss = validation.loss() if first else None
+                seconds = round(time.perf_counter() - began, 3)
             except (UserError, RuntimeError) as error:  # no reason to lose what is trained
                 saver.tell("warning", {"message": f"no loss on unseen pairs: {_said(error)}", "step": step})
         if self.accelerator.is_main_process:
-            saver.save(step, lambda: self.trained.writers(step, loss), validation=loss)
+            files = lambda: self.trained.writers(step, loss)  # noqa: E731
+            saver.save(step, files, validation=loss, validation_seconds=seconds)
         else:
             self.trained.lend()
 

@@ -9,10 +9,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from pgsynth_core.runs.beside import beside
 from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint, hash_of, list_checkpoints
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
@@ -108,14 +110,17 @@ def _fill(built: Path, files: Mapping[str, Writer]) -> None:
     sums, flushed, hashes = built / SUMS, list[Future[None]](), dict[str, Future[str]]()
     sums.touch()
     mode = sums.stat().st_mode & 0o777
-    with ThreadPoolExecutor(max_workers=2) as beside:
+    try:
         for name, write in sorted(files.items()):
             (built / name).parent.mkdir(parents=True, exist_ok=True)
             write(built / name)
             # safetensors makes files that only their owner can read; a run is shared as its folder is
             (built / name).chmod(mode)
-            flushed.append(beside.submit(sync, built / name))
-            hashes[name] = beside.submit(hash_of, built / name)
+            flushed.append(beside(partial(sync, built / name), f"flush {name}"))
+            hashes[name] = beside(partial(hash_of, built / name), f"hash {name}")
+    except Exception:  # not an interrupt, which waits for nothing
+        wait([*flushed, *hashes.values()])
+        raise
     for done in flushed:
         done.result()
     sums.write_text("".join(f"{made.result()}  {name}\n" for name, made in hashes.items()), encoding="utf-8")

@@ -46,6 +46,8 @@ def test_wishes_are_granted_once_at_the_end_of_a_step(tmp_path: Path) -> None:
     looked = {event["step"]: event.get("validation") for event in events(run, "checkpoint")}
     saved, end = looked
     assert 1 < saved < 4 and end == last
+    (seconds, none) = [event.get("validation_seconds") for event in events(run, "checkpoint")]
+    assert seconds > 0 and none is None
     assert looked[saved] is not None and looked[end] is None, "who asks for a stop may kill soon: nothing but saving"
     assert [event["step"] for event in events(run, "sample")] == [saved]
     assert not control.wishes(run.folder)
