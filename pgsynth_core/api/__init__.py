@@ -209,15 +209,15 @@ def to_continue(
 
     Raises:
         SpecError: If its spec cannot be read here.
-        UserError: If something is to be changed that may not be; or it has all its steps, its spec is not the one it was saved with, or a library that its settings
-            ask for is not installed.
+        UserError: If something is to be changed that may not be; or it has all its steps, its spec is not the one it
+            was saved with, or a library that its settings ask for is not installed.
     """
     if checkpoint:
         check_frozen(folder, checkpoint)
     composition = compose(folder.spec_file, *goal.changes, registry=registry)
     if others := [word for word in goal.changes if not may_change(word)]:
-        another = shlex.join(["pgsynth", "train", str(folder.spec_file), *others])
-        raise UserError(f"{KEPT}, not {others[0]}.", where=folder.id, cure=f"Start another from its spec: {another}.")
+        cure = f"Start another from its spec: {shlex.join(['pgsynth', 'train', str(folder.spec_file), *others])}."
+        raise UserError(f"{KEPT}, not {others[0]}.", where=folder.id, cure=cure)
     if goal.steps is not None:
         composition = with_steps(composition, goal.steps)
     composition.require_libraries()

@@ -45,8 +45,7 @@ def detach(
     root, kind = runs_root(None if runs is None else str(runs)), kind_wanted()
     require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
     refuse_devices(devices, kind)
-    slug = "-".join(choice.label for slot, choice in composition.spec.choices() if slot != "data")
-    folder = create_run(root, slug=slug, spec_yaml=composition.to_yaml(), lock=None)
+    folder = create_run(root, slug=composition.spec.slug, spec_yaml=composition.to_yaml(), lock=None)
     try:
         enqueue(folder, wanted=devices, steps=steps, kind=kind)
     except BaseException:

@@ -52,8 +52,8 @@ def entry_of(folder: RunFolder) -> Waiting | None:
     order, wanted, steps = (facts.get(name) for name in ("order", "devices", "steps"))
     changes = facts.get("changes", [])
     texts = isinstance(host, str) and isinstance(cwd, str) and isinstance(checkpoint, str)
-    texts = texts and isinstance(changes, list) and all(isinstance(word, str) for word in changes)
+    words = isinstance(changes, list) and all(isinstance(word, str) for word in changes)
     numbers = isinstance(order, int) and isinstance(wanted, int) and isinstance(steps, int | None)
-    if not texts or not numbers or kind not in ("gpu", "cpu") or wanted < 1:
+    if not texts or not numbers or not words or kind not in ("gpu", "cpu") or wanted < 1:
         return None
     return Waiting(folder, order, kind, wanted, cwd, checkpoint, steps, host, tuple(changes))

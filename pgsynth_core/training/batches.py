@@ -41,7 +41,9 @@ def worker_failure(error: RuntimeError, where: str = "") -> UserError | None:
     text = str(error)
     if _HANGS in text:
         message = f"a data worker has given nothing for {TIMEOUT_SECONDS} seconds{where}: reading hangs."
-        cure = "Look at these files and the disk they are on; or read them in this process: resume with train.workers=0."
+        cure = (
+            "Look at these files and the disk they are on; or read them in this process: resume with train.workers=0."
+        )
         return UserError(message, cure=cure)
     if (said := _ENDED.search(text)) is None:
         return None

@@ -36,7 +36,7 @@ class Job:
         tell: Takes events.
         begin: Called with the number of the step about to be taken.
         saver: Writes checkpoints beside training.
-        save: Has the saver write one of the given step; at once, if it is hurried, and else after a look at unseen pairs.
+        save: Has the saver write one of the given step; if it is hurried, without a look at unseen pairs.
         sample: Draws a sheet at the given step.
         wishes: What is wished of this process from outside and not granted yet; looked at once a step.
         grant: Called with the wishes that were acted upon.

@@ -60,13 +60,14 @@ class TrainingMemory:
         return self.weights + self.moments + self.average + self.step
 
 
-def training_memory(spec: Spec, registry: Registry, verdict: Verdict) -> TrainingMemory:
+def training_memory(spec: Spec, registry: Registry, verdict: Verdict, *, step: int | None = None) -> TrainingMemory:
     """What training a composition will hold, without reading a weight.
 
     Args:
         spec: Resolved.
         registry: Where its parts come from.
         verdict: Of the contract check; ok.
+        step: What a step holds, where it is known: then none is taken.
 
     Raises:
         PartError: If a part cannot be imported or built.
@@ -81,7 +82,9 @@ def training_memory(spec: Spec, registry: Registry, verdict: Verdict) -> Trainin
         weights=sum(tensor.nbytes for tensor in (*method.parameters(), *method.buffers())),
         moments=moment_bytes(settings.optimizer, parameters),
         average=trained * _AVERAGE_BYTES if settings.ema else 0,
-        step=_step(spec, objective, shapes_for(spec, registry, verdict, method, batch=settings.batch_size)),
+        step=_step(spec, objective, shapes_for(spec, registry, verdict, method, batch=settings.batch_size))
+        if step is None
+        else step,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from pgsynth_core.data.formats import write_pose
 from pgsynth_core.data.records import DataContext
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-from pgsynth_core.runs import best_checkpoint, latest_checkpoint, list_checkpoints, read_events
+from pgsynth_core.runs import RunFolder, best_checkpoint, latest_checkpoint, list_checkpoints, read_events
 
 from ..fixtures.crowd import Crowd
 
@@ -133,6 +135,24 @@ def test_the_loss_on_unseen_pairs_is_noted_and_changes_nothing(tmp_path: Path, t
 def test_what_changes_what_is_learned_or_how_checkpoints_compare_is_another_run(run: Run, word: str) -> None:
     with pytest.raises(UserError, match=rf"not {word}.*\n?.*Start another from its spec: .*{word}"):
         continue_run(run, word, steps=9)
+
+
+def test_what_a_kill_left_half_written_is_not_in_the_way_of_going_on(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = RunFolder(shutil.copytree(run.path, tmp_path / run.id))
+    left = copy.checkpoints / "step-00000009.0123abcd.tmp"
+    left.mkdir()
+    (left / "weights.safetensors").touch()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0 if left.exists() else 2**40))
+
+    def begins(*given: object, **more: object) -> None:
+        raise UserError("here it would train.")
+
+    monkeypatch.setattr("pgsynth_core.api.session.TrainingSession.run", begins)
+    with pytest.raises(UserError, match="here it would train"):
+        continue_run(copy.path, steps=9)
+    assert [one.step for one in list_checkpoints(copy)] == [3, 6]
 
 
 def test_a_run_says_in_a_line_how_it_stands(run: Run) -> None:
