@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from pgsynth_core.runs import (
 )
 from pgsynth_core.runs.differences import check_frozen
 from pgsynth_core.runs.status import attempting
-from pgsynth_core.spec import Resolved, resolve
+from pgsynth_core.spec import RESUMABLE, Resolved, resolve
 
 if TYPE_CHECKING:
     from pgsynth_core.api.detaching import detach as detach
@@ -62,6 +62,7 @@ _LATER = {
 }
 """Names whose work is imported when it is asked for, and the module of this package that has them."""
 
+KEPT = f"a run that is resumed keeps its spec; of it only train.{', '.join(RESUMABLE)} may be given"
 _OVERRIDE = 'Write it as in the shell, e.g. "train.steps=300".'
 
 
@@ -135,7 +136,7 @@ def _adapted(resolved: Resolved, verdict: Verdict) -> Resolved:
 
 def continue_run(
     run: Run | str | Path,
-    *,
+    *changes: str,
     steps: int | None = None,
     runs: str | Path | None = None,
     on_event: OnEvent | None = None,
@@ -146,32 +147,51 @@ def continue_run(
     Args:
         run: A run, its id, a unique prefix, ``latest`` or its folder; or the path of one of its checkpoints. Later
             ones are set aside, as ``step-NUMBER.superseded``, once the run has saved its next.
+        *changes: Settings for this time only, e.g. ``"train.workers=0"``: those of `spec.RESUMABLE`, which leave what
+            is learned as it is.
         steps: Train up to this step instead of the spec's; for this time only, the spec keeps its own.
         runs: Where runs are.
         on_event: Told of what happens.
         registry: What exists; found anew if None.
 
     Raises:
-        UserError: If there is no such run or checkpoint, it is damaged, has all its steps, or waits in the queue.
+        UserError: If there is no such run or checkpoint, it is damaged, has all its steps, or waits in the queue; or
+            something else is to be changed.
     """
     registry = registry or discover()
     place = run.path if isinstance(run, Run) else run
     folder, checkpoint = find_beginning(place, runs_root(None if runs is None else str(runs)))
     with attempting(folder):
-        return _continued(folder, checkpoint, steps=steps, on_event=on_event, registry=registry)
+        goal = Goal(steps, changes)
+        return _continued(folder, checkpoint, goal, on_event=on_event, registry=registry)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a run that goes on is given for this time; its spec keeps its own.
+
+    Attributes:
+        steps: Train up to this step; None for the spec's.
+        changes: Overrides of what may be changed.
+    """
+
+    steps: int | None = None
+    changes: tuple[str, ...] = ()
 
 
 def _continued(
-    folder: RunFolder, checkpoint: Checkpoint | None, *, steps: int | None, on_event: OnEvent | None, registry: Registry
+    folder: RunFolder, checkpoint: Checkpoint | None, goal: Goal, *, on_event: OnEvent | None, registry: Registry
 ) -> Run:
     require_writable(
         folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
     )
-    composition, before = to_continue(folder, checkpoint, steps, registry)
-    goal, warnings = composition.spec.train.steps, []
-    if steps is None and before != goal:
-        kept = f"the run goes on to step {goal}, its spec's train.steps. Last time it was to end at step {before}, by"
-        warnings = [f"{kept} train.steps={before}, which is not kept: to end elsewhere, give train.steps again."]
+    composition, before = to_continue(folder, checkpoint, goal, registry)
+    end, warnings = composition.spec.train.steps, []
+    if goal.changes:
+        warnings.append(f"for this time only: {' '.join(goal.changes)}.")
+    if goal.steps is None and before != end:
+        kept = f"the run goes on to step {end}, its spec's train.steps. Last time it was to end at step {before}, by"
+        warnings.append(f"{kept} train.steps={before}, which is not kept: to end elsewhere, give train.steps again.")
     training = importlib.import_module("pgsynth_core.api.training")
     if checkpoint is None:
         if status_of(folder).step:
@@ -183,26 +203,35 @@ def _continued(
 
 
 def to_continue(
-    folder: RunFolder, checkpoint: Checkpoint | None, steps: int | None, registry: Registry
+    folder: RunFolder, checkpoint: Checkpoint | None, goal: Goal, registry: Registry
 ) -> tuple[Composition, int]:
     """What goes on, with the steps it is to have, and how many it was to have last time; imports no torch.
 
     Raises:
         SpecError: If its spec cannot be read here.
-        UserError: If it has all its steps, its spec is not the one it was saved with, or a library that its settings
-            ask for is not installed.
+        UserError: If something is to be changed that may not be; or it has all its steps, its spec is not the one it
+            was saved with, or a library that its settings ask for is not installed.
     """
     if checkpoint:
         check_frozen(folder, checkpoint)
-    composition = compose(folder.spec_file, registry=registry)
-    if steps is not None:
-        composition = with_steps(composition, steps)
+    composition = compose(folder.spec_file, *goal.changes, registry=registry)
+    if others := [word for word in goal.changes if not may_change(word)]:
+        cure = f"Start another from its spec: {shlex.join(['pgsynth', 'train', str(folder.spec_file), *others])}."
+        raise UserError(f"{KEPT}, not {others[0]}.", where=folder.id, cure=cure)
+    if goal.steps is not None:
+        composition = with_steps(composition, goal.steps)
     composition.require_libraries()
-    goal = composition.spec.train.steps
-    before = status_of(folder).steps or goal
-    if checkpoint and checkpoint.step >= goal:
-        raise _nothing_left(folder, checkpoint, steps, goal, before)
+    end = composition.spec.train.steps
+    before = status_of(folder).steps or end
+    if checkpoint and checkpoint.step >= end:
+        raise _nothing_left(folder, checkpoint, goal.steps, end, before)
     return composition, before
+
+
+def may_change(word: str) -> bool:
+    """Whether an override may be given to a run that goes on."""
+    section, _, key = word.partition("=")[0].partition(".")
+    return section == "train" and key in RESUMABLE
 
 
 def _nothing_left(folder: RunFolder, checkpoint: Checkpoint, given: int | None, goal: int, before: int) -> UserError:

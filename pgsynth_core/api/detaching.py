@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pgsynth_core.api import Composition, Run, to_continue
+from pgsynth_core.api import Composition, Goal, Run, to_continue
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs import (
@@ -57,8 +57,7 @@ def detach(
     root, kind = runs_root(None if runs is None else str(runs)), kind_wanted()
     require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
     refuse_devices(devices, kind)
-    slug = "-".join(choice.label for slot, choice in composition.spec.choices() if slot != "data")
-    folder = create_run(root, slug=slug, spec_yaml=composition.to_yaml(), lock=None)
+    folder = create_run(root, slug=composition.spec.slug, spec_yaml=composition.to_yaml(), lock=None)
     try:
         enqueue(folder, wanted=devices, steps=steps, kind=kind)
     except BaseException:
@@ -71,7 +70,7 @@ def detach(
 
 def detach_run(
     run: Run | str | Path,
-    *,
+    *changes: str,
     steps: int | None = None,
     runs: str | Path | None = None,
     devices: int | None = None,
@@ -83,6 +82,7 @@ def detach_run(
 
     Args:
         run: As in `api.continue_run`.
+        *changes: As there.
         steps: As there.
         runs: Where runs are.
         devices: On how many GPUs; None for as many as last time.
@@ -101,14 +101,16 @@ def detach_run(
         folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
     )
     named = checkpoint is not None and not _is_a_run(place, root)
-    if there and not named and (steps, devices) == (None, None) and any(one.folder == folder for one in waiting()):
+    said = named or bool(changes) or (steps, devices) != (None, None)
+    if there and not said and any(one.folder == folder for one in waiting()):
         start_workers(there.kind)
         return Run(folder)
     if there:  # what is not said anew stays as it was
         steps, devices = there.steps if steps is None else steps, devices or there.devices
+        changes = changes or there.changes
         if there.checkpoint and not named:
             checkpoint = find_beginning(folder.checkpoints / there.checkpoint, root)[1]
-    to_continue(folder, checkpoint, steps, registry or discover())
+    to_continue(folder, checkpoint, Goal(steps, changes), registry or discover())
     kind = kind_wanted()
     before = (processes_before(folder) if kind == "gpu" and checkpoint else None) or 1
     wanted = devices or before
@@ -116,7 +118,7 @@ def detach_run(
         checkpoint.verify(hashes=False)  # its hashes are for who trains it
         check_processes(folder, wanted)
     given = checkpoint.path.name if checkpoint and checkpoint != latest_checkpoint(folder) else ""
-    enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, kind=kind)
+    enqueue(folder, wanted=wanted, checkpoint=given, steps=steps, changes=changes, kind=kind)
     with _taken_back(folder):
         start_workers(kind)
     return Run(folder)

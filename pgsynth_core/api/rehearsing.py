@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import PgsynthError, UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder, require_room
-from pgsynth_core.runs.durable import IN_RUNS, amount, passed_on, refused, refusing
+from pgsynth_core.runs.durable import IN_RUNS, amount, passed_on, refused, refusing, remove
 from pgsynth_core.runs.saving import Writer
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.loop import train
@@ -37,6 +38,11 @@ STEPS: Final = 3
 
 APART: Final = 0.15
 """Share by which estimate and measurement may differ without a word."""
+
+_PREFIX: Final = ".rehearsal-"
+_SUFFIX: Final = ".tmp"
+_OLD: Final = 24 * 3600
+"""Seconds after which nobody works in a rehearsal's folder any more."""
 
 _KEPT: Final = " On a CPU that holds what a process keeps of freed memory too, and the libraries it loads on the way."
 
@@ -52,12 +58,13 @@ class Rehearsal:
         device: What it computed on.
         steps: Steps taken.
         seconds_per_step: Of those behind the first.
-        hours: For the whole run, its checkpoints included, its sheets not.
+        hours: For the whole run: its steps, and for each checkpoint what training waits for, a copy of the state and a
+            look at unseen pairs. Not its sheets, nor what `train.cache` saves.
         peak_bytes: The most that was held; None where the system does not say.
         estimated_bytes: What was estimated before.
         checkpoint_bytes: Size of a checkpoint.
         free_bytes: Free where runs are made.
-        needed_bytes: What the run's checkpoints take at the most: those that stay, and one being written.
+        needed_bytes: What the run's checkpoints take at the most: those that stay, the best, and one being written.
         difference: Largest relative difference of a loss before saving and after loading; 0.0: the same, bit for bit.
     """
 
@@ -111,8 +118,9 @@ def rehearse(
     """
     estimated = training_memory(spec, registry, verdict).total
     there = next(path for path in (runs, *runs.absolute().parents) if path.exists())
+    _sweep(there)
     with refusing("a checkpoint cannot be tried here", there, elsewhere=IN_RUNS):
-        made = tempfile.TemporaryDirectory(prefix=".rehearsal-", suffix=".tmp", dir=there)
+        made = tempfile.TemporaryDirectory(prefix=_PREFIX, suffix=_SUFFIX, dir=there)
     with made as folder:
         taken = within_memory(lambda: _taken(spec, registry, verdict, folder, on_event), spec, registry, verdict)
         again = within_memory(lambda: _again(spec, registry, verdict, folder), spec, registry, verdict)
@@ -131,9 +139,17 @@ def rehearse(
         estimated_bytes=estimated,
         checkpoint_bytes=taken.checkpoint,
         free_bytes=shutil.disk_usage(there).free,
-        needed_bytes=taken.checkpoint * (1 + min(saves, settings.keep_checkpoints)),
+        needed_bytes=taken.checkpoint * min(saves, taken.at_once),
         difference=difference,
     )
+
+
+def _sweep(there: Path) -> None:
+    """Remove what rehearsals left that were killed; of one that is at work the folder is younger."""
+    for left in there.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _OLD:
+                remove(left)
 
 
 def _apart(one: float, other: float) -> float:
@@ -150,6 +166,7 @@ class _Taken:
     save_seconds: float
     peak: int | None
     checkpoint: int
+    at_once: int
     losses: Sequence[float]
 
 
@@ -185,7 +202,7 @@ def _taken(spec: Spec, registry: Registry, verdict: Verdict, folder: str, on_eve
             job,
             settings=brief,
             begin=lambda step: clock.stamp(),
-            save=lambda step: clock.stamp(),
+            save=lambda step, hurried: clock.stamp(),
             sample=lambda step: None,
         )
     )
@@ -193,14 +210,19 @@ def _taken(spec: Spec, registry: Registry, verdict: Verdict, folder: str, on_eve
     if done.stopped:
         raise KeyboardInterrupt
     began = time.perf_counter()
-    _write(session.trained.writers(STEPS), place)
+    if validation := session.validation(job.stepper.chance):
+        session.look(validation)
+    files = session.trained.writers(STEPS)  # a copy; training does not wait for the disk
+    waited = time.perf_counter() - began
+    _write(files, place)
     first, *_, last = clock.stamps[1:]
     return _Taken(
         device=str(device),
         seconds=(last - first) / (STEPS - 1),
-        save_seconds=time.perf_counter() - began,
+        save_seconds=waited,
         peak=peak,
         checkpoint=sum(file.stat().st_size for file in place.iterdir()),
+        at_once=session.checkpoints_at_once,
         losses=_losses(session),
     )
 

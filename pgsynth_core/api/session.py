@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +45,7 @@ from pgsynth_core.runs import (
     write_lock,
 )
 from pgsynth_core.runs.control import clear, grant, wishes
-from pgsynth_core.runs.durable import IN_RUNS
+from pgsynth_core.runs.durable import IN_RUNS, same_disk
 from pgsynth_core.runs.status import Ending
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.average import Average
@@ -173,10 +175,10 @@ class TrainingSession:
         """
         told: list[Any] = ["", ""]
         if self.accelerator.is_main_process:
-            slug = "-".join(choice.label for slot, choice in self.spec.choices() if slot != "data")
             try:
                 require_room(runs, self.trained.size(), "a checkpoint", elsewhere=IN_RUNS)
-                told = [str(create_run(runs, slug=slug, spec_yaml=self.spec.to_yaml(), lock=self.lock()).path), ""]
+                made = create_run(runs, slug=self.spec.slug, spec_yaml=self.spec.to_yaml(), lock=self.lock())
+                told = [str(made.path), ""]
             except UserError as error:
                 broadcast_object_list(["", str(error)])
                 raise
@@ -205,7 +207,7 @@ class TrainingSession:
             write_lock(folder, self.lock())
             kept.tell("run", self._header(from_step))
             keeping = self._keeping()
-            kept_on_disk = keeping.told(self._reserve()) if keeping else ()
+            kept_on_disk = keeping.told(self._reserve(folder, keeping.lookup.store.root)) if keeping else ()
             for message in (*warnings, *self._data_warnings(), *kept_on_disk):
                 kept.tell("warning", {"message": message})
 
@@ -226,7 +228,7 @@ class TrainingSession:
         """The loop; running out of memory is told with what would save some."""
         made, job = self.assembly, self.job(folder, tell, from_step, keeping)
         try:
-            return within_memory(lambda: train(job), made.spec, made.registry, made.verdict, folder=folder)
+            return within_memory(lambda: train(job), made.spec, made.registry, made.verdict, folder=folder, tell=tell)
         except RuntimeError as error:  # a worker's end, or another process', is told wherever the step was
             if failure := worker_failure(error) or peer_failure(error):
                 raise failure from error
@@ -256,9 +258,16 @@ class TrainingSession:
             autocast=self.accelerator.autocast,
         )
 
-    def _reserve(self) -> int:
-        """Bytes of the disk that a cache leaves free: room for the run's checkpoints, and some more."""
-        return (self.spec.train.keep_checkpoints + 1) * self.trained.size() + 2**30
+    @property
+    def checkpoints_at_once(self) -> int:
+        """How many stand at the most: those that are kept, the best of older ones, and the one being written."""
+        settings = self.spec.train
+        return settings.keep_checkpoints + bool(settings.validate_pairs and not self.no_test) + 1
+
+    def _reserve(self, folder: RunFolder, cache: Path) -> int:
+        """Bytes that a cache leaves free: some, and on the disk of the run room for its checkpoints."""
+        shared = same_disk(folder.path, cache)
+        return 2**30 + (self.checkpoints_at_once * self.trained.size() if shared else 0)
 
     def job(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None = None) -> Job:
         """What the loop is given: everything prepared, to be kept in a folder."""
@@ -266,9 +275,10 @@ class TrainingSession:
         chance = self.objective.chance(settings, self.stream.examples.plan.latent_grid)
         saver = Saver(folder, keep=settings.keep_checkpoints, bytes_needed=self.trained.size(), tell=tell)
         lookup = keeping.lookup if keeping is not None and keeping.lookup.wanted else None
-        validation, stream = self._validation(chance, lookup), self.stream
+        validation, stream = self.validation(chance, lookup), self.stream
         if lookup is not None:
-            self.objective.complete = Keeper(self.assembly.method, lookup, reserve=self._reserve(), tell=tell)
+            reserve = self._reserve(folder, lookup.store.root)
+            self.objective.complete = Keeper(self.assembly.method, lookup, reserve=reserve, tell=tell)
             stream = replace(stream, examples=stream.examples.looking_up(lookup))
         parameters = trained_parameters(self.assembly.method, self.spec.base.label)
         return Job(
@@ -289,7 +299,7 @@ class TrainingSession:
             tell=tell,
             begin=lambda step: self._begin(folder, step),
             saver=saver,
-            save=lambda step: self._save(saver, step, validation),
+            save=lambda step, hurried: self._save(saver, step, None if hurried else validation),
             sample=lambda step: self._sample(folder, step, tell),
             wishes=lambda: wishes(folder) if self.accelerator.is_main_process else frozenset(),
             grant=lambda names: grant(folder, names) if self.accelerator.is_main_process else None,
@@ -326,7 +336,7 @@ class TrainingSession:
         if self.accelerator.is_main_process:
             self.hooks.before_step(folder, step)
 
-    def _validation(self, chance: Chance, lookup: Lookup | None) -> Validation | None:
+    def validation(self, chance: Chance, lookup: Lookup | None = None) -> Validation | None:
         """What says which checkpoint is the best; None without a test split."""
         settings = self.spec.train
         if self.no_test or not settings.validate_pairs:
@@ -341,18 +351,24 @@ class TrainingSession:
             batch_size=settings.batch_size,
         )
 
+    def look(self, validation: Validation) -> float | None:
+        """The loss on unseen pairs, with the moving average where there is one; every process looks, the first sees."""
+        with self._averaged() as first:
+            return validation.loss() if first else None
+
     def _save(self, saver: Saver, step: int, validation: Validation | None) -> None:
         self.accelerator.wait_for_everyone()
-        loss = None
+        loss = seconds = None
         if validation:
+            began = time.perf_counter()
             saver.tell("doing", {"doing": "looking at unseen pairs"})
             try:
-                with self._averaged() as first:
-                    loss = validation.loss() if first else None
+                loss = self.look(validation)
+                seconds = round(time.perf_counter() - began, 3)
             except (UserError, RuntimeError) as error:  # no reason to lose what is trained
                 saver.tell("warning", {"message": f"no loss on unseen pairs: {_said(error)}", "step": step})
         if self.accelerator.is_main_process:
-            saver.save(step, lambda: self.trained.writers(step, loss), validation=loss)
+            saver.save(step, partial(self.trained.writers, step, loss), validation=loss, validation_seconds=seconds)
         else:
             self.trained.lend()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import resource
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import Final, TypeVar
 import torch
 from accelerate.utils.memory import clear_device_cache
 
+from pgsynth_core.api import may_change
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder, latest_checkpoint
 from pgsynth_core.runs.durable import amount
 from pgsynth_core.spec import Spec
-from pgsynth_core.training.savings import savings
+from pgsynth_core.training.report import Tell
+from pgsynth_core.training.savings import Saving, savings
 
 __all__ = ["Shortage", "shortage_of", "within_memory"]
 
@@ -48,8 +50,14 @@ class Shortage:
         return f"out of memory{more}."
 
 
-def within_memory(
-    work: Callable[[], T], spec: Spec, registry: Registry, verdict: Verdict, *, folder: RunFolder | None = None
+def within_memory(  # noqa: PLR0913 - a composition, and whom to tell
+    work: Callable[[], T],
+    spec: Spec,
+    registry: Registry,
+    verdict: Verdict,
+    *,
+    folder: RunFolder | None = None,
+    tell: Tell | None = None,
 ) -> T:
     """Do something that needs what training needs.
 
@@ -59,6 +67,7 @@ def within_memory(
         registry: Where its parts come from.
         verdict: Of the contract check.
         folder: The run, if there is one yet.
+        tell: Takes events: to reckon out what would save some takes a while.
 
     Raises:
         UserError: If memory runs out, with the settings that would save some and how much; and whatever `work` raises.
@@ -70,6 +79,8 @@ def within_memory(
         if lacking is None:
             raise
     clear_device_cache(garbage_collection=True)  # here, where no traceback holds what the step made any more
+    if tell:
+        tell("doing", {"doing": "reckoning what would save memory"})
     raise UserError(f"{lacking} {_standing(folder)}".rstrip(), cure=_cure(spec, registry, verdict, folder))
 
 
@@ -114,10 +125,28 @@ def _standing(folder: RunFolder | None) -> str:
 
 
 def _cure(spec: Spec, registry: Registry, verdict: Verdict, folder: RunFolder | None) -> str:
-    memory, found = savings(spec, registry, verdict)
+    try:
+        memory, found = savings(spec, registry, verdict)
+    except Exception:  # noqa: BLE001 - e.g. torch refuses an operation by shape; memory is what was lacking
+        return (
+            "What each setting would save cannot be reckoned for these parts. Try train.checkpointing=true, a smaller "
+            "train.batch_size with more train.accumulate, a smaller size, or a device with more memory."
+        )
     told = f"Training this is estimated to hold {amount(memory.total)}."
     if not found:
         return f"{told} No setting would save much: train on a device with more memory, or at a smaller size."
-    rows = "; ".join(f"{one.words} saves {amount(one.bytes)}" for one in found)
-    place = "SPEC" if folder is None else shlex.quote(str(folder.spec_file))
-    return f"{told} {rows}. Try it first: pgsynth train {place} {found[0].words} --rehearse."
+    told = " ".join([told, *_rows(found)])
+    if folder and (same := next((one.words for one in found if all(map(may_change, one.words.split()))), None)):
+        told += f" Go on with this run: pgsynth train --resume {shlex.quote(str(folder.path))} {same}."
+    if found[0].alike:
+        place = "SPEC" if folder is None else shlex.quote(str(folder.spec_file))
+        how = "Try it first" if folder is None else "Or try another run first"
+        told += f" {how}: pgsynth train {place} {found[0].words} --rehearse."
+    return told
+
+
+def _rows(found: Sequence[Saving]) -> Iterator[str]:
+    """What is saved by what; last, by having less train."""
+    for alike, begins in ((True, ""), (False, "Where less is to train: ")):
+        if said := [f"{one.words} saves {amount(one.bytes)}" for one in found if one.alike is alike]:
+            yield f"{begins}{'; '.join(said)}."

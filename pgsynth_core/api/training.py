@@ -22,7 +22,9 @@ from pgsynth_core.runs import (
     run_of,
 )
 from pgsynth_core.runs.differences import check_pairs, check_processes
-from pgsynth_core.runs.status import refuse_running
+from pgsynth_core.runs.durable import refusing
+from pgsynth_core.runs.saving import clear_unfinished
+from pgsynth_core.runs.status import alone_with, refuse_running
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.processes import accelerator_for
 
@@ -53,7 +55,7 @@ def begin(run: RunFolder, composition: Composition, *, on_event: OnEvent | None,
     """
     accelerator = accelerator_for(composition.spec.train)
     if accelerator.is_main_process:
-        refuse_running(run)
+        _alone(run)
     lock = read_lock(run.lock_file) if run.lock_file.exists() else {}
     differences = check_lock(lock, composition.registry) if lock else []
     if errors := [problem for problem in differences if problem.level == "error"]:
@@ -64,6 +66,17 @@ def begin(run: RunFolder, composition: Composition, *, on_event: OnEvent | None,
     require_room(run.path, opened.trained.size(), "a checkpoint")
     differences += check_weights(lock, weights.identities()) if lock else []
     return opened.run(run, on_event, from_step=0, warnings=[*warnings, *map(str, differences)])
+
+
+def _alone(run: RunFolder) -> None:
+    """Nobody else trains it; then what a kill left of checkpoints half written takes no room any more.
+
+    Raises:
+        UserError: If somebody does.
+    """
+    with refusing("the run cannot be gone on with", run.path), alone_with(run):
+        refuse_running(run)
+        clear_unfinished(run)
 
 
 def resume(
@@ -87,7 +100,7 @@ def resume(
     spec = composition.spec
     accelerator = accelerator_for(spec.train)
     if accelerator.is_main_process:
-        refuse_running(run)  # before minutes are spent on hashes and weights
+        _alone(run)  # before minutes are spent on hashes and weights
     check_processes(run, accelerator.num_processes)
     checkpoint.verify()
     lock = read_lock(checkpoint.path / "lock.json")

@@ -27,7 +27,7 @@ def show_rehearsal(found: Rehearsal, settings: TrainSettings) -> None:
     rows = {
         "memory": f"{measured}, estimated {amount(found.estimated_bytes)}",
         "pace": f"{found.seconds_per_step:.3g} s a step, {duration(3600 * found.hours)} for {settings.steps} steps "
-        "and their checkpoints, sheets not counted",
+        "and their checkpoints with looks at unseen pairs; sheets, and what train.cache saves, not counted",
         "disk": f"{amount(found.checkpoint_bytes)} a checkpoint, at most {amount(found.needed_bytes)} in all, "
         f"{amount(found.free_bytes)} free",
         "loaded again": "the same losses, bit for bit"

@@ -38,11 +38,14 @@ since 1970, position, in the queue or null), broken."""
 
 _RESUME_EPILOG = """\
 The same as pgsynth train --resume RUN. A run that has no checkpoint begins at its first
-step again; one that waits in the queue keeps its place.
+step again; one that waits in the queue keeps its place. What changes nothing that is
+learned may be given for this time: train.steps, workers, checkpointing, cache,
+checkpoint_every, sample_every, keep_checkpoints, trackers, tracker_project.
 
 examples:
   pgsynth runs resume latest
   pgsynth runs resume latest train.steps=2000      further this time; the spec stays
+  pgsynth runs resume latest train.workers=0       otherwise, for this time
   pgsynth runs resume latest --detach              by itself, when a device is free
 
 With --json: as pgsynth train."""
@@ -101,7 +104,7 @@ def _when(seconds: float | None) -> str:
 # ------------------------------------------------------------------------------------------- resume
 def _resume_parser() -> Parser:
     parser = Parser("runs resume", "Go on with a run from its last checkpoint.", epilog=_RESUME_EPILOG)
-    parser.usage = "pgsynth runs resume RUN [train.steps=N] [flags]"
+    parser.usage = "pgsynth runs resume RUN [train.KEY=VALUE ...] [flags]"
     parser.add_argument("words", nargs="+", metavar="RUN", help="its id, the beginning of it, latest, or a path")
     add_runs(parser)
     add_detach(parser)

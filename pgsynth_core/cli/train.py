@@ -6,10 +6,11 @@ import argparse
 import os
 import shlex
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core import api
-from pgsynth_core.api import Composition
+from pgsynth_core.api import KEPT, Composition, may_change
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least
 from pgsynth_core.cli.compose import split_words
 from pgsynth_core.cli.console import one_line, progress, say, say_json
@@ -46,6 +47,7 @@ examples:
   pgsynth train method.yaml data.deepfashion.root=data/fashion
   pgsynth train --resume latest                       from its last checkpoint
   pgsynth train --resume latest train.steps=2000      further this time; the spec stays
+  pgsynth train --resume latest train.workers=0       otherwise, for this time
   pgsynth train --resume RUN/checkpoints/step-00000200    from an earlier one
   pgsynth train 'train.precision=?'                   what may be written there
   pgsynth train method.yaml --rehearse                will it fit, and how long will it take
@@ -105,11 +107,12 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.detach:
         return show_detached(_detached(arguments, session), arguments, session)
     if arguments.resume is not None:
-        steps = _steps(arguments)
+        steps, changes = _changes(arguments)
         quiet = ATTEMPT in os.environ  # a worker of the queue has stderr written into the run's log
-        with follow("Preparing data and weights", again=_again(arguments, steps), quiet=quiet) as follower:
+        with follow("Preparing data and weights", again=_again(arguments, arguments.words), quiet=quiet) as follower:
             run = api.continue_run(
                 arguments.resume,
+                *changes,
                 steps=steps,
                 runs=arguments.runs,
                 on_event=follower.on_event,
@@ -117,7 +120,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
             )
     else:
         composed = _composed(arguments, session)
-        with follow("Preparing data and weights", again=_again(arguments, None)) as follower:
+        with follow("Preparing data and weights", again=_again(arguments)) as follower:
             run = composed.train(runs=arguments.runs, on_event=follower.on_event)
     return _show(run, follower, time.monotonic() - began, arguments, session)
 
@@ -127,8 +130,9 @@ def _detached(arguments: argparse.Namespace, session: Session) -> Run:
     refuse_devices(devices or 1, kind_wanted())  # before minutes are spent on a proof
     if arguments.resume is None:
         return api.detach(_composed(arguments, session), runs=runs, devices=devices or 1)
-    steps = _steps(arguments)
-    return api.detach_run(arguments.resume, steps=steps, runs=runs, devices=devices, registry=session.registry)
+    steps, changes = _changes(arguments)
+    resume, registry = arguments.resume, session.registry
+    return api.detach_run(resume, *changes, steps=steps, runs=runs, devices=devices, registry=registry)
 
 
 def _rehearse(arguments: argparse.Namespace, session: Session) -> int:
@@ -148,9 +152,8 @@ def _rehearse(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def _again(arguments: argparse.Namespace, steps: int | None) -> str:
-    """What to write behind --resume to go on to the same end: the spec keeps the steps it had."""
-    words = [] if steps is None else [f"{_STEPS}={steps}"]
+def _again(arguments: argparse.Namespace, words: Sequence[str] = ()) -> str:
+    """What to write behind --resume to go on in the same way: the spec keeps the settings it had."""
     return shlex.join([*words, *(["--runs", arguments.runs] if arguments.runs else [])])
 
 
@@ -173,24 +176,26 @@ def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
     return composed
 
 
-def _steps(arguments: argparse.Namespace) -> int | None:
-    """With --resume, the one thing that may be changed.
+def _changes(arguments: argparse.Namespace) -> tuple[int | None, list[str]]:
+    """With --resume: the steps, if they are given, and the other settings.
 
     Raises:
-        ArgumentsError: If anything else is to be.
+        ArgumentsError: If anything is to be changed that may not be.
         UserError: If there is no such run.
     """
-    others = [word for word in arguments.words if word.partition("=")[0] != _STEPS]
+    others = [word for word in arguments.words if not may_change(word)]
     if others or arguments.adapt:
         what = others[0] if others else "--adapt"
-        message = f"a run that is resumed keeps its spec; only {_STEPS} may be given, not {what}."
+        message = f"{KEPT}, not {what}."
         cure = f"Start another from its spec: {_another(arguments)}"
         raise ArgumentsError(message, where="pgsynth train --resume", cure=cure)
-    if not arguments.words:
-        return None
-    word = arguments.words[-1]
+    given = [word for word in arguments.words if word.partition("=")[0] == _STEPS]
+    changes = [word for word in arguments.words if word not in given]
+    if not given:
+        return None, changes
+    word = given[-1]
     try:
-        return at_least(1)(word.partition("=")[2])
+        return at_least(1)(word.partition("=")[2]), changes
     except argparse.ArgumentTypeError as error:
         raise ArgumentsError(str(error), where=word, cure=f"Write e.g. {_STEPS}=2000.") from None
 
@@ -222,7 +227,7 @@ def _show(run: Run, follower: Follower, seconds: float, arguments: argparse.Name
         if path:
             say(f"  {name:<12}{one_line(run.path / path)}")
     if finished:
-        say(f"next: pgsynth evaluate {one_line(run.id)} {_again(arguments, None)}".rstrip())
+        say(f"next: pgsynth evaluate {one_line(run.id)} {_again(arguments)}".rstrip())
     else:
         follower.farewell()
     return code

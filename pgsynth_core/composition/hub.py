@@ -69,6 +69,7 @@ class Weights:
     made: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     bundle: Path | None = None
     used: dict[str, Used] = field(default_factory=dict, init=False)
+    _identities: dict[Used, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str:
         """The local path of weights.
@@ -99,10 +100,16 @@ class Weights:
     def identities(self, *, known: bool = False) -> dict[str, dict[str, str]]:
         """Weight id -> its revision or folder and the SHA-256 of each safetensors file: what a run stood on.
 
+        Files are read once: it is asked for more than once at the start of a run, and is of what was read then.
+
         Args:
             known: Only what is known without reading the files: of the hub's cache.
         """
-        return {weight_id: _identity(used) for weight_id, used in self.used.items() if used.revision or not known}
+        wanted = {weight_id: used for weight_id, used in self.used.items() if used.revision or not known}
+        for used in wanted.values():
+            if used not in self._identities:
+                self._identities[used] = _identity(used)
+        return {weight_id: self._identities[used] for weight_id, used in wanted.items()}
 
 
 def bundled_name(weight_id: str) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "require_new",
     "require_room",
     "require_writable",
+    "same_disk",
     "sync",
     "temporary",
 ]
@@ -206,6 +207,11 @@ def require_room(folder: Path, needed: int, what: str, *, elsewhere: str = "") -
         cure = "Make room there, e.g. by deleting runs with pgsynth runs rm"
         cure += f", or choose a folder on another disk: {elsewhere}." if elsewhere else "."
         raise UserError(message, where=str(folder), cure=cure)
+
+
+def same_disk(one: Path, other: Path) -> bool:
+    """Whether what is written to one folder takes of the room of the other; neither need exist yet."""
+    return _standing(one).stat().st_dev == _standing(other).stat().st_dev
 
 
 def _standing(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """The file that says that a run waits for a device: its form, and how it is read. Floor 1, no torch.
 
     queued.json   {"order", "host", "uid", "kind", "devices", "allowed", "cwd", "python", "environment", "checkpoint",
-                  "steps", "t"}
+                  "steps", "changes", "t"}
 
 It is written whole, so one that cannot be read is damaged: its run does not wait, and nobody waits for it. A run is
 trained as whoever enqueued it would have: by that Python, in that folder, with what they set for us (`SET_FOR_US`).
@@ -58,6 +58,7 @@ class Waiting:
         allowed: The uuids of the GPUs it may use; None for any.
         python: The interpreter that trains it; empty for the worker's.
         environment: `set_for_us` of who enqueued it.
+        changes: Settings that are others than its spec's for this time, e.g. ``train.workers=0``.
     """
 
     folder: RunFolder
@@ -86,6 +87,8 @@ class Waiting:
         """Whether it may be trained on a device of its kind."""
         return self.kind == "cpu" or self.allowed is None or device in self.allowed
 
+    changes: tuple[str, ...] = ()
+
 
 def entry_of(folder: RunFolder) -> Waiting | None:
     """What the run's file says; None if it has none, or one of no form."""
@@ -93,14 +96,13 @@ def entry_of(folder: RunFolder) -> Waiting | None:
     if facts is None or any(type(facts.get(name)) is not int for name in _NUMBERS):
         return None
     steps, allowed, environment = (facts.get(name) for name in ("steps", "allowed", "environment"))
-    texts = [facts.get(name) for name in _TEXTS]
-    if not isinstance(steps, int | None) or not isinstance(allowed, list | None) or not isinstance(environment, dict):
+    changes, texts = facts.get("changes"), [facts.get(name) for name in _TEXTS]
+    if not isinstance(steps, int | None) or not isinstance(allowed, list | None) or not isinstance(changes, list):
         return None
-    if not all(isinstance(text, str) for text in (*texts, *(allowed or ()), *environment.values())):
+    if not isinstance(environment, dict) or facts["kind"] not in get_args(Kind) or facts["devices"] < 1:
         return None
-    if facts["kind"] not in get_args(Kind) or facts["devices"] < 1:
+    if not all(isinstance(text, str) for text in (*texts, *changes, *(allowed or ()), *environment.values())):
         return None
     kept = {name: facts[name] for name in (*_NUMBERS, *_TEXTS)}
-    return Waiting(
-        folder, **kept, steps=steps, allowed=None if allowed is None else tuple(allowed), environment=environment
-    )
+    kept |= {"allowed": None if allowed is None else tuple(allowed), "changes": tuple(changes)}
+    return Waiting(folder, **kept, steps=steps, environment=environment)

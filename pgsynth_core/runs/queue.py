@@ -15,7 +15,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -90,8 +90,14 @@ def position(folder: RunFolder) -> int | None:
     return next((number for number, run in enumerate(waiting(mine.kind), 1) if run.folder == folder), None)
 
 
-def enqueue(
-    folder: RunFolder, *, wanted: int = 1, checkpoint: str = "", steps: int | None = None, kind: Kind | None = None
+def enqueue(  # noqa: PLR0913 - what stands in its entry
+    folder: RunFolder,
+    *,
+    wanted: int = 1,
+    checkpoint: str = "",
+    steps: int | None = None,
+    changes: Sequence[str] = (),
+    kind: Kind | None = None,
 ) -> Waiting:
     """Put a run at the end of the queue; one that waits already keeps its place, and waits for this instead.
 
@@ -100,6 +106,7 @@ def enqueue(
         wanted: On how many devices.
         checkpoint: As in `Waiting`.
         steps: As in `Waiting`.
+        changes: As in `Waiting`.
         kind: GPU or CPU; None for GPUs where there are any.
 
     Raises:
@@ -114,7 +121,7 @@ def enqueue(
         _remember(folder.path.parent)
         order = there.order if there else 1 + max((run.order for run in waiting()), default=0)
         run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, socket.gethostname(), os.getuid())
-        run = replace(run, allowed=allowed, python=sys.executable, environment=set_for_us())
+        run = replace(run, allowed=allowed, python=sys.executable, environment=set_for_us(), changes=tuple(changes))
         facts = {name: value for name, value in vars(run).items() if name != "folder"}
         replace_text(folder.queued_file, json_text(facts | {"t": round(time.time(), 3)}), private=True)
         folder.worker_file.unlink(missing_ok=True)

@@ -9,15 +9,17 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from pgsynth_core.runs.beside import beside
 from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint, hash_of, list_checkpoints
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["Writer", "copy_of", "text_of", "write_checkpoint", "write_folder"]
+__all__ = ["Writer", "clear_unfinished", "copy_of", "text_of", "write_checkpoint", "write_folder"]
 
 Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
@@ -57,7 +59,7 @@ def write_checkpoint(
     final = folder.checkpoints / f"step-{step:08}"
     with refusing("the checkpoint cannot be written", final):
         folder.checkpoints.mkdir(exist_ok=True)
-        _sweep(folder.checkpoints)
+        _sweep(folder)
     own = {source.name: copy_of(source) for source in (folder.spec_file, folder.lock_file)}
     write_folder(final, own | dict(files), bytes_needed=bytes_needed, what="checkpoint")
     _retire(folder, step, keep)
@@ -119,14 +121,18 @@ def _fill(built: Path, files: Mapping[str, Writer]) -> None:
     sums, flushed, hashes = built / SUMS, list[Future[None]](), dict[str, Future[str]]()
     sums.touch()
     mode = sums.stat().st_mode & 0o777
-    with ThreadPoolExecutor(max_workers=2) as beside:
+    try:
         for name, write in sorted(files.items()):
             (built / name).parent.mkdir(parents=True, exist_ok=True)
             write(built / name)
             # safetensors makes files that only their owner can read; a run is shared as its folder is
             (built / name).chmod(mode)
-            flushed.append(beside.submit(sync, built / name))
-            hashes[name] = beside.submit(hash_of, built / name)
+            flushed.append(beside(partial(sync, built / name), f"flush {name}"))
+            hashes[name] = beside(partial(hash_of, built / name), f"hash {name}")
+    except Exception:  # not an interrupt, which waits for nothing
+        begun: list[Future[Any]] = [*flushed, *hashes.values()]
+        wait(begun)
+        raise
     for done in flushed:
         done.result()
     sums.write_text("".join(f"{made.result()}  {name}\n" for name, made in hashes.items()), encoding="utf-8")
@@ -144,12 +150,23 @@ def _put(built: Path, final: Path) -> None:
     remove(aside)
 
 
-def _sweep(checkpoints: Path) -> None:
+def clear_unfinished(folder: RunFolder) -> None:
+    """Remove what a killed writer left half written or half deleted; only for who knows that nobody writes there.
+
+    Raises:
+        UserError: If the system refuses to list it.
+    """
+    with refusing("the checkpoints cannot be listed", folder.checkpoints):
+        for path in folder.checkpoints.glob("step-*.tmp"):
+            if _TEMPORARY.fullmatch(path.name):
+                remove(path)
+
+
+def _sweep(folder: RunFolder) -> None:
     """Finish what a killed writer began: what is half written or half deleted goes, what was replaced comes back."""
-    for path in checkpoints.iterdir():
-        if _TEMPORARY.fullmatch(path.name):
-            remove(path)
-        elif STEP_NAME.fullmatch(path.name) and path.name.endswith(OLD):
+    clear_unfinished(folder)
+    for path in folder.checkpoints.iterdir():
+        if STEP_NAME.fullmatch(path.name) and path.name.endswith(OLD):
             plain = path.with_suffix("")
             if plain.exists():
                 _delete(path)

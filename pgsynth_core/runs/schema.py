@@ -106,6 +106,7 @@ class CheckpointEvent:
         seconds: Until it stood, seconds; training goes on meanwhile.
         bytes: Its size.
         validation: Loss on pairs of the test split with its weights, or their average, always with the same noise.
+        validation_seconds: What that took, seconds, for which training waited.
     """
 
     step: int
@@ -113,6 +114,7 @@ class CheckpointEvent:
     seconds: float | None = None
     bytes: int | None = None
     validation: float | None = None
+    validation_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

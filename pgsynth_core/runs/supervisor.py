@@ -59,7 +59,7 @@ def trainer(run: Waiting) -> Sequence[str]:
         module = (*launch, *settings, *places, *module)
     start = run.folder.checkpoints / run.checkpoint if run.checkpoint else run.folder.path
     steps = () if run.steps is None else (f"train.steps={run.steps}",)
-    return (run.python or sys.executable, *module, "train", "--resume", str(start), *steps)
+    return (run.python or sys.executable, *module, "train", "--resume", str(start), *steps, *run.changes)
 
 
 def work(device: str, command: Command = trainer, worker: Sequence[str] = WORKER) -> None:

@@ -12,13 +12,23 @@ from pgsynth_core.spec.model import SPEC_VERSION, PartChoice, Spec
 from pgsynth_core.spec.resolve import Resolved, parts_of, resolve
 from pgsynth_core.spec.schedules import Schedule, scales_by_step
 from pgsynth_core.spec.sections import PLAIN_OPTIONS
-from pgsynth_core.spec.settings import GROUPS, SCHEDULERS, TABLES, LossWeights, SampleSettings, Setting, TrainSettings
+from pgsynth_core.spec.settings import (
+    GROUPS,
+    RESUMABLE,
+    SCHEDULERS,
+    TABLES,
+    LossWeights,
+    SampleSettings,
+    Setting,
+    TrainSettings,
+)
 from pgsynth_core.spec.values import options_of
 
 __all__ = [
     "GROUPS",
     "KIND_OF_SLOT",
     "PLAIN_OPTIONS",
+    "RESUMABLE",
     "SCHEDULERS",
     "SINGLE_SLOTS",
     "SPEC_KEYS",

@@ -52,6 +52,11 @@ class Spec(BaseModel):
         slots = {"base": (self.base,), "encoder": self.encoder, "pose": self.pose, "attn": self.attn, "data": self.data}
         return tuple((slot, choice) for slot, choices in slots.items() for choice in choices)
 
+    @property
+    def slug(self) -> str:
+        """What a run of it is named after: its parts, the dataset left out."""
+        return "-".join(choice.label for slot, choice in self.choices() if slot != "data")
+
     def to_mapping(self) -> dict[str, Any]:
         """The canonical form, as JSON and YAML know it; `resolve` of it gives an equal spec."""
         slots: dict[str, Any] = {slot: "none" for slot in ("base", "encoder", "pose", "attn", "data")}

@@ -100,6 +100,20 @@ class TrainSettings(_Section):
     )
 
 
+RESUMABLE: Final = (
+    "steps",
+    "workers",
+    "checkpointing",
+    "cache",
+    "checkpoint_every",
+    "sample_every",
+    "keep_checkpoints",
+    "trackers",
+    "tracker_project",
+)
+"""Keys of `train` that may be others when a run goes on: no step learns anything else, and checkpoints compare."""
+
+
 class SampleSettings(_Section):
     """How pictures are sampled."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -51,16 +51,35 @@ class Average:
 
     @contextmanager
     def in_place_of(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-        """It, in the place of the weights for as long as it is entered; these wait on the CPU."""
-        kept = {key: own(value.detach()).to("cpu", copy=True) for key, value in tensors.items()}
+        """It, in the place of the weights for as long as it is entered.
+
+        Two that are alike change places, and nothing is copied. Of others, and where a tensor is sharded, whose memory
+        is known by its address elsewhere too, the weights wait on the CPU.
+        """
+        pairs = [(tensor, self.tensors[key]) for key, tensor in tensors.items()]
+        alike = [pair for pair in pairs if _alike(*pair)]
+        others = [pair for pair in pairs if not _alike(*pair)]
+        kept = [own(tensor.detach()).to("cpu", copy=True) for tensor, _ in others]
+        _exchange(alike)
         try:
-            _put(tensors, {key: own(value) for key, value in self.tensors.items()})
+            _put((tensor, own(average)) for tensor, average in others)
             yield
         finally:
-            _put(tensors, kept)
+            _exchange(reversed(alike))
+            _put((tensor, value) for (tensor, _), value in zip(others, kept, strict=True))
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    whole = own(one) is one and own(other) is other
+    return whole and (one.dtype, one.device, one.shape) == (other.dtype, other.device, other.shape)
+
+
+def _exchange(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    for one, other in pairs:
+        one.data, other.data = other.data, one.data
 
 
 @torch.no_grad()
-def _put(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-    for key, tensor in tensors.items():
-        own(tensor).copy_(values[key])
+def _put(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    for tensor, value in pairs:
+        own(tensor).copy_(value)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Final
 
@@ -20,6 +24,8 @@ from pgsynth_core.errors import UserError
 TIMEOUT_SECONDS = 300
 """Of a data worker; a worker that hangs is an error and not a silence."""
 
+PATIENCE_SECONDS: Final = 1.0
+"""In which workers that are not needed any more may end by themselves."""
 
 _HANGS: Final = "DataLoader timed out"
 _ENDED: Final = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)(?: is killed by signal: ([\w ]+))?")
@@ -36,14 +42,16 @@ def worker_failure(error: RuntimeError, where: str = "") -> UserError | None:
     text = str(error)
     if _HANGS in text:
         message = f"a data worker has given nothing for {TIMEOUT_SECONDS} seconds{where}: reading hangs."
-        cure = "Look at these files and the disk they are on; or read them in this process: train.workers=0."
+        cure = (
+            "Look at these files and the disk they are on; or read them in this process: resume with train.workers=0."
+        )
         return UserError(message, cure=cure)
     if (said := _ENDED.search(text)) is None:
         return None
     how = f"was killed ({said[2].strip()})" if said[2] else "is gone"
     why = "" if said[2] and not said[2].startswith("Killed") else ": most likely the system ran out of memory"
     message = f"a data worker, process {said[1]}, {how}{where}{why}."
-    cure = "Take fewer workers or none, train.workers=0, where an error shows itself; or smaller batches."
+    cure = "Resume with fewer workers or none, train.workers=0, where an error shows itself."
     return UserError(message, cure=cure)
 
 
@@ -55,6 +63,17 @@ def leave_signals_alone(worker: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _the_next_ends)
+
+
+def _end(workers: Sequence[BaseProcess]) -> None:
+    """None of them outlives their reader: who hangs in the system's code hears no SIGTERM, and Python waits at exit."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+    for worker in workers:
+        with suppress(RuntimeError):  # torch tells at any instant that one of its workers was killed
+            worker.kill()
+            worker.join(PATIENCE_SECONDS)
 
 
 def _the_next_ends(number: int, frame: FrameType | None) -> None:
@@ -81,8 +100,8 @@ class Stream:
     world: int = 1
     workers: int = 0
 
-    def since(self, step: int) -> Iterator[tuple[list[int], Batch]]:
-        """Positions and batches of every step after the given one.
+    def since(self, step: int) -> Generator[tuple[list[int], Batch], None, None]:
+        """Positions and batches of every step after the given one; close it, and no worker is left.
 
         Raises:
             DataError: If a pair cannot be used and the dataset does not pass over it.
@@ -98,15 +117,21 @@ class Stream:
             pin_memory=torch.cuda.is_available(),
             timeout=TIMEOUT_SECONDS if self.workers else 0,
         )
+        others = active_children()
         batches = iter(loader)
-        for taken in _Endless(self, step):
-            try:
-                batch = next(batches)
-            except RuntimeError as error:
-                if failure := worker_failure(error, f" when it was to read {self._said(taken)}"):
-                    raise failure from error
-                raise
-            yield taken, checked(batch)
+        workers = [child for child in active_children() if child not in others]
+        try:
+            for taken in _Endless(self, step):
+                try:
+                    batch = next(batches)
+                except RuntimeError as error:
+                    if failure := worker_failure(error, f" when it was to read {self._said(taken)}"):
+                        raise failure from error
+                    raise
+                yield taken, checked(batch)
+        finally:
+            del batches  # where nothing else holds it, it tells its workers that they may end
+            _end(workers)
 
     def _expect(self, step: int) -> None:
         """Have fetched what is far away of a step's pairs: here, where it may take longer than a worker may."""

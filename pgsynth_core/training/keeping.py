@@ -174,7 +174,7 @@ class Keeper:
         store, why = self._lookup.store, ""
         try:
             if room_at(store.root) < self._reserve + _size(tensors):
-                why = f"fewer than {amount(self._reserve)} are free, which are left to the run's checkpoints"
+                why = f"fewer than {amount(self._reserve)} are free, which it leaves to others"
             else:
                 store.write(wanted.kind, key, tensors)
         except FileNotFoundError:  # somebody clears the cache

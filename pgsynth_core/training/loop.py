@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import final
@@ -36,7 +36,7 @@ class Job:
         tell: Takes events.
         begin: Called with the number of the step about to be taken.
         saver: Writes checkpoints beside training.
-        save: Has the saver write one of the given step.
+        save: Has the saver write one of the given step; if it is hurried, without a look at unseen pairs.
         sample: Draws a sheet at the given step.
         wishes: What is wished of this process from outside and not granted yet; looked at once a step.
         grant: Called with the wishes that were acted upon.
@@ -51,7 +51,7 @@ class Job:
     tell: Tell
     begin: Callable[[int], None]
     saver: Saver
-    save: Callable[[int], None]
+    save: Callable[[int, bool], None]
     sample: Callable[[int], None]
     wishes: Callable[[], frozenset[Wish]]
     grant: Callable[[Iterable[Wish]], None]
@@ -68,15 +68,16 @@ class Done:
 def train(job: Job) -> Done:
     """Train from `job.start` to the last step; an interrupt finishes the step, saves and stops.
 
+    Who asks for a stop may kill soon: half a minute after SIGTERM is common. So nothing else is done then.
+
     Raises:
         UserError: If a checkpoint cannot be written.
         PgsynthError: If the gradients of several steps in a row are no finite numbers; the last checkpoint stands.
     """
     settings, step = job.settings, job.start
     report = Report(settings, job.stepper.accelerator, job.tell)
-    batches = job.stream.since(job.start)
     job.stepper.objective.train()
-    with _asked_to_stop() as interrupted, job.saver:
+    with _asked_to_stop() as interrupted, job.saver, closing(job.stream.since(job.start)) as batches:
         asked = _Asked(interrupted, job.wishes)
         while step < settings.steps and not report.stop:
             step += 1
@@ -90,14 +91,15 @@ def train(job: Job) -> Done:
             report.step(step, taken, time.perf_counter() - began, asked=asked.anew())
             wanted = report.wanted
             job.saver.look()
-            last = step == settings.steps or report.stop
+            last = step == settings.steps
+            hurried = report.stop and not last
             if report.stop:
                 message = f"asked to stop: step {step} is taken and will be saved."
                 job.tell("warning", {"message": message, "step": step})
-            if last or "save" in wanted or (settings.checkpoint_every and step % settings.checkpoint_every == 0):
+            if last or report.stop or "save" in wanted or _due(step, settings.checkpoint_every):
                 report.flush()
-                job.save(step)
-            if last or "sample" in wanted or (settings.sample_every and step % settings.sample_every == 0):
+                job.save(step, hurried)
+            if last or "sample" in wanted or (_due(step, settings.sample_every) and not hurried):
                 job.sample(step)
                 job.stepper.objective.train()
             if granted := wanted - {"stop"}:  # which stands until it is written that training has stopped
@@ -105,6 +107,10 @@ def train(job: Job) -> Done:
                 asked.granted(granted)
                 job.grant(granted)
     return Done(step, stopped=step < settings.steps)
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
 
 
 @final

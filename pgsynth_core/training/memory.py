@@ -67,7 +67,7 @@ def training_memory(spec: Spec, registry: Registry, verdict: Verdict, *, step: i
         spec: Resolved.
         registry: Where its parts come from.
         verdict: Of the contract check; ok.
-        step: What a step holds, where that is known; otherwise one is taken.
+        step: What a step holds, where it is known: then none is taken.
 
     Raises:
         PartError: If a part cannot be imported or built.

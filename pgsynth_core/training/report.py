@@ -125,8 +125,8 @@ class Report:
             raise PgsynthError(
                 f"the gradients of {len(self._bad_steps)} steps in a row, {self._bad_steps[0]} to {step}, are not "
                 f"finite numbers (loss {means['loss']}); the weights are those of before. The last batch: "
-                f"{', '.join(pairs)}. Look at these pairs, or continue from the last checkpoint in fp32, or start "
-                "anew with a lower train.learning_rate."
+                f"{', '.join(pairs)}. Look at these pairs, or start another run with a lower train.learning_rate"
+                f"{'' if settings.precision == 'fp32' else ' or train.precision=fp32'}."
             )
 
     def _tell_spikes(self, step: int, means: Mapping[str, float], pairs: tuple[str, ...]) -> None:

@@ -6,7 +6,6 @@ its time comes. The last one is another matter: without it, what was trained sin
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -17,6 +16,7 @@ from types import TracebackType
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Checkpoint, RunFolder, Writer, latest_checkpoint, write_checkpoint
+from pgsynth_core.runs.beside import beside
 from pgsynth_core.training.report import Tell
 
 __all__ = ["Saver"]
@@ -24,10 +24,10 @@ __all__ = ["Saver"]
 
 @dataclass(frozen=True)
 class _Saving:
-    """A checkpoint being written, its folder once it stands."""
+    """A checkpoint being written, what is known of its loss on unseen pairs, and its folder once it stands."""
 
     step: int
-    validation: float | None
+    validation: Mapping[str, float | None]
     began: float
     folder: Future[Path]
 
@@ -64,31 +64,34 @@ class Saver:
         with suppress(UserError) if error else nullcontext():
             self.wait()
 
-    def save(self, step: int, files: Callable[[], Mapping[str, Writer]], *, validation: float | None = None) -> None:
+    def save(
+        self,
+        step: int,
+        files: Callable[[], Mapping[str, Writer]],
+        *,
+        validation: float | None = None,
+        validation_seconds: float | None = None,
+    ) -> None:
         """Begin to write a checkpoint, once the one before stands.
 
         Args:
             step: Steps taken.
             files: Called here: gives what writes each file, of a copy of the state.
             validation: Loss on unseen pairs, to be told.
+            validation_seconds: What that took.
 
         Raises:
             UserError: As `look`.
         """
         self._settle(last=False)
         self.tell("doing", {"doing": "saving a checkpoint"})
-        begun = _Saving(step, validation, time.monotonic(), Future())
-        taken = files()
-
-        def write() -> None:
-            try:
-                path = write_checkpoint(self.folder, step, taken, bytes_needed=self.bytes_needed, keep=self.keep)
-                begun.folder.set_result(path)
-            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
-                begun.folder.set_exception(error)
-
-        self._saving = begun
-        threading.Thread(target=write, name=f"checkpoint of step {step}", daemon=True).start()
+        told = {"validation": validation, "validation_seconds": validation_seconds}
+        began, taken = time.monotonic(), files()
+        folder = beside(
+            lambda: write_checkpoint(self.folder, step, taken, bytes_needed=self.bytes_needed, keep=self.keep),
+            f"checkpoint of step {step}",
+        )
+        self._saving = _Saving(step, told, began, folder)
 
     def look(self) -> None:
         """Tell of the checkpoint that is being written if it stands by now, or could not be written.
@@ -128,7 +131,7 @@ class Saver:
                 "path": path.relative_to(self.folder.path).as_posix(),
                 "seconds": seconds,
                 "bytes": size,
-                "validation": saving.validation,
+                **saving.validation,
             },
         )
 

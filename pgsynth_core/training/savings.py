@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from pgsynth_core.composition.build import entry_of
 from pgsynth_core.contract import Verdict
-from pgsynth_core.errors import PgsynthError
 from pgsynth_core.registry import Registry
 from pgsynth_core.spec import Spec, TrainSettings
 from pgsynth_core.training.memory import TrainingMemory, training_memory
@@ -29,14 +29,16 @@ class Saving:
     Attributes:
         words: What to write, e.g. ``train.checkpointing=true``.
         bytes: How much less training then holds.
+        alike: Whether the same weights train, so that what is learned compares.
     """
 
     words: str
     bytes: int
+    alike: bool = True
 
 
 def savings(spec: Spec, registry: Registry, verdict: Verdict) -> tuple[TrainingMemory, tuple[Saving, ...]]:
-    """What training holds, and what each setting alone would save, the most first.
+    """What training holds, and what each setting alone would save: the most first, but last what changes what trains.
 
     Args:
         spec: Resolved.
@@ -45,38 +47,47 @@ def savings(spec: Spec, registry: Registry, verdict: Verdict) -> tuple[TrainingM
     """
     now = training_memory(spec, registry, verdict)
     found: list[Saving] = []
-    for words, changed in _changes(spec, registry):
-        same_step = _with(changed, optimizer=spec.train.optimizer, ema=spec.train.ema) == spec
-        try:
-            memory = training_memory(changed, registry, verdict, step=now.step if same_step else None)
-        except PgsynthError:  # e.g. it needs a library that is not installed
-            continue
+    for change in _changes(spec, registry):
+        memory = TrainingMemory(weights=0, moments=0, average=0, step=0)
+        with suppress(Exception):  # e.g. a library is not installed, or torch refuses an operation by shape
+            memory = training_memory(change.spec, registry, verdict, step=now.step if change.same_step else None)
         saved = now.total - memory.total
         if memory.moments and saved > _LEAST * now.total:  # without moments, nothing would train
-            found.append(Saving(words, saved))
-    return now, tuple(sorted(found, key=lambda one: -one.bytes))
+            found.append(Saving(change.words, saved, change.alike))
+    return now, tuple(sorted(found, key=lambda one: (not one.alike, -one.bytes)))
 
 
-def _changes(spec: Spec, registry: Registry) -> Iterator[tuple[str, Spec]]:
+@dataclass(frozen=True)
+class _Change:
+    """A change to try; `same_step`: a step holds as much as before."""
+
+    words: str
+    spec: Spec
+    alike: bool = True
+    same_step: bool = False
+
+
+def _changes(spec: Spec, registry: Registry) -> Iterator[_Change]:
     """Every change that keeps what is learned comparable, then those of what trains."""
     train = spec.train
     if not train.checkpointing:
-        yield "train.checkpointing=true", _with(spec, checkpointing=True)
+        yield _Change("train.checkpointing=true", _with(spec, checkpointing=True))
     if parts := next((number for number in (2, 3, 5, 7) if train.batch_size % number == 0), 0):
         batch, accumulate = train.batch_size // parts, train.accumulate * parts
         words = f"train.batch_size={batch} train.accumulate={accumulate}"
-        yield words, _with(spec, batch_size=batch, accumulate=accumulate)
+        yield _Change(words, _with(spec, batch_size=batch, accumulate=accumulate))
     if train.precision == "fp32":
-        yield "train.precision=bf16", _with(spec, precision="bf16")
+        yield _Change("train.precision=bf16", _with(spec, precision="bf16"))
     if train.optimizer == "adamw":
-        yield "train.optimizer=adamw8bit", _with(spec, optimizer="adamw8bit")
+        yield _Change("train.optimizer=adamw8bit", _with(spec, optimizer="adamw8bit"), same_step=True)
     if train.ema:
-        yield "train.ema=0", _with(spec, ema=0.0)
+        yield _Change("train.ema=0", _with(spec, ema=0.0), same_step=True)
     option = entry_of(registry, "base", spec.base).component.options.get(_TRAIN)
     for choice in option.choices if option else ():
         if choice != spec.base.options[_TRAIN]:
             base = spec.base.model_copy(update={"options": {**spec.base.options, _TRAIN: choice}})
-            yield f"base.{spec.base.label}.{_TRAIN}={choice}", spec.model_copy(update={"base": base})
+            words = f"base.{spec.base.label}.{_TRAIN}={choice}"
+            yield _Change(words, spec.model_copy(update={"base": base}), alike=False)
 
 
 def _with(spec: Spec, **changed: object) -> Spec:

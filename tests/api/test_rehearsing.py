@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from pgsynth_core import compose
 from pgsynth_core.api import rehearsing
 from pgsynth_core.api.rehearsing import STEPS, Rehearsal
 from pgsynth_core.errors import PgsynthError, UserError
+from pgsynth_core.runs import RunFolder
 from pgsynth_core.training.checkpoint import Trained
 from pgsynth_core.training.step import Stepper
+from pgsynth_core.training.validation import Validation
 
 from ..fixtures.memory import needs_peak
 from .test_training_guard import FIGURES
@@ -46,18 +50,41 @@ def facts(**changed: Any) -> Rehearsal:
 
 
 @needs_peak
-def test_steps_are_taken_and_measured_and_nothing_stays(runs: Path, tmp_path: Path) -> None:
+def test_steps_are_taken_and_measured_and_nothing_stays(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[int] = []
+    plain = Validation.loss
+
+    def loss(self: Validation) -> float:
+        time.sleep(0.5)
+        return plain(self)
+
+    monkeypatch.setattr(Validation, "loss", loss)
     composition = compose(*LONG)
     found = composition.rehearse(runs=runs, on_event=lambda event: told.append(event["step"]))
     assert told == [1, 2, 3] and [*tmp_path.iterdir()] == [], "no run, no folder, no checkpoint"
     assert (found.device, found.steps, found.difference) == ("cpu", STEPS, 0.0)
-    assert found.seconds_per_step > 0 and found.hours > 1000 * found.seconds_per_step / 3600
+    assert found.seconds_per_step > 0
+    assert 3600 * found.hours > 1000 * found.seconds_per_step + 10 * 0.5, "training waits for each look at unseen pairs"
     assert found.peak_bytes is not None and found.peak_bytes > 10**7
     assert found.estimated_bytes == composition.memory().total
-    assert found.needed_bytes == 3 * found.checkpoint_bytes and found.free_bytes > found.checkpoint_bytes > 10**7
+    assert found.needed_bytes == 4 * found.checkpoint_bytes and found.free_bytes > found.checkpoint_bytes > 10**7
     again = composition.train(runs=runs, steps=STEPS)
     assert again.status.step == STEPS, "a rehearsal is in nobody's way"
+
+
+def test_what_a_killed_rehearsal_left_goes_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, young, other = (tmp_path / name for name in (".rehearsal-a.tmp", ".rehearsal-b.tmp", "mine"))
+    for folder in (old, young, other):
+        folder.mkdir()
+        (folder / "weights.safetensors").touch()
+    for folder in (old, other):
+        os.utime(folder, (time.time() - 90_000,) * 2)
+    monkeypatch.setattr(rehearsing, "_taken", lambda *given: pytest.exit("far enough"))
+    with pytest.raises(pytest.exit.Exception):
+        compose(*LONG).rehearse(runs=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {young.name, other.name}
 
 
 def test_a_part_that_does_not_load_what_it_saved_is_found(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +108,13 @@ def test_a_failure_leaves_nothing_either(runs: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(UserError, match=r"out of memory: 2.00 GiB more were asked for"):
         compose(*LONG).rehearse(runs=runs)
     assert [*runs.parent.parent.iterdir()] == []
+
+
+def test_a_cache_on_another_disk_need_not_leave_room_for_checkpoints(tmp_path: Path) -> None:
+    made = compose(*LONG)
+    session = rehearsing._session(made.spec, made.registry, made.verdict)
+    beside, elsewhere = (session._reserve(RunFolder(tmp_path), cache) for cache in (tmp_path / "new", Path("/proc")))
+    assert beside - elsewhere == 4 * session.trained.size() > 0 and elsewhere > 0
 
 
 def test_a_disk_without_room_is_refused_before_a_step(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

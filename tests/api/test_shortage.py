@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from pgsynth_core import compose
-from pgsynth_core.api.shortage import shortage_of
+from pgsynth_core.api.shortage import shortage_of, within_memory
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import find_run, read_events, status_of
+from pgsynth_core.training.memory import TrainingMemory
+from pgsynth_core.training.savings import Saving
 from pgsynth_core.training.step import Stepper
 
 from .test_training_guard import FIGURES
@@ -77,10 +79,31 @@ def test_a_run_that_runs_out_says_what_would_save_how_much(tmp_path: Path, monke
     assert "out of memory" in text and f"The last checkpoint stands: {folder.path}/checkpoints/step-00000002" in text
     assert "train.checkpointing=true saves " in text and "train.batch_size=4 train.accumulate=2 saves " in text
     assert f"pgsynth train {folder.path}/spec.yaml train." in text and caught.value.exit_code == 2
+    assert f"Go on with this run: pgsynth train --resume {folder.path} train.checkpointing=true." in text
     assert status_of(folder).state == "failed"
     (problem,) = [event for event in read_events(folder.events_file) if event["kind"] == "problem"]
     assert problem["message"] in text and problem["step"] == 2
     assert caught.value.__context__ is None, "no traceback of torch's beside it"
+
+
+def test_nothing_takes_the_place_of_what_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*given: object) -> None:
+        raise NotImplementedError("Could not run 'mine::attend' with arguments from the 'Meta' backend.")
+
+    monkeypatch.setattr("pgsynth_core.api.shortage.savings", refuses)
+    made = compose(*FIGURES)
+    with pytest.raises(UserError, match=r"(?s)out of memory: 1048576.0 GiB more.*train\.checkpointing=true"):
+        within_memory(on_the_cpu, made.spec, made.registry, made.verdict)
+
+
+def test_less_to_train_is_not_what_to_try_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = TrainingMemory(weights=2**30, moments=2**30, average=2**30, step=2**30)
+    found = (Saving("base.sd.train=frozen", 2**30, alike=False),)
+    monkeypatch.setattr("pgsynth_core.api.shortage.savings", lambda *given: (memory, found))
+    made, told = compose(*FIGURES), []
+    with pytest.raises(UserError, match="base.sd.train=frozen saves 1.0 GiB") as caught:
+        within_memory(on_the_cpu, made.spec, made.registry, made.verdict, tell=lambda kind, data: told.append(kind))
+    assert "--rehearse" not in str(caught.value) and told == ["doing"]
 
 
 @pytest.mark.usefixtures("short_advice")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from pgsynth_core.data.formats import write_pose
 from pgsynth_core.data.records import DataContext
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-from pgsynth_core.runs import best_checkpoint, latest_checkpoint, read_events
+from pgsynth_core.runs import RunFolder, best_checkpoint, latest_checkpoint, list_checkpoints, read_events
 
 from ..fixtures.crowd import Crowd
 
@@ -96,8 +98,9 @@ def test_events_tell_the_run(tmp_path: Path, photos: str) -> None:
 def test_continuing_joins_bitwise(tmp_path: Path, train: Train, overrides: tuple[str, ...]) -> None:
     whole = train(tmp_path / "whole", *overrides)
     part = train(tmp_path / "part", *overrides, steps=3)
-    joined = continue_run(part, steps=6)
-    assert joined.losses() == whole.losses()
+    joined = continue_run(part, "train.checkpointing=true", "train.checkpoint_every=1", steps=6)
+    assert joined.losses() == whole.losses(), "what may be changed for a time changes nothing that is learned"
+    assert len(list_checkpoints(joined.folder)) == len(list_checkpoints(whole.folder)) + 1
     last = [latest_checkpoint(one.folder) for one in (whole, joined)]
     for name in ("weights.safetensors", "optimizer.safetensors"):
         left, right = (checkpoint.path / name for checkpoint in last if checkpoint)
@@ -126,6 +129,30 @@ def test_the_loss_on_unseen_pairs_is_noted_and_changes_nothing(tmp_path: Path, t
     (tmp_path / "part").mkdir()
     joined = continue_run(train(tmp_path / "part", steps=3), steps=6)
     assert noted(joined) == [before, after]
+
+
+@pytest.mark.parametrize("word", ["train.seed=1", "train.validate_pairs=1", "fit=pad", "size=64x64"])
+def test_what_changes_what_is_learned_or_how_checkpoints_compare_is_another_run(run: Run, word: str) -> None:
+    with pytest.raises(UserError, match=rf"not {word}.*\n?.*Start another from its spec: .*{word}"):
+        continue_run(run, word, steps=9)
+
+
+def test_what_a_kill_left_half_written_is_not_in_the_way_of_going_on(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = RunFolder(shutil.copytree(run.path, tmp_path / run.id))
+    left = copy.checkpoints / "step-00000009.0123abcd.tmp"
+    left.mkdir()
+    (left / "weights.safetensors").touch()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0 if left.exists() else 2**40))
+
+    def begins(*given: object, **more: object) -> None:
+        raise UserError("here it would train.")
+
+    monkeypatch.setattr("pgsynth_core.api.session.TrainingSession.run", begins)
+    with pytest.raises(UserError, match="here it would train"):
+        continue_run(copy.path, steps=9)
+    assert [one.step for one in list_checkpoints(copy)] == [3, 6]
 
 
 def test_a_run_says_in_a_line_how_it_stands(run: Run) -> None:

@@ -43,11 +43,25 @@ def test_wishes_are_granted_once_at_the_end_of_a_step(tmp_path: Path) -> None:
     run = compose(*SMALL).train(runs=tmp_path, steps=9, on_event=wish)
     last = run.status.step
     assert run.status.state == "stopped" and 4 < last < 7, "the step is finished and no more are taken"
-    (saved, end) = [event["step"] for event in events(run, "checkpoint")]
+    looked = {event["step"]: event.get("validation") for event in events(run, "checkpoint")}
+    saved, end = looked
     assert 1 < saved < 4 and end == last
-    assert [event["step"] for event in events(run, "sample")] == [saved, last]
+    (seconds, none) = [event.get("validation_seconds") for event in events(run, "checkpoint")]
+    assert seconds > 0 and none is None
+    assert looked[saved] is not None and looked[end] is None, "who asks for a stop may kill soon: nothing but saving"
+    assert [event["step"] for event in events(run, "sample")] == [saved]
     assert not control.wishes(run.folder)
     assert [checkpoint.step for checkpoint in list_checkpoints(run.folder)] == [saved, last]
+
+
+def test_a_stop_at_the_last_step_ends_the_run_as_any(tmp_path: Path) -> None:
+    def wish(event: Mapping[str, Any]) -> None:
+        if event["kind"] == "run":
+            control.wish(RunFolder(Path(event["run"])), "stop")
+
+    run = compose(*SMALL).train(runs=tmp_path, steps=1, on_event=wish)
+    (saved,) = events(run, "checkpoint")
+    assert run.status.state == "finished" and saved["validation"] and [*events(run, "sample")]
 
 
 def test_a_folder_that_waits_is_trained_from_its_first_step(tmp_path: Path) -> None:
@@ -98,6 +112,7 @@ class Two(Accelerator):  # type: ignore[misc]  # it has no types
     """Stands for two processes; the mean over them comes from what both bring."""
 
     num_processes = 2
+    device = torch.device("cpu")
 
     def __init__(self, other: list[float]) -> None:
         self.other = other

@@ -1,5 +1,9 @@
 """What a checkpoint of 2 GB costs: on the disk beside dd, and of the time of whoever trains beside one copy.
 
+Timed is what a run does at each save: `Saver.save`, which takes the copy, and before it the exchange of the weights
+for their average and back. Not timed is what is done with the average then, the look at unseen pairs
+(`train.validate_pairs`, 0 for none): training waits for that too, and its checkpoint says how long.
+
 Run: make bench.
 """
 
@@ -17,6 +21,7 @@ import torch
 from torch import Tensor
 
 from pgsynth_core.runs import RunFolder, create_run
+from pgsynth_core.training.average import Average
 from pgsynth_core.training.checkpoint import tensor_writers
 from pgsynth_core.training.saving import Saver
 
@@ -45,6 +50,21 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def test_the_average_comes_in_without_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
+    weights = {f"part.{number}": torch.nn.Parameter(torch.randn(SHAPE)) for number in range(TENSORS)}
+    average = Average(weights, 0.999)
+
+    def exchange() -> None:
+        with average.in_place_of(weights):
+            pass
+
+    copied = median(seconds(lambda: [value.detach().clone() for value in weights.values()]) for _ in range(ROUNDS))
+    exchanged = median(seconds(exchange) for _ in range(ROUNDS))
+    with capsys.disabled():
+        print(f"\nthe average in and out: {1e3 * exchanged:.2f} ms; a copy of the weights: {1e3 * copied:.0f} ms")
+    assert exchanged <= 0.1 * copied
 
 
 def memory_at_hand(size: int) -> None:

@@ -130,6 +130,8 @@ def test_a_local_file_is_its_own_name(repository: list[dict[str, Any]], tmp_path
     assert weights(str(file)) == str(file) and repository == []
     expected = {"folder": str(file), "everything.safetensors": sha("everything.safetensors")}
     assert weights.identities() == {str(file): expected}
+    file.unlink()
+    assert weights.identities() == {str(file): expected}, "it is read once, however often it is asked for"
 
 
 @pytest.mark.parametrize(("offline", "why"), [("1", "turned off"), ("", "gave no answer")])

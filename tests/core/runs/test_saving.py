@@ -26,6 +26,27 @@ SCENES = {
 }
 KILLED, RAISED = 9, 3
 
+ENDS = """
+import sys, time
+from pathlib import Path
+from pgsynth_core.runs import RunFolder, saving
+saving.hash_of = lambda path: time.sleep(600)
+folder, began = RunFolder(Path(sys.argv[1])), []
+files = {"a": lambda path: path.write_text("a"), "b": began.append}
+saving.beside(lambda: saving.write_checkpoint(folder, 1, files, bytes_needed=1, keep=1), "a checkpoint")
+while not began:
+    time.sleep(0.01)
+"""
+
+
+def test_a_program_ends_though_a_checkpoint_is_hashed(tmp_path: Path) -> None:
+    """Its time is up: what is half written is swept away by the next writer."""
+    (tmp_path / "spec.yaml").touch()
+    (tmp_path / "lock.json").touch()
+    done = subprocess.run([sys.executable, "-c", ENDS, str(tmp_path)], timeout=60, check=True, capture_output=True)
+    assert not done.stderr and not list_checkpoints(RunFolder(tmp_path))
+
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the script asks /proc which file is flushed")
 
 

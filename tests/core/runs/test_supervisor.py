@@ -258,6 +258,8 @@ def test_the_command_that_trains(queue: Queue) -> None:
     assert list(trainer(alone)[1:]) == ["-m", "pgsynth_core", "train", "--resume", str(run.path)]
     several = trainer(Waiting(run, 1, "gpu", 2, "/", "step-00000002", 9))
     assert several[1:6] == ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
+    changed = Waiting(run, 1, "cpu", 1, "", changes=("train.workers=0",))
+    assert [*trainer(changed)][-3:] == ["--resume", str(run.path), "train.workers=0"]
     assert several[-3:] == ("--resume", str(run.checkpoints / "step-00000002"), "train.steps=9")
 
 

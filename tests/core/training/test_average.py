@@ -28,6 +28,21 @@ def test_it_is_a_copy() -> None:
     assert average.tensors["a"].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_stands_in_for_the_weights_and_these_come_back(dtype: torch.dtype) -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 3, dtype=dtype).t())
+    average = Average({"a": weight}, 0.5)
+    kept, place, own = average.tensors["a"], weight.data_ptr(), average.tensors["a"].data_ptr()
+    with torch.no_grad():
+        weight.mul_(3)
+    with pytest.raises(RuntimeError, match="meanwhile"), average.in_place_of({"a": weight}):
+        assert weight.eq(1).all() and weight.requires_grad
+        assert (weight.data_ptr() == own) is (dtype == torch.float32), "no copy where none is needed"
+        raise RuntimeError("meanwhile")
+    assert weight.eq(3).all() and weight.data_ptr() == place and weight.stride() == (1, 3)
+    assert average.tensors["a"] is kept and kept.eq(1).all() and kept.data_ptr() == own
+
+
 def test_it_takes_the_values_of_a_checkpoint_where_it_is() -> None:
     average = Average({"a": torch.ones(2), "b": torch.ones(1)}, 0.5)
     place = average.tensors["a"].data_ptr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -63,6 +64,16 @@ def test_the_stream_keeps_its_workers_through_an_interrupt(stage: Stage, monkeyp
 
 
 # ------------------------------------------------------------------------------------------- workers that fail
+class Deaf(Examples):
+    """That hangs where no handler of Python's runs: the signal never comes through."""
+
+    def __getitem__(self, position: int) -> Batch | Failed:
+        if position == 1:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            time.sleep(60)
+        return super().__getitem__(position)
+
+
 class Hanging(Examples):
     """That never gives the third pair, as on a network's disk that is gone."""
 
@@ -83,6 +94,23 @@ def test_a_worker_that_hangs_is_told_with_the_pair(stage: Stage, monkeypatch: py
     with pytest.raises(UserError, match=r"nothing for 2 seconds when it was to read the pairs 2 of the training"):
         for _ in zip(range(5), stream(stage, Hanging).since(0), strict=False):
             pass
+
+
+@pytest.mark.parametrize("kind", [Deaf, Examples])
+def test_no_worker_outlives_what_it_reads_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, kind: type[Examples]
+) -> None:
+    monkeypatch.setattr(batches, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)
+    before, reading = multiprocessing.active_children(), stream(stage, kind).since(0)
+    next(reading)
+    assert len(multiprocessing.active_children()) == len(before) + 1
+    if kind is Deaf:
+        with pytest.raises(UserError, match="the pairs 1 of the training"):
+            next(reading)
+    else:
+        reading.close()
+    assert multiprocessing.active_children() == before
 
 
 @pytest.mark.parametrize(

@@ -353,7 +353,7 @@ def test_room_for_checkpoints_is_left(
     found = keeping(scene, tmp_path)
     complete, said = keeper(scene, found, reserve=2**60)
     assert all(kept.complete for kept in complete(loaded(scene, found, 0)).kept.values())
-    assert len(said) == 1 and "left to the run's checkpoints" in said[0] and not held_in(tmp_path)
+    assert len(said) == 1 and "which it leaves to others" in said[0] and not held_in(tmp_path)
 
     def refuse(root: Path) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

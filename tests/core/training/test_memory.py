@@ -10,6 +10,7 @@ import torch
 
 from pgsynth_core import compose
 from pgsynth_core.api import Composition
+from pgsynth_core.spec import Spec
 from pgsynth_core.training.memory import TrainingMemory, training_memory
 from pgsynth_core.training.savings import savings
 
@@ -94,6 +95,24 @@ def test_every_saving_is_what_the_setting_would_save(plain: TrainingMemory) -> N
     assert words["train.ema=0"] == plain.average
     for written in ("train.checkpointing=true", "train.batch_size=2 train.accumulate=2"):
         assert words[written] == plain.total - estimate(*written.split()).total, written
+
+
+def test_what_changes_what_trains_comes_last_and_no_step_is_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Spec] = []
+
+    def reckoned(spec: Spec, *more: object, step: int | None = None) -> TrainingMemory:
+        taken.extend([] if step else [spec])
+        if spec.train.precision == "bf16":
+            raise NotImplementedError("no such operation by shape")
+        less = 9 * (spec.base.options["train"] == "frozen") + spec.train.checkpointing + 2 * (not spec.train.ema)
+        return TrainingMemory(weights=10, moments=10, average=10, step=10 - less)
+
+    monkeypatch.setattr("pgsynth_core.training.savings.training_memory", reckoned)
+    composition = compose("base=sd", "data=none", "base.sd.train=all", "encoder=none", "pose=controlnet", "size=64x64")
+    _, found = savings(composition.spec, composition.registry, composition.verdict)
+    assert [one.words for one in found] == ["train.ema=0", "train.checkpointing=true", "base.sd.train=frozen"]
+    assert [one.alike for one in found] == [True, True, False]
+    assert all(spec.train.ema and spec.train.optimizer == "adamw" for spec in taken)
 
 
 def test_what_is_set_already_is_not_suggested() -> None:
