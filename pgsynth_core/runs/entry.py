@@ -21,19 +21,20 @@ from pgsynth_core.runs.devices import Kind
 from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["SET_FOR_US", "Waiting", "entry_of", "is_set_for_us", "set_for_us"]
+__all__ = ["ATTEMPT", "SET_FOR_US", "Waiting", "entry_of", "is_set_for_us", "set_for_us"]
 
 _NUMBERS: Final = ("order", "devices", "uid")
 _TEXTS: Final = ("host", "kind", "cwd", "checkpoint", "python")
 _OURS: Final = "PGSYNTH_"
-_ATTEMPT: Final = "PGSYNTH_ATTEMPT"
+ATTEMPT: Final = "PGSYNTH_ATTEMPT"
+"""Environment of a trainer that a worker started: the session's name, a colon, the run's folder."""
 SET_FOR_US: Final = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "XDG_CACHE_HOME", "PYTHONPATH", "VIRTUAL_ENV")
 """Variables that say where packages, weights and results are, besides our own; never one that holds a secret."""
 
 
 def is_set_for_us(name: str) -> bool:
     """Whether a variable of the environment is one of those."""
-    return name in SET_FOR_US or (name.startswith(_OURS) and name != _ATTEMPT)
+    return name in SET_FOR_US or (name.startswith(_OURS) and name != ATTEMPT)
 
 
 def set_for_us() -> Mapping[str, str]:

@@ -35,7 +35,7 @@ from typing import Any, Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
-from pgsynth_core.runs.entry import entry_of
+from pgsynth_core.runs.entry import ATTEMPT, entry_of
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import Process, is_alive, process_of, this_process
@@ -58,8 +58,6 @@ __all__ = [
     "status_of",
 ]
 
-ATTEMPT: Final = "PGSYNTH_ATTEMPT"
-"""Environment of a trainer that a worker started: the session's name, a colon, the run's folder."""
 _SILENCE: Final = 600.0
 """Seconds without an event after which a process of another machine counts as gone, and one of this as stalled."""
 _STEPS_OF_SILENCE: Final = 10
@@ -432,13 +430,14 @@ def session(folder: RunFolder) -> Iterator[Session]:
         UserError: As `start_session`; and whatever the block raises.
     """
     begun = start_session(folder)
-    try:
-        yield begun
-    except BaseException as error:
-        with suppress(UserError):  # the first error is the one to tell
-            begun.end(**asdict(Ending.of(error)))
-        raise
-    begun.end("finished")
+    with begun.lock:
+        try:
+            yield begun
+        except BaseException as error:
+            with suppress(UserError):  # the first error is the one to tell
+                begun.end(**asdict(Ending.of(error)))
+            raise
+        begun.end("finished")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +15,25 @@ from safetensors.torch import load_file
 
 from pgsynth_core import Run, compose
 from pgsynth_core.api import continue_run, session
+from pgsynth_core.api.journal import Listeners, journal
 from pgsynth_core.api.occupying import occupying
+from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data.formats import write_pose
 from pgsynth_core.errors import PgsynthError, UserError
-from pgsynth_core.runs import RunFolder, find_run, latest_checkpoint, list_checkpoints, read_events, status_of
+from pgsynth_core.registry import Registry
+from pgsynth_core.runs import (
+    EventLog,
+    RunFolder,
+    create_run,
+    find_run,
+    latest_checkpoint,
+    list_checkpoints,
+    read_events,
+    status_of,
+)
 from pgsynth_core.runs.devices import device_lock, used
 from pgsynth_core.runs.locks import is_free
-from pgsynth_core.runs.status import ATTEMPT
+from pgsynth_core.runs.status import ATTEMPT, Ending
 from pgsynth_core.training.step import Stepper
 
 from ..fixtures.people import standing, write_pairs, write_photo
@@ -173,3 +186,17 @@ def test_training_holds_the_gpu_and_warns_of_others(tmp_path: Path, gpu: str, mo
     assert any("/runs/other" in event["message"] for event in events(run, "warning"))
     method.train(steps=1, runs=tmp_path / "runs", on_event=lambda event: free.append(is_free(device_lock(gpu))))
     assert free and not any(free) and is_free(device_lock(gpu))
+
+
+def test_a_run_whose_disk_is_full_still_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(tmp_path / "runs", slug="x", spec_yaml="{}", lock=None)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise UserError("no space.")
+
+    with journal(run, Listeners(Hooks(Registry()))) as kept:
+        os.utime(run.process_file, (1.0, 1.0))
+        monkeypatch.setattr(EventLog, "write", refuse)
+        kept.tell("step", {"step": 1, "loss": 0.5, "steps": 9})
+        assert run.process_file.stat().st_mtime > 1.0
+        kept.end(Ending("finished", 0, 1))

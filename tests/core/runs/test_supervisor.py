@@ -151,7 +151,9 @@ def test_who_wants_several_devices_waits_for_them_and_is_not_overtaken(queue: Qu
         enqueue(run, wanted=wanted)
     assert start_workers("gpu", WORKER) == 2
     queue.until_state(short, "finished")
+    asked = queue.asked()
     time.sleep(1.5)
+    assert queue.asked() <= asked + 1, "who gathers does not list them again and again"
     assert [run.folder for run in waiting("gpu")] == [wide, last], "a device is free, and nobody overtakes"
     control.wish(long, "stop")
     queue.until_state(last, "finished")
