@@ -1,7 +1,7 @@
 """One process, or several that each hold the whole model or (FSDP) a part: the Accelerator that a run trains with.
 
-FSDP is PyTorch's `fully_shard`, the model one unit: weights, gradients, moments and average are stored in parts, and the
-weights are whole from the forward to the backward pass of a step. Its arithmetic is that of one process.
+FSDP is PyTorch's `fully_shard`, the model one unit: weights, gradients, moments and average are stored in parts, and
+the weights are whole from the forward to the backward pass of a step. Its arithmetic is that of one process.
 """
 
 from __future__ import annotations
