@@ -18,6 +18,7 @@ from typing import Final
 
 import pytest
 
+from pgsynth_core.cli.train import INTERRUPTED
 from pgsynth_core.runs import RunFolder, latest_checkpoint, list_runs, read_losses
 from pgsynth_core.runs.durable import read_json
 
@@ -104,7 +105,7 @@ def test_kills_lose_nothing(settings: tuple[str, ...], tmp_path: Path, capsys: p
     reached = last_step(run)
     wait_for(lambda: last_step(run) > reached, process)
     process.terminate()
-    assert process.wait() == 0
+    assert process.wait() == INTERRUPTED
     losses = read_losses(run.events_file)
     whole = trainer(tmp_path / "whole", *words, f"train.steps={max(losses)}")
     assert whole.wait() == 0
