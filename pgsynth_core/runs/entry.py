@@ -50,9 +50,11 @@ def entry_of(folder: RunFolder) -> Waiting | None:
         return None
     host, kind, cwd, checkpoint = (facts.get(name) for name in ("host", "kind", "cwd", "checkpoint"))
     order, wanted, steps = (facts.get(name) for name in ("order", "devices", "steps"))
-    texts = isinstance(host, str) and isinstance(cwd, str) and isinstance(checkpoint, str)
-    numbers = isinstance(order, int) and isinstance(wanted, int) and isinstance(steps, int | None)
-    if not texts or not numbers or kind not in ("gpu", "cpu") or wanted < 1:
+    if not (isinstance(host, str) and isinstance(cwd, str) and isinstance(checkpoint, str)):
+        return None
+    if not (isinstance(order, int) and isinstance(wanted, int) and isinstance(steps, int | None)):
+        return None
+    if kind not in ("gpu", "cpu") or wanted < 1:
         return None
     changes = facts.get("changes", [])
     if not isinstance(changes, list) or not all(isinstance(word, str) for word in changes):
