@@ -27,11 +27,11 @@ _BEGINS: Final = 10.0
 """Seconds in which a run that is being started must show a process to kill."""
 
 _EPILOG = """\
-The run finishes its step, saves a checkpoint and ends; it can be gone on with by
-pgsynth runs resume. This waits for it; Ctrl-C stops waiting, not the stopping. A run that
-waits leaves the queue; for one that has ended there is nothing to do, and the exit code is
-0. With --kill its processes are killed at once: the steps since its last checkpoint are
-lost, the checkpoint is not.
+The run finishes its step, saves a checkpoint, without a look at unseen pairs or a sheet,
+and ends; it can be gone on with by pgsynth runs resume. This waits for it; Ctrl-C stops
+waiting, not the stopping. A run that waits leaves the queue; for one that has ended there
+is nothing to do, and the exit code is 0. With --kill its processes are killed at once: the
+steps since its last checkpoint are lost, the checkpoint is not.
 
 With --json: ok, run, path, before (the state it was in), state, reason, step, steps,
 checkpoint_step (null: there is none), broken."""
