@@ -83,6 +83,8 @@ def test_a_process_is_found_by_what_it_was_started_with() -> None:
     word = f"PGSYNTH_TEST_{os.getpid()}"
     child = subprocess.Popen(["sleep", "60"], env={word: "here"}, start_new_session=True)
     try:
+        while not Path(f"/proc/{child.pid}/environ").read_bytes():
+            time.sleep(0.01)  # it is only being loaded
         assert [one.pid for one in bearing(word, "here")] == [child.pid] and bearing(word, "her") == ()
     finally:
         child.kill()
