@@ -19,11 +19,11 @@ With train.cache=latents, features or all, a run keeps results of its frozen net
 content of each image and of each network. Runs share them: in $PGSYNTH_CACHE, else in the
 folder pgsynth of the user's caches. Shards that data=shards fetches are there too. Nothing
 there is ever wrong to use or to remove: what is missing or damaged is made or fetched anew.
-Latents are bitwise those of a run without a cache; encoders' features are so to rounding, which
-depends on how many photos are encoded at once.
+Latents are bitwise those of a run without a cache; encoders' features are so to rounding,
+which depends on how many photos are encoded at once.
 
-With --json: ok, root, kinds (kind: latents, the name of an encoder, or shards; entries; bytes),
-broken."""
+With --json: ok, root, kinds (kind: latents, the name of an encoder, or shards; entries;
+bytes), broken."""
 
 
 def _show_parser() -> Parser:

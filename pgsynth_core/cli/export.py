@@ -30,8 +30,9 @@ examples:
 
 A checkpoint names its frozen pretrained weights by id, revision and hash; --bundle copies
 them in. With --diffusers, each network of diffusers that trained is a folder that its class'
-from_pretrained reads, unet the denoiser; what LoRA learned is pytorch_lora_weights.safetensors,
-for pipe.load_lora_weights(DIR); whatever else trained is LABEL/pgsynth.safetensors.
+from_pretrained reads, unet the denoiser; what LoRA learned is the file
+pytorch_lora_weights.safetensors, for pipe.load_lora_weights(DIR); whatever else trained is
+LABEL/pgsynth.safetensors.
 Weights are the moving average where the run has one; --no-ema takes the weights themselves.
 
 SHA256SUMS lists every file. A folder that is there is never written over.

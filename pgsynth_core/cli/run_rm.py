@@ -18,7 +18,8 @@ __all__ = ["COMMAND"]
 
 _EPILOG = """\
 Nothing is deleted if any of them cannot be: an unknown name, a run that is being trained
-or waits, the folder you are in, a folder that no run was made in. Links are deleted, never what they lead to.
+or waits, the folder you are in, a folder that no run was made in. Links are deleted,
+never what they lead to.
 
 examples:
   pgsynth runs rm 20260131-120405-qfft-pma

@@ -74,6 +74,7 @@ class Waiting:
     allowed: tuple[str, ...] | None = None
     python: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
 
     @property
     def is_mine(self) -> bool:
@@ -88,8 +89,6 @@ class Waiting:
         """Whether it may be trained on a device of its kind."""
         return self.kind == "cpu" or self.allowed is None or device in self.allowed
 
-    changes: tuple[str, ...] = ()
-
 
 def entry_of(folder: RunFolder) -> Waiting | None:
     """What the run's file says; None if it has none, or one of no form."""
@@ -100,9 +99,11 @@ def entry_of(folder: RunFolder) -> Waiting | None:
     changes, texts = facts.get("changes"), [facts.get(name) for name in _TEXTS]
     if not isinstance(steps, int | None) or not isinstance(allowed, list | None) or not isinstance(changes, list):
         return None
-    if not isinstance(environment, dict) or facts["kind"] not in get_args(Kind) or facts["devices"] < 1:
+    if not isinstance(environment, dict):
         return None
     if not all(isinstance(text, str) for text in (*texts, *changes, *(allowed or ()), *environment.values())):
+        return None
+    if facts["kind"] not in get_args(Kind) or facts["devices"] < 1:
         return None
     kept = {name: facts[name] for name in (*_NUMBERS, *_TEXTS)}
     kept |= {"allowed": None if allowed is None else tuple(allowed), "changes": tuple(changes)}

@@ -157,7 +157,7 @@ def clear_unfinished(folder: RunFolder) -> None:
         UserError: If the system refuses to list it.
     """
     with refusing("the checkpoints cannot be listed", folder.checkpoints):
-        for path in folder.checkpoints.glob("step-*.tmp"):
+        for path in [*folder.checkpoints.iterdir()]:
             if _TEMPORARY.fullmatch(path.name):
                 remove(path)
 
