@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from types import FrameType
-from typing import final
 
 import torch
 
 from pgsynth_core.runs.control import Wish
 from pgsynth_core.spec import TrainSettings
+from pgsynth_core.training.asked import Asked, asked_to_stop
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream
 from pgsynth_core.training.report import Report, Tell, learning_rate
@@ -77,8 +74,8 @@ def train(job: Job) -> Done:
     settings, step = job.settings, job.start
     report = Report(settings, job.stepper.accelerator, job.tell)
     job.stepper.objective.train()
-    with _asked_to_stop() as interrupted, job.saver, closing(job.stream.since(job.start)) as batches:
-        asked = _Asked(interrupted, job.wishes)
+    with asked_to_stop() as interrupted, job.saver, closing(job.stream.since(job.start)) as batches:
+        asked = Asked(interrupted, job.wishes)
         while step < settings.steps and not report.stop:
             step += 1
             job.begin(step)
@@ -111,49 +108,3 @@ def train(job: Job) -> Done:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-@final
-class _Asked:
-    """What a process is asked, each wish once until it is granted: of several processes all learn of it a step late.
-
-    Args:
-        interrupted: Set by a signal.
-        wishes: From outside.
-    """
-
-    def __init__(self, interrupted: threading.Event, wishes: Callable[[], frozenset[Wish]]) -> None:
-        self._interrupted, self._wishes = interrupted, wishes
-        self._passed_on: frozenset[Wish] = frozenset()
-
-    def anew(self) -> frozenset[Wish]:
-        """What was not asked before."""
-        interrupted: frozenset[Wish] = frozenset({"stop"}) if self._interrupted.is_set() else frozenset()
-        found = (self._wishes() | interrupted) - self._passed_on
-        self._passed_on |= found
-        return found
-
-    def granted(self, names: Iterable[Wish]) -> None:
-        """These may be asked again."""
-        self._passed_on -= set(names)
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM; a second one interrupts at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -77,8 +77,8 @@ def test_a_pair_that_is_not_there(index: int) -> None:
 
 
 def test_nobody_is_in_both_splits() -> None:
-    train = figures("train", identities=30, test_identities=30, poses=2)
-    test = figures("test", identities=30, test_identities=30, poses=2)
+    train = figures("train", identities=12, test_identities=12, poses=2)
+    test = figures("test", identities=12, test_identities=12, poses=2)
     assert not set(train.people()) & set(test.people())
     seen = [{module.figure_of(0, split, person).traits for person in range(30)} for split in ("train", "test")]
     assert not seen[0] & seen[1] and len(seen[0]) == len(seen[1]) == 30

@@ -1,0 +1,60 @@
+"""What training is asked while it goes on: by Ctrl-C, by SIGTERM, and by wishes from outside."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import final
+
+from pgsynth_core.runs.control import Wish
+
+__all__ = ["Asked", "asked_to_stop"]
+
+
+@final
+class Asked:
+    """What a process is asked, each wish once until it is granted: of several processes all learn of it a step late.
+
+    Args:
+        interrupted: Set by a signal.
+        wishes: From outside.
+    """
+
+    def __init__(self, interrupted: threading.Event, wishes: Callable[[], frozenset[Wish]]) -> None:
+        self._interrupted, self._wishes = interrupted, wishes
+        self._passed_on: frozenset[Wish] = frozenset()
+
+    def anew(self) -> frozenset[Wish]:
+        """What was not asked before."""
+        interrupted: frozenset[Wish] = frozenset({"stop"}) if self._interrupted.is_set() else frozenset()
+        found = (self._wishes() | interrupted) - self._passed_on
+        self._passed_on |= found
+        return found
+
+    def granted(self, names: Iterable[Wish]) -> None:
+        """These may be asked again."""
+        self._passed_on -= set(names)
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM; a second one interrupts at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
