@@ -80,7 +80,8 @@ class CLIP(Encoder):
 
     def features(self, source: SourceInputs) -> Mapping[str, Float[Tensor, "B _ _"]]:
         """The backbone's tokens of the photo and embeddings of the crops, as the options ask for them."""
-        backbone, found = self.backbone, dict[str, Tensor]()
+        found: dict[str, Tensor] = {}
+        backbone = self.backbone
         if self.token_out is not None:
             assert source.image is not None, "the manifest asks for source_image"
             found["tokens"] = backbone(fit_patches(source.image, fit=self.fit, patch=backbone.patch, side=self.side))
