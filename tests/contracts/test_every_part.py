@@ -32,7 +32,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "sourcenet": ({"train": False},),
     "tiny": ({"unshuffle": 1}, {"unshuffle": 4}),
 }
-"""Options, beside the defaults, that change what a part computes."""
+"""Options, beside the defaults, that change what a part computes; checked in the slow lane."""
 
 CASES = [(entry, options) for entry in PARTS for options in ({}, *VARIANTS.get(entry.name, ()))]
 
@@ -44,7 +44,7 @@ def test_no_part_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("entry", "options"),
-    CASES,
+    [pytest.param(*case, marks=pytest.mark.slow if case[1] else ()) for case in CASES],
     ids=[f"{entry.name}{'-' if options else ''}{'-'.join(map(str, options.values()))}" for entry, options in CASES],
 )
 def test_conforms(entry: Entry, options: Mapping[str, Any]) -> None:
