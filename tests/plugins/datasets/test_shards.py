@@ -273,6 +273,7 @@ def test_a_shard_that_shrank_under_an_index_without_sizes_is_named_when_it_is_re
         (gzip.compress(b"x" * 999), "packed with gzip"),
         (bytes(2048), "not one sample"),
     ],
+    ids=["empty", "text", "packed", "zeros"],  # what is packed holds the time
 )
 def test_what_is_no_tar_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "t").mkdir()
