@@ -112,7 +112,7 @@ def check_processes(run: RunFolder, here: int) -> None:
     before = processes_before(run)
     if before is None or before == here:
         return
-    start = "pgsynth" if before == 1 else f"accelerate launch --num_processes {before} -m pgsynth_core"
+    start = "pgsynth" if before == 1 else f"torchrun --nproc_per_node {before} -m pgsynth_core"
     message = (
         f"the run was trained by {_counted(before, 'process', 'processes')}, and now {here} would: from here on its "
         "steps would see batches of another size, of pairs that were seen before or are passed over."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import stat
 from pathlib import Path
 from typing import Final
@@ -58,7 +59,8 @@ def refuse_needed(folder: RunFolder, root: Path | None = None) -> None:
     state = base_state(folder)
     if STATES[state].live or state == "queued":
         how = "waits in the queue" if state == "queued" else "is being trained"
-        raise UserError(f"the run {how}.", where=folder.id, cure=f"Stop it first: pgsynth runs stop {folder.id}.")
+        cure = f"Stop it first: pgsynth runs stop {shlex.quote(str(folder.path))}."
+        raise UserError(f"the run {how}.", where=folder.id, cure=cure)
 
 
 def remove_run(folder: RunFolder) -> int:

@@ -155,7 +155,7 @@ def test_another_number_of_processes_is_refused_with_the_command(run: Run) -> No
     with pytest.raises(UserError, match="was trained by 2 processes, and now 1 would") as refused:
         continue_run(run, steps=6)
     cure = refused.value.problems[0].cure
-    assert f"accelerate launch --num_processes 2 -m pgsynth_core train --resume {run.path}" in cure
+    assert f"torchrun --nproc_per_node 2 -m pgsynth_core train --resume {run.path}" in cure
     assert f"pgsynth train {run.folder.spec_file}" in cure
     assert run.folder.exit_file.read_bytes() == before and len([*events(run, "run")]) == 1
 

@@ -38,22 +38,11 @@ from pgsynth_core.runs.checkpoints import SUMS
 from pgsynth_core.runs.durable import read_json
 
 from ..fixtures.queues import Queue, queue_of
+from .smallest import SMALLEST
 
 pytestmark = pytest.mark.slow
 
-WORDS: Final = (
-    "tiny",
-    "data=figures",
-    "data.figures.identities=2",
-    "encoder.qfft.depth=1",
-    "train.batch_size=1",
-    "train.workers=0",
-    "train.warmup_steps=0",
-    "train.checkpoint_every=2",
-    "train.validate_pairs=0",
-    "train.sample_every=0",
-    "sample.steps=1",
-)
+WORDS: Final = (*SMALLEST, "train.workers=0", "train.validate_pairs=0")
 LONG: Final = 100_000
 """Steps that nobody waits for."""
 PATIENCE: Final = 180

@@ -22,6 +22,8 @@ from pgsynth_core.cli.train import INTERRUPTED
 from pgsynth_core.runs import RunFolder, latest_checkpoint, list_runs, read_losses
 from pgsynth_core.runs.durable import read_json
 
+from .smallest import SMALLEST
+
 KILLS: Final = int(os.environ.get("PGSYNTH_KILLS", "26"))
 """Of each of the two runs."""
 
@@ -29,19 +31,7 @@ STEPS: Final = 400
 PATIENCE: Final = 120
 """Seconds within which a process begins to train, or comes to its next checkpoint."""
 
-WORDS: Final = (
-    "tiny",
-    "data=figures",
-    "data.figures.identities=2",
-    "encoder.qfft.depth=1",
-    "train.batch_size=1",
-    "train.warmup_steps=0",
-    "train.checkpoint_every=2",
-    "train.keep_checkpoints=2",
-    "train.validate_pairs=1",
-    "train.sample_every=0",
-    "sample.steps=1",
-)
+WORDS: Final = (*SMALLEST, "train.keep_checkpoints=2", "train.validate_pairs=1")
 
 
 def trainer(root: Path, *words: str) -> subprocess.Popen[bytes]:
