@@ -32,7 +32,7 @@ from pgsynth_core.composition.weights import trained_parameters
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data.cache import cache_root
 from pgsynth_core.data.kept import Lookup
-from pgsynth_core.data.order import Order
+from pgsynth_core.data.order import Order, digest_of_pairs
 from pgsynth_core.data.records import BadRecord, Split
 from pgsynth_core.data.tensors import Examples
 from pgsynth_core.errors import UserError
@@ -152,6 +152,11 @@ class TrainingSession:
     def spec(self) -> Spec:
         """Of the composition."""
         return self.assembly.spec
+
+    @property
+    def data_digest(self) -> str:
+        """What the dataset is known again by."""
+        return digest_of_pairs(self.stream.examples.dataset)
 
     def averages(self) -> list[Tensor]:
         """The tensors of the moving average, if there is one."""
@@ -315,6 +320,7 @@ class TrainingSession:
             "precision": settings.precision,
             "parameters": sum(p.numel() for p in self.assembly.method.parameters() if p.requires_grad),
             "pairs": len(self.stream.examples),
+            "data": self.data_digest,
         }
 
     @contextmanager

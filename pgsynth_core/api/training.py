@@ -111,5 +111,5 @@ def resume(
     require_room(run.path, opened.trained.size(), "a checkpoint")
     step = opened.trained.restore(checkpoint.path)
     differences += check_weights(lock, opened.weights.identities())
-    differences += check_pairs(run, len(opened.stream.examples))
+    differences += check_pairs(run, len(opened.stream.examples), opened.data_digest)
     return opened.run(run, on_event, from_step=step, warnings=[*warnings, *map(str, differences)])

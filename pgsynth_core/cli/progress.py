@@ -141,11 +141,16 @@ class Follower:
             before = _standing(Path(self.run))  # of an earlier session
             if before is None:
                 tell(f"step {self.step} was reached, and no checkpoint is saved: the first was still to come.")
+                tell(f"begin it again: {self._resumed}")
                 return
             saved, step = before.path, before.step
-        name = Path(self.run).name or "latest"
         tell(f"step {step} is saved: {one_line(saved)}")
-        tell(f"go on from there: pgsynth train --resume {one_line(name)} {self._again}".rstrip())
+        tell(f"go on from there: {self._resumed}")
+
+    @property
+    def _resumed(self) -> str:
+        name = Path(self.run).name or "latest"
+        return f"pgsynth train --resume {one_line(name)} {self._again}".rstrip()
 
 
 def _standing(run: Path) -> Checkpoint | None:

@@ -91,17 +91,21 @@ def _until_it_ends(folder: RunFolder, follower: Follower) -> RunStatus:
 
 
 def _so_far(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of what happened before one came, what still says something: this session's, and of its steps the last."""
-    kept: list[Mapping[str, Any]] = []
-    step: Mapping[str, Any] | None = None
+    """Of what happened before one came, what still says something: this session's, and of its steps the last.
+
+    It stands where they began, before what they led to.
+    """
+    before: list[Mapping[str, Any]] = []
+    step: list[Mapping[str, Any]] = []
+    after: list[Mapping[str, Any]] = []
     for event in events:
         if event["kind"] == "run":
-            kept, step = [event], None
+            before, step, after = [event], [], []
         elif event["kind"] == "step":
-            step = event
+            step = [event]
         else:
-            kept.append(event)
-    return [*kept, step] if step else kept
+            (after if step else before).append(event)
+    return [*before, *step, *after]
 
 
 def _show(folder: RunFolder, follower: Follower, events: Iterable[Mapping[str, Any]]) -> None:

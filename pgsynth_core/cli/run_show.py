@@ -40,12 +40,12 @@ _LOOKED_AT: Final = 10_000
 """Events that are looked through for them."""
 
 _EPILOG = """\
-A checkpoint is whole if every file of its list is there; with --verify, if every file has
-the hash in that list too, which means reading all of them.
+A checkpoint is complete if every file of its list is there, and whole if every file has the
+hash in that list too, which --verify finds out by reading all of them. Whoever loads one does.
 
 With --json: ok, run, path, state, reason, step, steps, loss, when, position, spec (parts by
 slot, size, steps, batch_size, precision; problem, if it cannot be read here), checkpoints
-(step, path, bytes, whole, problem), samples, warnings, problems, made_with (packages,
+(step, path, bytes, whole, verified, problem), samples, warnings, problems, made_with (packages,
 libraries, weights; null before its weights were read), next (commands), broken."""
 
 
@@ -98,7 +98,7 @@ def _checkpoint(checkpoint: Checkpoint, *, hashes: bool) -> dict[str, Any]:
     except UserError as error:
         problem = str(error.problems[0].message)
     facts = {"step": checkpoint.step, "path": str(checkpoint.path), "bytes": size_of(checkpoint.path)}
-    return {**facts, "whole": not problem, "problem": problem}
+    return {**facts, "whole": not problem, "verified": hashes, "problem": problem}
 
 
 def _told(folder: RunFolder) -> dict[str, list[Any]]:
@@ -189,7 +189,9 @@ def _listed(name: str, lines: Any) -> Iterator[tuple[str, str]]:
 
 
 def _checkpoint_line(facts: dict[str, Any]) -> str:
-    state = "whole" if facts["whole"] else f"DAMAGED: {facts['problem']}"
+    state = "whole" if facts["verified"] else "complete"
+    if not facts["whole"]:
+        state = f"DAMAGED: {facts['problem']}"
     return f"{Path(facts['path']).name}  {amount(facts['bytes'])}  {state}"
 
 

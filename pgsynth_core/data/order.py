@@ -9,6 +9,8 @@ Pairs that lie in shards are taken shard by shard, each process from shards of i
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,11 +19,15 @@ import numpy as np
 from jaxtyping import Int64, UInt64
 
 from pgsynth_core.data.lanes import laid_out, lane_count
+from pgsynth_core.data.records import Dataset
 
-__all__ = ["AHEAD", "Order", "positions"]
+__all__ = ["AHEAD", "Order", "digest_of_pairs", "positions"]
 
 AHEAD: Final = 100
 """Steps that a dataset is told of pairs in advance: a minute of training, and part of a shard of a thousand pairs."""
+
+_NAMED: Final = 1000
+"""Pairs that a dataset is known again by."""
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIRROR: Final = np.uint64(0xD1B54A32D192ED03)
@@ -145,3 +151,15 @@ def positions(step: int, batch_size: int, *, rank: int = 0, world: int = 1) -> r
         raise ValueError(f"no such shard: step {step}, batch_size {batch_size}, rank {rank} of {world}")
     start = (step * world + rank) * batch_size
     return range(start, start + batch_size)
+
+
+def digest_of_pairs(dataset: Dataset) -> str:
+    """What a dataset is known again by: its blocks, and the names of pairs that are spread over it.
+
+    Args:
+        dataset: Of as many pairs as may be; no file of a pair is read, and of many pairs a thousand are named.
+    """
+    count = len(dataset)
+    indices = range(count) if count <= _NAMED else [number * count // _NAMED for number in range(_NAMED)]
+    said = json.dumps([count, list(dataset.blocks()), [dataset.name(index) for index in indices]])
+    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()

@@ -117,8 +117,9 @@ def check_processes(run: RunFolder, here: int) -> None:
         f"the run was trained by {_counted(before, 'process', 'processes')}, and now {here} would: from here on its "
         "steps would see batches of another size, of pairs that were seen before or are passed over."
     )
+    words = "" if before == 1 else " and your settings behind it, on several machines as the README says"
     cure = (
-        f"Go on as before: {start} train --resume {shlex.quote(str(run.path))}; "
+        f"Go on as before: {start} train --resume {shlex.quote(str(run.path))}{words}; "
         f"or start another run: pgsynth train {shlex.quote(str(run.spec_file))}."
     )
     raise UserError(message, where=run.id, cure=cure)
@@ -130,17 +131,27 @@ def processes_before(run: RunFolder) -> int | None:
     return before if isinstance(before, int) else None
 
 
-def check_pairs(run: RunFolder, here: int) -> list[LockProblem]:
-    """Whether the dataset has as many pairs as when the run was trained last: their order follows from their number.
+def check_pairs(run: RunFolder, here: int, data: str) -> list[LockProblem]:
+    """Whether the dataset has the pairs that it had when the run was trained last: their order follows from that.
 
     No error: who had to take out a photo that broke the run would otherwise never end it.
+
+    Args:
+        run: The run.
+        here: How many pairs there are now.
+        data: What the dataset is known again by (`data.order.digest_of_pairs`).
     """
-    before = _last_begun(run).get("pairs")
-    if not isinstance(before, int) or before == here:
+    begun = _last_begun(run)
+    before, known = begun.get("pairs"), begun.get("data")
+    if not isinstance(before, int) or (before == here and known in (None, "", data)):
         return []
+    if before == here:
+        changed = "pairs of other names, or in shards cut otherwise, when the run was trained last"
+    else:
+        changed = f"{_counted(before, 'pair', 'pairs')} when the run was trained last and has {here} now"
     message = (
-        f"the dataset had {_counted(before, 'pair', 'pairs')} when the run was trained last and has {here} now: from "
-        "here on they come in another order, and losses are not those of a run that was never interrupted."
+        f"the dataset had {changed}: from here on they come in another order, and losses are not those of a run that "
+        "was never interrupted."
     )
     return [LockProblem(message, cure="If that matters, put the pairs back and resume again.", level="warning")]
 

@@ -21,6 +21,7 @@ from typing import Final
 
 from pgsynth_core.errors import UserError, nearest
 from pgsynth_core.runs.checkpoints import (
+    STATE,
     STEP_NAME,
     SUMS,
     Checkpoint,
@@ -69,18 +70,16 @@ def find_run(text: str | Path, root: Path) -> RunFolder:
     if word in runs:
         return runs[word]
     if not runs:
-        raise UserError(
-            f"there is no run {word!r}: there are no runs here.",
-            where=str(root),
-            cure="Train one with `pgsynth train`, or say where they are: --runs FOLDER.",
-        )
+        cure = _folder_here(word) or "Train one with `pgsynth train`, or say where they are: --runs FOLDER."
+        raise UserError(f"there is no run {word!r}: there are no runs here.", where=str(root), cure=cure)
     if word == LATEST:
         return runs[next(reversed(runs))]
     hits = [name for name in runs if word and name.startswith(word)]
     if len(hits) > 1:
         raise UserError(f"{word!r} begins {len(hits)} runs.", where=str(root), cure=f"Write one of: {_listing(hits)}.")
     if not hits:
-        raise UserError(f"there is no run {word!r}.", where=str(root), cure=_instead(word, [*runs], LATEST))
+        cure = _folder_here(word) or _instead(word, [*runs], LATEST)
+        raise UserError(f"there is no run {word!r}.", where=str(root), cure=cure)
     return runs[hits[0]]
 
 
@@ -94,6 +93,7 @@ def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
     """
     path = _as_path(text)
     if path is not None and _is_checkpoint(path):
+        _refuse_foreign(path)
         return Checkpoint(path, _step_of(path))
     run, which = _meant(text, path, root)
     checkpoint = latest_checkpoint(run)
@@ -177,6 +177,29 @@ def _is_checkpoint(path: Path) -> bool:
     if (path / SUMS).is_file():
         return True
     return path.is_dir() and STEP_NAME.fullmatch(path.name) is not None and path.parent.name == "checkpoints"
+
+
+def _refuse_foreign(path: Path) -> None:
+    """`pgsynth export --diffusers` writes a folder with hashes too, and its list names no state.
+
+    Raises:
+        UserError: If it is one.
+    """
+    with refusing("the checkpoint cannot be read", path):
+        listed = (path / SUMS).is_file() and STATE in (path / SUMS).read_text(encoding="utf-8", errors="replace")
+        if listed or (path / STATE).exists() or STEP_NAME.fullmatch(path.name):
+            return
+    message = "this is no checkpoint of pgsynth: it holds what trained in diffusers' layout, for diffusers to read."
+    cure = "Export the run in pgsynth's own form: pgsynth export RUN -o FOLDER, with --bundle to take it elsewhere."
+    raise UserError(message, where=str(path), cure=cure)
+
+
+def _folder_here(word: str) -> str:
+    """What to write if the folder one is in holds one of that name that is meant; empty if it holds none."""
+    with suppress(OSError, ValueError):
+        if word and (_is_run(Path(word)) or _is_checkpoint(Path(word))):
+            return f"There is a folder of that name here; give its path: ./{shlex.quote(word)}."
+    return ""
 
 
 def _shows_a_run(path: Path) -> bool:

@@ -52,6 +52,7 @@ class RunEvent:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         parameters: How many numbers train.
         pairs: Pairs of the dataset.
+        data: What it is known again by: a digest of the order that it gives its pairs, and of their names.
         schema: Version of this form.
     """
 
@@ -62,6 +63,7 @@ class RunEvent:
     precision: str = ""
     parameters: int | None = None
     pairs: int | None = None
+    data: str = ""
     schema: int = SCHEMA_VERSION
 
 

@@ -169,3 +169,9 @@ def test_another_number_of_pairs_is_told(run: Run) -> None:
     assert log_of(run).count("training from step") == 2, "the log goes on"
     continue_run(run, steps=6)
     assert len([*events(run, "warning")]) == len(warned), "told once: both trained on the same pairs"
+
+
+def test_as_many_pairs_in_another_order_are_told(run: Run) -> None:
+    begun_with(run, data="0123")
+    continue_run(run, steps=5)
+    assert any("pairs of other names" in str(event["message"]) for event in events(run, "warning"))

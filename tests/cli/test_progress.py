@@ -119,7 +119,9 @@ def test_or_that_nothing_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), follow() as follower:
         follower.on_event(step(7))
         raise KeyboardInterrupt
-    assert told(capsys)[-1].startswith("step 7 was reached, and no checkpoint is saved")
+    reached, again = told(capsys)[-2:]
+    assert reached.startswith("step 7 was reached, and no checkpoint is saved")
+    assert again.startswith("begin it again: pgsynth train --resume ")
     with pytest.raises(KeyboardInterrupt), follow():
         raise KeyboardInterrupt
     assert told(capsys) == [], "before anything began there is nothing to say"

@@ -67,7 +67,7 @@ def test_a_run_is_shown(run: Run, ended: RunFolder) -> None:
     said = run("runs", "show", ended.id[:15])
     assert said.code == 0, said.err
     assert said.out.startswith(f"{ended.id}: stopped, step 3 of 9, loss 0.2500: asked to.")
-    for part in ("encoder qfft", "attn pma", "step-00000003", "whole", "sheet.png", "mind the gap.", "torch 8"):
+    for part in ("encoder qfft", "attn pma", "step-00000003", "complete", "sheet.png", "mind the gap.", "torch 8"):
         assert part in said.out, part
     assert f"pgsynth runs resume {ended.id}" in said.out
 
@@ -82,9 +82,10 @@ def test_a_run_as_data(run: Run, ended: RunFolder) -> None:
 def test_a_checkpoint_that_is_not_whole_is_told(run: Run, ended: RunFolder) -> None:
     weights = ended.checkpoints / "step-00000003" / "weights.safetensors"
     weights.write_text("other", encoding="utf-8")
-    assert run("runs", "show", "latest", "--json").facts["checkpoints"][0]["whole"]
+    (unread,) = run("runs", "show", "latest", "--json").facts["checkpoints"]
+    assert unread["whole"] and not unread["verified"]
     (damaged,) = run("runs", "show", "latest", "--verify", "--json").facts["checkpoints"]
-    assert not damaged["whole"] and "hash" in damaged["problem"]
+    assert not damaged["whole"] and damaged["verified"] and "hash" in damaged["problem"]
     weights.unlink()
     assert "DAMAGED" in run("runs", "show", "latest").out
 
@@ -108,7 +109,7 @@ def test_a_run_that_has_ended_is_followed_to_its_end(run: Run, ended: RunFolder,
         log.write("step", step=9, loss=0.125, steps=9)
     start_session(ended).end(state, code=code, step=9, reason="so it was.")  # type: ignore[arg-type]
     said = run("runs", "follow", "latest")
-    assert said.code == code and "training 9/9" in said.err and "step 3: saved" in said.err
+    assert said.code == code and 0 <= said.err.find("training 9/9") < said.err.find("step 3: saved")
     assert said.out == f"{ended.id}: {state} after 9 steps, loss 0.1250: so it was.\n"
     facts = run("runs", "follow", "latest", "--json").facts
     assert (facts["ok"], facts["code"], facts["state"]) == (code == 0, code, state)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import pytest
 
-from pgsynth_core.data.order import Order, positions
+from pgsynth_core.data.order import Order, digest_of_pairs, positions
+from pgsynth_core.data.records import Dataset, Pair
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 100])
@@ -101,3 +104,41 @@ def test_a_hundred_thousand_pairs_are_shuffled_at_once() -> None:
     order = Order(101_966, seed=0)
     taken = {order.at(position)[1] for position in range(101_966)}
     assert len(taken) == 101_966
+
+
+@dataclass
+class Named(Dataset):
+    """Pairs that have only names, in blocks."""
+
+    names: Sequence[str]
+    cut: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def pair(self, index: int) -> Pair:
+        raise AssertionError("no pair is read")
+
+    def blocks(self) -> Sequence[int]:
+        return self.cut
+
+
+def test_a_dataset_is_known_again() -> None:
+    datasets = [Named("abcdef"), Named("abcde"), Named("abcdfe"), Named("abcdef", (2, 4)), Named("abcdef", (4, 2))]
+    assert len({digest_of_pairs(dataset) for dataset in datasets}) == len(datasets)
+    assert digest_of_pairs(Named([*"abcdef"], [2, 4])) == digest_of_pairs(datasets[3])
+
+
+def test_a_large_dataset_is_known_again_by_few_of_its_names() -> None:
+    asked: list[int] = []
+
+    class Counted(Named):
+        def name(self, index: int) -> str:
+            asked.append(index)
+            return str(index)
+
+    digest_of_pairs(Counted(range(10**7)))  # type: ignore[arg-type]
+    assert len(set(asked)) == len(asked) == 1000 and min(asked) == 0 and max(asked) > 0.99 * 10**7

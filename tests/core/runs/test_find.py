@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.runs import Checkpoint, RunFolder, find_checkpoint, find_run, find_start, list_runs
+from pgsynth_core.runs import (
+    Checkpoint,
+    RunFolder,
+    find_checkpoint,
+    find_run,
+    find_start,
+    list_runs,
+    write_folder,
+)
 
 from .conftest import Saved
 
@@ -103,6 +111,17 @@ def test_many_are_not_all_listed(root: Path) -> None:
     assert refusal("2026", root).cure.endswith("20260101-000007-x and 22 more.")
 
 
+def test_a_folder_of_that_name_here_is_told_of(
+    root: Path, save: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(save(100), tmp_path / "my model")
+    monkeypatch.chdir(tmp_path)
+    for where in (root, root / "none"):
+        with pytest.raises(UserError) as refused:
+            find_checkpoint("my model", where)
+        assert refused.value.problems[0].cure.endswith("give its path: ./'my model'.")
+
+
 def test_a_path_to_nothing_or_to_something_else(runs: Path) -> None:
     assert "holds no spec.yaml" in refusal(runs, runs).message
     assert "holds no spec.yaml" in refusal(runs / "20260303-000000-file", runs).message
@@ -171,6 +190,23 @@ def test_a_run_without_a_checkpoint(root: Path, run: RunFolder) -> None:
 
 def test_a_checkpoint_is_no_run(root: Path, save: Saved) -> None:
     assert "this is a checkpoint, not a run" in refusal(save(100), root).message
+
+
+def test_what_was_written_for_diffusers_is_no_checkpoint(root: Path, save: Saved) -> None:
+    exported = root / "exported"
+    writer = {"unet/config.json": lambda path: path.write_text("{}", encoding="utf-8")}
+    save(100)
+    write_folder(exported, writer, bytes_needed=2, what="copy")
+    with pytest.raises(UserError, match="in diffusers' layout") as refused:
+        find_checkpoint(exported, root)
+    assert "pgsynth export RUN -o FOLDER" in refused.value.problems[0].cure
+
+
+def test_one_that_lost_its_state_is_damaged_and_not_foreign(root: Path, save: Saved, tmp_path: Path) -> None:
+    copy = shutil.copytree(save(100), tmp_path / "copy")
+    (copy / "state.json").unlink()
+    with pytest.raises(UserError, match="the file is missing"):
+        find_checkpoint(copy, root).verify()
 
 
 def test_one_without_its_list_of_hashes_is_no_run_either(root: Path, save: Saved) -> None:
