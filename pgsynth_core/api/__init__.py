@@ -25,7 +25,7 @@ from pgsynth_core.runs import (
     status_of,
 )
 from pgsynth_core.runs.differences import check_frozen
-from pgsynth_core.runs.status import attempting
+from pgsynth_core.runs.sessions import attempting
 from pgsynth_core.spec import RESUMABLE, Resolved, resolve
 
 if TYPE_CHECKING:

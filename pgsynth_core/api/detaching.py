@@ -29,7 +29,8 @@ from pgsynth_core.runs.differences import check_processes, processes_before
 from pgsynth_core.runs.durable import IN_RUNS, remove
 from pgsynth_core.runs.entry import entry_of
 from pgsynth_core.runs.queue import enqueue, forget, refuse_devices, waiting
-from pgsynth_core.runs.status import base_state, refuse_running
+from pgsynth_core.runs.sessions import refuse_running
+from pgsynth_core.runs.status import base_state
 from pgsynth_core.runs.workers import start_workers
 
 __all__ = ["detach", "detach_run"]

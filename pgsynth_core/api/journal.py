@@ -16,7 +16,7 @@ from pgsynth_core.api.trackers import Trackers
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs import EventLog, RunFolder, Session, session
 from pgsynth_core.runs.log import TrainLog, train_log
-from pgsynth_core.runs.status import Ending
+from pgsynth_core.runs.sessions import Ending
 
 __all__ = ["Journal", "Listeners", "journal"]
 

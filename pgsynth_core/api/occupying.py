@@ -10,7 +10,7 @@ import torch
 
 from pgsynth_core.runs import RunFolder
 from pgsynth_core.runs.devices import used
-from pgsynth_core.runs.status import ATTEMPT
+from pgsynth_core.runs.entry import ATTEMPT
 
 __all__ = ["occupying"]
 

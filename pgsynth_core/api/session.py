@@ -46,7 +46,7 @@ from pgsynth_core.runs import (
 )
 from pgsynth_core.runs.control import clear, grant, wishes
 from pgsynth_core.runs.durable import IN_RUNS, same_disk
-from pgsynth_core.runs.status import Ending
+from pgsynth_core.runs.sessions import Ending
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream, worker_failure

@@ -24,7 +24,7 @@ from pgsynth_core.runs import (
 from pgsynth_core.runs.differences import check_pairs, check_processes
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.saving import clear_unfinished
-from pgsynth_core.runs.status import alone_with, refuse_running
+from pgsynth_core.runs.sessions import alone_with, refuse_running
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.processes import accelerator_for
 

@@ -23,8 +23,8 @@ from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.runs import find_beginning, require_writable, runs_root
 from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.durable import IN_RUNS
+from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.queue import refuse_devices
-from pgsynth_core.runs.status import ATTEMPT
 from pgsynth_core.spec import SPEC_KEYS
 
 if TYPE_CHECKING:

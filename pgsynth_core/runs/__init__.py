@@ -25,8 +25,9 @@ from pgsynth_core.runs.identity import Process, is_alive, this_process
 from pgsynth_core.runs.lock import Lock, build_lock, read_lock
 from pgsynth_core.runs.saving import Writer, copy_of, write_checkpoint, write_folder
 from pgsynth_core.runs.schema import EVENTS, SCHEMA_VERSION
+from pgsynth_core.runs.sessions import Session, session, start_session
 from pgsynth_core.runs.states import STATES, Ended, State
-from pgsynth_core.runs.status import RunStatus, Session, session, start_session, status_of
+from pgsynth_core.runs.status import RunStatus, status_of
 
 __all__ = [
     "BUNDLE",

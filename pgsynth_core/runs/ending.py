@@ -13,10 +13,12 @@ from typing import Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
+from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import Process, bearing, descendants, is_alive, process_of, process_with
-from pgsynth_core.runs.status import ATTEMPT, Session, alone_with, attempt_word, base_state
+from pgsynth_core.runs.sessions import Session, alone_with, attempt_word
+from pgsynth_core.runs.status import base_state
 
 __all__ = ["end_rest", "kill", "note_trainer", "settle"]
 

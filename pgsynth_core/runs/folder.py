@@ -4,12 +4,12 @@ runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
   spec.yaml       the resolved spec; never changes
   lock.json       versions of every part; never changes (`lock.Lock`). A run made to be trained later has none until
                   its weights were read
-  process.json    who trains it, or did last (`status.Session`)
-  process.lock    locked by who trains it, for as long as it lives (`status.start_session`)
-  deciding.lock   locked for a moment by who decides upon the run (`status.alone_with`)
-  exit.json       how that ended (`status.Session`)
+  process.json    who trains it, or did last (`sessions.Session`)
+  process.lock    locked by who trains it, for as long as it lives (`sessions.start_session`)
+  deciding.lock   locked for a moment by who decides upon the run (`sessions.alone_with`)
+  exit.json       how that ended (`sessions.Session`)
   queued.json     while it waits for a device: since when, for what (`queue`)
-  worker.json     which worker of the queue took it, or did last (`status.Claim`)
+  worker.json     which worker of the queue took it, or did last (`queue.take`)
   events.jsonl    what happened, one JSON object a line (`schema`)
   train.log       the same for people, with what libraries warned of and the traceback of what ended it (`log`)
   control/        wishes to the process that trains, as empty files (`control`)

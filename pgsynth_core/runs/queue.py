@@ -30,7 +30,8 @@ from pgsynth_core.runs.find import list_runs
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import this_process
 from pgsynth_core.runs.locks import STATE_VARIABLE, alone, state_folder
-from pgsynth_core.runs.status import Session, alone_with, base_state, refuse_running
+from pgsynth_core.runs.sessions import Session, alone_with, refuse_running
+from pgsynth_core.runs.status import base_state
 
 __all__ = [
     "Taken",

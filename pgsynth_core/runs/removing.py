@@ -18,8 +18,9 @@ from typing import Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import refusing, remove, sync
 from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.sessions import alone_with
 from pgsynth_core.runs.states import STATES
-from pgsynth_core.runs.status import alone_with, base_state
+from pgsynth_core.runs.status import base_state
 
 __all__ = ["refuse_needed", "remove_run", "size_of"]
 

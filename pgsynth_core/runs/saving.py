@@ -36,7 +36,7 @@ def write_checkpoint(
 ) -> Path:
     """Write a checkpoint; a kill at any instant leaves the one before or this one, whole.
 
-    Only one process may write a run's checkpoints at a time (`status.start_session`).
+    Only one process may write a run's checkpoints at a time (`sessions.start_session`).
 
     Args:
         folder: The run.

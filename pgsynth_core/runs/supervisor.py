@@ -29,11 +29,11 @@ from typing import Final, final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.devices import device_lock, devices, environment, kind_of_device, worker_lock
 from pgsynth_core.runs.ending import end_rest, note_trainer, settle
-from pgsynth_core.runs.entry import is_set_for_us
+from pgsynth_core.runs.entry import ATTEMPT, is_set_for_us
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.locks import Held, hold, state_folder
 from pgsynth_core.runs.queue import Taken, Waiting, drop, queue_held, take, waiting
-from pgsynth_core.runs.status import ATTEMPT, attempt_word
+from pgsynth_core.runs.sessions import attempt_word
 from pgsynth_core.runs.workers import WORKER, start_workers
 
 __all__ = ["Command", "main", "trainer", "work"]

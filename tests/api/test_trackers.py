@@ -24,7 +24,7 @@ from pgsynth_core.api.trackers import Trackers
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder, create_run, read_events
-from pgsynth_core.runs.status import Ending
+from pgsynth_core.runs.sessions import Ending
 from pgsynth_core.spec.settings import TrackerName
 
 from .conftest import SMALL, write_folder

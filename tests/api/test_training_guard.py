@@ -32,8 +32,9 @@ from pgsynth_core.runs import (
     status_of,
 )
 from pgsynth_core.runs.devices import device_lock, used
+from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.locks import is_free
-from pgsynth_core.runs.status import ATTEMPT, Ending
+from pgsynth_core.runs.sessions import Ending
 from pgsynth_core.training.step import Stepper
 
 from ..fixtures.people import standing, write_pairs, write_photo

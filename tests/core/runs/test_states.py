@@ -15,8 +15,10 @@ import pytest
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import STATES, EventLog, RunFolder, Session, control, start_session, status_of
+from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.queue import Taken, Waiting, enqueue, leave_queue, position, queue_held, take, waiting
-from pgsynth_core.runs.status import ATTEMPT, attempt_word, attempting, base_state
+from pgsynth_core.runs.sessions import attempt_word, attempting
+from pgsynth_core.runs.status import base_state
 
 from ...fixtures.queues import Queue, queue_of, rewrite
 

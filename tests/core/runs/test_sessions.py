@@ -1,4 +1,4 @@
-"""A run's status follows from its files and its process, and is never stored."""
+"""Who trains a run is written when it begins and when it ends; the status follows, and is never stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from pgsynth_core.errors import PgsynthError, UserError
-from pgsynth_core.runs import EventLog, RunFolder, session, start_session, status, status_of, this_process
+from pgsynth_core.runs import EventLog, RunFolder, session, sessions, start_session, status_of, this_process
 from pgsynth_core.runs.ending import kill
 
 TRAINER = """
@@ -173,7 +173,7 @@ def test_the_step_is_that_of_the_last_event_of_this_session(run: RunFolder) -> N
 
 
 def test_two_that_begin_at_once_do_not_both_begin(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, outcomes, together = status._state, [], threading.Barrier(6)
+    real, outcomes, together = sessions.state_of, [], threading.Barrier(6)
 
     def slow(folder: RunFolder) -> Any:
         found = real(folder)
@@ -188,7 +188,7 @@ def test_two_that_begin_at_once_do_not_both_begin(run: RunFolder, monkeypatch: p
         except UserError:
             outcomes.append("refused")
 
-    monkeypatch.setattr(status, "_state", slow)
+    monkeypatch.setattr(sessions, "state_of", slow)
     threads = [threading.Thread(target=begin) for _ in range(6)]
     for thread in threads:
         thread.start()
