@@ -53,7 +53,15 @@ def accelerator_for(settings: TrainSettings) -> Accelerator:
         if problems := [*_unsharded(accelerator, settings)]:
             raise UserError(problems)
         accelerator.state.fsdp_plugin.mixed_precision_policy = None  # but autocast, as without sharding
+    elif parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        message = f"what trains is to be sharded, and this is {_place(accelerator)}: Accelerate would not shard it."
+        raise UserError(message, cure="Launch without --use_fsdp, or on several GPUs.")
     return accelerator
+
+
+def _place(accelerator: Accelerator) -> str:
+    kind = "GPU" if accelerator.device.type == "cuda" else "CPU"
+    return f"one process on a {kind}" if accelerator.num_processes == 1 else f"several processes, each on a {kind}"
 
 
 def _unsharded(accelerator: Accelerator, settings: TrainSettings) -> Iterator[Problem]:

@@ -103,6 +103,15 @@ def test_what_cannot_be_sharded_is_said_with_what_can(
     assert said in problem.cure
 
 
+def test_what_would_silently_not_be_sharded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(UserError, match="one process on a CPU: Accelerate would not shard it") as refused:
+        accelerator_for(settings())
+    assert "without --use_fsdp" in refused.value.problems[0].cure
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "false")
+    assert accelerator_for(settings()).distributed_type == DistributedType.NO
+
+
 def test_sharding_of_another_kind_is_refused_with_the_flags_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     with pytest.raises(UserError, match="DeepSpeed is not supported") as refused:
