@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import time
 from typing import TYPE_CHECKING, Final
 
 from pgsynth_core.cli.arguments import ArgumentsError, at_least
 from pgsynth_core.cli.console import one_line, say, say_json, tell
+from pgsynth_core.cli.naming import named
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Session
 from pgsynth_core.runs import status_of
@@ -19,7 +19,7 @@ from pgsynth_core.runs.queue import position
 if TYPE_CHECKING:
     from pgsynth_core.api import Run
 
-__all__ = ["add_detach", "named", "refuse_alone", "show_detached"]
+__all__ = ["add_detach", "refuse_alone", "show_detached"]
 
 _BEGINS: Final = 1.5
 """Seconds in which a worker that was just started takes the run, if it is its turn."""
@@ -49,11 +49,6 @@ def refuse_alone(arguments: argparse.Namespace) -> None:
         raise ArgumentsError("it chooses how many devices a detached run gets.", where="argument --devices", cure=cure)
 
 
-def named(run: str, runs: str | None) -> str:
-    """How a run is written behind a command so that it is found again."""
-    return shlex.join([run, *(["--runs", runs] if runs else [])])
-
-
 def show_detached(run: Run, arguments: argparse.Namespace, session: Session) -> int:
     """Say where a run stands that was left alone, and how to look after it; the exit code."""
     if job := os.environ.get("SLURM_JOB_ID"):
@@ -72,13 +67,13 @@ def show_detached(run: Run, arguments: argparse.Namespace, session: Session) -> 
         say_json({**facts, "broken": broken_facts(session.registry.broken)})
         return 0
     how = f"waits in the queue, number {place}" if place else state
-    name = named(run.id, arguments.runs)
+    name = named(run.folder, arguments.runs)
     say(one_line(f"{run.id}: {how}"))
     say(f"  {'folder':<12}{one_line(run.path)}")
     if kind:
         gpus = f"{count} GPU{'s' * (count > 1)}"
         on = gpus if kind == "gpu" else "the CPU: no GPU may be used, or ACCELERATE_USE_CPU is set"
         say(f"  {'trains on':<12}{on}")
-    say(f"  {'follow it':<12}pgsynth runs follow {one_line(name)}")
-    say(f"  {'stop it':<12}pgsynth runs stop {one_line(name)}")
+    say(f"  {'follow it':<12}pgsynth runs follow {name}")
+    say(f"  {'stop it':<12}pgsynth runs stop {name}")
     return 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.cli.console import is_terminal, one_line, rich_console, tell
+from pgsynth_core.cli.naming import named
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs import Checkpoint, RunFolder, latest_checkpoint
 
@@ -98,9 +99,9 @@ class Follower:
         sheet: The last sheet of samples, relative to the run's folder; empty if there is none.
     """
 
-    def __init__(self, shown: _Shown, again: str = "") -> None:
+    def __init__(self, shown: _Shown, again: str = "", runs: str | None = None) -> None:
         self._shown = shown
-        self._again = again
+        self._again, self._runs = again, runs
         self._pace = _Pace()
         self.run = self.checkpoint = self.sheet = ""
         self.step = self.checkpoint_step = 0
@@ -149,8 +150,8 @@ class Follower:
 
     @property
     def _resumed(self) -> str:
-        name = Path(self.run).name or "latest"
-        return f"pgsynth train --resume {one_line(name)} {self._again}".rstrip()
+        name = named(RunFolder(Path(self.run)), self._runs) if self.run else "latest"
+        return f"pgsynth train --resume {name} {self._again}".rstrip()
 
 
 def _standing(run: Path) -> Checkpoint | None:
@@ -183,17 +184,18 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def follow(preparing: str = "", *, again: str = "", quiet: bool = False) -> Iterator[Follower]:
+def follow(preparing: str = "", *, again: str = "", runs: str | None = None, quiet: bool = False) -> Iterator[Follower]:
     """A follower for the time of some work; if that ends with an exception, what is saved is said.
 
     Args:
         preparing: What is done before the first event, for a terminal to show meanwhile; empty: nothing worth saying.
         again: What to write besides to go on to the same end, if the work is training; empty: nothing.
+        runs: What was given as ``--runs``.
         quiet: Show nothing: stderr is the run's log, in which all of it stands.
     """
     seen = is_terminal("stderr") and os.environ.get("TERM") != "dumb"
     shown: _Shown = _Nowhere() if quiet else _Bar(preparing) if seen else _Lines()
-    follower = Follower(shown, again)
+    follower = Follower(shown, again, runs)
     try:
         yield follower
     except BaseException:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pgsynth_core.cli.arguments import Parser, add_common, add_runs
 from pgsynth_core.cli.console import one_line, say, say_json, tell
-from pgsynth_core.cli.detached import named
+from pgsynth_core.cli.naming import named
 from pgsynth_core.cli.progress import Follower, follow
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
@@ -44,10 +44,10 @@ def _parser() -> Parser:
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     folder = find_run(arguments.run, runs_root(arguments.runs))
-    with follow("Waiting for its first step") as follower:
+    with follow("Waiting for its first step", runs=arguments.runs) as follower:
         status = _until_it_ends(folder, follower)
     if status.live or status.state == "queued":  # left, by Ctrl-C
-        name = one_line(named(folder.id, arguments.runs))
+        name = named(folder, arguments.runs)
         how = "waits in the queue still" if status.state == "queued" else "goes on training"
         tell(f"{folder.id} {how}. See it again: pgsynth runs follow {name}; stop it: pgsynth runs stop {name}")
         return INTERRUPTED

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pgsynth_core.cli.arguments import Parser, add_common, add_runs
 from pgsynth_core.cli.console import one_line, progress, say, say_json
-from pgsynth_core.cli.detached import named
+from pgsynth_core.cli.naming import named
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError
@@ -69,7 +69,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         facts["checkpoints"] = [_checkpoint(one, hashes=arguments.verify) for one in list_checkpoints(folder)]
     facts |= _told(folder)
     facts["made_with"] = _made_with(folder)
-    facts["next"] = list(_next(folder, status, bool(facts["checkpoints"]), named(folder.id, arguments.runs)))
+    facts["next"] = list(_next(folder, status, bool(facts["checkpoints"]), named(folder, arguments.runs)))
     if arguments.json:
         say_json({**facts, "broken": broken_facts(session.registry.broken)})
     else:

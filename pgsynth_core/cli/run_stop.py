@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs
 from pgsynth_core.cli.console import one_line, progress, say, say_json, tell
-from pgsynth_core.cli.detached import named
+from pgsynth_core.cli.naming import named
 from pgsynth_core.cli.progress import duration
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
@@ -82,7 +82,7 @@ def _end(folder: RunFolder, before: RunStatus, arguments: argparse.Namespace) ->
     if arguments.no_wait:
         return
     with progress("It finishes its step and saves"):
-        _wait(folder, named(folder.id, arguments.runs))
+        _wait(folder, named(folder, arguments.runs))
 
 
 def _saved(folder: RunFolder, status: RunStatus) -> str:

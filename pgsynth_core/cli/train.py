@@ -6,7 +6,6 @@ import argparse
 import os
 import shlex
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pgsynth_core import api
@@ -15,6 +14,7 @@ from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_r
 from pgsynth_core.cli.compose import split_words
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.detached import add_detach, refuse_alone, show_detached
+from pgsynth_core.cli.naming import named
 from pgsynth_core.cli.progress import Follower, duration, follow
 from pgsynth_core.cli.questions import answer, is_question
 from pgsynth_core.cli.rehearsal import show_rehearsal
@@ -110,7 +110,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.resume is not None:
         steps, changes = _changes(arguments)
         quiet = ATTEMPT in os.environ  # a worker of the queue has stderr written into the run's log
-        with follow("Preparing data and weights", again=_again(arguments, arguments.words), quiet=quiet) as follower:
+        again = shlex.join(arguments.words)  # the spec keeps the settings it had
+        with follow("Preparing data and weights", again=again, runs=arguments.runs, quiet=quiet) as follower:
             run = api.continue_run(
                 arguments.resume,
                 *changes,
@@ -121,7 +122,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
             )
     else:
         composed = _composed(arguments, session)
-        with follow("Preparing data and weights", again=_again(arguments)) as follower:
+        with follow("Preparing data and weights", runs=arguments.runs) as follower:
             run = composed.train(runs=arguments.runs, on_event=follower.on_event)
     return _show(run, follower, time.monotonic() - began, arguments, session)
 
@@ -151,11 +152,6 @@ def _rehearse(arguments: argparse.Namespace, session: Session) -> int:
         return 0
     show_rehearsal(found, composed.spec.train)
     return 0
-
-
-def _again(arguments: argparse.Namespace, words: Sequence[str] = ()) -> str:
-    """What to write behind --resume to go on in the same way: the spec keeps the settings it had."""
-    return shlex.join([*words, *(["--runs", arguments.runs] if arguments.runs else [])])
 
 
 # ------------------------------------------------------------------------------------------- before
@@ -228,7 +224,7 @@ def _show(run: Run, follower: Follower, seconds: float, arguments: argparse.Name
         if path:
             say(f"  {name:<12}{one_line(run.path / path)}")
     if finished:
-        say(f"next: pgsynth evaluate {one_line(run.id)} {_again(arguments)}".rstrip())
+        say(f"next: pgsynth evaluate {named(run.folder, arguments.runs)}")
     else:
         follower.farewell()
     return code

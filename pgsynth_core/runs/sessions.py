@@ -140,7 +140,7 @@ def _attempt(folder: RunFolder) -> str:
         return ""
     if (read_json(folder.worker_file) or {}).get("session") != name:
         message = "the run was taken out of the queue, or by another worker, before this process could begin it."
-        raise UserError(message, where=folder.id, cure=f"See: pgsynth runs show {folder.id}.")
+        raise UserError(message, where=folder.id, cure=f"See: pgsynth runs show {shlex.quote(str(folder.path))}.")
     return name
 
 
