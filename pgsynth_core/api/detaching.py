@@ -28,7 +28,7 @@ from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.differences import check_processes, processes_before
 from pgsynth_core.runs.durable import IN_RUNS, remove
 from pgsynth_core.runs.entry import entry_of
-from pgsynth_core.runs.queue import enqueue, forget, refuse_devices, waiting
+from pgsynth_core.runs.queue import enqueue, forget, position, refuse_devices
 from pgsynth_core.runs.sessions import refuse_running
 from pgsynth_core.runs.status import base_state
 from pgsynth_core.runs.workers import start_workers
@@ -103,7 +103,7 @@ def detach_run(
     )
     named = checkpoint is not None and not _is_a_run(place, root)
     said = named or bool(changes) or (steps, devices) != (None, None)
-    if there and not said and any(one.folder == folder for one in waiting()):
+    if there and not said and position(folder):
         start_workers(there.kind)
         return Run(folder)
     if there:  # what is not said anew stays as it was

@@ -39,13 +39,15 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import (
     RunFolder,
+    Writer,
     build_lock,
     create_run,
     require_room,
     write_lock,
 )
-from pgsynth_core.runs.control import clear, grant, wishes
-from pgsynth_core.runs.durable import IN_RUNS, same_disk
+from pgsynth_core.runs.control import grant, wishes
+from pgsynth_core.runs.durable import IN_RUNS, refusing, same_disk
+from pgsynth_core.runs.saving import frozen
 from pgsynth_core.runs.sessions import Ending
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.average import Average
@@ -225,7 +227,6 @@ class TrainingSession:
             done = self._trained(folder, tell, from_step, keeping)
             stopped = Ending("stopped", 130, done.step, "asked to stop.")
             kept.end(stopped if done.stopped else Ending("finished", 0, done.step))
-            clear(folder)
         self.accelerator.wait_for_everyone()
         return Run(folder)
 
@@ -278,7 +279,13 @@ class TrainingSession:
         """What the loop is given: everything prepared, to be kept in a folder."""
         settings = self.spec.train
         chance = self.objective.chance(settings, self.stream.examples.plan.latent_grid)
-        saver = Saver(folder, keep=settings.keep_checkpoints, bytes_needed=self.trained.size(), tell=tell)
+        saver = Saver(
+            folder,
+            keep=settings.keep_checkpoints,
+            bytes_needed=self.trained.size(),
+            tell=tell,
+            frozen=self._frozen(folder),
+        )
         lookup = keeping.lookup if keeping is not None and keeping.lookup.wanted else None
         validation, stream = self.validation(chance, lookup), self.stream
         if lookup is not None:
@@ -309,6 +316,12 @@ class TrainingSession:
             wishes=lambda: wishes(folder) if self.accelerator.is_main_process else frozenset(),
             grant=lambda names: grant(folder, names) if self.accelerator.is_main_process else None,
         )
+
+    @staticmethod
+    def _frozen(folder: RunFolder) -> dict[str, Writer]:
+        """Spec and lock as they are when the session begins: what is changed or damaged later is found by them."""
+        with refusing("the run cannot be read", folder.path):
+            return {file.name: frozen(file) for file in (folder.spec_file, folder.lock_file) if file.exists()}
 
     def _header(self, from_step: int) -> dict[str, Any]:
         settings = self.spec.train

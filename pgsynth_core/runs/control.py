@@ -19,7 +19,19 @@ from typing import Final, Literal, get_args
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["KILLED", "WISHES", "Wish", "clear", "grant", "is_wished", "mark_killed", "was_killed", "wish", "wishes"]
+__all__ = [
+    "KILLED",
+    "WISHES",
+    "Wish",
+    "clear",
+    "grant",
+    "is_wished",
+    "mark_killed",
+    "unmark_killed",
+    "was_killed",
+    "wish",
+    "wishes",
+]
 
 Wish = Literal["stop", "save", "sample"]
 WISHES: Final[tuple[Wish, ...]] = get_args(Wish)
@@ -57,7 +69,7 @@ def grant(folder: RunFolder, names: Iterable[Wish]) -> None:
 
 
 def clear(folder: RunFolder) -> None:
-    """Before a session begins: what was wished of an earlier one is not wished of this."""
+    """Where a session begins or ends: what was wished of one is not wished of the next."""
     for name in (*WISHES, KILLED):
         with suppress(OSError):
             (folder.control / name).unlink()
@@ -70,6 +82,12 @@ def mark_killed(folder: RunFolder) -> None:
         UserError: If the system refuses.
     """
     _touch(folder, KILLED)
+
+
+def unmark_killed(folder: RunFolder) -> None:
+    """It was not killed after all."""
+    with suppress(OSError):
+        (folder.control / KILLED).unlink()
 
 
 def was_killed(folder: RunFolder) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.locks import hold, holder_of, state_folder
+from pgsynth_core.runs.locks import hold, holder_of, queue_held, state_folder
 
 __all__ = [
     "CPU",
@@ -167,7 +167,8 @@ def used(device: str, *, run: str) -> Iterator[str]:
         Who uses it already, in words; empty if nobody of this user and machine does.
     """
     try:
-        held = hold(device_lock(device))
+        with queue_held():  # a worker that is about to be started looks whether it is free
+            held = hold(device_lock(device))
     except UserError:  # without a state folder there is no queue either
         yield ""
         return

@@ -52,7 +52,6 @@ def settle(folder: RunFolder, session: str, code: int, reason: str = "") -> None
         )
         if claim.get("session") == session:
             folder.queued_file.unlink(missing_ok=True)
-        control.clear(folder)
 
 
 def end_rest(folder: RunFolder, session: str) -> None:
@@ -133,7 +132,7 @@ def kill(folder: RunFolder) -> bool:
         for process in every:
             _kill(process)
     except UserError:
-        control.clear(folder)
+        control.unmark_killed(folder)
         raise
     deadline = time.monotonic() + _PATIENCE
     while any(is_alive(process) for process in every):

@@ -5,7 +5,8 @@
 
 It is written whole, so one that cannot be read is damaged: its run does not wait, and nobody waits for it. A run is
 trained as whoever enqueued it would have: by that Python, in that folder, with what they set for us (`SET_FOR_US`).
-Only its owner can read the file, and only what is the user's own, by its content and as a file, is trained as theirs.
+Only its owner can read the file, and only what is the user's own, by its content, as a file and by the list of what
+was enqueued (`listed`), is trained as theirs.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, get_args
 
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs.devices import Kind
 from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.locks import state_folder
 
-__all__ = ["ATTEMPT", "SET_FOR_US", "Waiting", "entry_of", "is_set_for_us", "set_for_us"]
+__all__ = ["ATTEMPT", "QUEUE", "SET_FOR_US", "Waiting", "entry_of", "is_set_for_us", "listed", "set_for_us"]
+
+QUEUE: Final = "queue.json"
+"""In the user's state folder: ``{"runs": [...]}``, what was enqueued there."""
 
 _NUMBERS: Final = ("order", "devices", "uid")
 _TEXTS: Final = ("host", "kind", "cwd", "checkpoint", "python")
@@ -78,8 +85,11 @@ class Waiting:
 
     @property
     def is_mine(self) -> bool:
-        """Whether a worker of this user and machine is to take it."""
-        if self.host != socket.gethostname() or self.uid != os.getuid():
+        """Whether a worker of this user and machine is to take it.
+
+        What the entry itself says of that is not enough: whoever unpacks a folder owns what is in it.
+        """
+        if self.host != socket.gethostname() or self.uid != os.getuid() or self.folder.path.resolve() not in listed():
             return False
         with suppress(OSError):
             return self.folder.queued_file.stat().st_uid == self.uid
@@ -88,6 +98,14 @@ class Waiting:
     def may_use(self, device: str) -> bool:
         """Whether it may be trained on a device of its kind."""
         return self.kind == "cpu" or self.allowed is None or device in self.allowed
+
+
+def listed() -> tuple[Path, ...]:
+    """The runs that were enqueued here, resolved; some of them do not wait any more."""
+    with suppress(UserError):
+        paths = (read_json(state_folder() / QUEUE) or {}).get("runs")
+        return tuple(Path(path) for path in paths if isinstance(path, str)) if isinstance(paths, list) else ()
+    return ()
 
 
 def entry_of(folder: RunFolder) -> Waiting | None:
@@ -107,4 +125,5 @@ def entry_of(folder: RunFolder) -> Waiting | None:
         return None
     kept = {name: facts[name] for name in (*_NUMBERS, *_TEXTS)}
     kept |= {"allowed": None if allowed is None else tuple(allowed), "changes": tuple(changes)}
-    return Waiting(folder, **kept, steps=steps, environment=environment)
+    ours = {name: value for name, value in environment.items() if is_set_for_us(name)}
+    return Waiting(folder, **kept, steps=steps, environment=ours)

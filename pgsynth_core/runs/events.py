@@ -155,15 +155,31 @@ def last_events(path: Path) -> Iterator[Event]:
 
 
 def read_losses(path: Path) -> dict[int, float]:
-    """Step to loss, in order, as if the run had never been interrupted: superseded steps are left out."""
-    losses: dict[int, float] = {}
+    """Step to loss, in order, as if the run had never been interrupted: superseded steps are left out.
+
+    A session goes on from a checkpoint, and so from what the session that saved it had done until there; where no event
+    says which that was, from the one before.
+    """
+    sessions: list[tuple[int | None, int, dict[int, float]]] = []  # (which it goes on from, its step, its losses)
+    saved: dict[int, int] = {}
     for event in read_events(path):
         number, loss = event.get("step"), event.get("loss")
-        if event["kind"] == "step" and isinstance(number, int) and isinstance(loss, int | float):
-            losses[number] = loss
-        elif event["kind"] == "run" and isinstance(number, int):
-            losses = {step: kept for step, kept in losses.items() if step <= number}
-    return losses
+        if not isinstance(number, int):
+            continue
+        if event["kind"] == "run" or not sessions:
+            began = number if event["kind"] == "run" else 0
+            sessions.append((saved.get(began, len(sessions) - 1) if began and sessions else None, began, {}))
+        if event["kind"] == "step" and isinstance(loss, int | float):
+            sessions[-1][2][number] = loss
+        elif event["kind"] == "checkpoint":
+            saved[number] = len(sessions) - 1
+    losses: dict[int, float] = {}
+    at, until = len(sessions) - 1 if sessions else None, math.inf
+    while at is not None:
+        at, began, own = sessions[at]
+        losses |= {step: loss for step, loss in own.items() if step <= until}
+        until = min(until, began)
+    return dict(sorted(losses.items()))
 
 
 def event_of(line: bytes) -> Event | None:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from pgsynth_core.runs.durable import json_text, read_json, refusing
 from pgsynth_core.runs.identity import this_process
 
-__all__ = ["STATE_VARIABLE", "Held", "alone", "hold", "holder_of", "is_free", "state_folder"]
+__all__ = ["STATE_VARIABLE", "Held", "alone", "hold", "holder_of", "is_free", "queue_held", "state_folder"]
 
 STATE_VARIABLE: Final = "XDG_STATE_HOME=FOLDER before the command"
 """What to write to have locks and the queue elsewhere."""
@@ -110,3 +110,14 @@ def alone(path: Path) -> Iterator[None]:
     finally:
         if held:
             held.release()
+
+
+@contextmanager
+def queue_held() -> Iterator[None]:
+    """Inside, nobody else changes the queue, decides upon it, or takes a device.
+
+    Raises:
+        UserError: If the state folder cannot be used.
+    """
+    with alone(state_folder() / "queue.lock"):
+        yield

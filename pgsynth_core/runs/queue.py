@@ -1,8 +1,9 @@
 """Runs that wait for a device: folders with a frozen spec and a ``queued.json`` (`entry`). Floor 1, no torch.
 
-There is one queue for each user and machine, over every folder of runs in which something was enqueued; runs for GPUs
-and runs for the CPU do not wait for each other. ``queue.json`` in the user's state folder (`locks`) only says which
-folders these are: that a run waits, and where in the order, stands in its own folder.
+There is one queue for each user and machine, over every folder of runs; runs for GPUs and runs for the CPU do not wait
+for each other. ``queue.json`` in the user's state folder (`locks`) lists the runs that were enqueued; that one waits,
+and where in the order, stands in its own folder. What is not in the list is never trained: a folder that was copied or
+unpacked from elsewhere may say what it likes.
 
 The first in the queue is the next to be trained, and nobody overtakes it, also if it waits for several devices. Whoever
 changes the queue, or decides upon what it sees there, holds its lock.
@@ -15,21 +16,18 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.devices import Kind, allowed_gpus, devices, kind_wanted
-from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
-from pgsynth_core.runs.entry import Waiting, entry_of, set_for_us
-from pgsynth_core.runs.find import list_runs
+from pgsynth_core.runs.durable import json_text, refusing, replace_text
+from pgsynth_core.runs.entry import QUEUE, Waiting, entry_of, listed, set_for_us
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import this_process
-from pgsynth_core.runs.locks import STATE_VARIABLE, alone, state_folder
+from pgsynth_core.runs.locks import STATE_VARIABLE, queue_held, state_folder
 from pgsynth_core.runs.sessions import Session, alone_with, refuse_running
 from pgsynth_core.runs.status import base_state
 
@@ -41,7 +39,6 @@ __all__ = [
     "forget",
     "leave_queue",
     "position",
-    "queue_held",
     "refuse_devices",
     "take",
     "waiting",
@@ -63,23 +60,9 @@ class Taken:
     devices: tuple[str, ...]
 
 
-@contextmanager
-def queue_held() -> Iterator[None]:
-    """Inside, nobody else changes the queue or decides upon it.
-
-    Raises:
-        UserError: If the state folder cannot be used.
-    """
-    with alone(state_folder() / "queue.lock"):
-        yield
-
-
 def waiting(kind: Kind | None = None) -> tuple[Waiting, ...]:
     """Every run that waits on this machine, the next first; of one kind of device, or of all."""
-    found = []
-    for root in _roots():
-        with suppress(UserError):  # a folder that cannot be read any more keeps nobody waiting
-            found += [run for folder in list_runs(root) if (run := _waiting(folder))]
+    found = [run for path in listed() if (run := _waiting(RunFolder(path)))]
     return tuple(sorted((run for run in found if kind in (None, run.kind)), key=lambda run: run.order))
 
 
@@ -88,7 +71,8 @@ def position(folder: RunFolder) -> int | None:
     mine = _waiting(folder)
     if mine is None:
         return None
-    return next((number for number, run in enumerate(waiting(mine.kind), 1) if run.folder == folder), None)
+    path = folder.path.resolve()
+    return next((number for number, run in enumerate(waiting(mine.kind), 1) if run.folder.path == path), None)
 
 
 def enqueue(  # noqa: PLR0913 - what stands in its entry
@@ -119,7 +103,7 @@ def enqueue(  # noqa: PLR0913 - what stands in its entry
         there = _waiting(folder)
         if base_state(folder) != "queued":
             refuse_running(folder)
-        _remember(folder.path.parent)
+        _remember(folder.path.resolve())
         order = there.order if there else 1 + max((run.order for run in waiting()), default=0)
         run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, socket.gethostname(), os.getuid())
         run = replace(run, allowed=allowed, python=sys.executable, environment=set_for_us(), changes=tuple(changes))
@@ -231,15 +215,9 @@ def _waiting(folder: RunFolder) -> Waiting | None:
     return found if base_state(folder) == "queued" else None
 
 
-def _roots() -> tuple[Path, ...]:
-    """Folders of runs in which something was enqueued."""
-    facts: dict[str, Any] = read_json(state_folder() / "queue.json") or {}
-    roots = facts.get("roots")
-    return tuple(Path(root) for root in roots if isinstance(root, str)) if isinstance(roots, list) else ()
-
-
-def _remember(root: Path) -> None:
-    """That something waits in a folder; folders in which nothing does any more are forgotten."""
-    kept, file = {run.folder.path.parent for run in waiting()} | {root}, state_folder() / "queue.json"
+def _remember(run: Path) -> None:
+    """Add a run to the list, and forget those that do not wait any more; of a disk that is not there nobody knows."""
+    away = {path for path in listed() if not path.parent.exists()}
+    kept, file = {one.folder.path for one in waiting()} | away | {run}, state_folder() / QUEUE
     with refusing("the queue cannot be kept here", file.parent, elsewhere=STATE_VARIABLE):
-        replace_text(file, json_text({"roots": sorted(map(str, kept))}))
+        replace_text(file, json_text({"runs": sorted(map(str, kept))}), private=True)

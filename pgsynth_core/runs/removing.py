@@ -18,7 +18,7 @@ from typing import Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import refusing, remove, sync
 from pgsynth_core.runs.folder import RunFolder
-from pgsynth_core.runs.sessions import alone_with
+from pgsynth_core.runs.sessions import alone_with, refuse_held
 from pgsynth_core.runs.states import STATES
 from pgsynth_core.runs.status import base_state
 
@@ -78,6 +78,7 @@ def remove_run(folder: RunFolder) -> int:
     with refusing("the run cannot be deleted", folder.path):
         with alone_with(folder):  # nobody begins it at this moment
             refuse_needed(folder)
+            refuse_held(folder)
             os.rename(folder.path, aside)
         sync(root)
         freed = size_of(aside)

@@ -19,7 +19,7 @@ from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint,
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["Writer", "clear_unfinished", "copy_of", "text_of", "write_checkpoint", "write_folder"]
+__all__ = ["Writer", "clear_unfinished", "copy_of", "frozen", "text_of", "write_checkpoint", "write_folder"]
 
 Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
@@ -102,6 +102,16 @@ def copy_of(source: Path) -> Writer:
 
     def write(path: Path) -> None:
         shutil.copyfile(source, path)
+
+    return write
+
+
+def frozen(source: Path) -> Writer:
+    """What writes a file as it is now, whatever becomes of it."""
+    content = source.read_bytes()
+
+    def write(path: Path) -> None:
+        path.write_bytes(content)
 
     return write
 

@@ -35,7 +35,7 @@ from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
 from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.folder import RunFolder
-from pgsynth_core.runs.identity import process_of, this_process
+from pgsynth_core.runs.identity import is_alive, process_of, this_process
 from pgsynth_core.runs.states import STATES, Ended
 from pgsynth_core.runs.status import state_of
 
@@ -45,11 +45,15 @@ __all__ = [
     "alone_with",
     "attempt_word",
     "attempting",
+    "refuse_held",
     "refuse_running",
     "session",
     "start_session",
 ]
 
+_DYING: Final = 15.0
+"""Seconds in which what a killed process had started, data workers for the most part, may take to be gone too."""
+_POLL: Final = 0.1
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 """What a file system without locks answers."""
 
@@ -105,6 +109,7 @@ class Session:
         try:
             self._say(state, code, step, reason)
         finally:
+            control.clear(self.folder)  # as long as nobody else can begin, of whom more may be wished
             self.lock.close()
 
     def _say(self, state: Ended, code: int, step: int | None, reason: str) -> None:
@@ -167,8 +172,13 @@ def refuse_running(folder: RunFolder) -> None:
     Raises:
         UserError: If somebody else trains it, or is about to.
     """
-    if _attempt(folder):
-        return
+    if not _attempt(folder):
+        _refuse_live(folder)
+    refuse_held(folder)
+
+
+def _refuse_live(folder: RunFolder) -> None:
+    """By its files."""
     state, reason = state_of(folder)
     if state == "queued":
         cure = f"Wait for it, or take it out first: pgsynth runs stop {shlex.quote(str(folder.path))}."
@@ -207,6 +217,26 @@ def start_session(folder: RunFolder) -> Session:
     return begun
 
 
+def refuse_held(folder: RunFolder) -> None:
+    """Refuse a run that a process holds, whatever its files say.
+
+    One whose process is gone is free: what that had started goes with it.
+
+    Raises:
+        UserError: If somebody holds it, or the system refuses to say.
+    """
+    with refusing("it cannot be told who trains the run", folder.process_lock):
+        if not folder.process_lock.exists():
+            return
+        descriptor = os.open(folder.process_lock, os.O_RDWR)  # NFS locks only what may be written
+        try:
+            free = _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+    if not free and not _left_behind(folder):
+        raise _is_held(folder)
+
+
 def _held(folder: RunFolder) -> ExitStack:
     """Lock the run for who trains it, until this is closed or the process is gone.
 
@@ -216,25 +246,44 @@ def _held(folder: RunFolder) -> ExitStack:
     held = ExitStack()
     descriptor = os.open(folder.process_lock, os.O_RDWR | os.O_CREAT, 0o666)
     held.callback(os.close, descriptor)
-    try:
-        _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        held.close()
-        facts = read_json(folder.process_file) or {}
-        who = f"process {facts['pid']} on {facts.get('host')}" if process_of(facts) else "a process"
-        message = f"the run is being trained already: {who} holds it, though it has said nothing for long."
-        cure = "Stop it where it runs; it is let go as soon as that process and its children are gone."
-        raise UserError(message, where=str(folder.path), cure=cure) from error
+    deadline = time.monotonic() + _DYING
+    while not _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if not _left_behind(folder) or time.monotonic() > deadline:
+            held.close()
+            raise _is_held(folder)
+        time.sleep(_POLL)
     held.callback(_flock, descriptor, fcntl.LOCK_UN)  # also for whoever was forked meanwhile
     return held
 
 
-def _flock(descriptor: int, how: int) -> None:
+def _left_behind(folder: RunFolder) -> bool:
+    """Whether who holds the run is what a process had started that is gone."""
+    begun = process_of(read_json(folder.process_file) or {})
+    return begun is not None and is_alive(begun) is False
+
+
+def _is_held(folder: RunFolder) -> UserError:
+    facts, where = read_json(folder.process_file) or {}, str(folder.path)
+    if _left_behind(folder):
+        message = f"process {facts['pid']}, which trained the run, is gone, and one that it started is still there."
+        cure = f"It ends by itself; if it does not, end it: fuser -k {shlex.quote(str(folder.process_lock))}."
+        return UserError(message, where=where, cure=cure)
+    who = f"process {facts['pid']} on {facts.get('host')}" if process_of(facts) else "a process"
+    message = f"the run is being trained already: {who} holds it, though it has said nothing for long."
+    cure = "Stop it where it runs; it is let go as soon as that process and its children are gone."
+    return UserError(message, where=where, cure=cure)
+
+
+def _flock(descriptor: int, how: int) -> bool:
+    """Whether it is locked now; where the file system has no locks, as if it were."""
     try:
         fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        return False
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+    return True
 
 
 @contextmanager

@@ -7,6 +7,8 @@ whether a process lives, on another machine or in another container, it is judge
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -88,6 +90,8 @@ def _elsewhere(folder: RunFolder) -> str:
     found = entry_of(folder)
     if found is None or found.is_mine:
         return ""
+    if (found.host, found.uid) == (socket.gethostname(), os.getuid()):
+        return "its folder was copied or moved since it was enqueued: nothing here takes it."
     return f"it was enqueued on {found.host or 'no machine'} by user {found.uid}: nothing here takes it."
 
 
@@ -130,6 +134,9 @@ def state_of(folder: RunFolder) -> tuple[State, str]:
     ended = read_json(folder.exit_file) or {}
     queued = entry_of(folder) is not None
     if claim is not None and claim.get("session") != held.get("session"):
+        since = _number(ended, "t") or 0.0
+        if since > (_number(claim, "t") or 0.0) and (said := _said(ended, held)):
+            return said  # by who trained it all along, and was taken for dead when the worker took the run
         return _claimed(folder, claim, ended, queued=queued)
     process = process_of(held)
     if process is None:

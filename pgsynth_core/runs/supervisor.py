@@ -31,8 +31,8 @@ from pgsynth_core.runs.devices import device_lock, devices, environment, kind_of
 from pgsynth_core.runs.ending import end_rest, note_trainer, settle
 from pgsynth_core.runs.entry import ATTEMPT, is_set_for_us
 from pgsynth_core.runs.folder import RunFolder
-from pgsynth_core.runs.locks import Held, hold, state_folder
-from pgsynth_core.runs.queue import Taken, Waiting, drop, queue_held, take, waiting
+from pgsynth_core.runs.locks import Held, hold, queue_held, state_folder
+from pgsynth_core.runs.queue import Taken, Waiting, drop, take, waiting
 from pgsynth_core.runs.sessions import attempt_word
 from pgsynth_core.runs.workers import WORKER, start_workers
 
@@ -198,7 +198,7 @@ class _Worker:
         code, reason = _CANNOT_START, ""
         try:
             code = self._wait_for(taken)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter of words that no process can be given
             reason = f"its trainer cannot be started: {error}."
         with suppress(UserError):  # its folder is gone, or takes no more
             end_rest(taken.run.folder, taken.session)

@@ -14,8 +14,8 @@ from typing import Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.devices import Kind, device_lock, devices, kind_of_device, worker_lock, worker_locks
 from pgsynth_core.runs.durable import refusing
-from pgsynth_core.runs.locks import STATE_VARIABLE, is_free, state_folder
-from pgsynth_core.runs.queue import queue_held, waiting
+from pgsynth_core.runs.locks import STATE_VARIABLE, is_free, queue_held, state_folder
+from pgsynth_core.runs.queue import waiting
 
 __all__ = ["WORKER", "start_workers", "worker_runs"]
 

@@ -44,12 +44,14 @@ class Saver:
         keep: How many of the last checkpoints stay.
         bytes_needed: Of one checkpoint.
         tell: Takes events.
+        frozen: File name to what writes that file into each checkpoint, besides what changes.
     """
 
     folder: RunFolder
     keep: int
     bytes_needed: int
     tell: Tell
+    frozen: Mapping[str, Writer] = field(default_factory=dict)
     _saving: _Saving | None = field(default=None, init=False)
 
     def __enter__(self) -> Saver:  # noqa: PYI034 - the checker of shapes knows no Self
@@ -86,7 +88,7 @@ class Saver:
         self._settle(last=False)
         self.tell("doing", {"doing": "saving a checkpoint"})
         told = {"validation": validation, "validation_seconds": validation_seconds}
-        began, taken = time.monotonic(), files()
+        began, taken = time.monotonic(), {**self.frozen, **files()}
         folder = beside(
             lambda: write_checkpoint(self.folder, step, taken, bytes_needed=self.bytes_needed, keep=self.keep),
             f"checkpoint of step {step}",

@@ -15,8 +15,8 @@ import pytest
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunFolder, create_run, start_session, status_of
 from pgsynth_core.runs.devices import allowed_gpus, device_lock, devices, environment, kind_wanted, used
-from pgsynth_core.runs.locks import is_free
-from pgsynth_core.runs.queue import enqueue, forget, leave_queue, position, queue_held, take, waiting
+from pgsynth_core.runs.locks import is_free, queue_held
+from pgsynth_core.runs.queue import enqueue, forget, leave_queue, position, take, waiting
 
 from ...fixtures.queues import Queue, queue_of, rewrite
 

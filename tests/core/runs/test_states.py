@@ -16,7 +16,8 @@ import pytest
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import STATES, EventLog, RunFolder, Session, control, start_session, status_of
 from pgsynth_core.runs.entry import ATTEMPT
-from pgsynth_core.runs.queue import Taken, Waiting, enqueue, leave_queue, position, queue_held, take, waiting
+from pgsynth_core.runs.locks import queue_held
+from pgsynth_core.runs.queue import Taken, Waiting, enqueue, leave_queue, position, take, waiting
 from pgsynth_core.runs.sessions import attempt_word, attempting
 from pgsynth_core.runs.status import base_state
 
