@@ -26,10 +26,10 @@ from pgsynth_core.runs import (
 )
 from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.differences import check_processes, processes_before
-from pgsynth_core.runs.durable import IN_RUNS, remove
+from pgsynth_core.runs.durable import IN_RUNS, refusing, remove
 from pgsynth_core.runs.entry import entry_of
 from pgsynth_core.runs.queue import enqueue, forget, position, refuse_devices
-from pgsynth_core.runs.sessions import refuse_running
+from pgsynth_core.runs.sessions import alone_with, refuse_running
 from pgsynth_core.runs.status import base_state
 from pgsynth_core.runs.workers import start_workers
 
@@ -97,7 +97,8 @@ def detach_run(
     folder, checkpoint = find_beginning(place, root)
     there = entry_of(folder) if base_state(folder) == "queued" else None
     if there is None:
-        refuse_running(folder)
+        with refusing("the run cannot be gone on with", folder.path), alone_with(folder):
+            refuse_running(folder)
     require_writable(
         folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
     )

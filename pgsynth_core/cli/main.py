@@ -64,6 +64,7 @@ def _run(words: list[str], session: Session) -> int:
         say(overview(registry))
         return DONE
     if verb := _verb(rest):
+        _refuse_nowhere()
         command = verb.load()
         arguments = _read(command.parser(), rest[len(verb.words) :])
         return command.run(arguments, session) if arguments else DONE
@@ -73,6 +74,18 @@ def _run(words: list[str], session: Session) -> int:
     if extra := extras.find(registry, rest[0]):
         return extras.run(extra, rest[1:])
     raise unknown_command(rest, registry)
+
+
+def _refuse_nowhere() -> None:
+    """Refuse to work in a folder that was deleted: whatever is relative to it cannot be found.
+
+    Raises:
+        UserError: If it was.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError("the folder you are in is not there any more.", cure="Go to one that is: cd ~") from error
 
 
 def _read(parser: Parser, words: list[str]) -> argparse.Namespace | None:

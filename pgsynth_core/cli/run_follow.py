@@ -15,8 +15,10 @@ from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.runs import STATES, RunFolder, RunStatus, find_run, runs_root, status_of
 from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.entry import entry_of
 from pgsynth_core.runs.queue import position
 from pgsynth_core.runs.tail import Tail
+from pgsynth_core.runs.workers import worker_runs
 
 __all__ = ["COMMAND", "exit_code"]
 
@@ -45,7 +47,7 @@ def _parser() -> Parser:
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     folder = find_run(arguments.run, runs_root(arguments.runs))
     with follow("Waiting for its first step", runs=arguments.runs) as follower:
-        status = _until_it_ends(folder, follower)
+        status = _until_it_ends(folder, follower, named(folder, arguments.runs))
     if status.live or status.state == "queued":  # left, by Ctrl-C
         name = named(folder, arguments.runs)
         how = "waits in the queue still" if status.state == "queued" else "goes on training"
@@ -65,7 +67,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     return code
 
 
-def _until_it_ends(folder: RunFolder, follower: Follower) -> RunStatus:
+def _until_it_ends(folder: RunFolder, follower: Follower, name: str) -> RunStatus:
     """Show what happens; the status at the end, or where it is left."""
     tail = Tail(folder.events_file)
     told, asked = "", 0.0
@@ -76,8 +78,7 @@ def _until_it_ends(folder: RunFolder, follower: Follower) -> RunStatus:
             _show(folder, follower, tail.read())
             if status.state == "queued" and time.monotonic() >= asked:
                 asked = time.monotonic() + _PLACES
-                place = position(folder)
-                line = f"number {place}" if place else status.reason or "which nobody takes it from"
+                line = _place(folder, status, name)
                 if line != told:
                     told = line
                     tell(one_line(f"{folder.id} waits in the queue, {line}"))
@@ -88,6 +89,15 @@ def _until_it_ends(folder: RunFolder, follower: Follower) -> RunStatus:
         return status_of(folder)
     finally:
         tail.close()
+
+
+def _place(folder: RunFolder, status: RunStatus, name: str) -> str:
+    """Of a run that waits: where in the queue, and whether anything moves there."""
+    place, waits = position(folder), entry_of(folder)
+    line = f"number {place}" if place else status.reason or "which nobody takes it from"
+    if place and waits and worker_runs(waits.kind):
+        return line
+    return f"{line}; nothing takes it just now. Have the queue go on: pgsynth runs resume {name} --detach"
 
 
 def _so_far(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -40,13 +40,13 @@ _LOOKED_AT: Final = 10_000
 """Events that are looked through for them."""
 
 _EPILOG = """\
-A checkpoint is complete if every file of its list is there, and whole if every file has the
-hash in that list too, which --verify finds out by reading all of them. Whoever loads one does.
+A checkpoint is complete if every file of its list is there, and whole if every file has
+the hash in that list too, which --verify finds out by reading them. Who loads one does so.
 
 With --json: ok, run, path, state, reason, step, steps, loss, when, position, spec (parts by
 slot, size, steps, batch_size, precision; problem, if it cannot be read here), checkpoints
-(step, path, bytes, whole, verified, problem), samples, warnings, problems, made_with (packages,
-libraries, weights; null before its weights were read), next (commands), broken."""
+(step, path, bytes, whole, verified, problem), samples, warnings, problems, made_with
+(packages, libraries, weights; null before its weights were read), next (commands), broken."""
 
 
 def _parser() -> Parser:
@@ -129,7 +129,7 @@ def _next(folder: RunFolder, status: RunStatus, saved: bool, name: str) -> Itera
     """Commands that fit the state."""
     if status.state == "queued":
         of_gpus = (read_json(folder.queued_file) or {}).get("kind") == "gpu"
-        if not worker_runs("gpu" if of_gpus else "cpu"):  # it was killed: the queue stands still
+        if status.reason or not worker_runs("gpu" if of_gpus else "cpu"):  # nobody takes it, or the queue stands still
             yield f"pgsynth runs resume {name} --detach"
     if status.live or status.state == "queued":
         yield f"pgsynth runs follow {name}"

@@ -73,9 +73,7 @@ class Checkpoint:
     def is_whole(self, name: str) -> bool:
         """Whether one file of it is there, and is what was written: `verify` for where the others do not matter."""
         try:
-            text = (self.path / SUMS).read_text(encoding="utf-8", errors="replace")
-            lines = [match for line in text.splitlines() if (match := _SUM.fullmatch(line))]
-            return (hash_of(self.path / name), name) in [match.groups() for match in lines]
+            return _listed(self.path)[0].get(name) == hash_of(self.path / name)
         except OSError:
             return False
 
@@ -113,22 +111,27 @@ def _damages(folder: Path, hashes: bool) -> Iterator[tuple[str, str]]:
         yield SUMS, "the list of hashes is missing: nothing says that this checkpoint is whole."
         return
     try:
-        text = (folder / SUMS).read_text(encoding="utf-8", errors="replace")
+        listed, is_sound = _listed(folder)
     except OSError as error:
         yield SUMS, f"the list of hashes cannot be read: {error.strerror or error}."
         return
-    lines = text.splitlines()
-    listed = [match for line in lines if (match := _SUM.fullmatch(line))]
-    if not text.endswith("\n") or len(listed) < len(lines):
+    if not is_sound:
         yield SUMS, "the list of hashes is damaged."
-    for expected, name in (match.groups() for match in listed):
+    for name, expected in listed.items():
         if not (folder / name).is_file():
             yield name, "the file is missing."
         elif hashes and (why := _spoilt(folder / name, expected)):
             yield name, why
     there = {file.relative_to(folder).as_posix() for file in folder.rglob("*.safetensors")}
-    unlisted = there - {match[2] for match in listed}
-    yield from ((name, f"the file is not listed in {SUMS}.") for name in sorted(unlisted))
+    yield from ((name, f"the file is not listed in {SUMS}.") for name in sorted(there - listed.keys()))
+
+
+def _listed(folder: Path) -> tuple[dict[str, str], bool]:
+    """File to hash, by the list; and whether the list is of its form throughout."""
+    text = (folder / SUMS).read_text(encoding="utf-8", errors="replace")
+    lines = text.splitlines()
+    found = [match for line in lines if (match := _SUM.fullmatch(line))]
+    return {match[2]: match[1] for match in found}, text.endswith("\n") and len(found) == len(lines)
 
 
 def _spoilt(file: Path, expected: str) -> str:

@@ -193,7 +193,7 @@ _FORMS: Final = {
     kind: {field.name: (_PLAIN[str(field.type).partition(" ")[0]], field.default is MISSING) for field in fields(form)}
     for kind, form in EVENTS.items()
 }
-"""Kind -> field -> what its value may be, and whether it is always said; a text that is empty is not written."""
+"""Kind -> field -> what its value may be, and whether it is always said."""
 _FAR: Final = 1e11
 """A time that no run sees, seconds since 1970."""
 
@@ -213,7 +213,7 @@ def is_sound(event: Mapping[str, Any]) -> bool:
         return False
     for name, (types, required) in _FORMS.get(event["kind"], {}).items():
         if name not in event:
-            if required and types != _TEXT:
+            if required:
                 return False
         elif type(event[name]) not in types:
             return False
@@ -225,16 +225,21 @@ def checked(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ValueError: If there is no such kind, or a field is missing or unknown: a reader would look for it in vain.
+        TypeError: If a value is of another type than its field.
     """
     if kind not in EVENTS:
         raise ValueError(f"there is no event {kind!r}. {suggestion(kind, tuple(EVENTS), what='kinds')}")
-    known = {field.name: field.default is MISSING for field in fields(EVENTS[kind])}
+    known = _FORMS[kind]
     for name in data:
         if name not in known:
             raise ValueError(
                 f"an event {kind!r} has no field {name!r}. {suggestion(name, tuple(known), what='fields')}"
             )
-    if missing := [name for name, required in known.items() if required and name not in data]:
+    if missing := [name for name, (_, required) in known.items() if required and name not in data]:
         raise ValueError(f"an event {kind!r} needs {', '.join(missing)}; given: {', '.join(data) or 'nothing'}.")
     event = asdict(EVENTS[kind](**data))
-    return {name: value for name, value in event.items() if value is not None and value != ""}
+    said = {name: value for name, value in event.items() if known[name][1] or (value is not None and value != "")}
+    for name, value in said.items():
+        if type(value) not in known[name][0]:
+            raise TypeError(f"{name} of an event {kind!r} is a {type(value).__name__}: {value!r:.80}")
+    return said

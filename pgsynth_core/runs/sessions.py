@@ -220,25 +220,18 @@ def start_session(folder: RunFolder) -> Session:
 def refuse_held(folder: RunFolder) -> None:
     """Refuse a run that a process holds, whatever its files say.
 
-    One whose process is gone is free: what that had started goes with it.
-
     Raises:
-        UserError: If somebody holds it, or the system refuses to say.
+        UserError: If somebody does, or the system refuses to say.
     """
     with refusing("it cannot be told who trains the run", folder.process_lock):
-        if not folder.process_lock.exists():
-            return
-        descriptor = os.open(folder.process_lock, os.O_RDWR)  # NFS locks only what may be written
-        try:
-            free = _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            os.close(descriptor)
-    if not free and not _left_behind(folder):
-        raise _is_held(folder)
+        if folder.process_lock.exists():
+            _held(folder).close()
 
 
 def _held(folder: RunFolder) -> ExitStack:
     """Lock the run for who trains it, until this is closed or the process is gone.
+
+    What a process that was killed had started may hold it still, and is waited for.
 
     Raises:
         UserError: If another process has it locked, whatever its files say.
@@ -263,15 +256,11 @@ def _left_behind(folder: RunFolder) -> bool:
 
 
 def _is_held(folder: RunFolder) -> UserError:
-    facts, where = read_json(folder.process_file) or {}, str(folder.path)
-    if _left_behind(folder):
-        message = f"process {facts['pid']}, which trained the run, is gone, and one that it started is still there."
-        cure = f"It ends by itself; if it does not, end it: fuser -k {shlex.quote(str(folder.process_lock))}."
-        return UserError(message, where=where, cure=cure)
+    facts = read_json(folder.process_file) or {}
     who = f"process {facts['pid']} on {facts.get('host')}" if process_of(facts) else "a process"
-    message = f"the run is being trained already: {who} holds it, though it has said nothing for long."
+    message = f"the run is being trained already: {who} holds it, or what that had started, though it seems gone."
     cure = "Stop it where it runs; it is let go as soon as that process and its children are gone."
-    return UserError(message, where=where, cure=cure)
+    return UserError(message, where=str(folder.path), cure=cure)
 
 
 def _flock(descriptor: int, how: int) -> bool:

@@ -91,7 +91,8 @@ def _elsewhere(folder: RunFolder) -> str:
     if found is None or found.is_mine:
         return ""
     if (found.host, found.uid) == (socket.gethostname(), os.getuid()):
-        return "its folder was copied or moved since it was enqueued: nothing here takes it."
+        why = "its folder was copied or moved since, or the queue's list was lost"
+        return f"the queue does not know it ({why}): nothing here takes it."
     return f"it was enqueued on {found.host or 'no machine'} by user {found.uid}: nothing here takes it."
 
 

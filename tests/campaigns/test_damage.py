@@ -220,8 +220,10 @@ def test_whatever_is_spoilt_in_a_run_it_is_shown(
         file.write_bytes(version)
         os.utime(run.events_file, (long_ago, long_ago))
         status, losses = status_of(run), read_losses(run.events_file)
-        assert status.state in ("finished", "lost", "failed", "stopped", "stalled", "starting", "queued", "running")
-        assert len(losses) >= (0 if version in versions[-(len(content) // cut + 1) :] else 5) or name != "events.jsonl"
+        if name not in ("process.json", "exit.json"):
+            assert status.state == "finished"
+        if name == "events.jsonl":  # a flipped bit costs its line, a cut what stood behind it
+            assert len(losses) >= (5 if len(version) == len(content) else version.count(b'"kind": "step"') - 1)
         tried += 1
         if tried % 4 == 0 and not status.live:
             for words in (("show",), ("show", "--json"), ("follow",)):

@@ -228,3 +228,16 @@ def test_an_interrupt_ends_with_130(roots: str, tmp_path: Path) -> None:
 def test_a_terminal_without_unicode_gets_ascii(spawn: Run) -> None:
     said = spawn("compose", "tiny", "--no-proof", env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
     assert said.code == 0 and said.out.isascii() and "`- " in said.out
+
+
+def test_a_working_folder_that_is_gone_is_told(run: Callable[..., Any], tmp_path: Path) -> None:
+    gone, before = tmp_path / "gone", Path.cwd()
+    gone.mkdir()
+    os.chdir(gone)
+    try:
+        gone.rmdir()
+        said = run("runs", "list")
+        assert run("--help").code == 0
+    finally:
+        os.chdir(before)
+    assert said.code == 2 and "is not there any more" in said.err and "cd ~" in said.err

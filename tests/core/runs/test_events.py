@@ -95,9 +95,18 @@ def test_an_event_of_no_form_is_refused(log: Path, kind: str, data: dict[str, An
 
 
 def test_what_is_no_plain_data_is_refused(log: Path) -> None:
-    with EventLog(log) as events, pytest.raises(TypeError, match="Path"):
-        events.write("checkpoint", step=1, path=log)
+    with EventLog(log) as events:
+        for kind, data in (("checkpoint", {"step": 1, "path": log}), ("step", {"step": 1, "loss": "much"})):
+            with pytest.raises(TypeError, match="PosixPath|much"):
+                events.write(kind, **data)
     assert log.read_bytes() == b""
+
+
+def test_a_text_that_has_to_be_said_is_said_when_it_is_empty(log: Path) -> None:
+    with EventLog(log) as events:
+        events.write("warning", message="", where="")
+    (event,) = read_events(log)
+    assert event["message"] == "" and "where" not in event
 
 
 def test_numbers_that_are_not_finite_come_back(log: Path) -> None:
@@ -346,3 +355,24 @@ def test_losses_join_over_interruptions(log: Path) -> None:
         events.write("sample", step=2, path="samples/00000002")
     assert read_losses(log) == {1: 0.1, 2: 20.0}
     assert list(read_losses(log)) == [1, 2]
+
+
+def test_losses_are_those_of_the_sessions_that_saved(log: Path) -> None:
+    def session(begun: int, *steps: int, loss: float, saved: tuple[int, ...] = ()) -> None:
+        with EventLog(log) as events:
+            events.write("run", step=begun, steps=9)
+            for step in steps:
+                events.write("step", step=step, loss=loss)
+                if step in saved:
+                    events.write("checkpoint", step=step, path=f"checkpoints/{step}")
+
+    session(0, 1, 2, 3, 4, 5, loss=0.1, saved=(2, 4))
+    session(2, 3, loss=0.2)  # gone back, and killed before it saved: the checkpoint of 4 stands
+    assert read_losses(log) == {1: 0.1, 2: 0.1, 3: 0.2}
+    session(4, 5, 6, loss=0.3, saved=(6,))
+    assert read_losses(log) == {1: 0.1, 2: 0.1, 3: 0.1, 4: 0.1, 5: 0.3, 6: 0.3}
+    session(2, 3, 4, loss=0.4, saved=(4,))
+    session(4, 5, loss=0.5)
+    assert read_losses(log) == {1: 0.1, 2: 0.1, 3: 0.4, 4: 0.4, 5: 0.5}
+    session(0, 1, loss=0.6)
+    assert read_losses(log) == {1: 0.6}

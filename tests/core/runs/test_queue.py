@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunFolder, create_run, start_session, status_of
 from pgsynth_core.runs.devices import allowed_gpus, device_lock, devices, environment, kind_wanted, used
-from pgsynth_core.runs.locks import is_free, queue_held
+from pgsynth_core.runs.locks import hold, is_free, queue_held
 from pgsynth_core.runs.queue import enqueue, forget, leave_queue, position, take, waiting
 
 from ...fixtures.queues import Queue, queue_of, rewrite
@@ -57,7 +59,46 @@ def test_runs_of_several_folders_wait_together(queue: Queue, tmp_path: Path) -> 
     assert leave_queue(there)
     enqueue(queue.run())
     state = next(queue.state.rglob("queue.json"))
-    assert json.loads(state.read_text("utf-8"))["roots"] == [str(queue.root)], "folders are forgotten in time"
+    listed = json.loads(state.read_text("utf-8"))["runs"]
+    assert str(there.path) not in listed and str(here.path) in listed, "who waits no more is forgotten in time"
+
+
+def test_a_disk_that_is_away_for_a_while_keeps_its_place(queue: Queue, tmp_path: Path) -> None:
+    there = create_run(tmp_path / "elsewhere", slug="x", spec_yaml="{}", lock=None)
+    enqueue(there)
+    (tmp_path / "elsewhere").rename(tmp_path / "away")
+    here = queue.run()
+    enqueue(here)
+    assert ids() == [here.id]
+    (tmp_path / "away").rename(tmp_path / "elsewhere")
+    assert position(there) == 1, "it was enqueued first"
+
+
+def test_a_link_to_the_folder_of_runs_is_that_folder(queue: Queue, tmp_path: Path) -> None:
+    run = queue.run()
+    (tmp_path / "link").symlink_to(queue.root, target_is_directory=True)
+    linked = RunFolder(tmp_path / "link" / run.id)
+    enqueue(linked)
+    assert position(linked) == position(run) == 1 and status_of(linked).reason == ""
+    assert leave_queue(linked) and position(run) is None
+
+
+def test_what_was_not_enqueued_here_is_not_trained_whatever_its_folder_says(queue: Queue, tmp_path: Path) -> None:
+    run = queue.run()
+    enqueue(run)
+    copy = RunFolder(shutil.copytree(run.path, queue.root / "20260101-000000-unpacked"))
+    rewrite(copy.queued_file, order=-1, python=str(tmp_path / "evil"))
+    assert ids() == [run.id] and position(copy) is None
+    assert status_of(copy).state == "queued" and "nothing here takes it" in status_of(copy).reason
+    enqueue(copy)
+    assert [(one.folder, one.python) for one in waiting()][1] == (copy, sys.executable), "at the end, and as of now"
+
+
+def test_an_entry_sets_nothing_that_we_would_not(queue: Queue) -> None:
+    run = queue.run()
+    enqueue(run)
+    rewrite(run.queued_file, environment={"LD_PRELOAD": "evil.so", "HF_HOME": "hub"})
+    assert waiting()[0].environment == {"HF_HOME": "hub"}
 
 
 def test_gpus_and_the_cpu_have_a_queue_each(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,10 +152,10 @@ def test_a_damaged_file_keeps_nobody_waiting(queue: Queue, text: str) -> None:
     assert (status_of(damaged).state, status_of(damaged).reason[:11]) == ("lost", "queued.json"), "nor does it seem to"
     next(queue.state.rglob("queue.json")).write_text(text, encoding="utf-8")
     assert waiting() == ()
-    enqueue(queue.run())
-    assert ids()[0] == sound.id, "the folder is known again, and with it who waits there"
+    assert "nothing here takes it" in status_of(sound).reason
+    enqueue(sound)
     enqueue(damaged)
-    assert ids()[-1] == damaged.id
+    assert ids() == [sound.id, damaged.id]
 
 
 @pytest.mark.parametrize("other", [{"host": "node7"}, {"uid": 2**16 - 3}])
@@ -251,7 +292,8 @@ def test_no_driver_no_gpus_and_one_that_fails_is_told(queue: Queue, monkeypatch:
     assert kind_wanted() == "cpu"
     monkeypatch.delenv("ACCELERATE_USE_CPU")
     program.unlink()
-    assert kind_wanted() in ("cpu", "gpu"), "whatever this machine has"
+    monkeypatch.setenv("PATH", str(queue.bin))
+    assert kind_wanted() == "cpu" and devices("gpu") == ()
 
 
 def test_a_trainer_sees_its_devices_and_no_other(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,3 +311,23 @@ def test_who_trains_in_the_foreground_has_the_device_meanwhile(queue: Queue) -> 
             assert "/runs/a" in others
         assert not is_free(device_lock("GPU-1")), "only its holder lets it go"
     assert is_free(device_lock("GPU-1"))
+
+
+def test_who_looks_whether_a_device_is_free_does_not_keep_it_from_others(queue: Queue) -> None:
+    looking, looked = threading.Event(), threading.Event()
+
+    def look() -> None:
+        """As `start_workers`, which looks at locks by taking them for an instant."""
+        with queue_held():
+            held = hold(device_lock("GPU-0"))
+            assert held is not None
+            looking.set()
+            looked.wait(0.2)
+            held.release()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    assert looking.wait(30)
+    with used("GPU-0", run="x") as others:
+        assert others == "" and not is_free(device_lock("GPU-0"))
+    thread.join()

@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 
 from pgsynth_core.errors import PgsynthError, UserError
-from pgsynth_core.runs import EventLog, RunFolder, session, sessions, start_session, status_of, this_process
+from pgsynth_core.runs import EventLog, RunFolder, control, session, sessions, start_session, status_of, this_process
 from pgsynth_core.runs.ending import kill
+from pgsynth_core.runs.queue import enqueue
+from pgsynth_core.runs.removing import remove_run
+from pgsynth_core.runs.sessions import refuse_running
 
 TRAINER = """
 import sys, time
@@ -33,6 +36,16 @@ with session(run), EventLog(run.events_file) as events:
     events.write("step", step=1, loss=0.25, steps=10)
     print("trains", flush=True)
     time.sleep(60)
+"""
+
+
+CHILD = """
+import fcntl, sys, time
+with open(sys.argv[1]) as lock:
+    print("waits", flush=True)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("holds", flush=True)
+    time.sleep(0.7)
 """
 
 
@@ -197,16 +210,54 @@ def test_two_that_begin_at_once_do_not_both_begin(run: RunFolder, monkeypatch: p
     assert sorted(outcomes) == ["begun", *["refused"] * 5]
 
 
-def test_who_trains_holds_the_run_whatever_its_files_say(run: RunFolder) -> None:
+def test_who_trains_holds_the_run_whatever_its_files_say(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(sessions, "_DYING", 0.2)
     with trainer(run) as process:
         rewrite(run.process_file, started="1")
         assert status_of(run).state == "lost"
-        with pytest.raises(UserError, match=f"process {process.pid} on .* holds it"):
-            start_session(run)
+        for decide in (start_session, refuse_running, remove_run, lambda run: enqueue(run, kind="cpu")):
+            with pytest.raises(UserError, match=f"process {process.pid} on .* holds it"):
+                decide(run)
+        assert run.spec_file.exists() and not run.queued_file.exists()
         process.kill()
         process.wait()
         with session(run):
             pass
+    assert status_of(run).state == "finished"
+
+
+def test_what_a_killed_trainer_had_started_is_waited_for(run: RunFolder) -> None:
+    """Its data workers, which see only after some seconds that they are alone, hold the run meanwhile."""
+    with trainer(run) as process:
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(run.process_lock)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None and child.stdout.readline() == "waits\n"
+        process.kill()
+        process.wait()
+        assert child.stdout.readline() == "holds\n"
+        assert status_of(run).state == "lost"
+        with session(run):
+            assert child.poll() is not None or child.wait(5) is not None
+        child.stdout.close()
+
+
+def test_wishes_end_with_the_session_they_were_of(run: RunFolder) -> None:
+    begun = start_session(run)
+    control.wish(run, "stop")
+    begun.end("finished")
+    assert not control.wishes(run)
+
+
+def test_who_was_taken_for_dead_and_ends_is_believed(run: RunFolder) -> None:
+    begun = start_session(run)
+    claim = {"session": "0123", "pid": 2**22 + 1, "started": "1", "t": time.time() - 1}
+    run.worker_file.write_text(json.dumps(json.loads(run.process_file.read_text("utf-8")) | claim), encoding="utf-8")
+    assert status_of(run).state == "lost", "the claim is the newer"
+    begun.end("finished")
     assert status_of(run).state == "finished"
 
 

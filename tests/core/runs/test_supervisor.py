@@ -24,7 +24,7 @@ from pgsynth_core.runs.queue import Waiting, enqueue, waiting
 from pgsynth_core.runs.supervisor import trainer
 from pgsynth_core.runs.workers import start_workers, worker_runs
 
-from ...fixtures.queues import WORKER, Queue, queue_of
+from ...fixtures.queues import WORKER, Queue, queue_of, rewrite
 
 
 @pytest.fixture
@@ -60,6 +60,16 @@ def test_the_queue_is_trained_in_its_order_and_failures_do_not_end_it(queue: Que
     queue.until(lambda: not queue.workers(), "for the worker to end")
     assert is_free(device_lock("cpu")) and not list(queue.root.glob("*/queued.json"))
     assert {one["cwd"] for one in queue.trained()} == {os.getcwd()}, "paths in a spec mean what they meant"
+
+
+def test_a_trainer_that_no_process_can_be_does_not_end_the_queue(queue: Queue) -> None:
+    first, second = queue.run(), queue.run()
+    enqueue(first)
+    enqueue(second)
+    rewrite(first.queued_file, environment={"PGSYNTH_A=B": "no name may hold that sign"})
+    start_workers("cpu", WORKER)
+    queue.until_state(second, "finished")
+    assert status_of(first).state == "failed" and "its trainer cannot be started" in record(first)["reason"]
 
 
 def test_launchers_and_workers_that_race_train_each_run_once(queue: Queue) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunFolder, create_run, list_checkpoints
+from pgsynth_core.runs.differences import check_frozen
+from pgsynth_core.runs.saving import frozen
 from pgsynth_core.training.saving import Saver
 
 Told = list[tuple[str, Mapping[str, Any]]]
@@ -47,6 +49,17 @@ class Slow:
             path.write_text(self.text, encoding="utf-8")
 
         return {"weights.safetensors": write}
+
+
+def test_what_never_changes_is_saved_as_it_was_when_training_began(folder: RunFolder) -> None:
+    saver = Saver(folder, 2, 10, lambda kind, data: None, frozen={"spec.yaml": frozen(folder.spec_file)})
+    folder.spec_file.write_text("pgsynth: 7\n", encoding="utf-8")
+    saver.save(5, lambda: {"weights.safetensors": Path.touch})
+    saver.wait()
+    (saved,) = list_checkpoints(folder)
+    assert (saved.path / "spec.yaml").read_text(encoding="utf-8") == "pgsynth: 1\n"
+    with pytest.raises(UserError, match=r"the run's spec\.yaml is damaged, or was changed"):
+        check_frozen(folder, saved)
 
 
 def test_whoever_trains_goes_on_meanwhile(saver: Saver, folder: RunFolder, told: Told) -> None:
