@@ -62,7 +62,10 @@ _LATER = {
 }
 """Names whose work is imported when it is asked for, and the module of this package that has them."""
 
-KEPT = f"a run that is resumed keeps its spec; of it only train.{', '.join(RESUMABLE)} may be given"
+KEPT = (
+    f"a run that is resumed keeps its spec; of it only train.{', '.join(RESUMABLE)} may be given, and options of its "
+    "data, data.NAME.OPTION, which may have moved"
+)
 _OVERRIDE = 'Write it as in the shell, e.g. "train.steps=300".'
 
 
@@ -148,7 +151,8 @@ def continue_run(
         run: A run, its id, a unique prefix, ``latest`` or its folder; or the path of one of its checkpoints. Later
             ones are set aside, as ``step-NUMBER.superseded``, once the run has saved its next.
         *changes: Settings for this time only, e.g. ``"train.workers=0"``: those of `spec.RESUMABLE`, which leave what
-            is learned as it is.
+            is learned as it is, and the options of its dataset, e.g. ``"data.folder.root=PATH"``, for data may move;
+            whether they are the same is looked at.
         steps: Train up to this step instead of the spec's; for this time only, the spec keeps its own.
         runs: Where runs are.
         on_event: Told of what happens.
@@ -231,7 +235,7 @@ def to_continue(
 def may_change(word: str) -> bool:
     """Whether an override may be given to a run that goes on."""
     section, _, key = word.partition("=")[0].partition(".")
-    return section == "train" and key in RESUMABLE
+    return bool(key) and (section == "data" or (section == "train" and key in RESUMABLE))
 
 
 def _nothing_left(folder: RunFolder, checkpoint: Checkpoint, given: int | None, goal: int, before: int) -> UserError:

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from pgsynth_core.api.model import Model
 from pgsynth_core.composition.hub import bundle_files
 from pgsynth_core.composition.weights import kept_tensors, owners, trained_parameters
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs import BUNDLE, Writer, copy_of, require_new, write_folder
 from pgsynth_core.runs.checkpoints import STATE
 from pgsynth_core.runs.durable import OUTPUT
-from pgsynth_core.runs.saving import text_of
+from pgsynth_core.runs.saving import is_file_name, text_of
 from pgsynth_core.training.checkpoint import AVERAGE, WEIGHTS, tensor_writer
 
 __all__ = ["Exported", "export", "export_diffusers"]
@@ -58,7 +59,7 @@ def export(model: Model, out: Path, *, bundle: bool = False) -> Exported:
             folder then loads on a machine that has nothing else of them.
 
     Raises:
-        UserError: If `out` is there, or the system refuses to write.
+        UserError: If `out` is there, a file of the weights cannot be named there, or the system refuses to write.
     """
     checkpoint = model.checkpoint.path
     average = (AVERAGE,) if model.ema else ()
@@ -66,6 +67,9 @@ def export(model: Model, out: Path, *, bundle: bool = False) -> Exported:
     already = checkpoint / BUNDLE
     if bundle:
         found = bundle_files(model.weights.used)
+        if odd := next((file for name, file in found.items() if not is_file_name(name)), None):
+            message = "weights with a file of this name cannot be bundled: letters, digits, dots, dashes are allowed."
+            raise UserError(message, where=str(odd), cure="Rename it, or take it out if nothing needs it.")
         sources |= {f"{BUNDLE}/{name}": file for name, file in found.items()}
     elif already.exists():
         kept = (file for file in already.rglob("*") if file.is_file())

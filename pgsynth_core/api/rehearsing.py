@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 
 from pgsynth_core.api.composition import OnEvent
@@ -123,6 +124,7 @@ def rehearse(
         made = tempfile.TemporaryDirectory(prefix=_PREFIX, suffix=_SUFFIX, dir=there)
     with made as folder:
         taken = within_memory(lambda: _taken(spec, registry, verdict, folder, on_event), spec, registry, verdict)
+        clear_device_cache(garbage_collection=True)  # what Accelerate wraps refers to itself
         again = within_memory(lambda: _again(spec, registry, verdict, folder), spec, registry, verdict)
     difference = max(_apart(one, other) for one, other in zip(taken.losses, again, strict=True))
     if not difference <= _CLOSE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from accelerate.utils.memory import clear_device_cache
@@ -38,6 +40,7 @@ from pgsynth_core.data.tensors import Examples
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import (
+    Checkpoint,
     RunFolder,
     Writer,
     build_lock,
@@ -174,6 +177,17 @@ class TrainingSession:
         lock = dict(build_lock(self.spec, self.assembly.verdict, self.assembly.registry))
         return lock | {"weights": self.weights.identities()}
 
+    def restore(self, checkpoint: Checkpoint, folder: RunFolder) -> int:
+        """Put a checkpoint in place; give its step.
+
+        Raises:
+            UserError: If it cannot be read, belongs to another method, or there is too little memory for it.
+        """
+        made = self.assembly
+        return within_memory(
+            lambda: self.trained.restore(checkpoint.path), made.spec, made.registry, made.verdict, folder=folder
+        )
+
     def new_folder(self, runs: Path) -> RunFolder:
         """Made by the first process; the others are told where, or that there is none.
 
@@ -233,8 +247,12 @@ class TrainingSession:
     def _trained(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None) -> Done:
         """The loop; running out of memory is told with what would save some."""
         made, job = self.assembly, self.job(folder, tell, from_step, keeping)
+        device = self.accelerator.device
         try:
-            return within_memory(lambda: train(job), made.spec, made.registry, made.verdict, folder=folder, tell=tell)
+            with torch.random.fork_rng([device] if device.type == "cuda" else []):
+                return within_memory(
+                    lambda: train(job), made.spec, made.registry, made.verdict, folder=folder, tell=tell
+                )
         except RuntimeError as error:  # a worker's end, or another process', is told wherever the step was
             if failure := worker_failure(error) or peer_failure(error):
                 raise failure from error
@@ -352,8 +370,14 @@ class TrainingSession:
             yield first
 
     def _begin(self, folder: RunFolder, step: int) -> None:
+        torch.manual_seed(self._chance_of(step))
         if self.accelerator.is_main_process:
             self.hooks.before_step(folder, step)
+
+    def _chance_of(self, step: int) -> int:
+        """What a part draws by itself in a step, as dropout does, is a function of seed, step and process too."""
+        said = f"{self.spec.train.seed} {step} {self.accelerator.process_index}"
+        return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=7).digest())
 
     def validation(self, chance: Chance, lookup: Lookup | None = None) -> Validation | None:
         """What says which checkpoint is the best; None without a test split."""
@@ -384,7 +408,7 @@ class TrainingSession:
             try:
                 loss = self.look(validation)
                 seconds = round(time.perf_counter() - began, 3)
-            except (UserError, RuntimeError) as error:  # no reason to lose what is trained
+            except Exception as error:  # noqa: BLE001 - whatever it is, no reason to lose what is trained
                 saver.tell("warning", {"message": f"no loss on unseen pairs: {_said(error)}", "step": step})
         if self.accelerator.is_main_process:
             saver.save(step, partial(self.trained.writers, step, loss), validation=loss, validation_seconds=seconds)
@@ -398,7 +422,7 @@ class TrainingSession:
             with self._averaged() as first:
                 if first:
                     made = sampled_sheet(self.assembly, pictures, split=self.sheet_split, pairs=SHEET_PAIRS)
-        except (UserError, RuntimeError) as error:  # a look at the run is not worth the run
+        except Exception as error:  # noqa: BLE001 - a look at the run is not worth the run
             why = _said(error)
         if not self.accelerator.is_main_process:
             return
@@ -411,7 +435,7 @@ class TrainingSession:
         self.hooks.sampled(folder.path, step, made.paths)
 
 
-def _said(error: UserError | RuntimeError) -> str:
+def _said(error: Exception) -> str:
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import torch
+from accelerate.utils import parse_flag_from_env
 from accelerate.utils.memory import clear_device_cache
 
 from pgsynth_core.api import may_change
@@ -19,6 +20,7 @@ from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder, latest_checkpoint
+from pgsynth_core.runs.differences import again
 from pgsynth_core.runs.durable import amount
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.report import Tell
@@ -126,7 +128,7 @@ def _standing(folder: RunFolder | None) -> str:
 
 def _cure(spec: Spec, registry: Registry, verdict: Verdict, folder: RunFolder | None) -> str:
     try:
-        memory, found = savings(spec, registry, verdict)
+        memory, found = savings(spec, registry, verdict, sharded=parse_flag_from_env("ACCELERATE_USE_FSDP"))
     except Exception:  # noqa: BLE001 - e.g. torch refuses an operation by shape; memory is what was lacking
         return (
             "What each setting would save cannot be reckoned for these parts. Try train.checkpointing=true, a smaller "
@@ -137,7 +139,7 @@ def _cure(spec: Spec, registry: Registry, verdict: Verdict, folder: RunFolder | 
         return f"{told} No setting would save much: train on a device with more memory, or at a smaller size."
     told = " ".join([told, *_rows(found)])
     if folder and (same := next((one.words for one in found if all(map(may_change, one.words.split()))), None)):
-        told += f" Go on with this run: pgsynth train --resume {shlex.quote(str(folder.path))} {same}."
+        told += f" Go on with this run: {again(folder)} {same}."
     if found[0].alike:
         place = "SPEC" if folder is None else shlex.quote(str(folder.spec_file))
         how = "Try it first" if folder is None else "Or try another run first"

@@ -21,7 +21,7 @@ from pgsynth_core.runs import (
     require_room,
     run_of,
 )
-from pgsynth_core.runs.differences import check_pairs, check_processes
+from pgsynth_core.runs.differences import check_pairs, check_processes, other_processes
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.saving import clear_unfinished
 from pgsynth_core.runs.sessions import alone_with, refuse_running
@@ -56,6 +56,8 @@ def begin(run: RunFolder, composition: Composition, *, on_event: OnEvent | None,
     accelerator = accelerator_for(composition.spec.train)
     if accelerator.is_main_process:
         _alone(run)
+    if other := other_processes(run, accelerator.num_processes):
+        warnings = [*warnings, other]
     lock = read_lock(run.lock_file) if run.lock_file.exists() else {}
     differences = check_lock(lock, composition.registry) if lock else []
     if errors := [problem for problem in differences if problem.level == "error"]:
@@ -109,7 +111,7 @@ def resume(
         raise UserError(errors)
     opened = TrainingSession.open(spec, registry, composition.verdict, accelerator, Weights(made_with(lock)))
     require_room(run.path, opened.trained.size(), "a checkpoint")
-    step = opened.trained.restore(checkpoint.path)
+    step = opened.restore(checkpoint, run)
     differences += check_weights(lock, opened.weights.identities())
     differences += check_pairs(run, len(opened.stream.examples), opened.data_digest)
     return opened.run(run, on_event, from_step=step, warnings=[*warnings, *map(str, differences)])

@@ -24,8 +24,9 @@ def show_rehearsal(found: Rehearsal, settings: TrainSettings) -> None:
         settings: Of the run that was rehearsed.
     """
     measured = "not told by this system" if found.peak_bytes is None else f"{amount(found.peak_bytes)} at the peak"
+    copy = f"{amount(found.checkpoint_bytes)} more of this machine's own while a checkpoint is written"
     rows = {
-        "memory": f"{measured}, estimated {amount(found.estimated_bytes)}",
+        "memory": f"{measured}, estimated {amount(found.estimated_bytes)}; {copy}",
         "pace": f"{found.seconds_per_step:.3g} s a step, {duration(3600 * found.hours)} for {settings.steps} steps "
         "and their checkpoints with looks at unseen pairs; sheets, and what train.cache saves, not counted",
         "disk": f"{amount(found.checkpoint_bytes)} a checkpoint, at most {amount(found.needed_bytes)} in all, "

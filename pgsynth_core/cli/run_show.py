@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from pgsynth_core.runs import (
     Checkpoint,
     RunFolder,
     RunStatus,
+    best_checkpoint,
     find_run,
     last_events,
     list_checkpoints,
@@ -45,8 +47,9 @@ the hash in that list too, which --verify finds out by reading them. Who loads o
 
 With --json: ok, run, path, state, reason, step, steps, loss, when, position, spec (parts by
 slot, size, steps, batch_size, precision; problem, if it cannot be read here), checkpoints
-(step, path, bytes, whole, verified, problem), samples, warnings, problems, made_with
-(packages, libraries, weights; null before its weights were read), next (commands), broken."""
+(step, path, bytes, validation, best, whole, verified, problem), samples, warnings, problems,
+made_with (packages, libraries, weights; null before its weights were read), next (commands),
+broken."""
 
 
 def _parser() -> Parser:
@@ -66,10 +69,13 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     facts["position"] = position(folder) if status.state == "queued" else None
     facts["spec"] = _spec(folder, session.registry)
     with progress("Reading its checkpoints"):
-        facts["checkpoints"] = [_checkpoint(one, hashes=arguments.verify) for one in list_checkpoints(folder)]
+        best = best_checkpoint(folder)
+        facts["checkpoints"] = [
+            _checkpoint(one, hashes=arguments.verify, best=one == best) for one in list_checkpoints(folder)
+        ]
     facts |= _told(folder)
     facts["made_with"] = _made_with(folder)
-    facts["next"] = list(_next(folder, status, bool(facts["checkpoints"]), named(folder, arguments.runs)))
+    facts["next"] = list(_next(folder, status, facts["checkpoints"], named(folder, arguments.runs)))
     if arguments.json:
         say_json({**facts, "broken": broken_facts(session.registry.broken)})
     else:
@@ -91,13 +97,14 @@ def _spec(folder: RunFolder, registry: Registry) -> dict[str, Any]:
     return {**facts, "batch_size": train.batch_size, "precision": train.precision}
 
 
-def _checkpoint(checkpoint: Checkpoint, *, hashes: bool) -> dict[str, Any]:
+def _checkpoint(checkpoint: Checkpoint, *, hashes: bool, best: bool) -> dict[str, Any]:
     problem = ""
     try:
         checkpoint.verify(hashes=hashes)
     except UserError as error:
         problem = str(error.problems[0].message)
     facts = {"step": checkpoint.step, "path": str(checkpoint.path), "bytes": size_of(checkpoint.path)}
+    facts |= {"validation": checkpoint.validation, "best": best}
     return {**facts, "whole": not problem, "verified": hashes, "problem": problem}
 
 
@@ -125,8 +132,8 @@ def _made_with(folder: RunFolder) -> dict[str, Any] | None:
     return {name: lock.get(name, {}) for name in ("packages", "libraries", "weights")} | {"python": lock.get("python")}
 
 
-def _next(folder: RunFolder, status: RunStatus, saved: bool, name: str) -> Iterator[str]:
-    """Commands that fit the state."""
+def _next(folder: RunFolder, status: RunStatus, saved: Sequence[Mapping[str, Any]], name: str) -> Iterator[str]:
+    """Commands that fit the state; of a run whose last checkpoint is damaged, for the last that is not."""
     if status.state == "queued":
         of_gpus = (read_json(folder.queued_file) or {}).get("kind") == "gpu"
         if status.reason or not worker_runs("gpu" if of_gpus else "cpu"):  # nobody takes it, or the queue stands still
@@ -135,13 +142,17 @@ def _next(folder: RunFolder, status: RunStatus, saved: bool, name: str) -> Itera
         yield f"pgsynth runs follow {name}"
         yield f"pgsynth runs stop {name}"
         return
-    if status.state == "finished":
-        yield f"pgsynth evaluate {name}"
-        yield f"pgsynth runs resume {name} train.steps={2 * max(1, status.step)}"
-    else:
-        yield f"pgsynth runs resume {name}"
+    whole = [one for one in saved if one["whole"]]
+    from_there = name if whole == saved else next((shlex.quote(one["path"]) for one in whole[::-1]), "")
+    if status.state == "finished" and from_there:
+        yield f"pgsynth evaluate {from_there}"
+        yield f"pgsynth runs resume {from_there} train.steps={2 * max(1, status.step)}"
+    elif from_there:
+        yield f"pgsynth runs resume {from_there}"
         if saved:
-            yield f"pgsynth evaluate {name}"
+            yield f"pgsynth evaluate {from_there}"
+    else:
+        yield f"pgsynth train {shlex.quote(str(folder.spec_file))}"
     yield f"pgsynth runs rm {name}"
 
 
@@ -192,7 +203,9 @@ def _checkpoint_line(facts: dict[str, Any]) -> str:
     state = "whole" if facts["verified"] else "complete"
     if not facts["whole"]:
         state = f"DAMAGED: {facts['problem']}"
-    return f"{Path(facts['path']).name}  {amount(facts['bytes'])}  {state}"
+    loss = "" if facts["validation"] is None else f"  loss {facts['validation']:.4f} on unseen pairs"
+    best = ", the best" if facts["best"] else ""
+    return f"{Path(facts['path']).name}  {amount(facts['bytes'])}  {state}{loss}{best}"
 
 
 def _told_line(facts: dict[str, Any]) -> str:

@@ -46,6 +46,7 @@ examples:
   pgsynth runs resume latest
   pgsynth runs resume latest train.steps=2000      further this time; the spec stays
   pgsynth runs resume latest train.workers=0       otherwise, for this time
+  pgsynth runs resume latest data.folder.root=PATH its data were moved
   pgsynth runs resume latest --detach              by itself, when a device is free
 
 With --json: as pgsynth train."""

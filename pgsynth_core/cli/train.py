@@ -20,12 +20,13 @@ from pgsynth_core.cli.questions import answer, is_question
 from pgsynth_core.cli.rehearsal import show_rehearsal
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.errors import nearest
 from pgsynth_core.runs import find_beginning, require_writable, runs_root
 from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.durable import IN_RUNS
 from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.queue import refuse_devices
-from pgsynth_core.spec import SPEC_KEYS
+from pgsynth_core.spec import RESUMABLE, SPEC_KEYS, TrainSettings
 
 if TYPE_CHECKING:
     from pgsynth_core.api import Run
@@ -48,6 +49,7 @@ examples:
   pgsynth train --resume latest                       from its last checkpoint
   pgsynth train --resume latest train.steps=2000      further this time; the spec stays
   pgsynth train --resume latest train.workers=0       otherwise, for this time
+  pgsynth train --resume latest data.folder.root=PATH its data were moved
   pgsynth train --resume RUN/checkpoints/step-00000200    from an earlier one
   pgsynth train 'train.precision=?'                   what may be written there
   pgsynth train method.yaml --rehearse                will it fit, and how long will it take
@@ -184,7 +186,7 @@ def _changes(arguments: argparse.Namespace) -> tuple[int | None, list[str]]:
     if others or arguments.adapt:
         what = others[0] if others else "--adapt"
         message = f"{KEPT}, not {what}."
-        cure = f"Start another from its spec: {_another(arguments)}"
+        cure = _meant(what) or f"Start another from its spec: {_another(arguments)}"
         raise ArgumentsError(message, where="pgsynth train --resume", cure=cure)
     given = [word for word in arguments.words if word.partition("=")[0] == _STEPS]
     changes = [word for word in arguments.words if word not in given]
@@ -195,6 +197,13 @@ def _changes(arguments: argparse.Namespace) -> tuple[int | None, list[str]]:
         return at_least(1)(word.partition("=")[2]), changes
     except argparse.ArgumentTypeError as error:
         raise ArgumentsError(str(error), where=word, cure=f"Write e.g. {_STEPS}=2000.") from None
+
+
+def _meant(word: str) -> str:
+    """What a misspelt setting of training most likely is; empty if it is none."""
+    section, _, key = word.partition("=")[0].partition(".")
+    hit = nearest(key, RESUMABLE) if section == "train" and key not in TrainSettings.model_fields else None
+    return f"Did you mean 'train.{hit}'?" if hit else ""
 
 
 def _another(arguments: argparse.Namespace) -> str:

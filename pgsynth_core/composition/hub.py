@@ -134,7 +134,8 @@ def bundle_files(used: Mapping[str, Used]) -> dict[str, Path]:
             continue
         for file in sorted(one.path.rglob("*")):
             inner = file.relative_to(one.path).as_posix()
-            if file.is_file() and _matches(inner, one.files):
+            hidden = any(part.startswith(".") for part in Path(inner).parts)  # of notebooks and caches
+            if file.is_file() and not hidden and _matches(inner, one.files):
                 found[f"{name}/{inner}"] = file
     return found
 

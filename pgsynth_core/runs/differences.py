@@ -26,11 +26,13 @@ from pgsynth_core.spec import KIND_OF_SLOT
 
 __all__ = [
     "LockProblem",
+    "again",
     "check_frozen",
     "check_lock",
     "check_pairs",
     "check_processes",
     "check_weights",
+    "other_processes",
     "processes_before",
 ]
 
@@ -109,20 +111,31 @@ def check_processes(run: RunFolder, here: int) -> None:
     Raises:
         UserError: If not.
     """
+    if message := other_processes(run, here):
+        words = " and your settings behind it, on several machines as the README says"
+        more = words if processes_before(run) != 1 else ""
+        anew = f"pgsynth train {shlex.quote(str(run.spec_file))}"
+        cure = f"Go on as before: {again(run)}{more}; or start another run: {anew}."
+        raise UserError(message, where=run.id, cure=cure)
+
+
+def other_processes(run: RunFolder, here: int) -> str:
+    """What it means if not as many processes train as did last; empty if as many do, or none did."""
     before = processes_before(run)
-    if before is None or before == here:
-        return
-    start = "pgsynth" if before == 1 else f"torchrun --nproc_per_node {before} -m pgsynth_core"
-    message = (
+    if before in (None, here):
+        return ""
+    return (
         f"the run was trained by {_counted(before, 'process', 'processes')}, and now {here} would: from here on its "
         "steps would see batches of another size, of pairs that were seen before or are passed over."
     )
-    words = "" if before == 1 else " and your settings behind it, on several machines as the README says"
-    cure = (
-        f"Go on as before: {start} train --resume {shlex.quote(str(run.path))}{words}; "
-        f"or start another run: pgsynth train {shlex.quote(str(run.spec_file))}."
-    )
-    raise UserError(message, where=run.id, cure=cure)
+
+
+def again(run: RunFolder) -> str:
+    """The command that goes on with a run, in as many processes as trained it last."""
+    before = processes_before(run) or 1
+    on_cpu = "ACCELERATE_USE_CPU=true " if _last_begun(run).get("device") == "cpu" else ""
+    start = "pgsynth" if before == 1 else f"{on_cpu}torchrun --nproc_per_node {before} -m pgsynth_core"
+    return f"{start} train --resume {shlex.quote(str(run.path))}"
 
 
 def processes_before(run: RunFolder) -> int | None:

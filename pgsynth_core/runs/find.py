@@ -143,6 +143,9 @@ def _meant(text: str | Path, path: Path | None, root: Path) -> tuple[RunFolder, 
     word, _, which = str(text).rpartition("@")
     if not word or (path and path.exists()):
         word, which = str(text), ""
+    elif not which:
+        cure = f"Write {word}@best or {word}@STEP; without the sign, the last is meant."
+        raise UserError("there is nothing behind the @.", where=str(text), cure=cure)
     return find_run(Path(word) if isinstance(text, Path) else word, root), which
 
 

@@ -19,7 +19,16 @@ from pgsynth_core.runs.checkpoints import OLD, STEP_NAME, SUMS, best_checkpoint,
 from pgsynth_core.runs.durable import passed_on, refused, refusing, remove, require_room, sync, temporary
 from pgsynth_core.runs.folder import RunFolder
 
-__all__ = ["Writer", "clear_unfinished", "copy_of", "frozen", "text_of", "write_checkpoint", "write_folder"]
+__all__ = [
+    "Writer",
+    "clear_unfinished",
+    "copy_of",
+    "frozen",
+    "is_file_name",
+    "text_of",
+    "write_checkpoint",
+    "write_folder",
+]
 
 Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
@@ -82,7 +91,7 @@ def write_folder(
         UserError: If the disk has too little room, or the system refuses; nothing is left behind.
         ValueError: If a path is no plain one.
     """
-    if wrong := [name for name in files if not _FILE.fullmatch(name) or name == SUMS]:
+    if wrong := [name for name in files if not is_file_name(name)]:
         raise ValueError(f"{wrong} cannot be names of files in it; letters, digits, dots, dashes can")
     with refusing(f"the {what} cannot be written", final, elsewhere=elsewhere):
         require_room(final.parent, bytes_needed, f"a {what}", elsewhere=elsewhere)
@@ -95,6 +104,11 @@ def write_folder(
             if isinstance(error, Exception) and passed_on(error):
                 raise refused(error, f"the {what} cannot be written", final, elsewhere=elsewhere) from error
             raise
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a checkpoint, or a folder that is written whole, may hold a file of this name, a path with ``/``."""
+    return _FILE.fullmatch(name) is not None and name != SUMS
 
 
 def copy_of(source: Path) -> Writer:

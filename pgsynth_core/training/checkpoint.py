@@ -109,10 +109,8 @@ class Trained:
         kept, weights = kept_tensors(self.method, self.base), read_tensors(folder / WEIGHTS)
         weights = {key: like(value, kept.get(key, value)) for key, value in weights.items()}
         load_kept(self.method, self.base, weights, where=str(folder / WEIGHTS))
-        if self.average is not None:  # a run that had none so far starts from its weights
-            found = (folder / AVERAGE).exists()
-            tensors = read_tensors(folder / AVERAGE) if found else trained_parameters(self.method, self.base)
-            self.average.restore(tensors, where=str(folder / AVERAGE))
+        if self.average is not None:
+            self.average.restore(read_tensors(folder / AVERAGE), where=str(folder / AVERAGE))
         self._restore_moments(read_tensors(folder / OPTIMIZER))
         state = _state(folder / STATE)
         if self.scaler and state["scaler"]:

@@ -116,7 +116,7 @@ def keeping_of(  # noqa: PLR0913 - a composition, and the circumstances of the r
     identity = _Identity(spec, registry, method, device)
     views = 2 if 0 < settings.flip < 1 else 1
     wanted, sizes, warnings = [], [], []
-    with _trying(method), autocast():
+    with _trying(method, device), autocast():
         noise = _noise(shapes, device)
         tried = cache(lambda encoder: _tried(method, encoder, noise))
         for one in _asked(spec, registry, method):
@@ -216,10 +216,10 @@ def _asked(spec: Spec, registry: Registry, method: Method) -> Iterator[Wanted]:
 
 
 @contextmanager
-def _trying(method: Method) -> Iterator[None]:
+def _trying(method: Method, device: torch.device) -> Iterator[None]:
     """In training mode, as in a step; mode, buffers and random stream are afterwards as they were."""
     mode, buffers = method.training, [(buffer, buffer.clone()) for buffer in method.buffers()]
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         method.train()
         try:
             yield

@@ -6,6 +6,7 @@ the weights are whole from the forward to the backward pass of a step. Its arith
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Final
 
@@ -49,6 +50,10 @@ def accelerator_for(settings: TrainSettings) -> Accelerator:
     accumulation = GradientAccumulationPlugin(num_steps=settings.accumulate)
     disable_fsdp_ram_efficient_loading()  # every process reads the weights itself, also where transformers reads them
     accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_plugin=accumulation)
+    launched = os.environ.get("WORLD_SIZE", "1")
+    if "LOCAL_RANK" in os.environ and launched != "1" and accelerator.num_processes == 1:
+        message = f"{launched} processes were launched, and Accelerate joins none of them: it sees no GPU."
+        raise UserError(message, cure="To train on CPUs: ACCELERATE_USE_CPU=true before torchrun; else launch one.")
     if accelerator.distributed_type == DistributedType.FSDP:
         if problems := [*_unsharded(accelerator, settings)]:
             raise UserError(problems)

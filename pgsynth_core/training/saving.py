@@ -17,6 +17,7 @@ from types import TracebackType
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Checkpoint, RunFolder, Writer, latest_checkpoint, write_checkpoint
 from pgsynth_core.runs.beside import beside
+from pgsynth_core.runs.removing import size_of
 from pgsynth_core.training.report import Tell
 
 __all__ = ["Saver"]
@@ -125,7 +126,7 @@ class Saver:
             if saving.folder.done():  # no interrupt came meanwhile
                 self._saving = None
         seconds = round(time.monotonic() - saving.began, 3)
-        size = sum(file.stat().st_size for file in path.iterdir())
+        size = size_of(path)
         self.tell(
             "checkpoint",
             {

@@ -37,17 +37,20 @@ class Saving:
     alike: bool = True
 
 
-def savings(spec: Spec, registry: Registry, verdict: Verdict) -> tuple[TrainingMemory, tuple[Saving, ...]]:
+def savings(
+    spec: Spec, registry: Registry, verdict: Verdict, *, sharded: bool = False
+) -> tuple[TrainingMemory, tuple[Saving, ...]]:
     """What training holds, and what each setting alone would save: the most first, but last what changes what trains.
 
     Args:
         spec: Resolved.
         registry: Where its parts come from.
         verdict: Of the contract check; ok, whatever of this is changed.
+        sharded: Several processes keep a part each, which only some settings allow.
     """
     now = training_memory(spec, registry, verdict)
     found: list[Saving] = []
-    for change in _changes(spec, registry):
+    for change in _changes(spec, registry, sharded):
         memory = TrainingMemory(weights=0, moments=0, average=0, step=0)
         with suppress(Exception):  # e.g. a library is not installed, or torch refuses an operation by shape
             memory = training_memory(change.spec, registry, verdict, step=now.step if change.same_step else None)
@@ -67,7 +70,7 @@ class _Change:
     same_step: bool = False
 
 
-def _changes(spec: Spec, registry: Registry) -> Iterator[_Change]:
+def _changes(spec: Spec, registry: Registry, sharded: bool) -> Iterator[_Change]:
     """Every change that keeps what is learned comparable, then those of what trains."""
     train = spec.train
     if not train.checkpointing:
@@ -78,7 +81,7 @@ def _changes(spec: Spec, registry: Registry) -> Iterator[_Change]:
         yield _Change(words, _with(spec, batch_size=batch, accumulate=accumulate))
     if train.precision == "fp32":
         yield _Change("train.precision=bf16", _with(spec, precision="bf16"))
-    if train.optimizer == "adamw":
+    if train.optimizer == "adamw" and not sharded:
         yield _Change("train.optimizer=adamw8bit", _with(spec, optimizer="adamw8bit"), same_step=True)
     if train.ema:
         yield _Change("train.ema=0", _with(spec, ema=0.0), same_step=True)

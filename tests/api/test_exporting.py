@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,21 @@ def test_a_bundle_needs_nothing_else(on_sd: tuple[Run, Path], tmp_path: Path) ->
             load(alone.folder)
     finally:
         shutil.move(kept, place)
+
+
+def test_weights_whose_names_no_checkpoint_may_hold_are_told(on_sd: tuple[Run, Path], tmp_path: Path) -> None:
+    run, place = on_sd
+    odd = place / "unet" / "diffusion_pytorch_model (1).safetensors"
+    model = load(run)
+    (name, used) = next((name, one) for name, one in model.weights.used.items() if one.path == place)
+    model.weights.used[name] = replace(used, files=("unet/*",))
+    shutil.copy(place / "unet" / "config.json", odd)
+    try:
+        with pytest.raises(UserError, match="cannot be bundled") as refused:
+            export(model, tmp_path / "out", bundle=True)
+    finally:
+        odd.unlink()
+    assert refused.value.problems[0].where == str(odd) and not (tmp_path / "out").exists()
 
 
 def test_diffusers_reads_what_trained(on_sd: tuple[Run, Path], small_run: Run, tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def test_steps_are_taken_and_measured_and_nothing_stays(
     assert found.peak_bytes is not None and found.peak_bytes > 10**7
     assert found.estimated_bytes == composition.memory().total
     assert found.needed_bytes == 4 * found.checkpoint_bytes and found.free_bytes > found.checkpoint_bytes > 10**7
-    again = composition.train(runs=runs, steps=STEPS)
-    assert again.status.step == STEPS, "a rehearsal is in nobody's way"
+    after, alone = (made.train(runs=runs, steps=STEPS) for made in (composition, compose(*LONG)))
+    assert len(after.losses()) == STEPS and after.losses() == alone.losses(), "a rehearsal is in nobody's way"
 
 
 def test_what_a_killed_rehearsal_left_goes_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_a_run_that_runs_out_says_what_would_save_how_much(tmp_path: Path, monke
 
 
 def test_nothing_takes_the_place_of_what_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(*given: object) -> None:
+    def refuses(*given: object, **named: object) -> None:
         raise NotImplementedError("Could not run 'mine::attend' with arguments from the 'Meta' backend.")
 
     monkeypatch.setattr("pgsynth_core.api.shortage.savings", refuses)
@@ -99,7 +99,7 @@ def test_nothing_takes_the_place_of_what_is_lacking(monkeypatch: pytest.MonkeyPa
 def test_less_to_train_is_not_what_to_try_first(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = TrainingMemory(weights=2**30, moments=2**30, average=2**30, step=2**30)
     found = (Saving("base.sd.train=frozen", 2**30, alike=False),)
-    monkeypatch.setattr("pgsynth_core.api.shortage.savings", lambda *given: (memory, found))
+    monkeypatch.setattr("pgsynth_core.api.shortage.savings", lambda *given, **named: (memory, found))
     made, told = compose(*FIGURES), []
     with pytest.raises(UserError, match="base.sd.train=frozen saves 1.0 GiB") as caught:
         within_memory(on_the_cpu, made.spec, made.registry, made.verdict, tell=lambda kind, data: told.append(kind))

@@ -237,3 +237,18 @@ def test_a_checkpoint_keeps_what_trains_by_part(tmp_path: Path, train: Train) ->
     with safe_open(run.path / "checkpoints/step-00000001/weights.safetensors", "pt") as file:
         keys = set(file.keys())
     assert {key.split(".")[0] for key in keys} == {"tiny", "qfft", "controlnet"}
+
+
+def test_data_that_moved_are_given_where_they_are(train: Train, photos: str, run: Run, tmp_path: Path) -> None:
+    half = train(tmp_path / "runs", steps=3)
+    moved = shutil.copytree(photos.partition("=")[2], tmp_path / "moved")
+    continue_run(half, f"data.folder.root={moved}", steps=6)
+    assert half.losses() == run.losses()
+    told = [str(event["message"]) for event in read_events(half.folder.events_file) if event["kind"] == "warning"]
+    assert not [said for said in told if "another order" in said]
+    table = moved / "pairs.csv"
+    header, first, *others = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join([header, *others, first]) + "\n", encoding="utf-8")
+    continue_run(half, f"data.folder.root={moved}", steps=7)
+    told = [str(event["message"]) for event in read_events(half.folder.events_file) if event["kind"] == "warning"]
+    assert [said for said in told if "pairs of other names" in said]

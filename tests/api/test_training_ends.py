@@ -16,6 +16,8 @@ from pgsynth_core.api import continue_run
 from pgsynth_core.api.session import TrainingSession
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Checkpoint, RunFolder, read_events, start_session
+from pgsynth_core.training.checkpoint import Trained
+from pgsynth_core.training.step import Stepper
 
 from .test_training_guard import FIGURES, events
 
@@ -103,19 +105,20 @@ def test_whoever_raises_at_the_end_does_not_end_it_twice(tmp_path: Path) -> None
 
 
 # ------------------------------------------------------------------------------------------- sheets
-def test_a_sheet_that_does_not_fit_costs_the_sheet_only(
-    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), ValueError("no such scheduler.")])
+def test_a_sheet_that_cannot_be_drawn_costs_the_sheet_only(
+    error: Exception, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def drawn(assembly: Any, *given: Any, **named: Any) -> None:
         assembly.method.eval()
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+        raise error
 
     monkeypatch.setattr("pgsynth_core.api.session.sampled_sheet", drawn)
     words = [word for word in SMALL if "sample_every" not in word]
     run = compose(*words, "train.sample_every=2").train(runs=tmp_path, steps=4)
     assert run.status.state == "finished" and run.losses() == finished.losses()
     warned = [event["message"] for event in events(run, "warning") if "no sheet" in event["message"]]
-    assert warned == ["no sheet: OutOfMemoryError: CUDA out of memory."] * 2
+    assert warned == [f"no sheet: {type(error).__name__}: {error}"] * 2
     order = [(event["kind"], event["step"]) for event in read_events(run.folder.events_file) if "step" in event]
     assert ("checkpoint", 2) in order and ("checkpoint", 4) in order, "it is written meanwhile"
     left, right = (one.path / "checkpoints/step-00000004/weights.safetensors" for one in (run, finished))
@@ -169,6 +172,46 @@ def test_another_number_of_pairs_is_told(run: Run) -> None:
     assert log_of(run).count("training from step") == 2, "the log goes on"
     continue_run(run, steps=6)
     assert len([*events(run, "warning")]) == len(warned), "told once: both trained on the same pairs"
+
+
+def test_the_start_over_of_a_run_that_several_processes_began_is_told(run: Run) -> None:
+    begun_with(run, processes=2)
+    for checkpoint in run.folder.checkpoints.iterdir():
+        shutil.rmtree(checkpoint)
+    continue_run(run)
+    assert any(
+        "was trained by 2 processes, and now 1 would" in str(event["message"]) for event in events(run, "warning")
+    )
+
+
+def test_moments_that_do_not_fit_are_told_with_what_helps(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(self: Trained, moments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB.")
+
+    monkeypatch.setattr(Trained, "_restore_moments", lacking)
+    with pytest.raises(UserError, match="out of memory: 2.50 GiB more"):
+        continue_run(run, steps=5)
+
+
+def test_what_a_part_draws_by_itself_follows_from_seed_and_step(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As dropout does: of torch's own stream, which nobody saves."""
+    drawn: list[float] = []
+    plain = Stepper.take
+
+    def take(self: Stepper, batches: Any) -> Any:
+        drawn.append(float(torch.rand(())))
+        return plain(self, batches)
+
+    monkeypatch.setattr(Stepper, "take", take)
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    whole = compose(*SMALL).train(runs=tmp_path / "whole", steps=4)
+    assert torch.equal(torch.random.get_rng_state(), before), "whoever trains in a notebook has their own stream"
+    half = compose(*SMALL).train(runs=tmp_path / "half", steps=2)
+    continue_run(half, steps=4)
+    assert drawn[:4] == drawn[4:] and len(set(drawn)) == 4 and whole.losses() == finished.losses()
 
 
 def test_as_many_pairs_in_another_order_are_told(run: Run) -> None:

@@ -93,11 +93,15 @@ def test_a_checkpoint_that_is_not_whole_is_told(run: Run, ended: RunFolder) -> N
     weights = ended.checkpoints / "step-00000003" / "weights.safetensors"
     weights.write_text("other", encoding="utf-8")
     (unread,) = run("runs", "show", "latest", "--json").facts["checkpoints"]
-    assert unread["whole"] and not unread["verified"]
+    assert unread["whole"] and not unread["verified"] and unread["validation"] is None and not unread["best"]
     (damaged,) = run("runs", "show", "latest", "--verify", "--json").facts["checkpoints"]
     assert not damaged["whole"] and damaged["verified"] and "hash" in damaged["problem"]
     weights.unlink()
-    assert "DAMAGED" in run("runs", "show", "latest").out
+    said = run("runs", "show", "latest").out
+    assert "DAMAGED" in said and f"pgsynth train {ended.spec_file}" in said and "runs resume" not in said
+    write_checkpoint(ended, 2, {"weights.safetensors": touch}, bytes_needed=1, keep=1)
+    (ended.checkpoints / "step-00000003.superseded").rename(ended.checkpoints / "step-00000003")
+    assert f"pgsynth runs resume {ended.checkpoints / 'step-00000002'}" in run("runs", "show", "latest").out
 
 
 def test_a_run_without_lock_or_parts_is_shown_all_the_same(run: Run, queue: Queue) -> None:

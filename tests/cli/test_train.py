@@ -269,6 +269,11 @@ def test_a_spec_that_cannot_be_changed_is_offered_with_a_command_that_works(
     assert "here it would train" in run(*command[1:], "--no-proof").err
 
 
+def test_a_setting_that_is_misspelt_on_resume_is_found(run: Run, trained: Made) -> None:
+    said = run("train", "--resume", "latest", "train.checkpointin=true", "--runs", str(trained.runs))
+    assert said.code == 2 and "Did you mean 'train.checkpointing'?" in said.err
+
+
 def test_cheap_mistakes_are_told_without_torch(roots: str, tmp_path: Path) -> None:
     code = "import sys; from pgsynth_core.cli import main; code = main(sys.argv[1:])\n"
     code += "assert code == 2 and 'torch' not in sys.modules"
@@ -347,7 +352,7 @@ def test_a_run_that_goes_further_than_its_spec_says_how_to_go_on(
 
     monkeypatch.setattr("pgsynth_core.api.continue_run", stop)
     said = run("train", "--resume", "one", *more)
-    assert said.code == 130 and f"{' '.join(['train --resume one', *more])}\n" in said.err
+    assert said.code == 130 and f"{' '.join(['train --resume /r/one', *more])}\n" in said.err
 
 
 def test_a_question_is_answered_as_by_compose(run: Run) -> None:

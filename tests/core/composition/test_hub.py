@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from pgsynth_core.composition import hub
-from pgsynth_core.composition.hub import WANTED, Weights, made_with
+from pgsynth_core.composition.hub import WANTED, Weights, bundle_files, made_with
 from pgsynth_core.errors import PartError
 
 REVISION = "0" * 39 + "1"
@@ -191,3 +191,12 @@ def test_each_answer_of_the_hub_has_its_own_reason(
     text = str(caught.value)
     assert said in text and cure in text and "api" not in text
     assert ("gave no answer" in text) == ("hf download" in text)
+
+
+def test_a_bundle_leaves_out_what_is_hidden(tmp_path: Path) -> None:
+    for name in ("config.json", ".ipynb_checkpoints/config.json", "unet/.cache/x.json"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text("{}", encoding="utf-8")
+    weights = Weights()
+    weights(str(tmp_path / "mine"), ("*.json",))
+    assert [name.partition("/")[2] for name in bundle_files(weights.used)] == ["config.json"]

@@ -231,6 +231,13 @@ def test_nothing_goes_on_from_a_copy_or_from_what_was_set_aside(root: Path, save
         find_start(f"{later}.superseded", root)
 
 
+def test_nothing_behind_the_sign_is_no_checkpoint(root: Path, save: Saved) -> None:
+    save(100)
+    with pytest.raises(UserError, match="nothing behind the @") as refused:
+        find_checkpoint("latest@", root)
+    assert "latest@best" in refused.value.problems[0].cure
+
+
 def test_a_checkpoint_of_a_run_is_named_behind_it(root: Path, run: RunFolder, save: Saved) -> None:
     paths = {step: save(step, validation=loss) for step, loss in {100: 0.5, 200: 0.25, 300: 0.75}.items()}
 

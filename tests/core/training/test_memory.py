@@ -122,6 +122,15 @@ def test_what_is_set_already_is_not_suggested() -> None:
     assert found == ()
 
 
+def test_what_cannot_be_sharded_is_not_suggested_there() -> None:
+    composition = compose(*SMALL)
+    found = [
+        {one.words for one in savings(composition.spec, composition.registry, composition.verdict, sharded=sharded)[1]}
+        for sharded in (False, True)
+    ]
+    assert found[0] - found[1] <= {"train.optimizer=adamw8bit"} and "train.optimizer=adamw8bit" not in found[1]
+
+
 @pytest.mark.slow
 def test_what_of_the_base_trains_is_a_saving() -> None:
     words = ("base=sd", "data=none", "base.sd.train=all", "encoder=none", "pose=controlnet", "size=64x64")

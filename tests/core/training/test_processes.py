@@ -112,6 +112,16 @@ def test_what_would_silently_not_be_sharded_is_refused(monkeypatch: pytest.Monke
     assert accelerator_for(settings()).distributed_type == DistributedType.NO
 
 
+def test_processes_that_would_each_train_alone_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchrun's are where there is no GPU and nobody has said that CPUs are meant."""
+    PartialState()
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="2 processes were launched") as refused:
+        accelerator_for(settings())
+    assert "ACCELERATE_USE_CPU=true" in refused.value.problems[0].cure
+
+
 def test_sharding_of_another_kind_is_refused_with_the_flags_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     with pytest.raises(UserError, match="DeepSpeed is not supported") as refused:
