@@ -20,7 +20,7 @@ lane = $(PYTEST) $(1) || { code=$$?; [ $$code -eq 5 ] && echo "(no test in this 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## .venv with pgsynth, every extra and the tools, at the tested versions
+install: $(STAMP) ## .venv with pgsynth, every extra but bnb, and the tools, at the tested versions
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "pgsynth needs Python 3.11 or newer and none was found: make PYTHON=/path/to/python"; exit 1; }

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pgsynth_core.cli.arguments import Parser, add_common, one_of
@@ -42,12 +46,18 @@ DIR/train and DIR/test hold the shards of each split and index.json, which says 
 each has and what they are called. A shard should be small enough to be fetched in a minute
 or two, and there should be at least as many as a step has pairs: then no two processes read
 the same one. Photos are pixel for pixel those of the dataset: JPEG, PNG and WebP files are
-taken as they are, all else becomes PNG. A photo is written for every pair it is in. DIR is
-new or empty, and stands whole or not at all. A pair that cannot be used ends it, or is left
-out with data.NAME.bad=skip.
+taken as they are, all else becomes PNG. A photo is written for every pair it is in. A pair
+that cannot be used ends it, or is left out with data.NAME.bad=skip.
 
-With --json: ok, dataset, folder, splits (split to folder, shards, pairs, bytes, left_out),
-absent (split to reason), words (what to train on them with), broken."""
+The pairs of the training split are shuffled, the same way each time: pairs that stand beside
+each other in a dataset are alike, and training mixes those of a few shards only. Those of the
+test split keep the dataset's order.
+
+DIR is new or empty, and stands whole or not at all: until then everything is in .DIR.part
+beside it. Ctrl-C and SIGTERM remove that; what a SIGKILL leaves, the next start removes.
+
+With --json: ok, dataset, folder, splits (split to folder, shards, pairs, bytes, shuffled,
+left_out), absent (split to reason), words (what to train on them with), broken."""
 
 
 def _parser() -> Parser:
@@ -75,7 +85,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     from pgsynth_core.api.data_pack import pack_data  # numpy and Pillow
     from pgsynth_core.data.shards import ShardSize
 
-    with follow() as follower:
+    with _ended_by_sigterm(), follow() as follower:
         done = pack_data(
             source,
             *overrides,
@@ -90,12 +100,25 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         say_json({"ok": True, **done.facts(), "broken": broken_facts(session.registry.broken)})
         return 0
     for split, one in done.splits.items():
-        size = f"{one.bytes / 10**6:,.1f} MB"
+        size = f"{one.bytes / 10**6:,.1f} MB{', shuffled' if one.shuffled else ''}"
         say(one_line(f"{split}: {one.pairs:,} pairs in {len(one.shards):,} shards, {size}, in {one.folder}"))
     for split, reason in done.absent.items():
         say(f"{split}: none: {one_line(reason)}")
     say(f"train on them: pgsynth train SPEC {shlex.join(done.words)}")
     return 0
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does, with what is unfinished removed; a job's manager sends it, and `kill`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _warn(done: DataPack) -> None:

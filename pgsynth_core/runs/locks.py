@@ -65,13 +65,18 @@ class Held:
             os.pwrite(self.descriptor, text, 0)
 
 
-def hold(path: Path, *, wait: bool = False) -> Held | None:
+def hold(path: Path, *, wait: bool = False, elsewhere: str = STATE_VARIABLE) -> Held | None:
     """Take a lock; None if somebody else has it and this is not to wait.
+
+    Args:
+        path: Its file.
+        wait: Until whoever has it lets go.
+        elsewhere: What to write to have the lock elsewhere.
 
     Raises:
         UserError: If the file cannot be made, or its file system has no locks.
     """
-    with refusing("the lock cannot be taken", path, elsewhere=STATE_VARIABLE):
+    with refusing("the lock cannot be taken", path, elsewhere=elsewhere):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.cli import main
+from pgsynth_core.cli.compose import split_words
+from pgsynth_core.cli.verbs import VERBS
+from pgsynth_core.registry import discover
+from pgsynth_core.spec import resolve
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -20,12 +24,21 @@ TEXT = README.read_text(encoding="utf-8")
 LONG = ("train", "evaluate", "sample", "inspect", "runs", "data")
 """Commands that need a run; `test_the_way_from_training_to_pictures` takes them, in small."""
 
+OF_A_SPEC = (("compose",), ("train",), ("data", "pack"))
+"""Commands whose words are a spec and settings of one."""
+
 
 def commands() -> list[str]:
     """Every command of an indented block, in order, without its comment."""
     lines = re.findall(r"^ {4}(\S.*)$", TEXT, re.MULTILINE)
     written = [shlex.join(shlex.split(line, comments=True)) for line in lines if line.startswith("pgsynth ")]
     return list(dict.fromkeys(written))
+
+
+def shown() -> list[str]:
+    """The commands behind a `$`: they want data or a GPU and are not run; nor are their comments read."""
+    lines = re.findall(r"^ {4,}\$ (pgsynth .*)$", TEXT, re.MULTILINE)
+    return list(dict.fromkeys(shlex.join(shlex.split(line, comments=True)) for line in lines))
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,16 @@ def test_the_way_from_training_to_pictures(tmp_path: Path) -> None:
     assert list(tmp_path.glob("pictures/**/*.png")) and list(tmp_path.glob("runs/*/evaluation/*/sheet.png"))
 
 
+@pytest.mark.parametrize("command", shown())
+def test_what_is_shown_and_not_run_has_only_flags_and_settings_that_there_are(command: str) -> None:
+    words = shlex.split(command)[1:]
+    verb = next(verb for verb in VERBS if tuple(words[: len(verb.words)]) == verb.words)
+    given = verb.load().parser().read(words[len(verb.words) :])
+    if verb.words in OF_A_SPEC:
+        source, settings = split_words(given.words)
+        assert resolve(source, settings, discover()).spec.data
+
+
 def test_the_tree_is_the_one_that_is_printed(tmp_path: Path) -> None:
     tree = re.search(r"```\n(qfft \+ .*?)```", TEXT, re.DOTALL)
     assert tree is not None
@@ -119,3 +142,9 @@ def test_every_part_and_preset_is_named(tmp_path: Path) -> None:
     assert names
     missing = [name for name in names if f"`{name}`" not in TEXT and not re.fullmatch(r"qen-b[23]", name)]
     assert not missing
+
+
+def test_settings_that_a_shell_would_read_as_a_pattern_are_quoted() -> None:
+    """zsh ends with "no matches found" where no file is called so."""
+    assert "'train.only=[" in TEXT
+    assert not re.findall(r"(?<!['\w.])[a-z]\w*(?:\.\w+)+=\[[^\n]*", TEXT)

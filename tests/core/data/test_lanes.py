@@ -138,8 +138,3 @@ def test_without_shuffling_shards_are_no_matter() -> None:
 def test_impossible_blocks_are_refused(blocks: tuple[int, ...], batch: int) -> None:
     with pytest.raises(ValueError, match="together all 5"):
         Order(5, blocks=blocks, batch=batch)
-
-
-def test_a_million_pairs_in_a_thousand_shards_are_laid_out_at_once() -> None:
-    order = ordered((1000,) * 1000, 64)
-    assert len({order.at(position)[1] for position in range(640)}) == 640
