@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,7 +108,19 @@ class Follower:
         self.loss: float | None = None
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """Show one event."""
+        """Show one event; where nothing can be shown any more, as in a terminal that was closed, nothing is."""
+        try:
+            self._take(event)
+        except OSError:
+            self.close()
+            self._shown = _Nowhere()
+
+    def close(self) -> None:
+        """Show nothing more."""
+        with suppress(OSError):
+            self._shown.close()
+
+    def _take(self, event: Mapping[str, Any]) -> None:
         kind, path = event.get("kind"), str(event.get("path", ""))
         self.run = str(event.get("run", self.run))
         if kind == "step":
@@ -199,10 +211,10 @@ def follow(preparing: str = "", *, again: str = "", runs: str | None = None, qui
     try:
         yield follower
     except BaseException:
-        shown.close()
+        follower.close()
         follower.farewell()
         raise
-    shown.close()
+    follower.close()
 
 
 class _Nowhere(_Shown):

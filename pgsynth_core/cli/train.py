@@ -56,8 +56,8 @@ examples:
   pgsynth train tiny train.trackers=tensorboard       see it: tensorboard --logdir runs
 
 A run is a folder, RUNS/<date>-<time>-<parts>. Ctrl-C finishes the step, saves a
-checkpoint, without a look at unseen pairs or a sheet, and ends with 130; a second Ctrl-C
-ends at once. Progress goes to stderr.
+checkpoint, without a look at unseen pairs or a sheet, and ends with 130, and so does a
+terminal that is closed; a second Ctrl-C ends at once. Progress goes to stderr.
 
 With --detach the run waits in a queue and is trained as soon as a GPU is free (without
 GPUs, the CPU), whether you stay or leave; see pgsynth runs --help. There is one queue

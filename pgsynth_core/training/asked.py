@@ -1,4 +1,4 @@
-"""What training is asked while it goes on: by Ctrl-C, by SIGTERM, and by wishes from outside."""
+"""What training is asked while it goes on: by Ctrl-C, SIGTERM, a terminal that is closed, and wishes from outside."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Asked:
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM; a second one interrupts at once."""
+    """Set by the first Ctrl-C or SIGTERM, or when the terminal is gone; a second one interrupts at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -52,7 +52,10 @@ def asked_to_stop() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         asked.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield asked
     finally:

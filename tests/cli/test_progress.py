@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import pty
 import re
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ import pytest
 
 from pgsynth_core.cli import progress
 from pgsynth_core.cli.progress import Follower, duration, follow
-from pgsynth_core.runs import create_run, write_checkpoint
+from pgsynth_core.runs import create_run, latest_checkpoint, list_runs, status_of, write_checkpoint
 
 RUN = "/runs/20260101-120000-qfft"
 
@@ -111,7 +115,7 @@ def test_work_that_ends_early_says_what_is_saved(error: BaseException, capsys: p
         raise error
     assert told(capsys)[-2:] == [
         f"step 5 is saved: {RUN}/checkpoints/step-00000005",
-        "go on from there: pgsynth train --resume 20260101-120000-qfft",
+        f"go on from there: pgsynth train --resume {RUN}",
     ]
 
 
@@ -213,3 +217,43 @@ def test_what_stands_from_an_earlier_session_is_said(tmp_path: Path, capsys: pyt
     shown.on_event({"kind": "step", "run": str(folder.path), "step": 5, "steps": 9, "loss": 0.5})
     shown.farewell()
     assert f"step 3 is saved: {path}\n" in capsys.readouterr().err
+
+
+def test_a_terminal_that_is_gone_ends_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with follow() as follower:
+        follower.on_event(step(1))
+        monkeypatch.setattr(progress, "tell", gone)
+        for number in (500, 1000):
+            follower.on_event({"kind": "checkpoint", "run": RUN, "step": number, "path": "x"})
+            follower.on_event(step(number))
+    assert (follower.step, follower.checkpoint_step) == (1000, 1000), "what was saved is known all the same"
+
+
+@pytest.mark.slow
+def test_training_whose_terminal_is_closed_saves_and_stops(roots: str, tmp_path: Path) -> None:
+    words = ["train", "tiny", "data=figures", "train.steps=5000", "train.batch_size=1", "--no-proof"]
+    words += ["train.checkpoint_every=0", "train.sample_every=0", "--runs", str(tmp_path)]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pgsynth_core", *words],
+        env={**os.environ, "PYTHONPATH": roots},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)),  # noqa: PLW1509 - one thread
+    )
+    os.close(theirs)
+    seen = b""
+    while b"loss" not in seen:
+        seen += os.read(ours, 4096)
+    os.close(ours)
+    process.wait(60)
+    (run,) = list_runs(tmp_path)
+    saved = latest_checkpoint(run)
+    assert saved is not None
+    assert status_of(run).state == "stopped"
+    assert saved.step == status_of(run).step > 0
+    saved.verify()
