@@ -30,7 +30,7 @@ UNFINISHED: Final = ".tmp"
 _OURS: Final = re.compile(
     rf"[0-9a-f]{{32}}(\{SUFFIX}|\{SHARD_SUFFIX})(\.[0-9a-f]{{8}}\{UNFINISHED})?|[0-9a-f]{{32}}\{SHARD_SUFFIX}\.lock"
 )
-_SHARD: Final = re.compile(r"[0-9a-f]{2}")
+_PREFIX: Final = re.compile(r"[0-9a-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ def _folders(root: Path) -> list[os.DirEntry[str]]:
 
 
 def _files(kind: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
-    for shard in _folders(Path(kind.path)):
-        if _SHARD.fullmatch(shard.name):
-            yield from [entry for entry in _listed(Path(shard.path)) if _OURS.fullmatch(entry.name)]
+    for folder in _folders(Path(kind.path)):
+        if _PREFIX.fullmatch(folder.name):
+            yield from [entry for entry in _listed(Path(folder.path)) if _OURS.fullmatch(entry.name)]
 
 
 def _remove_empty(folder: Path) -> None:

@@ -236,7 +236,7 @@ class Dataset(ABC):
         """
         return ()
 
-    def expect(self, indices: Sequence[int], *, wait: bool = False) -> None:
+    def prefetch(self, indices: Sequence[int], *, wait: bool = False) -> None:
         """Told of pairs that will soon be asked for, so that what is far away may be fetched now.
 
         Only datasets that have `blocks` are told: of the first pairs before there are data workers, of later ones in

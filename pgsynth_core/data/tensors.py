@@ -341,7 +341,7 @@ class Examples(TorchDataset["Batch | Failed"]):
     def __getitem__(self, position: int) -> Batch | Failed:
         index = position if self.order is None else self.order.at(position)[1]
         if self.order is not None and self.order.blocks and get_worker_info() is not None:  # a fork must meet no thread
-            self.dataset.expect([self.order.ahead(position)])
+            self.dataset.prefetch([self.order.ahead(position)])
         try:
             taken = take(self.dataset, index, needs=self.plan.needs)
         except DataError as failure:

@@ -259,12 +259,12 @@ def test_the_first_shards_are_fetched_together_and_before_there_are_workers(serv
 def test_what_fails_in_advance_is_told_when_it_is_read_and_not_tried_again(server: Server) -> None:
     server.faults["s-000001.tar"] = answers(404)
     dataset = opened(f"{server.url}/train")
-    dataset.expect([4])
+    dataset.prefetch([4])
     assert eventually(lambda: server.asked["s-000001.tar"] == 1)
     with pytest.raises(DataError, match="answers 404"):
         dataset.pair(4)
     before = server.asked["s-000001.tar"]
-    dataset.expect([4])
+    dataset.prefetch([4])
     time.sleep(0.05)
     assert server.asked["s-000001.tar"] == before <= 2
 

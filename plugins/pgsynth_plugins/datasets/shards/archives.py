@@ -185,7 +185,7 @@ class Archives:
             raise _unreadable(shard, error) from error
         return found
 
-    def expect(self, shards: Sequence[Shard], *, wait: bool) -> None:
+    def prefetch(self, shards: Sequence[Shard], *, wait: bool) -> None:
         """Fetch shards that will soon be read, in threads; what goes wrong shows when they are read.
 
         Without `wait`, more than `_FETCHES` at a time are left for the next call.

@@ -109,9 +109,9 @@ class Shards(Dataset):
         """How many pairs each shard holds."""
         return tuple(map(len, self._numbers))
 
-    def expect(self, indices: Sequence[int], *, wait: bool = False) -> None:
+    def prefetch(self, indices: Sequence[int], *, wait: bool = False) -> None:
         """Fetch the shards of these pairs, several at a time."""
-        self._archives.expect([self._shards[self._place(index)[0]] for index in indices], wait=wait)
+        self._archives.prefetch([self._shards[self._place(index)[0]] for index in indices], wait=wait)
 
     def facts(self) -> Mapping[str, int]:
         """How many shards there are, and how many of them have to be fetched."""
