@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -44,6 +44,9 @@ LabelMap = UInt8[np.ndarray, "H W"]
 """Indices into one label set, see `labels`; 0 is the background."""
 
 Split = Literal["train", "test"]
+
+LONGEST_NAME: Final = 200
+"""Bytes of `Pair.name` where files name the pairs: file names may have 255, and endings are put behind it."""
 
 
 @dataclass(frozen=True, eq=False)
