@@ -23,7 +23,7 @@ from pgsynth_core.data.taking import take
 from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, collate
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-from pgsynth_plugins.datasets.shards import Config, archives
+from pgsynth_plugins.datasets.shards import Config, archives, headers
 from pgsynth_plugins.datasets.shards.places import expanded
 from pgsynth_plugins.datasets.shards.reader import Shards
 
@@ -360,7 +360,7 @@ def test_names_that_lead_elsewhere_are_only_names(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_tar(tmp_path / "t/x.tar", sample("a"))
-    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
+    monkeypatch.setattr(headers, "MOST_BYTES", 1000)
     with pytest.raises(DataError, match="at most 1,000 are read"):
         opened(path)
 

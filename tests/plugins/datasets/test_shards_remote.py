@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -25,8 +26,9 @@ from pgsynth_core.data.taking import take
 from pgsynth_core.data.tensors import Examples, Failed, TensorPlan, checked, collate
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-from pgsynth_core.training.batches import Stream
-from pgsynth_plugins.datasets.shards import Config, fetching
+from pgsynth_core.training.batches import TIMEOUT_SECONDS, Stream
+from pgsynth_plugins.datasets.shards import Config, clients, fetching
+from pgsynth_plugins.datasets.shards.fetching import Remote, fetch
 from pgsynth_plugins.datasets.shards.reader import Shards
 
 from ...fixtures.crowd import Crowd
@@ -64,10 +66,17 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and no pause between tries."""
+    """An empty cache."""
     monkeypatch.setenv("PGSYNTH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(fetching, "_PAUSE_SECONDS", 0.0)
     return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that were to be waited between tries; nobody waits."""
+    waited: list[float] = []
+    monkeypatch.setattr(fetching, "sleep", waited.append)
+    return waited
 
 
 @pytest.fixture
@@ -157,9 +166,29 @@ def answers(code: int, times: int = 99) -> Fault:
     return fault
 
 
+def says_another_size(handler: SimpleHTTPRequestHandler) -> bool:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "512")
+    handler.end_headers()
+    handler.wfile.write(bytes(512))
+    return True
+
+
+def is_another(handler: SimpleHTTPRequestHandler) -> bool:
+    """Of the size that the index says."""
+    folder = handler.server.folder  # type: ignore[attr-defined]
+    size = (folder / handler.path[1:]).stat().st_size
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(size))
+    handler.end_headers()
+    handler.wfile.write(bytes(size))
+    return True
+
+
 def breaks_off(handler: SimpleHTTPRequestHandler) -> bool:
     handler.send_response(200)
-    handler.send_header("Content-Length", "20480")
+    folder = handler.server.folder  # type: ignore[attr-defined]
+    handler.send_header("Content-Length", str((folder / handler.path[1:]).stat().st_size))
     handler.end_headers()
     handler.wfile.write(bytes(1024))
     return True
@@ -174,16 +203,15 @@ def stalls(handler: SimpleHTTPRequestHandler) -> bool:
     ("fault", "tries", "reason"),
     [
         (answers(404), 1, "answers 404"),
-        (answers(503), 3, "answers 503"),
-        (breaks_off, 3, "1,024 of its "),
-        (stalls, 3, "nothing came"),
+        (answers(403), 1, "answers 403"),
+        (says_another_size, 2, "it has 512 bytes there, and its index says"),
+        (is_another, 2, "its MD5 is"),
     ],
-    ids=["404", "503", "short", "silent"],
+    ids=["404", "403", "size", "content"],
 )
-def test_a_shard_that_cannot_be_had_is_named_with_its_url(
-    server: Server, cache: Path, fault: Fault, tries: int, reason: str, monkeypatch: pytest.MonkeyPatch
+def test_a_shard_that_is_not_there_as_listed_is_a_bad_record(
+    server: Server, cache: Path, fault: Fault, tries: int, reason: str
 ) -> None:
-    monkeypatch.setattr(fetching, "SILENCE_SECONDS", 0.1)
     server.faults["s-000001.tar"] = fault
     dataset = opened(f"{server.url}/train")
     for index in (4, 5):
@@ -196,6 +224,61 @@ def test_a_shard_that_cannot_be_had_is_named_with_its_url(
     assert take(opened(f"{server.url}/train", bad="skip"), 5).index == 8
 
 
+@pytest.mark.parametrize(
+    ("fault", "tries", "reason"),
+    [
+        (answers(401), 1, "answers 401"),
+        (answers(503), 10, "answers 503; it was asked for 10 times"),
+        (answers(429), 10, "answers 429"),
+        (breaks_off, 10, "1,024 of its "),
+        (stalls, 10, "nothing came"),
+    ],
+    ids=["401", "503", "429", "short", "silent"],
+)
+def test_an_outage_is_waited_for_and_never_passed_over(
+    server: Server,
+    cache: Path,
+    fault: Fault,
+    tries: int,
+    reason: str,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "SILENCE_SECONDS", 0.1)
+    server.faults["s-000001.tar"] = fault
+    dataset = opened(f"{server.url}/train", bad="skip")
+    dataset.prefetch([4], wait=True)
+    assert server.asked["s-000001.tar"] == 1 and not pauses, "in advance it is asked once"
+    server.asked.clear()
+    with pytest.raises(UserError, match=reason) as caught:
+        take(dataset, 4)
+    assert not isinstance(caught.value, DataError) and not dataset.problems and "--resume" in str(caught.value)
+    assert f"{server.url}/train/s-000001.tar: " in str(caught.value) and server.asked["s-000001.tar"] == tries
+    assert tries == 1 or 120 < sum(pauses) < TIMEOUT_SECONDS - 60 - 60, "a hanging try before it, and one at its end"
+    assert not list(cache.rglob("*.tmp")) and not list(cache.rglob("*.tar"))
+    server.faults.clear()
+    assert take(dataset, 4).index == 4, "nothing of it is remembered"
+
+
+def test_tries_that_hang_count_as_waiting(server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults["s-000000.tar"] = answers(500)
+    dataset, clock = opened(f"{server.url}/train"), iter(range(0, 10_000, 60))
+    monkeypatch.setattr(fetching, "monotonic", lambda: next(clock))
+    with pytest.raises(UserError, match="it was asked for 3 times"):
+        dataset.pair(0)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_outage_reaches_whoever_trains_with_its_cure(server: Server, workers: int) -> None:
+    server.faults = {f"s-00000{number}.tar": answers(503) for number in range(3)}
+    plan = TensorPlan(image_size=(16, 8), fit="pad", stride=4, ports=frozenset())
+    examples = Examples(opened(f"{server.url}/train", bad="skip"), plan)
+    loader = DataLoader(examples, batch_sampler=[[0, 4]], collate_fn=collate, num_workers=workers)
+    with pytest.raises(UserError, match=r"s-000000.tar: it cannot be fetched: .* 503.*--resume$") as caught:
+        checked(next(iter(loader)))
+    assert not isinstance(caught.value, DataError)
+
+
 def test_a_server_that_fails_once_is_asked_again(server: Server) -> None:
     server.faults["s-000000.tar"] = answers(500, times=1)
     assert opened(f"{server.url}/train").pair(0).name == "pair0" and server.asked["s-000000.tar"] == 2
@@ -206,27 +289,42 @@ def test_nobody_listens(cache: Path) -> None:
         opened("http://127.0.0.1:9")
 
 
-def test_a_shard_that_changed_on_the_server_is_not_taken(server: Server) -> None:
-    dataset = opened(f"{server.url}/train")
-    with open(server.folder / "train/s-000000.tar", "ab") as file:
-        file.write(bytes(512))
-    with pytest.raises(DataError, match="bytes came"):
-        dataset.pair(0)
-
-
-def test_a_disk_that_refuses_is_told_from_the_network(server: Server, cache: Path) -> None:
-    dataset = opened(f"{server.url}/train")
+def test_a_disk_that_refuses_is_told_from_the_network_and_from_the_data(server: Server, cache: Path) -> None:
+    dataset = opened(f"{server.url}/train", bad="skip")
     cache.write_text("a file")
-    with pytest.raises(DataError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE"):
-        dataset.pair(0)
+    with pytest.raises(UserError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE") as caught:
+        take(dataset, 0)
+    assert not isinstance(caught.value, DataError)
 
 
 # ------------------------------------------------------------------------------------------- in advance
+def fetching_threads() -> list[str]:
+    """Names of the threads that fetch: a name says the function."""
+    return [thread.name for thread in threading.enumerate() if thread.name.endswith(("(work)", "(_prefetch)"))]
+
+
 def eventually(true: Callable[[], bool]) -> bool:
     end = time.monotonic() + 10
     while not true() and time.monotonic() < end:
         time.sleep(0.01)
     return true()
+
+
+def test_ctrl_c_does_not_wait_for_the_first_shards(server: Server) -> None:
+    ended = threading.Event()
+    server.faults["s-000000.tar"] = lambda handler: ended.wait(10)
+    dataset = opened(f"{server.url}/train")
+    began = time.monotonic()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            dataset.prefetch([0], wait=True)
+        took = time.monotonic() - began
+    finally:
+        ended.set()
+    assert took < 5 and eventually(lambda: not fetching_threads()), (
+        "they end with the process, and here with the server"
+    )
 
 
 def test_a_worker_fetches_in_advance_what_it_will_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +351,7 @@ def test_the_first_shards_are_fetched_together_and_before_there_are_workers(serv
     stream = Stream(examples=Examples(dataset, plan, order=order), batch_size=3, accumulate=2)
     batch = stream.first() if begin == "first" else next(stream.since(4))[1]
     assert len(batch) == 3 and set(server.asked.values()) == {1}
-    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name], "none is left to be forked"
+    assert not fetching_threads(), "none is left to be forked"
 
 
 def test_what_fails_in_advance_is_told_when_it_is_read_and_not_tried_again(server: Server) -> None:
@@ -271,11 +369,10 @@ def test_what_fails_in_advance_is_told_when_it_is_read_and_not_tried_again(serve
 
 # ------------------------------------------------------------------------------------------- room
 def test_what_was_not_read_for_longest_makes_room(server: Server, cache: Path) -> None:
-    room = sum(path.stat().st_size for path in (server.folder / "train").glob("*.tar")) - 1
+    keep = sum(path.stat().st_size for path in (server.folder / "train").glob("*.tar")) - 1
 
     def get(number: int) -> Path:
-        url = f"{server.url}/train/s-00000{number}.tar"
-        return fetching.fetch(url, 0, room=room)
+        return fetch(Remote(f"{server.url}/train/s-00000{number}.tar"), keep=keep)
 
     first, second = get(0), get(1)
     for age, path in ((50, first), (100, second)):
@@ -283,8 +380,9 @@ def test_what_was_not_read_for_longest_makes_room(server: Server, cache: Path) -
     assert get(0) == first, "read again"
     get(2)
     assert first.exists() and not second.exists() and server.asked["s-000000.tar"] == 1
-    with pytest.raises(DataError, match="leaves room for 100: set it higher"):
-        fetching.fetch(f"{server.url}/train/s-000001.tar", 0, room=100)
+    with pytest.raises(UserError, match="leaves room for 100. Set data.shards.keep_gb higher") as caught:
+        fetch(Remote(f"{server.url}/train/s-000001.tar"), keep=100)
+    assert not isinstance(caught.value, DataError)
 
 
 def test_processes_that_want_the_same_shard_fetch_it_once(server: Server) -> None:
