@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pgsynth_core.errors import UserError
 
-__all__ = ["HTTP", "Readable", "SILENCE_SECONDS", "checked_url", "is_fact", "is_final", "opened", "reason", "shown_url"]
+__all__ = ["HTTP", "SILENCE_SECONDS", "Readable", "checked_url", "is_fact", "is_final", "opened", "reason", "shown_url"]
 
 SILENCE_SECONDS: Final = 60.0
 """So long a server may say nothing; less than the time after which training gives up on a worker that reads."""
