@@ -230,7 +230,7 @@ def test_an_index_on_this_disk_leads_nowhere_else(folder: Path) -> None:
     index = json.loads((folder / "index.json").read_text())
     inside = folder / "inside"
     inside.mkdir()
-    for shard, begins in zip(index["shardlist"], ("../", "../inside/../", "x/../../"), strict=True):
+    for shard, begins in zip(index["shardlist"], ("../", "../inside/../", "./../"), strict=True):
         shard["url"] = begins + shard["url"]
     (inside / "index.json").write_text(json.dumps(index))
     with pytest.raises(DataError, match="the index lists it"):

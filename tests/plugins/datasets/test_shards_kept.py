@@ -66,6 +66,14 @@ def test_a_shard_that_is_damaged_on_this_disk_is_fetched_once_more(
     assert server.asked["s-000000.tar"] == 2
 
 
+def test_a_shard_that_is_cut_off_while_it_is_in_use_is_fetched_once_more(server: Server, cache: Path) -> None:
+    dataset = opened(server)
+    dataset.pair(0)
+    (place,) = kept(cache)
+    place.write_bytes(place.read_bytes()[:600])
+    assert dataset.pair(3).name == "pair3" and server.asked["s-000000.tar"] == 2
+
+
 def test_a_shard_that_is_damaged_on_its_server_is_fetched_twice_and_named(server: Server) -> None:
     listed(server, lambda shard: shard.pop("md5sum"))
     server.faults["s-000000.tar"] = body(lambda content: content[:20480] + b"\xff" * (len(content) - 20480))
@@ -190,14 +198,14 @@ def test_what_was_not_read_for_longest_makes_room(server: Server) -> None:
 
 def test_only_shards_of_ours_make_room(server: Server, cache: Path) -> None:
     ours = aged(get(server, 1, PLENTY), 50)
-    for name in ("mine.tar", "thesis.txt", f"{ours.name}.bak"):
-        aged_file = ours.with_name(name)
-        aged_file.write_bytes(bytes(10**6))
-        aged(aged_file, 1000)
+    others = [ours.with_name(name) for name in ("mine.tar", "thesis.txt", f"{ours.name}.bak", f"{'photos':-<32}.tar")]
+    for other in others:
+        other.write_bytes(bytes(10**6))
+        aged(other, 1000)
     lock = aged(ours.with_name(f"{ours.name}.lock"), 1000)
     get(server, 0, keep=sizes(server)[0])
     assert not ours.exists() and lock.exists()
-    assert all(ours.with_name(name).exists() for name in ("mine.tar", "thesis.txt", f"{ours.name}.bak"))
+    assert all(other.exists() for other in others)
 
 
 def test_what_another_process_is_fetching_stays_and_what_nobody_fetches_goes(server: Server, cache: Path) -> None:
