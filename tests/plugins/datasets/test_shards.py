@@ -332,7 +332,7 @@ def test_headers_of_headers_without_end_are_damage(tmp_path: Path) -> None:
     header.size = 2**62
     (tmp_path / "huge.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
     for name in ("deep", "huge"):
-        with pytest.raises(DataError, match=f"{name}.tar: it is no tar file, or cut off: .+"):
+        with pytest.raises(DataError, match=f"{name}.tar: it is no tar file, or cut off: \\w+"):
             opened(tmp_path / f"{name}.tar")
 
 

@@ -95,7 +95,7 @@ def read_table(file: BufferedReader) -> Table:
         file.seek(0)
         begins = file.read(8)
         packed = next((name for magic, name in _PACKED.items() if begins.startswith(magic)), "")
-        damage = f"it is no tar file, or cut off: {failure or type(failure).__name__}"
+        damage = f"it is no tar file, or cut off: {str(failure) or type(failure).__name__}"
         if packed:
             damage = f"it is packed with {packed}, and shards are read in place: unpack it"
     spans = np.array(reading.spans, np.int64).reshape(-1, len(FIELDS), 2)
