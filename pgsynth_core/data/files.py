@@ -143,7 +143,7 @@ def read_image(path: Path | bytes, *, shown: str = "") -> Image:
         shown: How messages call it; the path if empty.
 
     Raises:
-        DataError: If it is missing, truncated, no picture, or has more than 8 bits a channel.
+        DataError: If it is missing, truncated, no picture, or has more than 8 bits a channel or `MOST_PIXELS` pixels.
     """
     with _decoding(path, shown) as opened:
         return as_rgb(opened)

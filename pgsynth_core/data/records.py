@@ -204,6 +204,7 @@ class Dataset(ABC):
 
         Raises:
             DataError: If a file of the pair cannot be used; `records` names it.
+            UserError: If something else fails, such as the network: no fault of the pair, and never passed over.
             IndexError: If there is no such pair.
         """
 

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from pgsynth_core.data import DataContext, DataError
+from pgsynth_core.data.cache import clear_cache
 from pgsynth_core.errors import UserError
 from pgsynth_plugins.datasets.shards import Config, fetching, room
 from pgsynth_plugins.datasets.shards.fetching import Remote, fetch
 from pgsynth_plugins.datasets.shards.reader import Shards
 
-from ...fixtures.serving import Server, body
+from ...fixtures.serving import Server, body, eventually
 
 PLENTY = 10**12
 
@@ -135,16 +136,26 @@ def test_a_body_that_was_cut_is_not_kept_though_nobody_says_its_size(server: Ser
 
 
 @pytest.mark.parametrize(
-    ("remote", "keep", "kind", "reason"),
+    ("remote", "keep", "free", "kind", "reason"),
     [
-        ({"size": 20_000}, PLENTY, DataError, "more bytes there than the 20,000"),
-        ({}, 20_000, UserError, "room for 20,000 bytes.*PGSYNTH_CACHE"),
+        ({"size": 20_000}, PLENTY, PLENTY, DataError, "more bytes there than the 20,000"),
+        ({}, 20_000, PLENTY, UserError, "keep_gb leaves room for 20,000. Set data.shards.keep_gb higher"),
+        ({}, PLENTY, room.RESERVE + 20_000, UserError, "room for 20,000 bytes.*PGSYNTH_CACHE"),
     ],
-    ids=["sized", "not sized"],
+    ids=["sized", "kept", "free"],
 )
 def test_more_than_may_come_is_not_waited_for(
-    server: Server, cache: Path, remote: dict[str, int], keep: int, kind: type[UserError], reason: str
+    server: Server,
+    cache: Path,
+    remote: dict[str, int],
+    keep: int,
+    free: int,
+    kind: type[UserError],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for module in (room, fetching):
+        monkeypatch.setattr(module, "room_at", lambda root: free)
     sent = [0]
 
     def flood(handler: SimpleHTTPRequestHandler) -> bool:
@@ -169,6 +180,21 @@ def test_halves_of_processes_that_ended_go(server: Server, cache: Path) -> None:
     half = remote.place.with_name(f"{remote.place.name}.0badcafe.tmp")
     half.touch()
     assert fetch(remote, keep=PLENTY).is_file() and not half.exists()
+
+
+def test_somebody_may_clear_the_cache_while_a_shard_is_fetched(server: Server, cache: Path) -> None:
+    def clears(handler: SimpleHTTPRequestHandler) -> bool:
+        if server.asked["s-000000.tar"] == 1:
+            handler.send_response(200)
+            handler.end_headers()
+            assert eventually(lambda: any(cache.rglob("*.tmp")))
+            clear_cache(cache)
+            handler.wfile.write(server.path_of(handler).read_bytes())
+            return True
+        return False
+
+    server.faults["s-000000.tar"] = clears
+    assert opened(server).pair(0).name == "pair0" and server.asked["s-000000.tar"] == 2
 
 
 # ------------------------------------------------------------------------------------------- room

@@ -33,6 +33,7 @@ from pgsynth_plugins.datasets.shards.room import (
     RESERVE,
     UNFINISHED,
     alone,
+    check_kept,
     make_room,
     remove_oldest,
     shard_place,
@@ -188,6 +189,7 @@ def _fetch(remote: Remote, place: Path, keep: int, *, pauses: Sequence[float], b
 
 
 def _fetch_once(remote: Remote, place: Path, keep: int) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)  # somebody may have cleared the cache since the last try
     for half in place.parent.glob(f"{place.name}.*{UNFINISHED}"):  # of processes that ended: the lock is ours
         half.unlink(missing_ok=True)
     beside = place.with_name(f"{place.name}.{secrets.token_hex(4)}{UNFINISHED}")
@@ -197,7 +199,7 @@ def _fetch_once(remote: Remote, place: Path, keep: int) -> None:
                 raise _OtherError(f"it has {said:,} bytes there, and its index says {remote.size:,}")
             expected = remote.size or said
             make_room(expected, keep, shown=shown_url(remote.url))
-            got, digest = _written(file, beside, expected, keep)
+            got, digest = _written(remote, file, beside, expected, keep)
         if expected and got != expected:
             raise ConnectionError(f"{got:,} of its {expected:,} bytes came")
         if remote.digest and digest != remote.digest:
@@ -214,15 +216,16 @@ def _fetch_once(remote: Remote, place: Path, keep: int) -> None:
             beside.unlink()
 
 
-def _written(file: Readable, beside: Path, expected: int, keep: int) -> tuple[int, str]:
+def _written(remote: Remote, file: Readable, beside: Path, expected: int, keep: int) -> tuple[int, str]:
     """Write what comes, until it is more than may come; how many bytes came, and their digest."""
-    most = expected or min(keep, room_at(beside.parent) - RESERVE)
+    most = expected or room_at(beside.parent) - RESERVE
     got, digest = 0, SHARD_DIGEST()
     with open(beside, "xb") as written:
         while chunk := file.read(_CHUNK):
             got += len(chunk)
             if got > most and expected:
                 raise _OtherError(f"it has more bytes there than the {expected:,} that its index says")
+            check_kept(got, keep, shown=shown_url(remote.url))
             if got > most:
                 raise OSError(errno.ENOSPC, f"nobody says how large it is, and there is room for {most:,} bytes")
             written.write(chunk)

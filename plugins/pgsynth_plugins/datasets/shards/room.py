@@ -14,7 +14,7 @@ from typing import Final
 from pgsynth_core.data import cache_files, cache_root, place_of, room_at
 from pgsynth_core.errors import UserError
 
-__all__ = ["MOVE", "RESERVE", "SUFFIX", "UNFINISHED", "alone", "make_room", "remove_oldest", "shard_place"]
+__all__ = ["MOVE", "RESERVE", "UNFINISHED", "alone", "check_kept", "make_room", "remove_oldest", "shard_place"]
 
 SUFFIX: Final = ".tar"
 UNFINISHED: Final = ".tmp"
@@ -59,12 +59,21 @@ def make_room(more: int, keep: int, *, shown: str) -> None:
     """
     root = cache_root()
     held, free = sum(size for _, size, _ in _shards()), room_at(root)
-    if more > keep:
-        message = f"it has {more:,} bytes, and data.shards.keep_gb leaves room for {keep:,}."
-        raise UserError(message, where=shown, cure="Set data.shards.keep_gb higher.")
+    check_kept(more, keep, shown=shown)
     if more > held + free:
         raise UserError(f"it has {more:,} bytes, and {root} has room for {held + free:,}.", where=shown, cure=MOVE)
     remove_oldest(held + more - min(keep, held + free - RESERVE))
+
+
+def check_kept(size: int, keep: int, *, shown: str) -> None:
+    """Refuse a shard of so many bytes, or of more, where all of them may take fewer.
+
+    Raises:
+        UserError: If so.
+    """
+    if size > keep:
+        message = f"it has {size:,} bytes at least, and data.shards.keep_gb leaves room for {keep:,}."
+        raise UserError(message, where=shown, cure="Set data.shards.keep_gb higher.")
 
 
 def remove_oldest(excess: int) -> int:
