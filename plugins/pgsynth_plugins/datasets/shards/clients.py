@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPMessage, InvalidURL
+from http.client import InvalidURL
 from typing import Any, Final, Protocol, runtime_checkable
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import BaseHandler, Request, build_opener
 
 from pgsynth_core.errors import UserError
 
@@ -71,22 +71,20 @@ def checked_url(url: str) -> str:
     return url
 
 
-class _HttpOnly(HTTPRedirectHandler):
-    """Goes where a server sends on to, but never to another protocol, nor from https to http."""
+class _HttpOnly(BaseHandler):
+    """Refuses what urllib would else go on to where a server sends it elsewhere."""
 
-    def redirect_request(  # noqa: PLR0913 - as urllib calls it
-        self, req: Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        """The request that follows.
+    def ftp_request(self, request: Request) -> Request:
+        """Raises a ValueError."""
+        raise ValueError(f"the server sends on to {shown_url(request.full_url)}: followed is only http, and from https only https")
 
-        Raises:
-            HTTPError: If it may not be made.
-        """
-        scheme = urlsplit(newurl).scheme
-        if scheme not in HTTP or (req.type == "https" and scheme != "https"):
-            refused = f"and sends on to {shown_url(newurl)}, from {req.type} to {scheme}"
-            raise HTTPError(req.full_url, code, refused, headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+class _HttpsOnly(_HttpOnly):
+    """Nor does it go from https to http."""
+
+    def http_request(self, request: Request) -> Request:
+        """Raises a ValueError."""
+        return self.ftp_request(request)
 
 
 @contextmanager
@@ -97,10 +95,10 @@ def opened(url: str) -> Iterator[tuple[Readable, int]]:
         UserError: If it may not be asked for; see `checked_url`.
         Exception: Whatever a client of its scheme raises; see `is_fact`, `is_final` and `reason`.
     """
-    if urlsplit(checked_url(url)).scheme in HTTP:
+    if (scheme := urlsplit(checked_url(url)).scheme) in HTTP:
         asked = Request(url, headers={"User-Agent": "pgsynth"})
         try:
-            answer = build_opener(_HttpOnly).open(asked, timeout=SILENCE_SECONDS)
+            answer = build_opener(_HttpsOnly if scheme == "https" else _HttpOnly).open(asked, timeout=SILENCE_SECONDS)
         except HTTPError as refusal:
             refusal.close()  # it is an answer too
             raise
