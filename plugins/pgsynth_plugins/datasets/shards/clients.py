@@ -76,7 +76,8 @@ class _HttpOnly(BaseHandler):
 
     def ftp_request(self, request: Request) -> Request:
         """Raises a ValueError."""
-        raise ValueError(f"the server sends on to {shown_url(request.full_url)}: followed is only http, and from https only https")
+        to = shown_url(request.full_url)
+        raise ValueError(f"the server sends on to {to}, and that is followed only to https, or from http to http")
 
 
 class _HttpsOnly(_HttpOnly):
