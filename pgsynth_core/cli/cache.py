@@ -17,8 +17,9 @@ __all__ = ["CLEAR", "SHOW"]
 _EPILOG = """\
 With train.cache=latents, features or all, a run keeps results of its frozen networks, by the
 content of each image and of each network. Runs share them: in $PGSYNTH_CACHE, else in the
-folder pgsynth of the user's caches. Shards that data=shards fetches are there too. Nothing
-there is ever wrong to use or to remove: what is missing or damaged is made or fetched anew.
+folder pgsynth of the user's caches. Shards that data=shards fetches are there too: those not
+read for longest go where data.shards.keep_gb or the disk leaves no room for another. Nothing
+there is ever wrong to remove: what is missing, or cannot be read, is made or fetched anew.
 Latents are bitwise those of a run without a cache; encoders' features are so to rounding,
 which depends on how many photos are encoded at once.
 

@@ -6,7 +6,7 @@ Everything here is numpy and Pillow; `pgsynth_core.data.tensors`, which makes ba
 
 from __future__ import annotations
 
-from pgsynth_core.data.cache import cache_root, place_of
+from pgsynth_core.data.cache import cache_files, cache_root, place_of, room_at
 from pgsynth_core.data.community import CommunityFiles, CommunityLayout, CommunityTables, read_community
 from pgsynth_core.data.draw import heatmaps, pose_mask, skeleton
 from pgsynth_core.data.files import (
@@ -47,7 +47,7 @@ from pgsynth_core.data.records import (
     Person,
     Split,
 )
-from pgsynth_core.data.shards import SHARD_FIELDS, SHARD_INDEX, ShardEntry, read_shard_index, shard_key
+from pgsynth_core.data.shards import SHARD_DIGEST, SHARD_FIELDS, SHARD_INDEX, ShardEntry, read_shard_index, shard_key
 from pgsynth_core.data.stored import FileDataset, PhotoFolders, existing_root, no_label_map
 from pgsynth_core.data.tables import Annotations, Row, Table, read_annotations, read_table
 
@@ -61,6 +61,7 @@ __all__ = [
     "OPENPOSE_18",
     "PARSING_SUFFIX",
     "POSE_SUFFIX",
+    "SHARD_DIGEST",
     "SHARD_FIELDS",
     "SHARD_INDEX",
     "Annotations",
@@ -87,6 +88,7 @@ __all__ = [
     "Split",
     "Table",
     "beside",
+    "cache_files",
     "cache_root",
     "existing_root",
     "fit_person",
@@ -114,6 +116,7 @@ __all__ = [
     "read_pose",
     "read_shard_index",
     "read_table",
+    "room_at",
     "shard_key",
     "skeleton",
     "to_openpose",

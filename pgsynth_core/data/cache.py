@@ -17,7 +17,7 @@ from typing import Final
 
 from pgsynth_core.errors import UserError
 
-__all__ = ["CACHE_VARIABLE", "Held", "cache_root", "clear_cache", "held_in", "place_of"]
+__all__ = ["CACHE_VARIABLE", "Held", "cache_files", "cache_root", "clear_cache", "held_in", "place_of", "room_at"]
 
 CACHE_VARIABLE: Final = "PGSYNTH_CACHE"
 """Moves the folder."""
@@ -30,7 +30,7 @@ UNFINISHED: Final = ".tmp"
 _OURS: Final = re.compile(
     rf"[0-9a-f]{{32}}(\{SUFFIX}|\{SHARD_SUFFIX})(\.[0-9a-f]{{8}}\{UNFINISHED})?|[0-9a-f]{{32}}\{SHARD_SUFFIX}\.lock"
 )
-_SHARD: Final = re.compile(r"[0-9a-f]{2}")
+_PREFIX: Final = re.compile(r"[0-9a-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,19 @@ def place_of(root: Path, kind: str, key: str, suffix: str = SUFFIX) -> Path:
     return root / kind / key[:2] / f"{key}{suffix}"
 
 
+def cache_files(root: Path, kind: str) -> Iterator[os.DirEntry[str]]:
+    """The files of one kind: entries, unfinished ones and locks; never a file of a name that is none of ours."""
+    for folder in _folders(root / kind):
+        if _PREFIX.fullmatch(folder.name):
+            yield from [entry for entry in _listed(Path(folder.path)) if _OURS.fullmatch(entry.name)]
+
+
 def held_in(root: Path) -> tuple[Held, ...]:
     """What there is, by kind; files that are none of ours are left out."""
     found = []
     for kind in _folders(root):
         entries, size = 0, 0
-        for file in _files(kind):
+        for file in cache_files(root, kind.name):
             try:
                 size += file.stat(follow_symlinks=False).st_size
             except OSError:  # gone since: another process wrote or removed it
@@ -98,7 +105,7 @@ def clear_cache(root: Path) -> tuple[Held, ...]:
     held = held_in(root)
     try:
         for kind in _folders(root):
-            for file in _files(kind):
+            for file in cache_files(root, kind.name):
                 Path(file.path).unlink(missing_ok=True)
             for folder in (*_folders(Path(kind.path)), kind):
                 _remove_empty(Path(folder.path))
@@ -128,12 +135,6 @@ def _listed(folder: Path) -> list[os.DirEntry[str]]:
 
 def _folders(root: Path) -> list[os.DirEntry[str]]:
     return [entry for entry in _listed(root) if entry.is_dir(follow_symlinks=False)]
-
-
-def _files(kind: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
-    for shard in _folders(Path(kind.path)):
-        if _SHARD.fullmatch(shard.name):
-            yield from [entry for entry in _listed(Path(shard.path)) if _OURS.fullmatch(entry.name)]
 
 
 def _remove_empty(folder: Path) -> None:

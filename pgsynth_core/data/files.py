@@ -107,6 +107,10 @@ def _files_in(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
+MOST_PIXELS: Final = 2**26
+"""Of a picture, 8192 by 8192: a file of some kilobytes may claim more than the memory holds."""
+
+
 @contextmanager
 def _decoding(path: Path | bytes, shown: str) -> Iterator[Pillow.Image]:
     """The decoded picture; whatever goes wrong from here on is said of the file."""
@@ -116,6 +120,9 @@ def _decoding(path: Path | bytes, shown: str) -> Iterator[Pillow.Image]:
         with (
             Pillow.open(BytesIO(path), formats=_FROM_BYTES) if isinstance(path, bytes) else Pillow.open(path) as opened
         ):
+            if opened.width * opened.height > MOST_PIXELS:
+                size = _by((opened.height, opened.width))
+                raise ValueError(f"it is {size} pixels, height by width; at most {MOST_PIXELS:,} are read")
             opened.load()
             yield opened
     except UnidentifiedImageError as failure:
@@ -136,7 +143,7 @@ def read_image(path: Path | bytes, *, shown: str = "") -> Image:
         shown: How messages call it; the path if empty.
 
     Raises:
-        DataError: If it is missing, truncated, no picture, or has more than 8 bits a channel.
+        DataError: If it is missing, truncated, no picture, or has more than 8 bits a channel or `MOST_PIXELS` pixels.
     """
     with _decoding(path, shown) as opened:
         return as_rgb(opened)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -44,6 +44,9 @@ LabelMap = UInt8[np.ndarray, "H W"]
 """Indices into one label set, see `labels`; 0 is the background."""
 
 Split = Literal["train", "test"]
+
+LONGEST_NAME: Final = 200
+"""Bytes of `Pair.name` where files name the pairs: file names may have 255, and endings are put behind it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +204,7 @@ class Dataset(ABC):
 
         Raises:
             DataError: If a file of the pair cannot be used; `records` names it.
+            UserError: If something else fails, such as the network: no fault of the pair, and never passed over.
             IndexError: If there is no such pair.
         """
 
@@ -236,7 +240,7 @@ class Dataset(ABC):
         """
         return ()
 
-    def expect(self, indices: Sequence[int], *, wait: bool = False) -> None:
+    def prefetch(self, indices: Sequence[int], *, wait: bool = False) -> None:
         """Told of pairs that will soon be asked for, so that what is far away may be fetched now.
 
         Only datasets that have `blocks` are told: of the first pairs before there are data workers, of later ones in

@@ -6,11 +6,12 @@ joints ``KEY.source.pose.json``, ``KEY.target.pose.json`` (OpenPose JSON) and la
 ``KEY.target.parsing.png``. Photos may be JPEG, PNG or WebP; endings of other names are other people's.
 
 The index is the one of the library `wids` (``widsindex create``), a JSON file that says how many pairs each shard
-holds. Ours names the pairs besides, so that they are called as in the dataset they come from.
+holds, and its size and digest. Ours names the pairs besides, so that they are called as in the dataset they come from.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,10 +28,19 @@ from PIL import Image as Pillow
 
 from pgsynth_core.data.files import read_image, write_label_map
 from pgsynth_core.data.formats import to_openpose
-from pgsynth_core.data.records import BadRecord, DataError, Dataset, Pair, Person
+from pgsynth_core.data.records import LONGEST_NAME, BadRecord, DataError, Dataset, Pair, Person
 from pgsynth_core.data.taking import cured
 
-__all__ = ["SHARD_FIELDS", "SHARD_INDEX", "ShardEntry", "ShardSize", "read_shard_index", "shard_key", "write_shards"]
+__all__ = [
+    "SHARD_DIGEST",
+    "SHARD_FIELDS",
+    "SHARD_INDEX",
+    "ShardEntry",
+    "ShardSize",
+    "read_shard_index",
+    "shard_key",
+    "write_shards",
+]
 
 SHARD_INDEX: Final = "index.json"
 """Name of the index in the folder of the shards."""
@@ -49,6 +60,8 @@ SHARD_FIELDS: Final[Mapping[str, str]] = {
 """What stands behind the key, in small letters -> what the file is: ``source``, ``source.pose``, ``source.parsing``
 and the same of ``target``."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{32}")
 _MEMBER: Final = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)
 
 Progress = Callable[[int, int], None]
@@ -65,6 +78,11 @@ def shard_key(member: str) -> tuple[str, str]:
 
 
 # ------------------------------------------------------------------------------------------- the index
+SHARD_DIGEST: Final = partial(hashlib.md5, usedforsecurity=False)
+"""Makes the digest of a shard: MD5, for `wids` says it so in its index. It tells a shard that was cut off, mixed up or
+packed anew; of one that somebody forged it tells nothing."""
+
+
 @dataclass(frozen=True)
 class ShardEntry:
     """What an index says of a shard.
@@ -74,12 +92,14 @@ class ShardEntry:
         pairs: How many pairs it holds.
         bytes: Its size; 0 if the index does not say.
         names: `Pair.name` of each, in order; empty if the index does not say.
+        digest: Of its bytes, as `SHARD_DIGEST` gives it in hexadecimal digits; empty if the index does not say.
     """
 
     url: str
     pairs: int
     bytes: int = 0
     names: tuple[str, ...] = ()
+    digest: str = ""
 
 
 def read_shard_index(content: bytes, *, shown: str) -> tuple[ShardEntry, ...]:
@@ -106,22 +126,43 @@ def read_shard_index(content: bytes, *, shown: str) -> tuple[ShardEntry, ...]:
 
 def _entry(number: int, entry: Any) -> ShardEntry:
     given: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
-    url, names = given.get("url"), given.get("names", [])
+    url, names, digest = given.get("url"), given.get("names", []), given.get("md5sum", "")
     counts = {name: given.get(name, 0) for name in ("nsamples", "filesize")}
-    if not isinstance(url, str) or not url or "\0" in url or "nsamples" not in given:
+    if not isinstance(url, str) or not url or "nsamples" not in given:
         raise ValueError(f"shard {number} of `shardlist` lacks its `url` or `nsamples`")
+    if _CONTROL.search(url):
+        raise ValueError(f"`url` of shard {number} of `shardlist` has control characters")
     for name, count in counts.items():
         if type(count) is not int or not 0 <= count < 2**62:
             raise ValueError(f"`{name}` of {url} is a whole number from 0 on; given: {count!r:.40}")
     named = isinstance(names, list) and all(isinstance(name, str) and name and "/" not in name for name in names)
     if not named or (names and len({*names}) != counts["nsamples"]) or len({*names}) != len(names):
         raise ValueError(f"`names` of {url} are {counts['nsamples']} different names without '/'")
-    return ShardEntry(url, counts["nsamples"], counts["filesize"], tuple(names))
+    if wrong := next(filter(None, map(_misnamed, names)), ""):
+        raise ValueError(f"`names` of {url}: {wrong}")
+    if not isinstance(digest, str) or (digest and not _DIGEST.fullmatch(digest)):
+        raise ValueError(f"`md5sum` of {url} is 32 hexadecimal digits; given: {digest!r:.40}")
+    return ShardEntry(url, counts["nsamples"], counts["filesize"], tuple(names), digest.lower())
+
+
+def _misnamed(name: str) -> str:
+    """Why a pair cannot be called so in an index, for files are named after pairs; empty if it can."""
+    if _CONTROL.search(name) or name in (".", ".."):
+        return f"the name {name!r:.80} cannot be that of a file: it has control characters, or is only dots"
+    if len(name.encode(errors="surrogateescape")) > LONGEST_NAME:
+        return f"the name {name!r:.80} has more than {LONGEST_NAME} bytes"
+    return ""
 
 
 def _index_text(entries: list[ShardEntry]) -> str:
     listed = [
-        {"url": entry.url, "nsamples": entry.pairs, "filesize": entry.bytes, "names": list(entry.names)}
+        {
+            "url": entry.url,
+            "md5sum": entry.digest,
+            "nsamples": entry.pairs,
+            "filesize": entry.bytes,
+            "names": list(entry.names),
+        }
         for entry in entries
     ]
     return json.dumps({"__kind__": _KIND, "wids_version": 1, "shardlist": listed}) + "\n"
@@ -221,13 +262,17 @@ class _Shard:
         self.tar.close()
         with open(self._path, "rb+") as file:
             os.fsync(file.fileno())
-        return ShardEntry(self._path.name, len(self.names), self._path.stat().st_size, tuple(self.names))
+            digest = hashlib.file_digest(file, SHARD_DIGEST).hexdigest()
+            size = os.fstat(file.fileno()).st_size
+        return ShardEntry(self._path.name, len(self.names), size, tuple(self.names), digest)
 
 
 def _usable(dataset: Dataset, progress: Progress | None) -> Iterator[tuple[int, Pair]]:
     """The pairs with their indices; those that cannot be used are reported where the dataset passes over them."""
     for index in range(len(dataset)):
         try:
+            if wrong := _misnamed(dataset.name(index)):
+                raise DataError.of(BadRecord(f"pair {index}", 0, f"{wrong}.", "unreadable"))
             yield index, dataset.pair(index)
         except DataError as failure:
             if dataset.bad == "fail":

@@ -10,16 +10,13 @@ import os
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pgsynth_core.data.files import Listing, inside, without_suffix
-from pgsynth_core.data.records import BadRecord, DataContext, DataError, Dataset, Pair, Person
+from pgsynth_core.data.records import LONGEST_NAME, BadRecord, DataContext, DataError, Dataset, Pair, Person
 from pgsynth_core.data.taking import SKIP_CURE
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-
-_LONGEST: Final = 200
-"""Bytes of a pair's name: file names may have 255, and endings are put behind it."""
 
 __all__ = ["FileDataset", "PhotoFolders", "existing_root", "no_label_map", "pair_names"]
 
@@ -61,17 +58,17 @@ def pair_names(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
         count = 1
         while name in seen:
             count += 1
-            name = f"{plain}.{count}"
+            name = _fitting(f"{plain}.{count}")
         seen.add(name)
         yield name
 
 
 def _fitting(name: str) -> str:
     whole = name.encode(errors="surrogateescape")
-    if len(whole) <= _LONGEST:
+    if len(whole) <= LONGEST_NAME:
         return name
     ending = f"~{hashlib.blake2b(whole, digest_size=6).hexdigest()}"
-    return whole[: _LONGEST - len(ending)].decode(errors="ignore") + ending
+    return whole[: LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
 
 
 class PhotoFolders:

@@ -52,6 +52,7 @@ def take(dataset: Dataset, index: int, *, needs: Collection[str] = ()) -> Taken:
 
     Raises:
         DataError: If the pair cannot be used and the dataset's `bad` is ``fail``, or `PATIENCE` pairs in a row cannot.
+        UserError: If something else fails, such as the network; it is never passed over.
         IndexError: If there is no such pair.
     """
     if not 0 <= index < len(dataset):

@@ -26,7 +26,7 @@ from pgsynth_core.data.order import Order
 from pgsynth_core.data.pyramid import label_pyramid, mask_pyramid
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Pair, Person
 from pgsynth_core.data.taking import take
-from pgsynth_core.errors import Problem
+from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
 
 __all__ = [
@@ -307,10 +307,15 @@ def example(pair: Pair, plan: TensorPlan, *, index: int = 0, skipped: tuple[BadR
 # ------------------------------------------------------------------------------------------- loading
 @dataclass(frozen=True)
 class Failed:
-    """A `DataError` on its way out of a worker process, where torch would turn it into a traceback."""
+    """A `UserError` on its way out of a worker process, where torch would turn it into a traceback.
+
+    Attributes:
+        problems: What it says.
+        records: What is wrong with the data; None if it is no `DataError`, such as one of the network.
+    """
 
     problems: tuple[Problem, ...]
-    records: tuple[BadRecord, ...]
+    records: tuple[BadRecord, ...] | None
 
 
 class Examples(TorchDataset["Batch | Failed"]):
@@ -341,11 +346,11 @@ class Examples(TorchDataset["Batch | Failed"]):
     def __getitem__(self, position: int) -> Batch | Failed:
         index = position if self.order is None else self.order.at(position)[1]
         if self.order is not None and self.order.blocks and get_worker_info() is not None:  # a fork must meet no thread
-            self.dataset.expect([self.order.ahead(position)])
+            self.dataset.prefetch([self.order.ahead(position)])
         try:
             taken = take(self.dataset, index, needs=self.plan.needs)
-        except DataError as failure:
-            return Failed(failure.problems, failure.records)
+        except UserError as failure:
+            return Failed(failure.problems, failure.records if isinstance(failure, DataError) else None)
         pair = taken.pair
         if self.order is not None and self.order.flipped(position):
             pair = flip_pair(pair, label_set=self.dataset.label_set)
@@ -368,8 +373,11 @@ def checked(item: Batch | Failed) -> Batch:
 
     Raises:
         DataError: If a pair of it could not be used; the error of the worker, said here.
+        UserError: If something else failed that the user can mend, said here in the same way.
     """
     if isinstance(item, Failed):
+        if item.records is None:
+            raise UserError(item.problems)
         error = DataError(item.problems)
         error.records = item.records
         raise error

@@ -107,7 +107,7 @@ class Stream:
             DataError: If a pair cannot be used and the dataset does not pass over it.
             UserError: If a worker hangs, or is gone.
         """
-        self._expect(step)
+        self._prefetch(step)
         loader = DataLoader(
             self.examples,
             batch_sampler=_Endless(self, step),
@@ -133,11 +133,11 @@ class Stream:
             del batches  # where nothing else holds it, it tells its workers that they may end
             _end(workers)
 
-    def _expect(self, step: int) -> None:
+    def _prefetch(self, step: int) -> None:
         """Have fetched what is far away of a step's pairs: here, where it may take longer than a worker may."""
         if (order := self.examples.order) is not None and order.blocks:
             taken = islice(_Endless(self, step), self.accumulate)
-            self.examples.dataset.expect([order.at(one)[1] for batch in taken for one in batch], wait=True)
+            self.examples.dataset.prefetch([order.at(one)[1] for batch in taken for one in batch], wait=True)
 
     def _said(self, taken: list[int]) -> str:
         """Positions as a person finds them: the numbers of the pairs in their dataset."""
@@ -151,7 +151,7 @@ class Stream:
         Raises:
             DataError: If a pair of it cannot be used and the dataset does not pass over it.
         """
-        self._expect(0)
+        self._prefetch(0)
         return checked(collate([self.examples[position] for position in next(iter(_Endless(self, 0)))]))
 
 

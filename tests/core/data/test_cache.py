@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgsynth_core.data.cache import cache_root, clear_cache, held_in, place_of
+from pgsynth_core.data.cache import cache_files, cache_root, clear_cache, held_in, place_of
 from pgsynth_core.errors import UserError
 
 KEYS = [f"{number:02x}" + "0" * 30 for number in range(3)]
@@ -61,6 +61,18 @@ def test_clearing_takes_entries_and_nothing_else(tmp_path: Path) -> None:
     assert held_in(root) == () and all(other.exists() for other in others)
     assert place_of(elsewhere, "latents", KEYS[0]).exists(), "a link is not followed"
     assert not (root / "qfft").exists()
+
+
+def test_the_files_of_a_kind_are_those_of_our_names(tmp_path: Path) -> None:
+    place = place_of(tmp_path, "shards", KEYS[0], ".tar")
+    place.parent.mkdir(parents=True)
+    ours = {place.name, f"{place.name}.lock", f"{place.name}.0badcafe.tmp"}
+    for name in (*ours, "mine.tar", "thesis.txt", f"{place.name}.bak", f"{KEYS[0]}.lock"):
+        (place.parent / name).touch()
+    (tmp_path / "shards/mine").mkdir()
+    (tmp_path / "shards/mine" / place.name).touch()
+    assert {file.name for file in cache_files(tmp_path, "shards")} == ours
+    assert [*cache_files(tmp_path, "latents")] == []
 
 
 def test_clearing_an_empty_cache_leaves_no_folder(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pgsynth_core.data import DataError, beside, inside, read_image, read_label_map, read_labels, write_label_map
+from pgsynth_core.data import DataError, beside, files, inside, read_image, read_label_map, read_labels, write_label_map
 from pgsynth_core.data.files import Listing
 
 from ...fixtures.people import noise, smooth, write_photo
@@ -172,3 +172,16 @@ def test_an_unknown_label_set_is_no_matter_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no label set 'atr'"):
         write_label_map(tmp_path / "a.png", np.zeros((2, 2), np.uint8), label_set="atr")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_picture_of_more_pixels_than_anyone_trains_on_is_not_decoded(
+    held: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.png"
+    write_photo(file)
+    monkeypatch.setattr(files, "MOST_PIXELS", 72 * 48)
+    assert read_image(file).shape == (72, 48, 3)
+    monkeypatch.setattr(files, "MOST_PIXELS", 72 * 48 - 1)
+    with pytest.raises(DataError, match="it is 72x48 pixels, height by width; at most 3,455"):
+        read_image(file.read_bytes() if held else file)

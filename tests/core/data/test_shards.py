@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -61,7 +62,8 @@ def test_a_shard_is_a_plain_tar_with_the_files_of_a_pair_side_by_side(tmp_path: 
         1,
     ]
     for shard in index["shardlist"]:
-        assert shard["filesize"] == (tmp_path / "a" / shard["url"]).stat().st_size
+        content = (tmp_path / "a" / shard["url"]).read_bytes()
+        assert (shard["filesize"], shard["md5sum"]) == (len(content), hashlib.md5(content).hexdigest())
 
 
 def test_the_same_pairs_give_the_same_bytes(tmp_path: Path) -> None:
@@ -121,6 +123,15 @@ def test_a_bad_pair_ends_it_or_is_left_out_and_told(tmp_path: Path) -> None:
         packed(tmp_path / "c", ShardSize(), dataset)
 
 
+def test_a_pair_whose_name_an_index_cannot_hold_is_a_bad_one(tmp_path: Path) -> None:
+    dataset = crowd(2)
+    dataset.name = lambda index: f"pair{index}\n" if index else "pair0"  # type: ignore[method-assign]
+    with pytest.raises(DataError, match="pair 1: .*control characters"):
+        packed(tmp_path / "a", ShardSize(), dataset)
+    dataset.bad = "skip"
+    assert packed(tmp_path / "b", ShardSize(), dataset) == ["train-000000.tar 1"]
+
+
 @pytest.mark.parametrize(
     ("member", "key", "ending"),
     [
@@ -143,8 +154,13 @@ def index(*shards: Any, kind: str = "wids-shard-index-v1") -> bytes:
 
 
 def test_an_index_of_others_is_read() -> None:
-    made = index({"url": "data/a.tar", "md5sum": "0", "nsamples": 3, "filesize": 9}, {"url": "b.tar", "nsamples": 2})
-    assert read_shard_index(made, shown="x") == (ShardEntry("data/a.tar", 3, 9), ShardEntry("b.tar", 2))
+    made = index(
+        {"url": "data/a.tar", "md5sum": "0A" * 16, "nsamples": 3, "filesize": 9}, {"url": "b.tar", "nsamples": 2}
+    )
+    assert read_shard_index(made, shown="x") == (
+        ShardEntry("data/a.tar", 3, 9, digest="0a" * 16),
+        ShardEntry("b.tar", 2),
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,6 +181,12 @@ def test_an_index_of_others_is_read() -> None:
         (index({"url": "a.tar", "nsamples": 2, "names": ["a"]}), "2 different names"),
         (index({"url": "a.tar", "nsamples": 1, "names": ["a/b"]}), "without '/'"),
         (index({"url": "a.tar", "nsamples": 1, "names": [[]]}), "without '/'"),
+        (index({"url": "a.tar", "nsamples": 1, "names": ["a\nb"]}), "control characters"),
+        (index({"url": "a.tar", "nsamples": 1, "names": [".."]}), "only dots"),
+        (index({"url": "a.tar", "nsamples": 1, "names": ["é" * 101]}), "more than 200 bytes"),
+        (index({"url": "a\0.tar", "nsamples": 1}), "control characters"),
+        (index({"url": "a.tar", "nsamples": 1, "md5sum": "0"}), "32 hexadecimal digits"),
+        (index({"url": "a.tar", "nsamples": 1, "md5sum": 5}), "32 hexadecimal digits"),
     ],
 )
 def test_an_index_that_is_none_is_named(content: bytes, reason: str) -> None:

@@ -27,6 +27,7 @@ from pgsynth_core.data import (
 from pgsynth_core.data.crops import region_crops
 from pgsynth_core.data.order import Order, positions
 from pgsynth_core.data.tensors import Batch, Examples, Failed, TensorPlan, checked, collate, example
+from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
 
 from ...fixtures.people import MakePerson, smooth
@@ -206,6 +207,22 @@ def test_a_bad_file_is_said_as_it_was_in_the_worker(workers: int, pair: Pair) ->
         [checked(item) for item in loader]
     assert str(caught.value) == "1.jpg: truncated. Mend it."
     assert caught.value.records == (BadRecord("1.jpg", 0, "truncated.", "unreadable"),)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_no_fault_of_the_data_is_never_skipped_and_keeps_its_cure(workers: int, pair: Pair) -> None:
+    dataset = Three(pair)
+    dataset.bad = "skip"
+
+    def unreachable(index: int) -> Pair:
+        raise UserError("nobody answers.", where="there", cure="Go on later.")
+
+    dataset.pair = unreachable  # type: ignore[method-assign]
+    examples = Examples(dataset, plan(frozenset()))
+    loader = DataLoader(examples, collate_fn=collate, num_workers=workers)
+    with pytest.raises(UserError) as caught:
+        [checked(item) for item in loader]
+    assert str(caught.value) == "there: nobody answers. Go on later." and not isinstance(caught.value, DataError)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -23,7 +23,7 @@ from pgsynth_core.data.taking import take
 from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, collate
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-from pgsynth_plugins.datasets.shards import Config, archives
+from pgsynth_plugins.datasets.shards import Config, archives, headers
 from pgsynth_plugins.datasets.shards.places import expanded
 from pgsynth_plugins.datasets.shards.reader import Shards
 
@@ -226,6 +226,30 @@ def test_an_index_made_elsewhere_and_shards_it_does_not_list(folder: Path) -> No
     assert dataset.blocks() == (4, 4, 3) and dataset.name(9) == "train-000002-000001"
 
 
+def test_an_index_on_this_disk_leads_nowhere_else(folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    inside = folder / "inside"
+    inside.mkdir()
+    for shard, begins in zip(index["shardlist"], ("../", "../inside/../", "./../"), strict=True):
+        shard["url"] = begins + shard["url"]
+    (inside / "index.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match="the index lists it"):
+        opened(inside / "index.json")
+    for shard in folder.glob("*.tar"):
+        shard.rename(inside / shard.name)
+    assert opened(inside / "index.json").blocks() == (4, 4, 3), "where such a shard lies beside it, that is meant"
+
+
+def test_an_index_of_no_pairs_is_refused_in_words(folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    for shard in index["shardlist"]:
+        shard |= {"nsamples": 0, "names": []}
+    (folder / "index.json").write_text(json.dumps(index))
+    for bad in ("fail", "skip"):
+        with pytest.raises(UserError, match="not one pair in the 3 shards.*pgsynth data pack"):
+            opened(folder, bad=bad)
+
+
 # ------------------------------------------------------------------------------------------- what is wrong
 def cut(path: Path, at: int) -> None:
     path.write_bytes(path.read_bytes()[:at])
@@ -300,6 +324,18 @@ def test_a_damaged_header_does_not_pass_for_the_end(tmp_path: Path) -> None:
     assert len(opened(path, bad="skip")) == 1
 
 
+def test_headers_of_headers_without_end_are_damage(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.size, header.type = 11, tarfile.XHDTYPE
+    once = header.tobuf(tarfile.USTAR_FORMAT) + b"11 path=ab\n".ljust(512, b"\0")
+    (tmp_path / "deep.tar").write_bytes(once * 1000 + bytes(1024))
+    header.size = 2**62
+    (tmp_path / "huge.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    for name in ("deep", "huge"):
+        with pytest.raises(DataError, match=f"{name}.tar: it is no tar file, or cut off: \\w+"):
+            opened(tmp_path / f"{name}.tar")
+
+
 FAULTS: list[tuple[Members, list[tuple[str, str]], str]] = [
     (sample("b", source_png=None), [("missing", "x.tar/b")], "it has no source.jpg, .png or .webp"),
     (sample("b", target_pose_json=None), [("missing", "x.tar/b")], "it has no target.pose.json"),
@@ -360,7 +396,7 @@ def test_names_that_lead_elsewhere_are_only_names(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_tar(tmp_path / "t/x.tar", sample("a"))
-    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
+    monkeypatch.setattr(headers, "MOST_BYTES", 1000)
     with pytest.raises(DataError, match="at most 1,000 are read"):
         opened(path)
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,68 +17,16 @@ from torch.utils.data import DataLoader
 from pgsynth_core.data import DataContext, DataError, tensors
 from pgsynth_core.data.cache import clear_cache, held_in
 from pgsynth_core.data.order import Order
-from pgsynth_core.data.shards import ShardSize, write_shards
 from pgsynth_core.data.taking import take
 from pgsynth_core.data.tensors import Examples, Failed, TensorPlan, checked, collate
 from pgsynth_core.errors import UserError
 from pgsynth_core.options import PartConfig
-from pgsynth_core.training.batches import Stream
-from pgsynth_plugins.datasets.shards import Config, fetching
+from pgsynth_core.training.batches import TIMEOUT_SECONDS, Stream
+from pgsynth_plugins.datasets.shards import Config, clients, fetching
 from pgsynth_plugins.datasets.shards.reader import Shards
 
 from ...fixtures.crowd import Crowd
-
-Fault = Callable[[SimpleHTTPRequestHandler], bool]
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """Serves files; counts what is asked for; fails as it is told."""
-
-    def do_GET(self) -> None:
-        name = self.path.rpartition("/")[2]
-        self.server.asked[name] += 1  # type: ignore[attr-defined]
-        fault: Fault | None = self.server.faults.get(name)  # type: ignore[attr-defined]
-        if fault is None or not fault(self):
-            super().do_GET()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
-
-
-class Server(ThreadingHTTPServer):
-    """Of a folder, on this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-        self.asked: Counter[str] = Counter()
-        self.faults: dict[str, Fault] = {}
-        self.folder = folder
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and no pause between tries."""
-    monkeypatch.setenv("PGSYNTH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(fetching, "_PAUSE_SECONDS", 0.0)
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def server(tmp_path: Path, cache: Path) -> Iterator[Server]:
-    """Eleven pairs in shards of four, below /train."""
-    (tmp_path / "www/train").mkdir(parents=True)
-    crowd = Crowd(PartConfig(), DataContext("train", (12, 8)), count=11)
-    write_shards(crowd, tmp_path / "www/train", prefix="s", size=ShardSize(pairs=4))
-    with Server(tmp_path / "www") as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+from ...fixtures.serving import Fault, Server, answers, body, breaks_off, eventually, stalls
 
 
 def opened(train: str, **options: Any) -> Shards:
@@ -145,45 +90,19 @@ def test_without_an_index_the_cure_says_how_to_make_one(server: Server) -> None:
 
 
 # ------------------------------------------------------------------------------------------- what goes wrong
-def answers(code: int, times: int = 99) -> Fault:
-    left = [times]
-
-    def fault(handler: SimpleHTTPRequestHandler) -> bool:
-        left[0] -= 1
-        if left[0] >= 0:
-            handler.send_error(code)
-        return left[0] >= 0
-
-    return fault
-
-
-def breaks_off(handler: SimpleHTTPRequestHandler) -> bool:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "20480")
-    handler.end_headers()
-    handler.wfile.write(bytes(1024))
-    return True
-
-
-def stalls(handler: SimpleHTTPRequestHandler) -> bool:
-    time.sleep(0.5)
-    return True
-
-
 @pytest.mark.parametrize(
     ("fault", "tries", "reason"),
     [
         (answers(404), 1, "answers 404"),
-        (answers(503), 3, "answers 503"),
-        (breaks_off, 3, "1,024 of its "),
-        (stalls, 3, "nothing came"),
+        (answers(403), 1, "answers 403"),
+        (body(lambda content: bytes(512)), 2, "it has 512 bytes there, and its index says"),
+        (body(lambda content: bytes(len(content))), 2, "its MD5 is"),
     ],
-    ids=["404", "503", "short", "silent"],
+    ids=["404", "403", "size", "content"],
 )
-def test_a_shard_that_cannot_be_had_is_named_with_its_url(
-    server: Server, cache: Path, fault: Fault, tries: int, reason: str, monkeypatch: pytest.MonkeyPatch
+def test_a_shard_that_is_not_there_as_listed_is_a_bad_record(
+    server: Server, cache: Path, fault: Fault, tries: int, reason: str
 ) -> None:
-    monkeypatch.setattr(fetching, "SILENCE_SECONDS", 0.1)
     server.faults["s-000001.tar"] = fault
     dataset = opened(f"{server.url}/train")
     for index in (4, 5):
@@ -196,37 +115,100 @@ def test_a_shard_that_cannot_be_had_is_named_with_its_url(
     assert take(opened(f"{server.url}/train", bad="skip"), 5).index == 8
 
 
+@pytest.mark.parametrize(
+    ("fault", "tries", "reason"),
+    [
+        (answers(401), 1, "answers 401"),
+        (answers(503), 10, "answers 503 .*; it was asked for 10 times"),
+        (answers(429), 10, "answers 429"),
+        (breaks_off, 10, "1,024 of its "),
+        (stalls, 10, "nothing came"),
+    ],
+    ids=["401", "503", "429", "short", "silent"],
+)
+def test_an_outage_is_waited_for_and_never_passed_over(
+    server: Server,
+    cache: Path,
+    fault: Fault,
+    tries: int,
+    reason: str,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "SILENCE_SECONDS", 0.1)
+    server.faults["s-000001.tar"] = fault
+    dataset = opened(f"{server.url}/train", bad="skip")
+    dataset.prefetch([4], wait=True)
+    assert server.asked["s-000001.tar"] == 1 and not pauses, "in advance it is asked once"
+    server.asked.clear()
+    with pytest.raises(UserError, match=reason) as caught:
+        take(dataset, 4)
+    assert not isinstance(caught.value, DataError) and not dataset.problems and "--resume" in str(caught.value)
+    assert f"{server.url}/train/s-000001.tar: " in str(caught.value) and server.asked["s-000001.tar"] == tries
+    assert tries == 1 or 120 < sum(pauses) < TIMEOUT_SECONDS - 60 - 60, "a hanging try before it, and one at its end"
+    assert not list(cache.rglob("*.tmp")) and not list(cache.rglob("*.tar"))
+    server.faults.clear()
+    assert take(dataset, 4).index == 4, "nothing of it is remembered"
+
+
+def test_tries_that_hang_count_as_waiting(server: Server, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults["s-000000.tar"] = answers(500)
+    dataset, clock = opened(f"{server.url}/train"), map(float, range(0, 10_000, 60))
+    monkeypatch.setattr(fetching, "monotonic", lambda: next(clock))
+    with pytest.raises(UserError, match="it was asked for 3 times"):
+        dataset.pair(0)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_outage_reaches_whoever_trains_with_its_cure(server: Server, workers: int) -> None:
+    server.faults = {f"s-00000{number}.tar": answers(503) for number in range(3)}
+    plan = TensorPlan(image_size=(16, 8), fit="pad", stride=4, ports=frozenset())
+    examples = Examples(opened(f"{server.url}/train", bad="skip"), plan)
+    loader = DataLoader(examples, batch_sampler=[[0, 4]], collate_fn=collate, num_workers=workers)
+    with pytest.raises(UserError, match=r"s-000000.tar: it cannot be fetched: .* 503.*--resume\.$") as caught:
+        checked(next(iter(loader)))
+    assert not isinstance(caught.value, DataError)
+
+
 def test_a_server_that_fails_once_is_asked_again(server: Server) -> None:
     server.faults["s-000000.tar"] = answers(500, times=1)
     assert opened(f"{server.url}/train").pair(0).name == "pair0" and server.asked["s-000000.tar"] == 2
 
 
-def test_nobody_listens(cache: Path) -> None:
+def test_nobody_listens(cache: Path, pauses: list[float]) -> None:
     with pytest.raises(UserError, match=r"http://127.0.0.1:9/index.json: .*refused"):
         opened("http://127.0.0.1:9")
 
 
-def test_a_shard_that_changed_on_the_server_is_not_taken(server: Server) -> None:
-    dataset = opened(f"{server.url}/train")
-    with open(server.folder / "train/s-000000.tar", "ab") as file:
-        file.write(bytes(512))
-    with pytest.raises(DataError, match="bytes came"):
-        dataset.pair(0)
-
-
-def test_a_disk_that_refuses_is_told_from_the_network(server: Server, cache: Path) -> None:
-    dataset = opened(f"{server.url}/train")
+def test_a_disk_that_refuses_is_told_from_the_network_and_from_the_data(server: Server, cache: Path) -> None:
+    dataset = opened(f"{server.url}/train", bad="skip")
     cache.write_text("a file")
-    with pytest.raises(DataError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE"):
-        dataset.pair(0)
+    with pytest.raises(UserError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE") as caught:
+        take(dataset, 0)
+    assert not isinstance(caught.value, DataError)
 
 
 # ------------------------------------------------------------------------------------------- in advance
-def eventually(true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 10
-    while not true() and time.monotonic() < end:
-        time.sleep(0.01)
-    return true()
+def fetching_threads() -> list[str]:
+    """Names of the threads that fetch: a name says the function."""
+    return [thread.name for thread in threading.enumerate() if thread.name.endswith(("(work)", "(_prefetch)"))]
+
+
+def test_ctrl_c_does_not_wait_for_the_first_shards(server: Server) -> None:
+    ended = threading.Event()
+    server.faults["s-000000.tar"] = lambda handler: ended.wait(10)
+    dataset = opened(f"{server.url}/train")
+    began = time.monotonic()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            dataset.prefetch([0], wait=True)
+        took = time.monotonic() - began
+    finally:
+        ended.set()
+    assert took < 5 and eventually(lambda: not fetching_threads()), (
+        "they end with the process, and here with the server"
+    )
 
 
 def test_a_worker_fetches_in_advance_what_it_will_read(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,38 +235,20 @@ def test_the_first_shards_are_fetched_together_and_before_there_are_workers(serv
     stream = Stream(examples=Examples(dataset, plan, order=order), batch_size=3, accumulate=2)
     batch = stream.first() if begin == "first" else next(stream.since(4))[1]
     assert len(batch) == 3 and set(server.asked.values()) == {1}
-    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name], "none is left to be forked"
+    assert not fetching_threads(), "none is left to be forked"
 
 
 def test_what_fails_in_advance_is_told_when_it_is_read_and_not_tried_again(server: Server) -> None:
     server.faults["s-000001.tar"] = answers(404)
     dataset = opened(f"{server.url}/train")
-    dataset.expect([4])
+    dataset.prefetch([4])
     assert eventually(lambda: server.asked["s-000001.tar"] == 1)
     with pytest.raises(DataError, match="answers 404"):
         dataset.pair(4)
     before = server.asked["s-000001.tar"]
-    dataset.expect([4])
+    dataset.prefetch([4])
     time.sleep(0.05)
     assert server.asked["s-000001.tar"] == before <= 2
-
-
-# ------------------------------------------------------------------------------------------- room
-def test_what_was_not_read_for_longest_makes_room(server: Server, cache: Path) -> None:
-    room = sum(path.stat().st_size for path in (server.folder / "train").glob("*.tar")) - 1
-
-    def get(number: int) -> Path:
-        url = f"{server.url}/train/s-00000{number}.tar"
-        return fetching.fetch(url, 0, room=room)
-
-    first, second = get(0), get(1)
-    for age, path in ((50, first), (100, second)):
-        os.utime(path, (time.time() - age,) * 2)
-    assert get(0) == first, "read again"
-    get(2)
-    assert first.exists() and not second.exists() and server.asked["s-000000.tar"] == 1
-    with pytest.raises(DataError, match="leaves room for 100: set it higher"):
-        fetching.fetch(f"{server.url}/train/s-000001.tar", 0, room=100)
 
 
 def test_processes_that_want_the_same_shard_fetch_it_once(server: Server) -> None:

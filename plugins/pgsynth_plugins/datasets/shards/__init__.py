@@ -26,6 +26,6 @@ class Config(PartConfig):
     keep_gb: int = Field(
         200,
         ge=1,
-        description="Gigabytes that fetched shards may take among the caches; then the ones not read for longest go. "
-        "A run reads from about as many shards at a time as a step has pairs.",
+        description="Gigabytes that fetched shards may take among the caches, less on a full disk; then the ones not "
+        "read for longest go. A run reads from about as many shards at a time as a step has pairs.",
     )

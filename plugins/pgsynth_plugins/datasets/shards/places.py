@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from pgsynth_core.data import SHARD_INDEX, BadRecord, DataError, ShardEntry, read_shard_index
 from pgsynth_core.errors import UserError
-from pgsynth_plugins.datasets.shards.fetching import download, shown_url
+from pgsynth_plugins.datasets.shards.clients import HTTP, checked_url, shown_url
+from pgsynth_plugins.datasets.shards.fetching import download
 
 __all__ = ["Shard", "expanded", "named_shards"]
 
@@ -45,6 +46,11 @@ class Shard:
     def remote(self) -> bool:
         """Whether it has to be fetched."""
         return _remote(self.url)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs it holds, as an index says; 0 if there is none."""
+        return self.entry.pairs if self.entry else 0
 
 
 def _remote(text: str) -> bool:
@@ -164,7 +170,9 @@ class _Listing:
 
     def _add_listed(self, index: Path) -> None:
         for entry in self._index(str(index)):
-            places = [index.parent / entry.url, index.parent / _name(entry.url)]  # indexes are made in any folder
+            places = [index.parent / _name(entry.url)]  # indexes are made in any folder
+            if ".." not in PurePosixPath(entry.url).parts:
+                places.insert(0, index.parent / entry.url)
             self._add_file(next((place for place in places if place.is_file()), places[0]), entry)
 
     def _beside(self, path: Path) -> dict[str, ShardEntry]:
@@ -184,7 +192,7 @@ class _Listing:
 
     # -------------------------------------------------------------- elsewhere
     def _add_remote(self, url: str) -> None:
-        address = urlsplit(url)
+        address = urlsplit(checked_url(url))
         if glob.has_magic(address.path):
             cure = f"Write braces, shards-{{000..011}}.tar, or name the index, …/{SHARD_INDEX}."
             raise self._refused(f"a URL cannot have wildcards; given: {shown_url(url)!r}.", cure)
@@ -192,9 +200,7 @@ class _Listing:
         if not name.endswith(".tar"):
             index = url if name.endswith(".json") else _sibling(f"{url.rstrip('/')}/x", SHARD_INDEX)
             for listed in self._index(index):
-                absolute = PurePosixPath(listed.url).is_absolute()  # on the disk where widsindex was run
-                beside = _sibling(index, _name(listed.url) if absolute else listed.url)
-                self._add_url(listed.url if _remote(listed.url) else beside, listed)
+                self._add_url(_address(index, listed.url), listed)
             return
         entry = {_name(entry.url): entry for entry in self._index(_sibling(url, SHARD_INDEX))}.get(name)
         if entry is None:
@@ -225,6 +231,22 @@ class _Listing:
 
 def _name(url: str) -> str:
     return PurePosixPath(urlsplit(url).path if _remote(url) else url).name
+
+
+def _address(index: str, given: str) -> str:
+    """Where a remote index says that a shard is: beside it, or at a URL by which it has nothing else read or run.
+
+    Raises:
+        UserError: If it is anywhere else.
+    """
+    if not _remote(given):
+        absolute = PurePosixPath(given).is_absolute()  # on the disk where widsindex was run
+        return checked_url(_sibling(index, _name(given) if absolute else given))
+    schemes = tuple(dict.fromkeys((*HTTP, urlsplit(index).scheme)))
+    if (scheme := urlsplit(checked_url(given)).scheme) not in schemes:
+        message = f"the index names a shard of {scheme}://, and it may be of {'://, '.join(schemes)}://."
+        raise UserError(message, where=shown_url(index), cure="Mend the index: shards lie beside it, or at such a URL.")
+    return given
 
 
 def _sibling(url: str, name: str) -> str:

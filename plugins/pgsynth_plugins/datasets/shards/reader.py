@@ -33,8 +33,10 @@ from pgsynth_core.data import (
     read_labels,
     read_pose,
 )
+from pgsynth_core.errors import UserError
 from pgsynth_plugins.datasets.shards import Config
-from pgsynth_plugins.datasets.shards.archives import FIELDS, Archives, Table
+from pgsynth_plugins.datasets.shards.archives import Archives
+from pgsynth_plugins.datasets.shards.headers import FIELDS, Table
 from pgsynth_plugins.datasets.shards.places import Shard, named_shards
 
 __all__ = ["Shards"]
@@ -58,7 +60,7 @@ class Shards(Dataset):
         super().__init__(config, build)
         self.bad = config.bad
         self.label_set = config.label_set if config.parsing else ""
-        self._archives = Archives(room=config.keep_gb * 10**9)
+        self._archives = Archives(keep=config.keep_gb * 10**9)
         named, problems = named_shards(getattr(config, build.split), option=f"data.shards.{build.split}")
         self._shards: list[Shard] = []
         self._numbers: list[Sequence[int]] = []
@@ -69,6 +71,10 @@ class Shards(Dataset):
                 self._numbers.append(numbers)
         if problems and (self.bad == "fail" or not self._shards):
             raise DataError.of(problems, cure=_SKIP if self._shards else "No pair is left without them: mend them.")
+        if not self._shards:
+            message = f"there is not one pair in the {len(named)} shards: their index says 0 of each."
+            cure = "Look at the index; pgsynth data pack writes one."
+            raise UserError(message, where=f"data.shards.{build.split}", cure=cure)
         self.report(problems)
         self._ends = list(accumulate(map(len, self._numbers)))
         self._called = _calls(self._shards)
@@ -109,9 +115,9 @@ class Shards(Dataset):
         """How many pairs each shard holds."""
         return tuple(map(len, self._numbers))
 
-    def expect(self, indices: Sequence[int], *, wait: bool = False) -> None:
+    def prefetch(self, indices: Sequence[int], *, wait: bool = False) -> None:
         """Fetch the shards of these pairs, several at a time."""
-        self._archives.expect([self._shards[self._place(index)[0]] for index in indices], wait=wait)
+        self._archives.prefetch([self._shards[self._place(index)[0]] for index in indices], wait=wait)
 
     def facts(self) -> Mapping[str, int]:
         """How many shards there are, and how many of them have to be fetched."""
