@@ -35,7 +35,7 @@ from pgsynth_core.contract import Verdict
 from pgsynth_core.data.cache import cache_root
 from pgsynth_core.data.kept import Lookup
 from pgsynth_core.data.order import Order, digest_of_pairs
-from pgsynth_core.data.records import BadRecord, Split
+from pgsynth_core.data.records import BadRecord, Dataset, Split
 from pgsynth_core.data.tensors import Examples
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
@@ -108,6 +108,7 @@ class TrainingSession:
     ) -> TrainingSession:
         settings = spec.train
         dataset = dataset_of(spec, registry, "train")
+        _refuse_other_data(dataset)
         unusable, no_test = dataset.problems, _without_test(spec, registry)
         cache = None if settings.cache == "none" else cache_root()
         assembly = Assembly.of(spec, registry, verdict, device=str(accelerator.device), weights=weights)
@@ -433,6 +434,20 @@ class TrainingSession:
         sheet = {"path": made.sheet.relative_to(folder.path).as_posix(), "count": len(made.paths)}
         tell("sample", {"step": step, **sheet, "seconds": made.seconds})
         self.hooks.sampled(folder.path, step, made.paths)
+
+
+def _refuse_other_data(dataset: Dataset) -> None:
+    """Every process, wherever it is, must see the same pairs: which of them a step takes follows from their number.
+
+    Raises:
+        UserError: If they do not, in each of them.
+    """
+    found: list[tuple[int, str]] = gather_object([(len(dataset), digest_of_pairs(dataset))])
+    if len(set(found)) > 1:
+        counts = ", ".join(f"{count:,}" for count, _ in found)
+        message = f"the processes see different data: {counts} pairs, by process."
+        cure = "Give all machines the same files, and look at them there: pgsynth data check."
+        raise UserError(message, where="data", cure=cure)
 
 
 def _said(error: Exception) -> str:

@@ -193,6 +193,13 @@ def test_moments_that_do_not_fit_are_told_with_what_helps(run: Run, monkeypatch:
         continue_run(run, steps=5)
 
 
+def test_processes_that_see_other_data_do_not_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgsynth_core.api.session.gather_object", lambda found: [*found, (7, "0123")])
+    with pytest.raises(UserError, match="the processes see different data: .*, 7 pairs"):
+        compose(*SMALL).train(runs=tmp_path, steps=1)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_what_a_part_draws_by_itself_follows_from_seed_and_step(
     finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
