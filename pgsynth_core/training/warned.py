@@ -26,23 +26,26 @@ class Warned:
 
     def __init__(self, accelerator: Accelerator, tell: Tell) -> None:
         self._first, self._process, self._tell = accelerator.is_main_process, accelerator.process_index, tell
-        self._said: set[str] = set()
+        self._own: set[str] = set()
+        self._others: set[str] = set()
         self._kept: list[tuple[int, dict[str, Any]]] = []
 
     def tell(self, kind: str, data: Mapping[str, Any]) -> None:
         """Take an event."""
-        if self._first:
-            self._said |= {data["message"]} if kind == "warning" else set()
-            self._tell(kind, data)
-        elif kind == "warning":
+        if kind != "warning":
+            if self._first:
+                self._tell(kind, data)
+        elif not self._first:
             self._kept.append((self._process, dict(data)))
+        elif data["message"] not in self._others:
+            self._own.add(data["message"])
+            self._tell(kind, data)
 
     def gather(self) -> None:
         """Have the first process tell what the others met and it did not; they all wait here for each other."""
-        found = gather_object(self._kept)
-        self._kept = []
-        for process, data in found:
+        found, self._kept = gather_object(self._kept), []
+        for process, data in found if self._first else ():
             message = data["message"]
-            if self._first and message not in self._said:
-                self._said.add(message)
+            if message not in self._own | self._others:
+                self._others.add(message)
                 self._tell("warning", {**data, "message": f"process {process}: {message}"})

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from threading import Barrier, local
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -16,7 +19,7 @@ from pgsynth_core.runs.control import Wish
 from pgsynth_core.spec import TrainSettings
 from pgsynth_core.training import marks, report
 from pgsynth_core.training.marks import mark
-from pgsynth_core.training.report import MOST_NAMED, MOST_SPIKES, PATIENCE, Report
+from pgsynth_core.training.report import MOST_NAMED, MOST_SPIKES, Report
 from pgsynth_core.training.step import StepTaken
 
 CPU = torch.device("cpu")
@@ -128,12 +131,9 @@ def queued(told: Told, device: Device, step: int) -> None:
     """A step that is launched in 0.1 s and takes the device 0.5 s."""
     began = device.mark(CPU)
     device.queue(launch=0.1, work=0.5)
-    told.report.step(step, taken(step), began, asked=frozenset())
-
-
-def taken(step: int, loss: float = 1.0) -> StepTaken:
-    pairs = (f"a{step}", f"b{step}")
-    return StepTaken(losses={"loss": torch.tensor(loss)}, norm=torch.tensor(1.0), pairs=pairs, skipped=())
+    one = torch.tensor(1.0)
+    taken = StepTaken(losses={"loss": one}, norm=one, pairs=(), skipped=())
+    told.report.step(step, taken, began, asked=frozenset())
 
 
 def test_the_pace_is_that_of_the_device_and_without_what_is_done_between(told: Told, device: Device) -> None:
@@ -155,54 +155,114 @@ def test_the_device_has_a_step_to_do_whenever_the_host_waits(told: Told, device:
 
 
 # ------------------------------------------------------------------------------------------- several processes
+class Meeting:
+    """Where two threads, which stand for two processes, exchange what they bring; who comes alone has failed."""
+
+    def __init__(self) -> None:
+        self._brought: dict[int, Any] = {}
+        self._barrier = Barrier(2, timeout=10)
+        self.number = local()
+
+    def exchange(self, mine: Any) -> list[Any]:
+        """What each brings."""
+        self._brought[self.number.value] = mine
+        self._barrier.wait()
+        found = [self._brought[number] for number in range(2)]
+        self._barrier.wait()
+        return found
+
+
 class Half(Accelerator):  # type: ignore[misc]  # it has no types
-    """One of two processes; what the other brings to the mean is given."""
+    """One of two processes."""
 
     num_processes = 2
     device = CPU
 
-    def __init__(self, *, first: bool) -> None:
-        self.is_main_process, self.theirs = first, 1.0
-        self.rows: list[Tensor] = []
+    def __init__(self, meeting: Meeting) -> None:
+        self._meeting = meeting
 
     def reduce(self, row: Tensor, how: str) -> Tensor:  # type: ignore[override]
-        """The mean with the other process, which has another loss and our wishes."""
+        """The mean of both."""
         assert how == "mean"
-        self.rows.append(row)
-        other = row.clone()
-        other[0] = self.theirs
-        return (row + other) / 2
+        return torch.stack(self._meeting.exchange(row)).mean(0)
 
 
-class Both:
-    """Two reports, of the first process and of the other, whose losses are given: each holds its own pairs."""
+class Ended(NamedTuple):
+    """What one process told, how many steps it took, and the error that ended it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.events: list[list[tuple[str, Mapping[str, Any]]]] = [[], []]
-        self.halves = [Half(first=True), Half(first=False)]
-        self.reports = [self._report(one) for one in range(2)]
-        self.brought: list[list[Any]] = [[], []]
-        self.monkeypatch = monkeypatch
+    warnings: list[str]
+    steps: int
+    error: str
 
-    def _report(self, one: int) -> Report:
-        return Report(TrainSettings(steps=10**6), self.halves[one], lambda *event: self.events[one].append(event))
 
-    def step(self, step: int, *losses: float) -> list[str]:
-        """Both take a step. What went wrong in each, which first goes alone, to learn what it brings."""
-        for half, theirs in zip(self.halves, reversed(losses), strict=True):
-            half.theirs = theirs
-        self._gather(lambda one, given: self.brought[one].append(given) or given)
-        return [self._one(one, step, loss) for one, loss in enumerate(losses)]
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Ended]]:
+    """Let two processes take steps with given losses; the first sees pairs a1, a2, ..., the other b1, b2, ..."""
+    meeting = Meeting()
+    monkeypatch.setattr(report, "gather_object", lambda given: [*chain(*meeting.exchange(given))])
 
-    def _gather(self, gather: Callable[[int, Any], Any]) -> None:
-        self.gather = gather
+    def one(number: int, losses: Sequence[float], asked: Mapping[int, Wish]) -> Ended:
+        meeting.number.value = number
+        told: list[str] = []
+        made = Report(
+            TrainSettings(steps=len(losses)),
+            Half(meeting),
+            lambda kind, data: told.append(data["message"]) if kind == "warning" else None,
+        )
+        for step, loss in enumerate(losses, 1):
+            wish = frozenset({asked[step]}) if step in asked else frozenset[Wish]()
+            figures = {"loss": torch.tensor(loss)}
+            pairs = (f"{'ab'[number]}{step}",)
+            shown = StepTaken(losses=figures, norm=torch.tensor(1.0), pairs=pairs, skipped=())
+            try:
+                made.step(step, shown, mark(CPU), asked=wish)
+            except PgsynthError as error:
+                return Ended(told, step, str(error))
+            if step == 1 and 0 in asked:
+                made.ask(frozenset({asked[0]}))
+            if made.stop:
+                return Ended(told, step, "")
+        return Ended(told, len(losses), "")
 
-    def _one(self, one: int, step: int, loss: float) -> str:
-        pairs = (f"{'ab'[one]}{step}",)
-        made = StepTaken(losses={"loss": torch.tensor(loss)}, norm=torch.tensor(1.0), pairs=pairs, skipped=())
-        self.monkeypatch.setattr(report, "gather_object", lambda given: self.gather(one, given))
-        try:
-            self.reports[one].step(step, made, mark(CPU), asked=frozenset())
-        except PgsynthError as error:
-            return str(error)
-        return ""
+    def run(*losses: Sequence[float], asked: Mapping[int, Wish] | None = None) -> list[Ended]:
+        with ThreadPoolExecutor(2) as pool:
+            return [*pool.map(one, range(2), losses, [{}, asked or {}])]
+
+    return run
+
+
+def test_the_pairs_of_every_bad_step_of_all_processes_are_named(both: Callable[..., list[Ended]]) -> None:
+    fine, bad = [1.0] * 9, [1.0, NAN, 1.0, 1.0, NAN, NAN, NAN, 1.0, 1.0]
+    first, other = both(fine, bad)
+    assert first == other and first.steps == 8, "both learn one step late that the third in a row was bad"
+    assert "3 steps in a row, 5 to 7," in first.error
+    assert "of step 5 a5, b5; of step 6 a6, b6; of step 7 a7, b7." in first.error
+
+
+def test_a_spike_is_told_with_the_pairs_of_all_processes(both: Callable[..., list[Ended]]) -> None:
+    losses = [1.0] * 100
+    first, other = both(losses, [*losses[:79], 30.0, *losses[80:]])
+    assert first == other and first.steps == 100
+    (said,) = first.warnings
+    assert said.startswith("spike at step 80: the loss is 15.5, ") and "of step 80 a80, b80." in said
+
+
+@pytest.mark.parametrize(("asked", "stopped"), [({2: "stop"}, 3), ({0: "stop"}, 3), ({}, 9)])
+def test_all_processes_stop_at_the_same_step(
+    asked: Mapping[int, Wish], stopped: int, both: Callable[..., list[Ended]]
+) -> None:
+    """Whether one is asked while a step is taken, or (0) between the first and the second."""
+    first, other = both([1.0] * 9, [1.0] * 9, asked=asked)
+    assert first == other and first.steps == stopped
+    assert len(first.warnings) == len(asked)
+
+
+def test_so_many_pairs_are_named_and_the_others_counted() -> None:
+    told, many = Told(), MOST_NAMED - 10
+    for step in range(1, 4):
+        pairs = tuple(f"s{step}-{number}" for number in range(many))
+        shown = StepTaken(losses={"loss": torch.tensor(NAN)}, norm=torch.tensor(1.0), pairs=pairs, skipped=())
+        told.report.step(step, shown, mark(CPU), asked=frozenset())
+    with pytest.raises(PgsynthError, match=r"s1-0, .*s2-9; and \d+ more\.") as error:
+        told.report.flush()
+    assert "s2-10" not in str(error.value) and f"and {3 * many - MOST_NAMED} more." in str(error.value)

@@ -46,7 +46,10 @@ def test_what_another_process_met_is_told_once_and_with_its_number(monkeypatch: 
     gathered(processes, monkeypatch)
     processes[1].tell("warning", {"message": "a record"})
     gathered(processes, monkeypatch)
+    processes[0].tell("warning", {"message": "a record"})
     assert len(told) == 3, "it is known"
+    processes[0].tell("warning", {"message": "all see this", "step": 9})
+    assert len(told) == 4, "what the first says again, it means"
 
 
 def test_one_process_has_nothing_to_gather() -> None:
