@@ -194,12 +194,13 @@ class Report:
 
     def _said_of_bad(self, loss: float) -> str:
         steps = [step for step, _ in self._bad]
-        seen = _of_all([pairs for _, pairs in self._bad])
+        called = [f"of step {step} " for step in steps]
+        seen = _named(zip(called, _of_all([pairs for _, pairs in self._bad]), strict=True))
         lower = "" if self._settings.precision == "fp32" else " or train.precision=fp32"
         return (
             f"the gradients of {len(steps)} steps in a row, {steps[0]} to {steps[-1]}, are not finite numbers (loss "
-            f"{loss}); the weights are those of before. Their batches: {_named(dict(zip(steps, seen, strict=True)))}. "
-            f"Look at these pairs, or start another run with a lower train.learning_rate{lower}."
+            f"{loss}); the weights are those of before. Their batches: {seen}. Look at these pairs, or start another "
+            f"run with a lower train.learning_rate{lower}."
         )
 
     def _tell_spikes(self, step: int, means: Mapping[str, float], pairs: tuple[str, ...]) -> None:
@@ -211,8 +212,8 @@ class Report:
             return
         self._spikes_told += 1
         last = " Further spikes are not told." if self._spikes_told == MOST_SPIKES else ""
-        (seen,) = _of_all([pairs])
-        message = f"spike at step {step}: {', and '.join(found)}. The batch: {_named({step: seen})}.{last}"
+        seen = _named([("", *_of_all([pairs]))])
+        message = f"spike at step {step}: {', and '.join(found)}. The batch: {seen}.{last}"
         self._tell("warning", {"message": message, "step": step})
 
     def _tell_records(self, step: int, records: tuple[BadRecord, ...]) -> None:
@@ -227,12 +228,11 @@ def _of_all(steps: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[name for seen in one for name in seen] for one in zip(*gather_object([steps]), strict=True)]
 
 
-def _named(batches: Mapping[int, Sequence[str]]) -> str:
-    """So many pairs by name, step by step, and the number of the others."""
+def _named(batches: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """So many pairs by name, each batch behind what it is called, and the number of the others."""
     said, left = [], MOST_NAMED
-    for step, pairs in batches.items():
-        if shown := pairs[:left]:
-            said.append(f"of step {step} {', '.join(shown)}")
-            left -= len(shown)
-    more = sum(map(len, batches.values())) - MOST_NAMED
-    return "; ".join(said) + (f"; and {more} more" if more > 0 else "")
+    for called, pairs in batches:
+        if shown := pairs[: max(0, left)]:
+            said.append(f"{called}{', '.join(shown)}")
+        left -= len(pairs)
+    return "; ".join(said) + (f"; and {-left} more" if left < 0 else "")

@@ -244,7 +244,7 @@ def test_a_spike_is_told_with_the_pairs_of_all_processes(both: Callable[..., lis
     first, other = both(losses, [*losses[:79], 30.0, *losses[80:]])
     assert first == other and first.steps == 100
     (said,) = first.warnings
-    assert said.startswith("spike at step 80: the loss is 15.5, ") and "of step 80 a80, b80." in said
+    assert said.startswith("spike at step 80: the loss is 15.5, ") and "The batch: a80, b80." in said
 
 
 @pytest.mark.parametrize(("asked", "stopped"), [({2: "stop"}, 3), ({0: "stop"}, 3), ({}, 9)])
