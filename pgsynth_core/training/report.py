@@ -212,8 +212,8 @@ class Report:
             return
         self._spikes_told += 1
         last = " Further spikes are not told." if self._spikes_told == MOST_SPIKES else ""
-        seen = _named([("", *_of_all([pairs]))])
-        message = f"spike at step {step}: {', and '.join(found)}. The batch: {seen}.{last}"
+        (seen,) = _of_all([pairs])
+        message = f"spike at step {step}: {', and '.join(found)}. The batch: {_named([('', seen)])}.{last}"
         self._tell("warning", {"message": message, "step": step})
 
     def _tell_records(self, step: int, records: tuple[BadRecord, ...]) -> None:
