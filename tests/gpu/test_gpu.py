@@ -167,7 +167,8 @@ def test_the_host_is_a_step_ahead_and_the_pace_is_the_device_s() -> None:
         one = torch.ones((), device=device)
         shown = StepTaken(losses={"loss": one}, norm=one, pairs=(), skipped=())
         report.step(step, shown, began, asked=frozenset())
-        assert not torch.cuda.current_stream().query(), "the host has waited for the step that it queued"
+        if step > 2:  # kernels are loaded at their first use, for which the driver may wait
+            assert not torch.cuda.current_stream().query(), "the host has waited for the step that it queued"
     last = mark(device)
     report.flush()
     last.synchronize()
