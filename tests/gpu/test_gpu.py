@@ -131,6 +131,10 @@ def test_a_run_tells_what_it_holds(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------- who waits for whom
+needs_a_device = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@needs_a_device
 def test_no_step_waits_for_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But the first two, in which libraries set themselves up; what is waited for is an event of the step before."""
     take, tell, taken = Stepper.take, Report.step, list[StepTaken]()
@@ -157,6 +161,7 @@ def test_no_step_waits_for_the_device(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(run.losses()) == len(taken) == 6
 
 
+@needs_a_device
 def test_the_host_is_a_step_ahead_and_the_pace_is_the_device_s() -> None:
     device, told = torch.device("cuda", torch.cuda.current_device()), list[Mapping[str, Any]]()
     report = Report(TrainSettings(steps=100), Accelerator(), lambda kind, data: told.append(data))
