@@ -67,6 +67,7 @@ from pgsynth_core.training.saving import Saver
 from pgsynth_core.training.sharding import gathered, is_sharded
 from pgsynth_core.training.step import Stepper
 from pgsynth_core.training.validation import Validation
+from pgsynth_core.training.warned import Warned
 
 SHEET_PAIRS: Final = 4
 """How many pairs the sheets drawn while training show."""
@@ -297,6 +298,8 @@ class TrainingSession:
     def job(self, folder: RunFolder, tell: Tell, from_step: int, keeping: Keeping | None = None) -> Job:
         """What the loop is given: everything prepared, to be kept in a folder."""
         settings = self.spec.train
+        warned = Warned(self.accelerator, tell)
+        tell = warned.tell
         chance = self.objective.chance(settings, self.stream.examples.plan.latent_grid)
         saver = Saver(
             folder,
@@ -330,7 +333,7 @@ class TrainingSession:
             tell=tell,
             begin=lambda step: self._begin(folder, step),
             saver=saver,
-            save=lambda step, hurried: self._save(saver, step, None if hurried else validation),
+            save=lambda step, hurried: self._save(saver, step, None if hurried else validation, warned),
             sample=lambda step: self._sample(folder, step, tell),
             wishes=lambda: wishes(folder) if self.accelerator.is_main_process else frozenset(),
             grant=lambda names: grant(folder, names) if self.accelerator.is_main_process else None,
@@ -400,8 +403,8 @@ class TrainingSession:
         with self._averaged() as first:
             return validation.loss() if first else None
 
-    def _save(self, saver: Saver, step: int, validation: Validation | None) -> None:
-        self.accelerator.wait_for_everyone()
+    def _save(self, saver: Saver, step: int, validation: Validation | None, warned: Warned) -> None:
+        warned.gather()
         loss = seconds = None
         if validation:
             began = time.perf_counter()

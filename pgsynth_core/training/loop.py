@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pgsynth_core.spec import TrainSettings
 from pgsynth_core.training.asked import Asked, asked_to_stop
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream
+from pgsynth_core.training.marks import mark
 from pgsynth_core.training.report import Report, Tell, learning_rate
 from pgsynth_core.training.saving import Saver
 from pgsynth_core.training.step import Stepper
@@ -65,7 +65,8 @@ class Done:
 def train(job: Job) -> Done:
     """Train from `job.start` to the last step; an interrupt finishes the step, saves and stops.
 
-    Who asks for a stop may kill soon: half a minute after SIGTERM is common. So nothing else is done then.
+    Who asks for a stop may kill soon: half a minute after SIGTERM is common. So nothing else is done then, and what
+    is asked is looked at again behind each checkpoint and each sheet, which take long.
 
     Raises:
         UserError: If a checkpoint cannot be written.
@@ -79,31 +80,43 @@ def train(job: Job) -> Done:
         while step < settings.steps and not report.stop:
             step += 1
             job.begin(step)
-            began = time.perf_counter()
+            began = mark(job.stepper.accelerator.device)
             for group in job.stepper.optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
             taken = job.stepper.take(batches)
             if job.average is not None:
                 job.average.update(job.parameters, step)
-            report.step(step, taken, time.perf_counter() - began, asked=asked.anew())
-            wanted = report.wanted
+            report.step(step, taken, began, asked=asked.anew())
             job.saver.look()
-            last = step == settings.steps
-            hurried = report.stop and not last
-            if report.stop:
-                message = f"asked to stop: step {step} is taken and will be saved."
-                job.tell("warning", {"message": message, "step": step})
-            if last or report.stop or "save" in wanted or _due(step, settings.checkpoint_every):
-                report.flush()
-                job.save(step, hurried)
-            if last or "sample" in wanted or (_due(step, settings.sample_every) and not hurried):
-                job.sample(step)
-                job.stepper.objective.train()
-            if granted := wanted - {"stop"}:  # which stands until it is written that training has stopped
-                report.done(*granted)
-                asked.granted(granted)
-                job.grant(granted)
+            _between(job, step, report, asked)
     return Done(step, stopped=step < settings.steps)
+
+
+def _between(job: Job, step: int, report: Report, asked: Asked) -> None:
+    """What is done between this step and the next: a checkpoint and a sheet, where they are due or wished."""
+    settings, last = job.settings, step == job.settings.steps
+    saved = last or not report.wanted.isdisjoint({"save", "stop"}) or _due(step, settings.checkpoint_every)
+    if saved:
+        report.flush()  # by which several processes may learn of a stop
+        wanted = report.wanted
+        job.save(step, report.stop and not last)
+        _granted(job, report, asked, wanted & {"save"})
+    if last or "sample" in report.wanted or (_due(step, settings.sample_every) and not report.stop):
+        job.sample(step)
+        job.stepper.objective.train()
+        _granted(job, report, asked, report.wanted & {"sample"})
+    if report.stop and not saved:
+        report.flush()
+        job.save(step, True)
+
+
+def _granted(job: Job, report: Report, asked: Asked, names: frozenset[Wish]) -> None:
+    """These are done; what was asked meanwhile is looked at. A stop stands until it is written that training has."""
+    if names:
+        report.done(names)
+        asked.granted(names)
+        job.grant(names)
+    report.ask(asked.anew())
 
 
 def _due(step: int, every: int) -> bool:

@@ -1,18 +1,28 @@
-"""What is told of training: each step one step late, so that no device is waited for; and when it must stop."""
+"""What is told of training, and when it must stop.
+
+Each step is told when the next one is queued: the device has that one to work at while the host waits for the figures
+of this one, and is never idle for being asked. With several processes the figures are means over all of them, the same
+to the last bit everywhere, as the replicas of DDP rest on all the same; so what is decided by them alone (that too many
+steps were bad, that one is a spike, that training is to stop) every process decides at the same step, and may then
+do what all must do together.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from pgsynth_core.data.records import BadRecord
 from pgsynth_core.errors import PgsynthError
 from pgsynth_core.runs.control import WISHES, Wish
 from pgsynth_core.spec import TrainSettings
+from pgsynth_core.training.marks import Mark, Sent, placed, sent
 from pgsynth_core.training.spikes import Spikes
 from pgsynth_core.training.step import StepTaken
 
@@ -27,6 +37,9 @@ PATIENCE: Final[Mapping[str, int]] = {"fp32": 3, "bf16": 3, "fp16": 20}
 MOST_SPIKES: Final = 20
 """How many a session tells of: a run that has more is unsteady, which its losses show better than its log."""
 
+MOST_NAMED: Final = 200
+"""Pairs that a message names; a run of several processes in fp16 may have thousands in its bad steps."""
+
 _WATCHED: Final = {"loss": "the loss", "grad_norm": "the norm of the gradients"}
 
 
@@ -39,6 +52,18 @@ def learning_rate(settings: TrainSettings, step: int) -> float:
     """Linear warm-up to the peak, then constant; a function of the step, so nothing is to be restored."""
     share = min(1.0, step / settings.warmup_steps) if settings.warmup_steps else 1.0
     return settings.learning_rate * share
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Untold:
+    """A step whose figures are on their way: what they are called, and behind them the wishes of all processes."""
+
+    step: int
+    names: tuple[str, ...]
+    figures: Sent
+    began: Mark
+    pairs: tuple[str, ...]
+    skipped: tuple[BadRecord, ...]
 
 
 class Report:
@@ -57,10 +82,13 @@ class Report:
     def __init__(self, settings: TrainSettings, accelerator: Accelerator, tell: Tell) -> None:
         self.wanted: frozenset[Wish] = frozenset()
         self._settings, self._accelerator, self._tell = settings, accelerator, tell
-        self._waiting: tuple[int, StepTaken, float, frozenset[Wish]] | None = None
+        self._alone = accelerator.num_processes == 1
+        self._step = 0
+        self._asked: frozenset[Wish] = frozenset()
+        self._untold: _Untold | None = None
         self._seconds = 0.0
         self._told = 0
-        self._bad_steps: list[int] = []
+        self._bad: list[tuple[int, tuple[str, ...]]] = []
         self._records: set[BadRecord] = set()
         self._spikes = {name: Spikes() for name in _WATCHED}
         self._spikes_told = 0
@@ -70,38 +98,78 @@ class Report:
         """Training is to stop."""
         return "stop" in self.wanted
 
-    def done(self, *names: Wish) -> None:
+    def ask(self, names: frozenset[Wish]) -> None:
+        """Something is asked of this process between steps; of several, all learn of it by the next step's figures."""
+        if self._alone:
+            self._want(names)
+        else:
+            self._asked |= names
+
+    def done(self, names: Iterable[Wish]) -> None:
         """What was wanted is done."""
         self.wanted -= set(names)
 
-    def step(self, step: int, taken: StepTaken, seconds: float, *, asked: frozenset[Wish]) -> None:
-        """A step was taken; `asked` is what this process was asked since the last."""
-        self.flush()
-        self._waiting = (step, taken, seconds, asked)
-        if self._accelerator.num_processes == 1:
-            self.wanted |= asked
+    def step(self, step: int, taken: StepTaken, began: Mark, *, asked: frozenset[Wish]) -> None:
+        """A step was taken, or queued where a device takes it; the one before it is told.
+
+        Args:
+            step: Its number.
+            taken: What it showed.
+            began: Where the device began with it.
+            asked: What this process was asked since the last.
+
+        Raises:
+            PgsynthError: As `flush`.
+        """
+        self._step, asked, self._asked = step, asked | self._asked, frozenset()
+        before, self._untold = self._untold, self._sent(step, taken, began, asked)
+        if before is not None:
+            self._tell_of(before)
+        if self._alone:
+            self._want(asked)
         if step == self._settings.steps:
             self.flush()
 
     def flush(self) -> None:
-        """Tell what is still untold.
+        """Tell what is still untold; the device is waited for.
 
         Raises:
             PgsynthError: If too many steps in a row were no numbers; the weights are as they were before them.
         """
-        if self._waiting is None:
-            return
-        step, taken, seconds, asked = self._waiting
-        self._waiting = None
-        figures = {**taken.losses, "grad_norm": taken.norm}
-        values = [value.float().to(taken.norm.device) for value in figures.values()]
-        bits = torch.tensor([float(name in asked) for name in WISHES], device=taken.norm.device)
-        row = self._accelerator.reduce(torch.cat([torch.stack(values), bits]), "mean").tolist()
-        means, wished = row[: len(values)], row[len(values) :]
-        if self._accelerator.num_processes > 1:
-            self.wanted |= {name for name, bit in zip(WISHES, wished, strict=True) if bit > 0}
-        self._tell_records(step, taken.skipped)
-        self._tell_step(step, dict(zip(figures, means, strict=True)), seconds, taken.pairs)
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            self._tell_of(untold)
+
+    def _sent(self, step: int, taken: StepTaken, began: Mark, asked: frozenset[Wish]) -> _Untold:
+        """Reduced over the processes, behind the step's own work; every process comes here once a step."""
+        device, figures = taken.norm.device, {**taken.losses, "grad_norm": taken.norm}
+        values = torch.stack([value.float().to(device) for value in figures.values()])
+        wishes = placed([float(name in asked) for name in WISHES], device)
+        return _Untold(
+            step=step,
+            names=tuple(figures),
+            figures=sent(self._accelerator.reduce(torch.cat([values, wishes]), "mean")),
+            began=began,
+            pairs=taken.pairs,
+            skipped=taken.skipped,
+        )
+
+    def _want(self, names: frozenset[Wish]) -> None:
+        first = "stop" in names - self.wanted
+        self.wanted |= names
+        if first:
+            message = f"asked to stop: step {self._step} is taken and will be saved."
+            self._tell("warning", {"message": message, "step": self._step})
+
+    def _tell_of(self, untold: _Untold) -> None:
+        row = untold.figures.wait()
+        seconds = untold.began.elapsed_time(untold.figures.arrived) / 1000
+        means = dict(zip(untold.names, row, strict=False))
+        self._tell_records(untold.step, untold.skipped)
+        self._tell_step(untold.step, means, seconds, untold.pairs)
+        if not self._alone:
+            wished = row[len(means) :]
+            self._want(frozenset(name for name, share in zip(WISHES, wished, strict=True) if share > 0))
 
     def _tell_step(self, step: int, means: dict[str, float], seconds: float, pairs: tuple[str, ...]) -> None:
         share = max(0.1, 1 / max(1, self._told))  # the first step warms up; the second says more, and replaces it
@@ -120,17 +188,23 @@ class Report:
         }
         self._tell("step", facts | ({"skipped": True} if bad else {}))
         self._tell_spikes(step, means, pairs)
-        self._bad_steps = [*self._bad_steps, step] if bad else []
-        if len(self._bad_steps) >= PATIENCE[settings.precision]:
-            raise PgsynthError(
-                f"the gradients of {len(self._bad_steps)} steps in a row, {self._bad_steps[0]} to {step}, are not "
-                f"finite numbers (loss {means['loss']}); the weights are those of before. The last batch: "
-                f"{', '.join(pairs)}. Look at these pairs, or start another run with a lower train.learning_rate"
-                f"{'' if settings.precision == 'fp32' else ' or train.precision=fp32'}."
-            )
+        self._bad = [*self._bad, (step, pairs)] if bad else []
+        if len(self._bad) >= PATIENCE[settings.precision]:
+            raise PgsynthError(self._said_of_bad(means["loss"]))
+
+    def _said_of_bad(self, loss: float) -> str:
+        steps = [step for step, _ in self._bad]
+        called = [f"of step {step} " for step in steps]
+        seen = _named(zip(called, _of_all([pairs for _, pairs in self._bad]), strict=True))
+        lower = "" if self._settings.precision == "fp32" else " or train.precision=fp32"
+        return (
+            f"the gradients of {len(steps)} steps in a row, {steps[0]} to {steps[-1]}, are not finite numbers (loss "
+            f"{loss}); the weights are those of before. Their batches: {seen}. Look at these pairs, or start another "
+            f"run with a lower train.learning_rate{lower}."
+        )
 
     def _tell_spikes(self, step: int, means: Mapping[str, float], pairs: tuple[str, ...]) -> None:
-        """What stands far above the steps before it, with the pairs that this process saw; the run goes on."""
+        """What stands far above the steps before it, with the pairs that all processes saw; the run goes on."""
         ratios = {name: spikes.ratio(means[name]) for name, spikes in self._spikes.items()}
         high = {name: ratio for name, ratio in ratios.items() if ratio is not None}
         found = [f"{_WATCHED[name]} is {means[name]:.4g}, {ratio:.1f} times the usual" for name, ratio in high.items()]
@@ -138,7 +212,8 @@ class Report:
             return
         self._spikes_told += 1
         last = " Further spikes are not told." if self._spikes_told == MOST_SPIKES else ""
-        message = f"spike at step {step}: {', and '.join(found)}. The batch: {', '.join(pairs)}.{last}"
+        (seen,) = _of_all([pairs])
+        message = f"spike at step {step}: {', and '.join(found)}. The batch: {_named([('', seen)])}.{last}"
         self._tell("warning", {"message": message, "step": step})
 
     def _tell_records(self, step: int, records: tuple[BadRecord, ...]) -> None:
@@ -146,3 +221,18 @@ class Report:
             if record not in self._records:
                 self._records.add(record)
                 self._tell("warning", {"message": f"passed over: {record}", "step": step})
+
+
+def _of_all(steps: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Of each step the pairs that any process saw, the first process' first; all come here together."""
+    return [[name for seen in one for name in seen] for one in zip(*gather_object([steps]), strict=True)]
+
+
+def _named(batches: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """So many pairs by name, each batch behind what it is called, and the number of the others."""
+    said, left = [], MOST_NAMED
+    for called, pairs in batches:
+        if shown := pairs[: max(0, left)]:
+            said.append(f"{called}{', '.join(shown)}")
+        left -= len(pairs)
+    return "; ".join(said) + (f"; and {-left} more" if left < 0 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from torch import Tensor
 
 from pgsynth_core import Run, compose, load
 from pgsynth_core.api import session
+from pgsynth_core.data.formats import write_pose
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import list_checkpoints
 
+from ..fixtures.people import standing, write_pairs, write_photo
 from ..fixtures.small_sd import save_small_sd
 from .test_training_guard import FIGURES, events
 
@@ -43,20 +46,22 @@ class Pair:
     names: list[str] = field(default_factory=list)
     told: list[list[dict[str, Any]]] = field(default_factory=list)
     out: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
-    def train(self, name: str, *words: str, steps: int, **more: Any) -> None:
-        """Let a run train to a step, as half of the pair; one that is there already goes on."""
+    def train(self, name: str, *words: str, steps: int, code: int = 0, **more: Any) -> None:
+        """Let a run train to a step, as half of the pair; one that is there already goes on. It ends with that code."""
         start = ["--resume", "latest"] if name in self.names else [*words, "train.batch_size=1", "--no-proof"]
         words_now = ["train", *start, f"train.steps={steps}", "--runs", str(self.folder / name)]
-        self.plan.append({"words": words_now, **more})
+        self.plan.append({"words": words_now, "code": code, **more})
         self.names.append(name)
 
     def do(self, repository: Path) -> Pair:
-        """Do all of it, to a good end."""
-        codes, errors = self.start(repository)
-        assert codes == [0, 0], errors
-        self.told = [json.loads(told.splitlines()[-1]) for told in errors]
-        assert all(one["code"] == 0 for told in self.told for one in told), errors
+        """Do all of it, to the end that is expected."""
+        codes, self.errors = self.start(repository)
+        assert codes == [0, 0], self.errors
+        self.told = [json.loads(told.splitlines()[-1]) for told in self.errors]
+        expected = [one["code"] for one in self.plan]
+        assert all([one["code"] for one in told] == expected for told in self.told), self.errors
         return self
 
     def start(self, repository: Path) -> tuple[list[int], list[str]]:
@@ -139,6 +144,19 @@ LORA = (
 BF16 = ("train.precision=bf16", "train.checkpointing=true")
 
 
+def photos(folder: Path) -> list[str]:
+    """Words for pairs of photos of which one cannot be read; the second process meets it in its first step."""
+    root = folder / "photos"
+    for number, name in enumerate("abcd"):
+        write_photo(root / f"{name}.png", seed=number)
+        write_pose(root / f"{name}.pose.json", standing())
+    (root / "c.png").write_bytes(b"no photo")
+    rows = [("a.png", f"{name}.png", "train") for name in "cbd"]
+    write_pairs(root / "pairs.csv", rows, "source,target,split")
+    words = [word for word in SMALL if "figures" not in word]
+    return [*words, "data=folder", f"data.folder.root={root}", "data.folder.bad=skip"]
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pair:
     made = Pair(tmp_path_factory.mktemp("pair"))
@@ -146,7 +164,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pair:
     made.train("sharded", *WORDS, steps=4, sharded=True)
     made.train("resumed", *WORDS, steps=2, sharded=True)
     made.train("resumed", steps=4, sharded=True)
-    made.train("spoiled", *SMALL, "train.ema=0", "train.checkpoint_every=1", steps=2, sharded=True, inf=2)
+    made.train("spoiled", *SMALL, "train.ema=0", "train.checkpoint_every=1", steps=2, sharded=True, inf=[2])
+    made.train("ended", *photos(made.folder), "train.checkpoint_every=2", steps=9, inf=[2, 3, 4], code=1)
     return made.do(repository)
 
 
@@ -215,6 +234,20 @@ def test_a_gradient_of_one_half_that_is_no_number_leaves_both_as_they_were(pair:
     run = pair.run("spoiled")
     assert [event.get("skipped", False) for event in events(run, "step")] == [False, True]
     assert apart(*(tensors(run, step, "weights", "optimizer") for step in (1, 2))) == 0
+
+
+# ------------------------------------------------------------------------------------------- what goes wrong in one
+def test_what_one_process_met_is_told_with_its_number(pair: Pair) -> None:
+    (said,) = (one for one in events(pair.run("ended"), "warning") if "c.png" in one["message"])
+    assert said["message"].startswith("process 1: passed over: ") and said["step"] == 1
+
+
+def test_gradients_that_stay_no_numbers_end_both_alike_with_the_pairs_of_both(pair: Pair) -> None:
+    (problem,) = events(pair.run("ended"), "problem")
+    message = problem["message"].removeprefix("PgsynthError: ")
+    assert "3 steps in a row, 2 to 4," in message and all(message in said for said in pair.errors)
+    named = re.findall(r"of step \d (\w+), (\w+)[;.]", message)
+    assert len(named) == 3 and any(first != other for first, other in named), message
 
 
 # ------------------------------------------------------------------------------------------- all kinds of training

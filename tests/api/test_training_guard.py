@@ -112,7 +112,10 @@ def test_gradients_that_stay_no_numbers_end_the_run_with_the_pairs_named(
     poison: Callable[[Callable[[int], bool]], None], tmp_path: Path
 ) -> None:
     poison(lambda step: step > 2)
-    with pytest.raises(PgsynthError, match=r"3 steps in a row, 3 to 5, .* The last batch: train-00000-0"):
+    with pytest.raises(
+        PgsynthError,
+        match=r"3 steps in a row, 3 to 5, .* Their batches: of step 3 train-00000-0.*; of step 5 train-00000-0",
+    ):
         compose(*FIGURES, "train.checkpoint_every=2").train(runs=tmp_path, steps=20)
     folder = find_run("latest", tmp_path)
     checkpoint = latest_checkpoint(folder)

@@ -22,12 +22,14 @@ from pgsynth_core.runs.control import Wish
 from pgsynth_core.runs.queue import Waiting
 from pgsynth_core.runs.supervisor import trainer
 from pgsynth_core.spec import TrainSettings
+from pgsynth_core.training.marks import mark
 from pgsynth_core.training.report import Report
 from pgsynth_core.training.step import StepTaken
 
 from .test_training_guard import FIGURES, events
 
 SMALL = (*FIGURES, "train.checkpoint_every=0", "train.sample_every=0")
+CPU = torch.device("cpu")
 
 
 def test_wishes_are_granted_once_at_the_end_of_a_step(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ class Two(Accelerator):  # type: ignore[misc]  # it has no types
     """Stands for two processes; the mean over them comes from what both bring."""
 
     num_processes = 2
-    device = torch.device("cpu")
+    device = CPU
 
     def __init__(self, other: list[float]) -> None:
         self.other = other
@@ -135,11 +137,11 @@ def test_processes_learn_of_a_wish_at_the_same_step() -> None:
     first = Report(TrainSettings(steps=9), Two([0.0, 0.0, 0.0]), lambda kind, data: None)
     second = Report(TrainSettings(steps=9), Two([1.0, 0.0, 0.0]), lambda kind, data: None)
     for report, asked in ((first, stop), (second, frozenset[Wish]())):
-        report.step(1, taken(), 0.1, asked=asked)
+        report.step(1, taken(), mark(CPU), asked=asked)
         assert not report.stop, "the other cannot know yet"
-        report.step(2, taken(), 0.1, asked=frozenset())
+        report.step(2, taken(), mark(CPU), asked=frozenset())
         assert report.wanted == {"stop"} and report.stop
-        report.done("stop")
+        report.done({"stop"})
         assert not report.wanted
 
 

@@ -1,19 +1,26 @@
-"""What only a CUDA device can show: masked attention's backward at this project's lengths, bf16, compile, a real step."""
+"""What only a CUDA device can show: masked attention's backward at our lengths, bf16, compile, steps nobody waits for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pgsynth_core import compose
 from pgsynth_core.attention import masked_attention
 from pgsynth_core.composition.build import build, no_weights
 from pgsynth_core.runs import read_events
+from pgsynth_core.spec import TrainSettings
 from pgsynth_core.testing.around import Around
+from pgsynth_core.training.marks import mark
+from pgsynth_core.training.report import Report
+from pgsynth_core.training.step import Stepper, StepTaken
 from pgsynth_plugins.attention.hpfa.weighted import Weighting, weighted_attention
 
 pytestmark = pytest.mark.gpu
@@ -121,3 +128,53 @@ def test_a_run_tells_what_it_holds(tmp_path: Path) -> None:
     run = compose("tiny", "data=figures", *words, "sample.steps=2").train(runs=tmp_path, steps=3)
     held = [event["memory_bytes"] for event in read_events(run.folder.events_file) if event["kind"] == "step"]
     assert len(held) == 3 and held == sorted(held) and 2**20 < held[0] < torch.cuda.max_memory_allocated() + 1
+
+
+# ------------------------------------------------------------------------------------------- who waits for whom
+needs_a_device = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@needs_a_device
+def test_no_step_waits_for_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But the first two, in which libraries set themselves up; what is waited for is an event of the step before."""
+    take, tell, taken = Stepper.take, Report.step, list[StepTaken]()
+
+    def watched(self: Stepper, batches: Any) -> StepTaken:
+        if len(taken) >= 2:
+            torch.cuda.set_sync_debug_mode("error")
+        taken.append(take(self, batches))
+        return taken[-1]
+
+    def told(self: Report, *given: Any, **named: Any) -> None:
+        try:
+            tell(self, *given, **named)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(Stepper, "take", watched)
+    monkeypatch.setattr(Report, "step", told)
+    words = ("data.figures.identities=1", "data.figures.poses=2", "train.batch_size=1", "train.workers=0")
+    try:
+        run = compose("tiny", "data=figures", *words, "sample.steps=2").train(runs=tmp_path, steps=6)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(run.losses()) == len(taken) == 6
+
+
+@needs_a_device
+def test_the_host_is_a_step_ahead_and_the_pace_is_the_device_s() -> None:
+    device, told = torch.device("cuda", torch.cuda.current_device()), list[Mapping[str, Any]]()
+    report = Report(TrainSettings(steps=100), Accelerator(), lambda kind, data: told.append(data))
+    first = mark(device)
+    for step in range(1, 7):
+        began = mark(device)
+        torch.cuda._sleep(200_000_000)  # cycles: a tenth of a second
+        one = torch.ones((), device=device)
+        shown = StepTaken(losses={"loss": one}, norm=one, pairs=(), skipped=())
+        report.step(step, shown, began, asked=frozenset())
+        if step > 2:  # kernels are loaded at their first use, for which the driver may wait
+            assert not torch.cuda.current_stream().query(), "the host has waited for the step that it queued"
+    last = mark(device)
+    report.flush()
+    last.synchronize()
+    assert told[-1]["seconds_per_step"] == pytest.approx(first.elapsed_time(last) / 1000 / 6, rel=0.3)
