@@ -95,7 +95,7 @@ def _place(folder: RunFolder, status: RunStatus, name: str) -> str:
     """Of a run that waits: where in the queue, and whether anything moves there."""
     place, waits = position(folder), entry_of(folder)
     line = f"number {place}" if place else status.reason or "which nobody takes it from"
-    if place and waits and worker_runs(waits.kind):
+    if waits is None or not waits.is_from_here or (place and worker_runs(waits.kind)):
         return line
     return f"{line}; nothing takes it just now. Have the queue go on: pgsynth runs resume {name} --detach"
 

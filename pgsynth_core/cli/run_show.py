@@ -29,6 +29,7 @@ from pgsynth_core.runs import (
     status_of,
 )
 from pgsynth_core.runs.durable import amount, read_json
+from pgsynth_core.runs.entry import entry_of
 from pgsynth_core.runs.queue import position
 from pgsynth_core.runs.removing import size_of
 from pgsynth_core.runs.workers import worker_runs
@@ -135,8 +136,8 @@ def _made_with(folder: RunFolder) -> dict[str, Any] | None:
 def _next(folder: RunFolder, status: RunStatus, saved: Sequence[Mapping[str, Any]], name: str) -> Iterator[str]:
     """Commands that fit the state; of a run whose last checkpoint is damaged, for the last that is not."""
     if status.state == "queued":
-        of_gpus = (read_json(folder.queued_file) or {}).get("kind") == "gpu"
-        if status.reason or not worker_runs("gpu" if of_gpus else "cpu"):  # nobody takes it, or the queue stands still
+        waits = entry_of(folder)
+        if waits and waits.is_from_here and (status.reason or not worker_runs(waits.kind)):  # nothing takes it
             yield f"pgsynth runs resume {name} --detach"
     if status.live or status.state == "queued":
         yield f"pgsynth runs follow {name}"

@@ -89,11 +89,16 @@ class Waiting:
 
         What the entry itself says of that is not enough: whoever unpacks a folder owns what is in it.
         """
-        if self.host != socket.gethostname() or self.uid != os.getuid() or self.folder.path.resolve() not in listed():
+        if not self.is_from_here or self.folder.path.resolve() not in listed():
             return False
         with suppress(OSError):
             return self.folder.queued_file.stat().st_uid == self.uid
         return False
+
+    @property
+    def is_from_here(self) -> bool:
+        """Whether it says that this user enqueued it on this machine."""
+        return (self.host, self.uid) == (socket.gethostname(), os.getuid())
 
     def may_use(self, device: str) -> bool:
         """Whether it may be trained on a device of its kind."""

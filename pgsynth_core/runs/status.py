@@ -7,8 +7,6 @@ whether a process lives, on another machine or in another container, it is judge
 from __future__ import annotations
 
 import math
-import os
-import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -90,7 +88,7 @@ def _elsewhere(folder: RunFolder) -> str:
     found = entry_of(folder)
     if found is None or found.is_mine:
         return ""
-    if (found.host, found.uid) == (socket.gethostname(), os.getuid()):
+    if found.is_from_here:
         why = "its folder was copied or moved since, or the queue's list was lost"
         return f"the queue does not know it ({why}): nothing here takes it."
     return f"it was enqueued on {found.host or 'no machine'} by user {found.uid}: nothing here takes it."

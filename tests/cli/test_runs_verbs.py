@@ -114,6 +114,8 @@ def test_a_run_without_lock_or_parts_is_shown_all_the_same(run: Run, queue: Queu
     assert f"pgsynth runs resume {folder.id} --detach" in facts["next"], "no worker is there: the queue stands still"
     listed = run("runs", "list")
     assert "queued (1)" in listed.out
+    rewrite(folder.queued_file, host="node7")
+    assert not [one for one in run("runs", "show", folder.id, "--json").facts["next"] if "--detach" in one], "not ours"
 
 
 # ------------------------------------------------------------------------------------------- follow
