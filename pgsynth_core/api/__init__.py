@@ -64,7 +64,7 @@ _LATER = {
 
 KEPT = (
     f"a run that is resumed keeps its spec; of it only train.{', '.join(RESUMABLE)} may be given, and options of its "
-    "data, data.NAME.OPTION, which may have moved"
+    "dataset, data.NAME.OPTION, for data may move"
 )
 _OVERRIDE = 'Write it as in the shell, e.g. "train.steps=300".'
 
@@ -151,8 +151,8 @@ def continue_run(
         run: A run, its id, a unique prefix, ``latest`` or its folder; or the path of one of its checkpoints. Later
             ones are set aside, as ``step-NUMBER.superseded``, once the run has saved its next.
         *changes: Settings for this time only, e.g. ``"train.workers=0"``: those of `spec.RESUMABLE`, which leave what
-            is learned as it is, and the options of its dataset, e.g. ``"data.folder.root=PATH"``, for data may move;
-            whether they are the same is looked at.
+            is learned as it is, and the options of its dataset, e.g. ``"data.folder.root=PATH"``, for data may move.
+            Pairs of other names or of another number are told; what else these options change is not looked at.
         steps: Train up to this step instead of the spec's; for this time only, the spec keeps its own.
         runs: Where runs are.
         on_event: Told of what happens.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 from typing import Any, Final, get_args
 
 from pgsynth_core.api.datasets import build_dataset
@@ -30,7 +32,7 @@ _SEED: Final = 20_000
 """Of the order that pairs are packed in. Any number will do, but it stays: the same pairs give the same shards."""
 
 _SAMPLED: Final = 1000
-"""Photos of which the size is looked up: their mean is that of all to a few per cent, and takes no minutes."""
+"""Photos of which the size is looked up: their median is that of all to a few per cent, and takes no minutes."""
 
 _BESIDE: Final = 3 * 512
 """Bytes that a photo of a pair takes besides its file, at least: two headers of tar, and a block for the joints."""
@@ -137,7 +139,8 @@ def pack_data(  # noqa: PLR0913 - one question, each word of it optional
     Args:
         source: A spec or a preset, as `compose` takes it; None for the defaults.
         overrides: ``data=folder``, ``data.folder.root=PATH`` and so on; ``size=HxW`` for a dataset that draws.
-        output: A folder that does not exist or is empty, and no mount point, or a link to one; its own folder exists.
+        output: A folder that does not exist, or is empty and neither a mount point nor the one we are in, or a link to
+            one; its own folder exists.
         splits: Those that must be there; empty: whichever are.
         size: How large a shard is; None: `PAIRS_OF_A_SHARD`.
         registry: What exists; found anew if None.
@@ -165,6 +168,7 @@ def pack_data(  # noqa: PLR0913 - one question, each word of it optional
             ordered = _Shuffled(dataset) if shuffled else dataset
             shards = _written(ordered, beside / split, split, size or ShardSize(PAIRS_OF_A_SHARD), on_event)
             written[split] = Packed(folder / split, shards, dataset.problems, shuffled)
+        _as_it_was(folder, beside)
         os.replace(beside, folder)
     labelled = {dataset.label_set for dataset in built.values()}
     return DataPack(spec.data[0].part, folder, written, absent, label_set=next(iter(labelled)))
@@ -244,13 +248,28 @@ def _free(output: str | Path) -> Path:
         raise UserError(f"there is no folder {str(folder.parent)!r}.", where=str(folder), cure="Make it, mkdir -p.")
     if os.path.ismount(folder):
         message = "a disk is mounted here, and so the folder cannot be replaced by one that is packed."
-        cure = f"Give a folder in it: -o {shlex.quote(str(folder / _SHARDS))}."
-        raise UserError(message, where=str(folder), cure=cure)
+        raise UserError(message, where=str(folder), cure=_inside(folder))
+    if folder == Path.cwd():
+        message = "this is the folder you are in, and it would be replaced by the one that is packed."
+        raise UserError(message, where=str(folder), cure=_inside(folder))
     with refusing("nothing can be packed here", folder, elsewhere=OUTPUT):
         if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
             cure = "Give a folder that is new or empty."
             raise UserError("there is something already.", where=str(folder), cure=cure)
     return folder
+
+
+def _inside(folder: Path) -> str:
+    return f"Give a folder in it: -o {shlex.quote(str(folder / _SHARDS))}."
+
+
+def _as_it_was(folder: Path, made: Path) -> None:
+    """A folder that was prepared keeps its mode, and where the system lets us its group."""
+    if folder.exists():
+        made.chmod(stat.S_IMODE(folder.stat().st_mode))
+        with suppress(OSError):
+            os.chown(made, -1, folder.stat().st_gid)
+            made.chmod(stat.S_IMODE(folder.stat().st_mode))  # a new group costs the bit that hands it down
 
 
 @contextmanager
@@ -297,10 +316,13 @@ def _stands(held: Held) -> bool:
 
 
 def _estimated_bytes(dataset: Dataset) -> int:
-    """What the pairs will take on the disk, by the sizes of photos' files that are packed as they are; else 0."""
+    """What the pairs will take on the disk, by the sizes of photos' files that are packed as they are; else 0.
+
+    By the median, as a few large photos may be in few pairs: what does not fit all the same, the disk says.
+    """
     people = dataset.people()
     sizes = [_file_bytes(dataset.photo_file(name)) for name in people[:: len(people) // _SAMPLED + 1]]
-    return 2 * len(dataset) * sum(sizes) // max(len(sizes), 1)
+    return 2 * len(dataset) * median_low(sizes or [0])
 
 
 def _file_bytes(file: Path | None) -> int:

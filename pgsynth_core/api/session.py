@@ -446,9 +446,10 @@ def _refuse_other_data(dataset: Dataset) -> None:
         UserError: If they do not, in each of them.
     """
     found: list[tuple[int, str]] = gather_object([(len(dataset), digest_of_pairs(dataset))])
-    if len(set(found)) > 1:
-        counts = ", ".join(f"{count:,}" for count, _ in found)
-        message = f"the processes see different data: {counts} pairs, by process."
+    if others := [rank for rank, seen in enumerate(found) if seen != found[0]]:
+        counts = sorted({count for count, _ in found})
+        how = f"{' | '.join(f'{count:,}' for count in counts)} pairs" if len(counts) > 1 else "pairs of other names"
+        message = f"processes see different data: {how}, in process {', '.join(map(str, others))} than in process 0."
         cure = "Give all machines the same files, and look at them there: pgsynth data check."
         raise UserError(message, where="data", cure=cure)
 

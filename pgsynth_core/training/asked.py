@@ -41,14 +41,17 @@ class Asked:
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM, or when the terminal is gone; a second one interrupts at once."""
+    """Set by the first Ctrl-C or SIGTERM, of which a second interrupts at once, and when the terminal is gone.
+
+    Of that a process hears more than once: from its shell, and from the system when the shell has ended.
+    """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+        if asked.is_set() and number != signal.SIGHUP:
             raise KeyboardInterrupt
         asked.set()
 

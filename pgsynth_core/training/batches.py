@@ -58,10 +58,11 @@ def worker_failure(error: RuntimeError, where: str = "") -> UserError | None:
 def leave_signals_alone(worker: int) -> None:
     """In a data worker: a stop is for the process that trains, which goes on reading to the end of its step.
 
-    A terminal sends Ctrl-C to every process, a job's manager SIGTERM. The first SIGTERM is therefore passed over; the
-    second ends the worker, for one that hangs must end with its trainer.
+    A terminal sends Ctrl-C to every process, and SIGHUP when it is closed; a job's manager sends SIGTERM. The first
+    SIGTERM is therefore passed over; the second ends the worker, for one that hangs must end with its trainer.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _the_next_ends)
 
 

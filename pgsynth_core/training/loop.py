@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs.control import Wish
 from pgsynth_core.spec import TrainSettings
 from pgsynth_core.training.asked import Asked, asked_to_stop
@@ -69,45 +70,61 @@ def train(job: Job) -> Done:
     is asked is looked at again behind each checkpoint and each sheet, which take long.
 
     Raises:
-        UserError: If a checkpoint cannot be written.
+        UserError: If a checkpoint cannot be written, or the data cannot be read; a process that trains alone saves the
+            step before, which lacks nothing.
         PgsynthError: If the gradients of several steps in a row are no finite numbers; the last checkpoint stands.
     """
-    settings, step = job.settings, job.start
+    settings, step, saved = job.settings, job.start, job.start
     report = Report(settings, job.stepper.accelerator, job.tell)
     job.stepper.objective.train()
     with asked_to_stop() as interrupted, job.saver, closing(job.stream.since(job.start)) as batches:
         asked = Asked(interrupted, job.wishes)
+        began = mark(job.stepper.accelerator.device)
         while step < settings.steps and not report.stop:
             step += 1
             job.begin(step)
-            began = mark(job.stepper.accelerator.device)
             for group in job.stepper.optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
-            taken = job.stepper.take(batches)
+            try:
+                taken = job.stepper.take(batches)
+            except UserError:  # of the data: nothing that is learned has changed since the step before
+                if saved < step - 1 and job.stepper.accelerator.num_processes == 1:
+                    report.flush()
+                    job.save(step - 1, True)
+                raise
             if job.average is not None:
                 job.average.update(job.parameters, step)
-            report.step(step, taken, began, asked=asked.anew())
+            began = report.step(step, taken, began, asked=asked.anew())
             job.saver.look()
-            _between(job, step, report, asked)
+            if made := _between(job, step, report, asked):
+                began = mark(job.stepper.accelerator.device)
+                saved = step if "save" in made else saved
     return Done(step, stopped=step < settings.steps)
 
 
-def _between(job: Job, step: int, report: Report, asked: Asked) -> None:
-    """What is done between this step and the next: a checkpoint and a sheet, where they are due or wished."""
+def _between(job: Job, step: int, report: Report, asked: Asked) -> frozenset[Wish]:
+    """What is done between this step and the next: a checkpoint and a sheet, where they are due or wished.
+
+    Gives which of them were made. Of a run that is to stop before its last step no sheet is drawn.
+    """
     settings, last = job.settings, step == job.settings.steps
-    saved = last or not report.wanted.isdisjoint({"save", "stop"}) or _due(step, settings.checkpoint_every)
-    if saved:
+    made: frozenset[Wish] = frozenset()
+    if last or not report.wanted.isdisjoint({"save", "stop"}) or _due(step, settings.checkpoint_every):
         report.flush()  # by which several processes may learn of a stop
         wanted = report.wanted
         job.save(step, report.stop and not last)
+        made |= {"save"}
         _granted(job, report, asked, wanted & {"save"})
-    if last or "sample" in report.wanted or (_due(step, settings.sample_every) and not report.stop):
+    if last or ((_due(step, settings.sample_every) or "sample" in report.wanted) and not report.stop):
         job.sample(step)
         job.stepper.objective.train()
+        made |= {"sample"}
         _granted(job, report, asked, report.wanted & {"sample"})
-    if report.stop and not saved:
+    if report.stop and "save" not in made:
         report.flush()
         job.save(step, True)
+        made |= {"save"}
+    return made
 
 
 def _granted(job: Job, report: Report, asked: Asked, names: frozenset[Wish]) -> None:

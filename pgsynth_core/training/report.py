@@ -109,8 +109,11 @@ class Report:
         """What was wanted is done."""
         self.wanted -= set(names)
 
-    def step(self, step: int, taken: StepTaken, began: Mark, *, asked: frozenset[Wish]) -> None:
+    def step(self, step: int, taken: StepTaken, began: Mark, *, asked: frozenset[Wish]) -> Mark:
         """A step was taken, or queued where a device takes it; the one before it is told.
+
+        Gives where the device ends with it. A step that follows without a pause is timed from there, so that its time
+        holds what the host does between them.
 
         Args:
             step: Its number.
@@ -122,13 +125,15 @@ class Report:
             PgsynthError: As `flush`.
         """
         self._step, asked, self._asked = step, asked | self._asked, frozenset()
-        before, self._untold = self._untold, self._sent(step, taken, began, asked)
+        untold = self._sent(step, taken, began, asked)
+        before, self._untold = self._untold, untold
         if before is not None:
             self._tell_of(before)
         if self._alone:
             self._want(asked)
         if step == self._settings.steps:
             self.flush()
+        return untold.figures.arrived
 
     def flush(self) -> None:
         """Tell what is still untold; the device is waited for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -184,6 +185,35 @@ def test_a_mount_point_is_refused_before_any_work(
         pack_data(None, *photos, output=tmp_path / "out", on_event=lambda _: pytest.fail("it has begun"))
     assert not list((tmp_path / "out").iterdir())
     pack_data(None, *photos, output=tmp_path / "out" / "shards")
+
+
+def test_the_folder_one_is_in_is_refused(
+    tmp_path: Path, photos: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match="the folder you are in.*-o .*here/shards"):
+        pack_data(None, *photos, output=".", on_event=lambda _: pytest.fail("it has begun"))
+    assert Path.cwd().exists()
+
+
+def test_a_prepared_folder_keeps_its_mode(tmp_path: Path, photos: tuple[str, str]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o2775)
+    pack_data(None, *photos, output=tmp_path / "out")
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o2775
+
+
+def test_one_large_photo_in_few_pairs_refuses_nothing(
+    tmp_path: Path, photos: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several(tmp_path / "photos", "abcd")
+    pairs = [(f"{one}.jpg", f"{other}.jpg", "train") for one in "abc" for other in "abc"]
+    write_pairs(tmp_path / "photos/pairs.csv", [*pairs, ("a.jpg", "d.jpg", "train")], "source,target,split")
+    with (tmp_path / "photos/d.jpg").open("ab") as file:
+        file.truncate(2**23)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**24 + 2**24))
+    pack_data(None, *photos, output=tmp_path / "out")
 
 
 def test_what_a_killed_one_left_is_removed_by_the_next(tmp_path: Path, photos: tuple[str, str]) -> None:

@@ -193,9 +193,18 @@ def test_moments_that_do_not_fit_are_told_with_what_helps(run: Run, monkeypatch:
         continue_run(run, steps=5)
 
 
-def test_processes_that_see_other_data_do_not_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgsynth_core.api.session.gather_object", lambda found: [*found, (7, "0123")])
-    with pytest.raises(UserError, match="the processes see different data: .*, 7 pairs"):
+@pytest.mark.parametrize(
+    ("seven", "said"),
+    [(True, r"6 \| 7 pairs, in process 2 "), (False, "pairs of other names, in process 2 ")],
+)
+def test_processes_that_see_other_data_do_not_train(
+    seven: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gathered(found: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        return [found[0], found[0], (7 if seven else found[0][0], "0123")]
+
+    monkeypatch.setattr("pgsynth_core.api.session.gather_object", gathered)
+    with pytest.raises(UserError, match=f"processes see different data: {said}"):
         compose(*SMALL).train(runs=tmp_path, steps=1)
     assert not [*tmp_path.iterdir()]
 

@@ -185,9 +185,11 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Run, monke
     assert said.code == 2 and "no run can be made here" in said.err and "--runs FOLDER" in said.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP, signal.SIGHUP]], ids=lambda sent: sent[0].name
+)
 def test_asked_to_stop_it_saves_says_so_and_ends_with_130(
-    trained: Made, roots: str, tmp_path: Path, number: signal.Signals
+    trained: Made, roots: str, tmp_path: Path, numbers: list[signal.Signals]
 ) -> None:
     words = [*SMALL, trained.data, "train.steps=100000", "train.workers=1", "train.checkpoint_every=0"]
     command = [sys.executable, "-u", "-m", "pgsynth_core", "train", *words, "--runs", str(tmp_path), "--no-proof"]
@@ -204,7 +206,9 @@ def test_asked_to_stop_it_saves_says_so_and_ends_with_130(
     with process.stdout as stdout, process.stderr as stderr:
         for line in stderr:
             if line.startswith("training") and not any(one.startswith("training") for one in seen):
-                os.killpg(process.pid, number)  # as a terminal does, or a job's manager: to the workers too
+                for number in numbers:  # as a terminal does, or a job's manager: to the workers too
+                    os.killpg(process.pid, number)
+                    time.sleep(0.001)
             seen.append(line)
         out, code = stdout.read(), process.wait(60)
     assert code == 130, "".join(seen)

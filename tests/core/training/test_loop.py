@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Generator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from pgsynth_core.data.records import DataError
 from pgsynth_core.data.tensors import Batch
 from pgsynth_core.runs import RunFolder
 from pgsynth_core.runs.control import Wish
@@ -113,6 +116,31 @@ def test_a_stop_while_a_step_is_taken_saves_in_a_hurry(tmp_path: Path) -> None:
     assert run.log == ["step 1", "step 2", "warning 2", "hurried save 2"]
 
 
+def test_a_stop_leaves_no_time_for_a_sheet_that_was_wished(tmp_path: Path) -> None:
+    run = Trained(tmp_path, at("step 2"))
+    run.wished.add("sample")
+    run.job = replace(run.job, wishes=lambda: frozenset(run.wished if "step 2" in run.log else ()))
+    assert run.train() == Done(2, stopped=True)
+    assert run.log == ["step 1", "step 2", "warning 2", "hurried save 2"]
+
+
+def test_a_step_is_timed_with_what_the_host_does_between_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    costs = {"step": 3.0, "save": 100.0, "sheet": 100.0}
+    paces: list[float] = []
+
+    def during(what: str) -> None:
+        clock[0] += costs[what.split()[0]]
+
+    run = Trained(tmp_path, during, steps=9, checkpoint_every=3, sample_every=3)
+    run.job = replace(
+        run.job, tell=lambda kind, data: paces.append(data["seconds_per_step"]) if kind == "step" else None
+    )
+    run.train()
+    assert paces == [3.0] * 9, "the host's 3 seconds before each step, and nothing of checkpoints and sheets"
+
+
 def test_a_stop_while_the_last_checkpoint_is_made_ends_as_any(tmp_path: Path) -> None:
     run = Trained(tmp_path, at("save 2"), steps=2)
     assert run.train() == Done(2, stopped=False)
@@ -135,3 +163,27 @@ def test_what_is_wished_while_something_is_made_is_granted_once(order: tuple[Wis
     done = [what for what in run.log if not what.startswith("step")]
     assert done == [f"{did[first]} 1", f"{did[second]} {1 if second == 'sample' else 2}", "save 4", "sheet 4"]
     assert not run.wished
+
+
+@pytest.mark.parametrize(
+    ("fails", "log"),
+    [
+        (4, ["step 1", "step 2", "save 2", "step 3", "step 4", "hurried save 3"]),
+        (3, ["step 1", "step 2", "save 2", "step 3"]),
+        (1, ["step 1"]),
+    ],
+)
+def test_data_that_cannot_be_read_cost_no_step_that_was_taken(fails: int, log: list[str], tmp_path: Path) -> None:
+    run = Trained(tmp_path, lambda what: None, checkpoint_every=2)
+    steps = iter(range(1, fails))
+
+    class Ending(Idle):
+        def take(self, batches: Any) -> StepTaken:
+            if next(steps, None) is None:
+                raise DataError("a pair is gone")
+            return super().take(batches)
+
+    stepper = Ending(**{field.name: getattr(run.job.stepper, field.name) for field in fields(Stepper)})
+    with pytest.raises(DataError):
+        train(replace(run.job, stepper=stepper))
+    assert run.log == log
