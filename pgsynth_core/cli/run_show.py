@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -24,10 +25,12 @@ from pgsynth_core.runs import (
     best_checkpoint,
     find_run,
     last_events,
+    latest_checkpoint,
     list_checkpoints,
     runs_root,
     status_of,
 )
+from pgsynth_core.runs.differences import check_frozen
 from pgsynth_core.runs.durable import amount, read_json
 from pgsynth_core.runs.entry import entry_of
 from pgsynth_core.runs.queue import position
@@ -87,9 +90,14 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
 # ------------------------------------------------------------------------------------------- facts
 def _spec(folder: RunFolder, registry: Registry) -> dict[str, Any]:
     try:
+        if checkpoint := latest_checkpoint(folder):
+            check_frozen(folder, checkpoint)
+    except UserError as error:
+        return {"problem": str(error)}
+    try:
         spec = resolve(folder.spec_file, (), registry).spec
     except UserError as error:  # a part is not installed here
-        return {"problem": str(error.problems[0])}
+        return {"problem": f"cannot be read here: {error.problems[0]}"}
     parts: dict[str, list[str]] = {}
     for slot, choice in spec.choices():
         parts.setdefault(slot, []).append(choice.label)
@@ -110,17 +118,22 @@ def _checkpoint(checkpoint: Checkpoint, *, hashes: bool, best: bool) -> dict[str
 
 
 def _told(folder: RunFolder) -> dict[str, list[Any]]:
-    """The last samples, warnings and problems, oldest first."""
+    """The last samples, warnings and problems, oldest first; not those of steps that were taken anew."""
     found: dict[str, list[Any]] = {"samples": [], "warnings": [], "problems": []}
+    stands = math.inf
     try:
         for number, event in enumerate(last_events(folder.events_file)):
-            if event["kind"] == "sample" and len(found["samples"]) < _MOST:
+            if number >= _LOOKED_AT or all(len(some) >= _MOST for some in found.values()):
+                break
+            if event.get("step", 0) > stands:
+                continue
+            if event["kind"] == "run":
+                stands = event["step"]
+            elif event["kind"] == "sample" and len(found["samples"]) < _MOST:
                 found["samples"].append(str(folder.path / str(event.get("path", ""))))
             elif event["kind"] in ("warning", "problem") and len(found[f"{event['kind']}s"]) < _MOST:
                 what = {name: event[name] for name in ("step", "where", "message", "cure") if name in event}
                 found[f"{event['kind']}s"].append(what)
-            if number >= _LOOKED_AT or all(len(some) >= _MOST for some in found.values()):
-                break
     except UserError as error:
         found["problems"].append({"message": str(error)})
     return {name: some[::-1] for name, some in found.items()}
@@ -189,7 +202,7 @@ def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _spec_rows(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "problem" in spec:
-        yield "spec", f"cannot be read here: {spec['problem']}"
+        yield "spec", spec["problem"]
         return
     yield "parts", ", ".join(f"{slot} {'+'.join(labels)}" for slot, labels in spec["parts"].items())
     yield "training", f"{spec['steps']} steps of {spec['batch_size']}, {spec['precision']}, {spec['size']}"

@@ -104,6 +104,25 @@ def test_a_checkpoint_that_is_not_whole_is_told(run: Run, ended: RunFolder) -> N
     assert f"pgsynth runs resume {ended.checkpoints / 'step-00000002'}" in run("runs", "show", "latest").out
 
 
+def test_a_spec_that_is_not_what_it_was_is_told_with_how_to_put_it_back(run: Run, ended: RunFolder) -> None:
+    ended.spec_file.write_text("pgsynth: 1\n", encoding="utf-8")
+    said = run("runs", "show", "latest").out
+    assert "spec.yaml is damaged" in said and f"cp {ended.checkpoints}" in said and "512x352" not in said
+
+
+def test_what_is_told_of_steps_that_were_taken_anew_is_superseded(run: Run, ended: RunFolder) -> None:
+    with EventLog(ended.events_file) as log:
+        log.write("warning", message="step 4 is not saved.", step=4)
+        log.write("run", step=3, steps=9)
+        log.write("sample", step=4, path="samples/00000004/sheet.png")
+    with EventLog(ended.events_file) as log:
+        log.write("run", step=3, steps=9)
+        log.write("sample", step=4, path="samples/00000004/sheet.png")
+    facts = run("runs", "show", "latest", "--json").facts
+    assert [Path(path).parent.name for path in facts["samples"]] == ["00000003", "00000004"]
+    assert [one["message"] for one in facts["warnings"]] == ["mind the gap."]
+
+
 def test_a_run_without_lock_or_parts_is_shown_all_the_same(run: Run, queue: Queue) -> None:
     folder = queue.run()
     enqueue(folder)
