@@ -45,7 +45,7 @@ OUTPUT: Final = "-o FOLDER"
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
-_RESERVE: Final = 16 * 2**20
+_RESERVE: Final = 2**20
 """Bytes left free on top of what is asked for: the log and the events go on being written."""
 
 

@@ -212,7 +212,7 @@ def test_one_large_photo_in_few_pairs_refuses_nothing(
     write_pairs(tmp_path / "photos/pairs.csv", [*pairs, ("a.jpg", "d.jpg", "train")], "source,target,split")
     with (tmp_path / "photos/d.jpg").open("ab") as file:
         file.truncate(2**23)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**24 + 2**24))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**24))
     pack_data(None, *photos, output=tmp_path / "out")
 
 
@@ -256,7 +256,7 @@ def test_what_cannot_fit_is_refused_before_it_is_begun(
     tmp_path: Path, photos: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = sum(one.bytes for one in pack_data(None, *photos, output=tmp_path / "once").splits.values())
-    reserve = 16 * 2**20
+    reserve = 2**20
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=reserve + taken // 3))
     with pytest.raises(UserError, match="packing 3 pairs.* needs .* are free.*another disk: -o"):
         pack_data(None, *photos, output=tmp_path / "out", on_event=lambda _: pytest.fail("it has begun"))
