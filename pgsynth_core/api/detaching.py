@@ -96,12 +96,12 @@ def detach_run(
     place, root = run.path if isinstance(run, Run) else run, runs_root(None if runs is None else str(runs))
     folder, checkpoint = find_beginning(place, root)
     there = entry_of(folder) if base_state(folder) == "queued" else None
-    if there is None:
-        with refusing("the run cannot be gone on with", folder.path), alone_with(folder):
-            refuse_running(folder)
     require_writable(
         folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
     )
+    if there is None:
+        with refusing("the run cannot be gone on with", folder.path), alone_with(folder):
+            refuse_running(folder)
     named = checkpoint is not None and not _is_a_run(place, root)
     said = named or bool(changes) or (steps, devices) != (None, None)
     if there and not said and position(folder):

@@ -51,7 +51,7 @@ from pgsynth_core.runs import (
 from pgsynth_core.runs.control import grant, wishes
 from pgsynth_core.runs.durable import IN_RUNS, refusing, same_disk
 from pgsynth_core.runs.saving import frozen
-from pgsynth_core.runs.sessions import Ending
+from pgsynth_core.runs.sessions import Ending, session_of
 from pgsynth_core.spec import Spec
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream, worker_failure
@@ -216,19 +216,24 @@ class TrainingSession:
             raise UserError(message, where=path, cure="Choose one that they share: --runs FOLDER.")
         return folder
 
-    def run(self, folder: RunFolder, on_event: OnEvent | None, *, from_step: int, warnings: Sequence[str] = ()) -> Run:
-        """Train in a folder. The first process keeps its journal, and tells whoever listens."""
+    def run(
+        self, folder: RunFolder, on_event: OnEvent | None, *, begin: Checkpoint | None, warnings: Sequence[str] = ()
+    ) -> Run:
+        """Train in a folder, from what was restored. The first process keeps its journal, and tells whoever listens."""
         with occupying(self.accelerator.device, folder) as others:
-            return self._run(folder, on_event, from_step, (*others, *warnings))
+            return self._run(folder, on_event, begin, (*others, *warnings))
 
-    def _run(self, folder: RunFolder, on_event: OnEvent | None, from_step: int, warnings: Sequence[str]) -> Run:
+    def _run(
+        self, folder: RunFolder, on_event: OnEvent | None, begin: Checkpoint | None, warnings: Sequence[str]
+    ) -> Run:
+        from_step = begin.step if begin else 0
         if not self.accelerator.is_main_process:
             self._trained(folder, lambda kind, data: None, from_step, self._keeping())
             self.accelerator.wait_for_everyone()  # until it is written how the run ended
             return Run(folder)
         with journal(folder, Listeners(self.hooks, on_event, Trackers(self.spec, folder))) as kept:
             write_lock(folder, self.lock())
-            kept.tell("run", self._header(from_step))
+            kept.tell("run", self._header(folder, begin))
             keeping = self._keeping()
             kept_on_disk = keeping.told(self._reserve(folder, keeping.lookup.store.root)) if keeping else ()
             for message in (*warnings, *self._data_warnings(), *kept_on_disk):
@@ -345,10 +350,10 @@ class TrainingSession:
         with refusing("the run cannot be read", folder.path):
             return {file.name: frozen(file) for file in (folder.spec_file, folder.lock_file) if file.exists()}
 
-    def _header(self, from_step: int) -> dict[str, Any]:
+    def _header(self, folder: RunFolder, begin: Checkpoint | None) -> dict[str, Any]:
         settings = self.spec.train
         return {
-            "step": from_step,
+            "step": begin.step if begin else 0,
             "steps": settings.steps,
             "device": str(self.accelerator.device),
             "processes": self.accelerator.num_processes,
@@ -356,6 +361,8 @@ class TrainingSession:
             "parameters": sum(p.numel() for p in self.assembly.method.parameters() if p.requires_grad),
             "pairs": len(self.stream.examples),
             "data": self.data_digest,
+            "session": session_of(folder),
+            "after": begin.session if begin else "",
         }
 
     @contextmanager
@@ -415,7 +422,8 @@ class TrainingSession:
             except Exception as error:  # noqa: BLE001 - whatever it is, no reason to lose what is trained
                 saver.tell("warning", {"message": f"no loss on unseen pairs: {_said(error)}", "step": step})
         if self.accelerator.is_main_process:
-            saver.save(step, partial(self.trained.writers, step, loss), validation=loss, validation_seconds=seconds)
+            files = partial(self.trained.writers, step, loss, session_of(saver.folder))
+            saver.save(step, files, validation=loss, validation_seconds=seconds)
         else:
             self.trained.lend()
 

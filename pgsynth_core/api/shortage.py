@@ -139,7 +139,7 @@ def _cure(spec: Spec, registry: Registry, verdict: Verdict, folder: RunFolder | 
         return f"{told} No setting would save much: train on a device with more memory, or at a smaller size."
     told = " ".join([told, *_rows(found)])
     if folder and (same := next((one.words for one in found if all(map(may_change, one.words.split()))), None)):
-        told += f" Go on with this run: {again(folder)} {same}."
+        told += f" Go on with this run: {again(folder, same)}."
     if found[0].alike:
         place = "SPEC" if folder is None else shlex.quote(str(folder.spec_file))
         how = "Try it first" if folder is None else "Or try another run first"

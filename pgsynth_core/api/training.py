@@ -38,7 +38,7 @@ def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_ev
     opened = TrainingSession.open(spec, registry, verdict, accelerator_for(spec.train), Weights())
     opened.stream.first()  # data that cannot be used shows before there is a folder
     folder = opened.new_folder(runs)
-    return opened.run(folder, on_event, from_step=0)
+    return opened.run(folder, on_event, begin=None)
 
 
 def begin(run: RunFolder, composition: Composition, *, on_event: OnEvent | None, warnings: Sequence[str] = ()) -> Run:
@@ -67,7 +67,7 @@ def begin(run: RunFolder, composition: Composition, *, on_event: OnEvent | None,
     opened.stream.first()
     require_room(run.path, opened.trained.size(), "a checkpoint")
     differences += check_weights(lock, weights.identities()) if lock else []
-    return opened.run(run, on_event, from_step=0, warnings=[*warnings, *map(str, differences)])
+    return opened.run(run, on_event, begin=None, warnings=[*warnings, *map(str, differences)])
 
 
 def _alone(run: RunFolder) -> None:
@@ -111,7 +111,7 @@ def resume(
         raise UserError(errors)
     opened = TrainingSession.open(spec, registry, composition.verdict, accelerator, Weights(made_with(lock)))
     require_room(run.path, opened.trained.size(), "a checkpoint")
-    step = opened.restore(checkpoint, run)
+    opened.restore(checkpoint, run)
     differences += check_weights(lock, opened.weights.identities())
     differences += check_pairs(run, len(opened.stream.examples), opened.data_digest)
-    return opened.run(run, on_event, from_step=step, warnings=[*warnings, *map(str, differences)])
+    return opened.run(run, on_event, begin=checkpoint, warnings=[*warnings, *map(str, differences)])

@@ -8,7 +8,7 @@
 
 Inside: the files the trainer writes, ``spec.yaml`` and ``lock.json``, and ``SHA256SUMS`` as ``sha256sum`` writes it:
 ``sha256sum -c SHA256SUMS`` checks a checkpoint without us. ``state.json`` may hold ``validation``, the loss on unseen
-pairs: of the checkpoints that stand, the one where it is lowest is the best.
+pairs: of the checkpoints that stand, the one where it is lowest is the best; and ``session``, which session wrote it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pgsynth_core.runs.folder import RunFolder
 __all__ = [
     "BUNDLE",
     "OLD",
+    "SESSION",
     "STATE",
     "STEP_NAME",
     "SUMS",
@@ -46,6 +47,8 @@ BUNDLE: Final = "bundle"
 """Folder of a checkpoint for the pretrained weights it stands on, where it has them with it."""
 VALIDATION: Final = "validation"
 """Key in `STATE`."""
+SESSION: Final = "session"
+"""Another."""
 OLD: Final = ".old"
 STEP_NAME: Final = re.compile(r"step-(\d{8,})(\.old)?")
 """Of a checkpoint's folder."""
@@ -69,6 +72,11 @@ class Checkpoint:
         value = (read_json(self.path / STATE) or {}).get(VALIDATION)
         is_number = isinstance(value, float) and math.isfinite(value)
         return value if is_number and self.is_whole(STATE) else None
+
+    @property
+    def session(self) -> str:
+        """The session that wrote it; empty if nobody knows."""
+        return str((read_json(self.path / STATE) or {}).get(SESSION) or "")
 
     def is_whole(self, name: str) -> bool:
         """Whether one file of it is there, and is what was written: `verify` for where the others do not matter."""

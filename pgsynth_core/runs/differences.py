@@ -112,10 +112,8 @@ def check_processes(run: RunFolder, here: int) -> None:
         UserError: If not.
     """
     if message := other_processes(run, here):
-        words = " and your settings behind it, on several machines as the README says"
-        more = words if processes_before(run) != 1 else ""
         anew = f"pgsynth train {shlex.quote(str(run.spec_file))}"
-        cure = f"Go on as before: {again(run)}{more}; or start another run: {anew}."
+        cure = f"Go on as before: {again(run)}; or start another run: {anew}."
         raise UserError(message, where=run.id, cure=cure)
 
 
@@ -130,12 +128,19 @@ def other_processes(run: RunFolder, here: int) -> str:
     )
 
 
-def again(run: RunFolder) -> str:
-    """The command that goes on with a run, in as many processes as trained it last."""
-    before = processes_before(run) or 1
-    on_cpu = "ACCELERATE_USE_CPU=true " if _last_begun(run).get("device") == "cpu" else ""
-    start = "pgsynth" if before == 1 else f"{on_cpu}torchrun --nproc_per_node {before} -m pgsynth_core"
-    return f"{start} train --resume {shlex.quote(str(run.path))}"
+def again(run: RunFolder, changes: str = "") -> str:
+    """How to go on with a run in as many processes as trained it last: the command, if it was one.
+
+    How several were launched, on which machines, sharded or not, only its user knows.
+
+    Args:
+        run: The run.
+        changes: Settings for this time, e.g. ``train.workers=0``.
+    """
+    before, words = processes_before(run) or 1, f"--resume {shlex.quote(str(run.path))} {changes}".strip()
+    if before == 1:
+        return f"pgsynth train {words}"
+    return f"start its {before} processes as you did, with this in place of the spec: {words}"
 
 
 def processes_before(run: RunFolder) -> int | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,13 +83,15 @@ class Waiting:
     environment: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 
-    @property
-    def is_mine(self) -> bool:
+    def is_mine(self, known: Sequence[Path]) -> bool:
         """Whether a worker of this user and machine is to take it.
 
         What the entry itself says of that is not enough: whoever unpacks a folder owns what is in it.
+
+        Args:
+            known: What is `listed`.
         """
-        if not self.is_from_here or self.folder.path.resolve() not in listed():
+        if not self.is_from_here or self.folder.path.resolve() not in known:
             return False
         with suppress(OSError):
             return self.folder.queued_file.stat().st_uid == self.uid

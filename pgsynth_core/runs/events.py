@@ -157,22 +157,22 @@ def last_events(path: Path) -> Iterator[Event]:
 def read_losses(path: Path) -> dict[int, float]:
     """Step to loss, in order, as if the run had never been interrupted: superseded steps are left out.
 
-    A session goes on from a checkpoint, and so from what the session that saved it had done until there; where no event
-    says which that was, from the one before.
+    A session goes on from a checkpoint, and so from what the session that wrote it had done until there; where nobody
+    knows which that was, from the one before.
     """
     sessions: list[tuple[int | None, int, dict[int, float]]] = []  # (which it goes on from, its step, its losses)
-    saved: dict[int, int] = {}
+    named: dict[str, int] = {}
     for event in read_events(path):
         number, loss = event.get("step"), event.get("loss")
         if not isinstance(number, int):
             continue
         if event["kind"] == "run" or not sessions:
             began = number if event["kind"] == "run" else 0
-            sessions.append((saved.get(began, len(sessions) - 1) if began and sessions else None, began, {}))
+            after = named.get(event.get("after", ""), len(sessions) - 1)
+            named[event.get("session", "")] = len(sessions)
+            sessions.append((after if began and sessions else None, began, {}))
         if event["kind"] == "step" and isinstance(loss, int | float):
             sessions[-1][2][number] = loss
-        elif event["kind"] == "checkpoint":
-            saved[number] = len(sessions) - 1
     losses: dict[int, float] = {}
     at, until = len(sessions) - 1 if sessions else None, math.inf
     while at is not None:

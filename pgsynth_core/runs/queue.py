@@ -23,7 +23,7 @@ from pathlib import Path
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.devices import Kind, allowed_gpus, devices, kind_wanted
-from pgsynth_core.runs.durable import json_text, refusing, replace_text
+from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
 from pgsynth_core.runs.entry import QUEUE, Waiting, entry_of, listed, set_for_us
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import this_process
@@ -62,13 +62,14 @@ class Taken:
 
 def waiting(kind: Kind | None = None) -> tuple[Waiting, ...]:
     """Every run that waits on this machine, the next first; of one kind of device, or of all."""
-    found = [run for path in listed() if (run := _waiting(RunFolder(path)))]
+    known = listed()
+    found = [run for path in known if (run := _waiting(RunFolder(path), known))]
     return tuple(sorted((run for run in found if kind in (None, run.kind)), key=lambda run: run.order))
 
 
 def position(folder: RunFolder) -> int | None:
     """The place of a run among those that wait for the same kind of device, from 1 on; None if it does not wait."""
-    mine = _waiting(folder)
+    mine = _waiting(folder, listed())
     if mine is None:
         return None
     path = folder.path.resolve()
@@ -100,17 +101,18 @@ def enqueue(  # noqa: PLR0913 - what stands in its entry
     chosen = kind or kind_wanted()
     allowed = refuse_devices(wanted, chosen)
     with queue_held(), refusing("the run cannot be enqueued", folder.path), alone_with(folder):
-        there = _waiting(folder)
+        there = _waiting(folder, listed())
         if base_state(folder) != "queued":
             refuse_running(folder)
         _remember(folder.path.resolve())
-        order = there.order if there else 1 + max((run.order for run in waiting()), default=0)
+        orders = [entry.order for path in listed() if (entry := entry_of(RunFolder(path)))]  # of those taken, too
+        order = there.order if there else 1 + max(orders, default=0)
         run = Waiting(folder, order, chosen, wanted, os.getcwd(), checkpoint, steps, socket.gethostname(), os.getuid())
         run = replace(run, allowed=allowed, python=sys.executable, environment=set_for_us(), changes=tuple(changes))
         facts = {name: value for name, value in vars(run).items() if name != "folder"}
         replace_text(folder.queued_file, json_text(facts | {"t": round(time.time(), 3)}), private=True)
         folder.worker_file.unlink(missing_ok=True)
-        if not run.is_mine:
+        if not run.is_mine(listed()):
             folder.queued_file.unlink()
             message = "the run cannot be enqueued: files that are made here belong to another user."
             raise UserError(message, where=str(folder.path), cure="Keep runs on another disk: --runs FOLDER.")
@@ -193,7 +195,7 @@ def take(run: Waiting, held: tuple[str, ...]) -> Taken | None:
         UserError: If the system refuses.
     """
     with refusing("the run cannot be begun", run.folder.path), alone_with(run.folder):
-        if _waiting(run.folder) is None:
+        if _waiting(run.folder, listed()) is None:
             return None
         control.clear(run.folder)
         return Taken(run, _claim(run.folder, held), held)
@@ -201,23 +203,28 @@ def take(run: Waiting, held: tuple[str, ...]) -> Taken | None:
 
 def _claim(folder: RunFolder, held: tuple[str, ...]) -> str:
     name = secrets.token_hex(8)
-    facts = {"session": name} | asdict(this_process()) | {"devices": held, "t": round(time.time(), 3)}
+    before = (read_json(folder.exit_file) or {}).get("session")
+    facts = {"session": name, "before": before} | asdict(this_process())
+    facts |= {"devices": held, "t": round(time.time(), 3)}
     replace_text(folder.worker_file, json_text(facts))
     return name
 
 
 # ------------------------------------------------------------------------------------------- files
-def _waiting(folder: RunFolder) -> Waiting | None:
+def _waiting(folder: RunFolder, known: Sequence[Path]) -> Waiting | None:
     """None if it does not wait, or on another machine or for another user, or for what nobody can read."""
     found = entry_of(folder)
-    if found is None or not found.is_mine:
+    if found is None or not found.is_mine(known):
         return None
     return found if base_state(folder) == "queued" else None
 
 
 def _remember(run: Path) -> None:
-    """Add a run to the list, and forget those that do not wait any more; of a disk that is not there nobody knows."""
-    away = {path for path in listed() if not path.parent.exists()}
-    kept, file = {one.folder.path for one in waiting()} | away | {run}, state_folder() / QUEUE
+    """Add a run to the list, and forget those that do not wait any more; of a disk that is not there nobody knows.
+
+    A run that was taken has its entry until its trainer begins: if its worker dies before, it waits again.
+    """
+    kept = {path for path in listed() if entry_of(RunFolder(path)) or not path.parent.exists()} | {run}
+    file = state_folder() / QUEUE
     with refusing("the queue cannot be kept here", file.parent, elsewhere=STATE_VARIABLE):
         replace_text(file, json_text({"runs": sorted(map(str, kept))}), private=True)

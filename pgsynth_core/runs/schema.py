@@ -11,7 +11,8 @@ and fields it does not know. Numbers that are not finite stand as the strings ``
 ``"-Infinity"``, which `events.read_events` turns back: JSON has none.
 
 Each time a process begins to train the run, it writes a `run` event. If that says ``step: S``, the run went on from
-the checkpoint of step S, and whatever earlier events say of steps after S is superseded.
+the checkpoint of step S, and whatever earlier events say of steps after S is superseded; if it says ``after: X``, so is
+what sessions say that are neither X nor among those which X went on from.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class RunEvent:
         parameters: How many numbers train.
         pairs: Pairs of the dataset.
         data: What it is known again by: a digest of the order that it gives its pairs, and of their names.
+        session: Name of the session that begins.
+        after: Of the one that wrote the checkpoint it goes on from.
         schema: Version of this form.
     """
 
@@ -64,6 +67,8 @@ class RunEvent:
     parameters: int | None = None
     pairs: int | None = None
     data: str = ""
+    session: str = ""
+    after: str = ""
     schema: int = SCHEMA_VERSION
 
 

@@ -2,11 +2,12 @@
 
     process.json   {"session", "pid", "started", "boot", "host", "t"}      written when a process begins to train
     exit.json      {"session", "state", "code", "step", "reason", "t"}     written when it stops; missing after a kill
-    worker.json    {"session", "pid", ..., "devices", "trainer", "t"}      written when a worker takes it from the queue
+    worker.json    {"session", "before", "pid", ..., "devices", "trainer", "t"}    when a worker takes it from the queue
 
 `session` tells one beginning from the next, so that the end of an earlier one is never taken for the end of this:
-exit.json is never deleted, process.json only where there is no room to write the end. `t` is in seconds since 1970
-(UTC).
+exit.json is never deleted, process.json only where there is no room to write the end. `before` is the session that
+exit.json named when the worker took the run: what it says of another is newer. `t` is in seconds since 1970 (UTC), by
+the clock of who wrote it.
 
 While it trains, a process holds a lock on process.lock, which goes with it: whoever takes it for dead by its files
 (`status`) is still refused by the lock, as far as the file system has locks.
@@ -48,6 +49,7 @@ __all__ = [
     "refuse_held",
     "refuse_running",
     "session",
+    "session_of",
     "start_session",
 ]
 
@@ -109,7 +111,8 @@ class Session:
         try:
             self._say(state, code, step, reason)
         finally:
-            control.clear(self.folder)  # as long as nobody else can begin, of whom more may be wished
+            if session_of(self.folder) in (self.id, ""):
+                control.clear(self.folder)  # as long as nobody else can begin, of whom more may be wished
             self.lock.close()
 
     def _say(self, state: Ended, code: int, step: int | None, reason: str) -> None:
@@ -127,6 +130,11 @@ class Session:
         """Show that it lives, also where nothing can be written, to those who cannot see the process."""
         with suppress(OSError):
             os.utime(self.folder.process_file)
+
+
+def session_of(folder: RunFolder) -> str:
+    """Name of the session that trains a run, or did last; empty if nobody can tell."""
+    return str((read_json(folder.process_file) or {}).get("session") or "")
 
 
 def attempt_word(session: str, folder: RunFolder) -> str:

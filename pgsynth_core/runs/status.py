@@ -17,7 +17,7 @@ from typing import Any, Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import read_json
-from pgsynth_core.runs.entry import entry_of
+from pgsynth_core.runs.entry import entry_of, listed
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.identity import Process, is_alive, process_of
@@ -86,7 +86,7 @@ def status_of(folder: RunFolder) -> RunStatus:
 def _elsewhere(folder: RunFolder) -> str:
     """Why no worker of this user and machine takes a run that waits; empty if one does."""
     found = entry_of(folder)
-    if found is None or found.is_mine:
+    if found is None or found.is_mine(listed()):
         return ""
     if found.is_from_here:
         why = "its folder was copied or moved since, or the queue's list was lost"
@@ -133,8 +133,7 @@ def state_of(folder: RunFolder) -> tuple[State, str]:
     ended = read_json(folder.exit_file) or {}
     queued = entry_of(folder) is not None
     if claim is not None and claim.get("session") != held.get("session"):
-        since = _number(ended, "t") or 0.0
-        if since > (_number(claim, "t") or 0.0) and (said := _said(ended, held)):
+        if ended.get("session") != claim.get("before") and (said := _said(ended, held)):
             return said  # by who trained it all along, and was taken for dead when the worker took the run
         return _claimed(folder, claim, ended, queued=queued)
     process = process_of(held)

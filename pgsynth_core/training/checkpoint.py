@@ -3,7 +3,7 @@
     weights.safetensors     what trains, and what is new
     ema.safetensors         its moving average
     optimizer.safetensors   AdamW's moments; a count that the host keeps stands as a whole number
-    state.json              the step, the loss on unseen pairs, and in fp16 the scale of the loss
+    state.json              the step, the session, the loss on unseen pairs, and in fp16 the scale of the loss
 
 Draws and order are functions of seed and position, so there is no random stream to restore.
 """
@@ -25,7 +25,7 @@ from torch import Tensor
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.checkpoints import STATE, VALIDATION
+from pgsynth_core.runs.checkpoints import SESSION, STATE, VALIDATION
 from pgsynth_core.runs.saving import Writer, text_of
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.optimizer import moment_bytes, name_of
@@ -53,7 +53,7 @@ class Trained:
     average: Average | None
     scaler: torch.amp.GradScaler | None = None
 
-    def writers(self, step: int, validation: float | None = None) -> dict[str, Writer]:
+    def writers(self, step: int, validation: float | None = None, session: str = "") -> dict[str, Writer]:
         """File name -> what writes it, for `runs.write_checkpoint`.
 
         What is written is a copy, taken here: training may go on while it is.
@@ -61,12 +61,12 @@ class Trained:
         Args:
             step: Steps taken.
             validation: Loss on unseen pairs; kept where it is finite.
+            session: Name of the session that writes it.
         """
         scaler = self.scaler.state_dict() if self.scaler else None
-        state = (
-            json.dumps({"state": STATE_VERSION, "step": step, "scaler": scaler, VALIDATION: _finite(validation)}) + "\n"
-        )
-        return tensor_writers(self._files()) | {STATE: text_of(state)}
+        state = {"state": STATE_VERSION, "step": step, "scaler": scaler, VALIDATION: _finite(validation)}
+        text = json.dumps(state | {SESSION: session}) + "\n"
+        return tensor_writers(self._files()) | {STATE: text_of(text)}
 
     def lend(self) -> None:
         """What other processes do meanwhile: where each holds a part only, the one that copies needs them all."""

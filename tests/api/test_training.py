@@ -169,6 +169,10 @@ def test_continuing_from_an_earlier_checkpoint_joins_bitwise(tmp_path: Path, tra
     assert [event["step"] for event in told if event["kind"] == "step"] == [5, 6]
     assert {event["doing"] for event in told if event["kind"] == "doing"} >= {"saving a checkpoint"}
     assert joined.path == whole.path and joined.losses() == losses and last.read_bytes() == weights
+    first, second = (event for event in read_events(whole.folder.events_file) if event["kind"] == "run")
+    assert "after" not in first and second["after"] == first["session"] != second["session"]
+    wrote = [checkpoint.session for checkpoint in list_checkpoints(whole.folder)]
+    assert wrote == [first["session"], first["session"], second["session"]]
 
 
 def test_the_same_spec_gives_the_same_losses(run: Run, train: Train, tmp_path: Path) -> None:

@@ -152,13 +152,14 @@ def test_a_run_in_other_hands_is_refused_before_anything_is_read(run: Run) -> No
 
 
 @pytest.mark.usefixtures("no_work")
-def test_another_number_of_processes_is_refused_with_the_command(run: Run) -> None:
+def test_another_number_of_processes_is_refused_with_how_to_go_on(run: Run) -> None:
     begun_with(run, processes=2)
     before = run.folder.exit_file.read_bytes()
     with pytest.raises(UserError, match="was trained by 2 processes, and now 1 would") as refused:
         continue_run(run, steps=6)
     cure = refused.value.problems[0].cure
-    assert f"torchrun --nproc_per_node 2 -m pgsynth_core train --resume {run.path}" in cure
+    assert f"start its 2 processes as you did, with this in place of the spec: --resume {run.path};" in cure
+    assert "torchrun" not in cure, "on which machines, and whether sharded, nobody knows here"
     assert f"pgsynth train {run.folder.spec_file}" in cure
     assert run.folder.exit_file.read_bytes() == before and len([*events(run, "run")]) == 1
 

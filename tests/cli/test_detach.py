@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -127,6 +128,28 @@ def test_what_fails_when_a_run_waits_is_taken_back_or_told(
     said = run("runs", "resume", idle.id, "--detach")
     assert said.code == 2 and f"the run {idle.id} is queued now" in said.err and len(waiting()) == 1
     assert f"pgsynth runs resume {idle.path} --detach" in said.err
+
+
+@pytest.mark.parametrize("flags", [[], ["--detach"]])
+def test_a_run_that_cannot_be_written_in_may_be_copied(
+    run: Run, idle: RunFolder, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    """As on a disk that is mounted for reading only."""
+
+    def guarded(real: Callable[..., Any], name: str) -> None:
+        def refuse(path: Any, *more: Any, **named: Any) -> Any:
+            writes = name == "mkdir" or more[0] & (os.O_RDWR | os.O_CREAT)
+            if writes and str(path).startswith(str(idle.path)):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            return real(path, *more, **named)
+
+        monkeypatch.setattr(os, name, refuse)
+
+    guarded(os.open, "open")
+    guarded(os.mkdir, "mkdir")
+    said = run("runs", "resume", idle.id, *flags)
+    assert said.code == 2 and "Read-only file system" in said.err and f"cp -r {idle.path} FOLDER" in said.err
+    assert waiting() == ()
 
 
 def test_a_job_of_slurm_is_told_what_ends_the_run(run: Run, idle: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

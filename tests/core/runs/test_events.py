@@ -357,22 +357,23 @@ def test_losses_join_over_interruptions(log: Path) -> None:
     assert list(read_losses(log)) == [1, 2]
 
 
-def test_losses_are_those_of_the_sessions_that_saved(log: Path) -> None:
-    def session(begun: int, *steps: int, loss: float, saved: tuple[int, ...] = ()) -> None:
+def test_losses_are_those_of_the_sessions_that_wrote_the_checkpoints(log: Path) -> None:
+    def session(begun: int, *steps: int, loss: float, after: float | None = None) -> None:
+        """Known by its loss, which all its steps have."""
         with EventLog(log) as events:
-            events.write("run", step=begun, steps=9)
+            events.write("run", step=begun, steps=9, session=str(loss), after="" if after is None else str(after))
             for step in steps:
                 events.write("step", step=step, loss=loss)
-                if step in saved:
-                    events.write("checkpoint", step=step, path=f"checkpoints/{step}")
 
-    session(0, 1, 2, 3, 4, 5, loss=0.1, saved=(2, 4))
-    session(2, 3, loss=0.2)  # gone back, and killed before it saved: the checkpoint of 4 stands
+    session(0, 1, 2, 3, 4, 5, loss=0.1)  # it wrote those of 2 and 4
+    session(2, 3, loss=0.2, after=0.1)  # gone back, and killed before it wrote one
     assert read_losses(log) == {1: 0.1, 2: 0.1, 3: 0.2}
-    session(4, 5, 6, loss=0.3, saved=(6,))
+    session(4, 5, 6, loss=0.3, after=0.1)
     assert read_losses(log) == {1: 0.1, 2: 0.1, 3: 0.1, 4: 0.1, 5: 0.3, 6: 0.3}
-    session(2, 3, 4, loss=0.4, saved=(4,))
-    session(4, 5, loss=0.5)
+    session(2, 3, 4, loss=0.4, after=0.1)  # killed when it had replaced that of 4, before it told of it
+    session(4, 5, loss=0.5, after=0.4)
     assert read_losses(log) == {1: 0.1, 2: 0.1, 3: 0.4, 4: 0.4, 5: 0.5}
-    session(0, 1, loss=0.6)
-    assert read_losses(log) == {1: 0.6}
+    session(5, 6, loss=0.6, after=0.7)
+    assert read_losses(log) == {1: 0.1, 2: 0.1, 3: 0.4, 4: 0.4, 5: 0.5, 6: 0.6}, "nobody knows after which: the last"
+    session(0, 1, loss=0.8)
+    assert read_losses(log) == {1: 0.8}

@@ -14,7 +14,8 @@ import pytest
 from pgsynth_core.contract import check
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.registry import Broken, Origin, Registry
-from pgsynth_core.runs import Lock, LockProblem, build_lock, check_lock, check_weights, read_lock
+from pgsynth_core.runs import EventLog, Lock, LockProblem, build_lock, check_lock, check_weights, create_run, read_lock
+from pgsynth_core.runs.differences import again
 from pgsynth_core.spec import resolve
 
 from ...fixtures.standins import component, registry_with
@@ -193,3 +194,21 @@ def test_pretrained_weights_in_another_folder_are_the_same(lock: dict[str, Any])
     assert check_weights(made, {"models/sd15": {"folder": "/now/sd15", "a.safetensors": "1"}}) == []
     (problem,) = check_weights(made, {"models/sd15": {"folder": "/now/sd15", "a.safetensors": "2"}})
     assert "a.safetensors" in problem.message and "folder" not in problem.message
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("processes", [1, 16])
+def test_no_command_is_given_where_nobody_knows_how_it_was_launched(
+    tmp_path: Path, device: str, processes: int
+) -> None:
+    """On several machines, or sharded, each would begin something else."""
+    run = create_run(tmp_path / "my runs", slug="x", spec_yaml="{}", lock=None)
+    with EventLog(run.events_file) as log:
+        log.write("run", step=0, steps=9, device=device, processes=processes)
+    words = f"--resume '{run.path}' train.checkpointing=true"
+    told = again(run, "train.checkpointing=true")
+    if processes == 1:
+        assert told == f"pgsynth train {words}"
+    else:
+        assert told.endswith(f": {words}") and "16 processes" in told
+        assert "torchrun" not in told and "pgsynth train" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pgsynth_core.runs import STATES, EventLog, RunFolder, Session, control, sta
 from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.locks import queue_held
 from pgsynth_core.runs.queue import Taken, Waiting, enqueue, leave_queue, position, take, waiting
+from pgsynth_core.runs.removing import remove_run
 from pgsynth_core.runs.sessions import attempt_word, attempting
 from pgsynth_core.runs.status import base_state
 
@@ -171,6 +173,58 @@ def test_a_run_that_was_taken_starts_until_its_worker_dies(run: RunFolder, dead:
     assert status_of(run).state == "stopping"
     rewrite(run.worker_file, **dead)
     assert status_of(run).state == "queued" and position(run) == 1, "nothing is lost"
+
+
+def test_who_waits_behind_a_run_that_was_taken_does_not_push_it_out(
+    run: RunFolder, queue: Queue, dead: dict[str, Any]
+) -> None:
+    taken(run)
+    other = queue.run()
+    enqueue(other)
+    assert position(other) == 1
+    rewrite(run.worker_file, **dead)
+    assert [position(run), position(other)] == [1, 2] and taken(run)
+
+
+@pytest.mark.parametrize("ahead", [3.0, -3.0])
+def test_a_run_that_ended_by_another_clock_waits_and_starts(run: RunFolder, dead: dict[str, Any], ahead: float) -> None:
+    start_session(run).end("stopped", code=130)
+    rewrite(run.exit_file, t=time.time() + ahead)
+    taken(run)
+    assert status_of(run).state == "starting"
+    with pytest.raises(UserError, match="is being trained"):
+        remove_run(run)
+    rewrite(run.worker_file, **dead)
+    assert status_of(run).state == "queued" and position(run) == 1
+
+
+@pytest.mark.parametrize("ahead", [3.0, -3.0])
+def test_who_was_taken_for_dead_and_ends_by_another_clock_is_believed(run: RunFolder, ahead: float) -> None:
+    begun = start_session(run)
+    begun.lock.close()  # as where the file system has no locks
+    rewrite(run.process_file, started="1")
+    taken(run)
+    assert status_of(run).state == "starting"
+    begun.end("finished")
+    rewrite(run.exit_file, t=time.time() + ahead)
+    assert status_of(run).state == "finished"
+
+
+def test_a_trainer_that_is_refused_takes_no_wish_from_who_trains(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = start_session(run)
+    rewrite(run.process_file, started="1")  # it is taken for dead
+    control.wish(run, "stop")
+    claim = {**json.loads(run.process_file.read_text("utf-8")), "session": "0123"}
+    run.worker_file.write_text(json.dumps(claim), encoding="utf-8")
+    monkeypatch.setenv(ATTEMPT, attempt_word("0123", run))
+    monkeypatch.setattr("pgsynth_core.runs.sessions._DYING", 0.0)
+    with pytest.raises(UserError, match="holds it"), attempting(run):
+        start_session(run)
+    assert run.exit_file.exists() and control.wishes(run) == {"stop"}
+    begun.end("stopped")
+    assert not control.wishes(run)
 
 
 @pytest.mark.parametrize("fact", [{"started": "1"}, {"boot": "before the power went"}])
