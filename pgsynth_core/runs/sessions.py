@@ -195,10 +195,13 @@ def _refuse_live(folder: RunFolder) -> None:
         return
     begun = state == "running"
     held = read_json(folder.process_file if begun else folder.worker_file) or {}
-    who = f", by process {held['pid']} on {held.get('host')}" if process_of(held) else ""
+    process = process_of(held)
+    who = f", by process {held['pid']} on {held.get('host')}" if process else ""
     message = f"the run is being trained already{who}. {reason}"
-    file = folder.process_file if begun else folder.worker_file
-    cure = f"Wait for it or stop it; if you know that it is gone, delete {file}."
+    cure = f"Wait for it, or stop it: pgsynth runs stop {shlex.quote(str(folder.path))}."
+    if process is None or not is_alive(process):  # it may be on another machine
+        file = folder.process_file if begun else folder.worker_file
+        cure += f" If you know that it is gone, delete {file}."
     raise UserError(message.strip(), where=str(folder.path), cure=cure)
 
 

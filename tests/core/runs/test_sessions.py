@@ -81,7 +81,7 @@ def test_running_then_killed_then_gone_on_with(run: RunFolder) -> None:
         assert found.when is not None and abs(time.time() - found.when) < 30
         with pytest.raises(UserError, match=f"trained already, by process {process.pid} on ") as refused:
             start_session(run)
-        assert str(run.process_file) in refused.value.problems[0].cure
+        assert f"pgsynth runs stop {run.path}" in refused.value.problems[0].cure
         process.kill()
         process.wait()
         assert status_of(run).state == "lost"
@@ -297,6 +297,17 @@ def test_who_is_slow_on_another_machine_is_not_lost(run: RunFolder) -> None:
         assert status_of(run).state == state
     begun.beat()
     assert status_of(run).state == "running", "it lives, though it could write no event"
+
+
+@pytest.mark.parametrize("host", ["", "node7"])
+def test_only_who_cannot_be_seen_may_be_taken_for_gone(run: RunFolder, host: str) -> None:
+    start_session(run)
+    if host:
+        rewrite(run.process_file, host=host)
+    with pytest.raises(UserError) as refused:
+        start_session(run)
+    cure = refused.value.problems[0].cure
+    assert f"pgsynth runs stop {run.path}" in cure and ("delete" in cure) == bool(host)
 
 
 def test_a_folder_that_is_gone_is_told(run: RunFolder) -> None:
