@@ -48,7 +48,7 @@ BUNDLE: Final = "bundle"
 VALIDATION: Final = "validation"
 """Key in `STATE`."""
 SESSION: Final = "session"
-"""Another."""
+"""And of the session that wrote it."""
 OLD: Final = ".old"
 STEP_NAME: Final = re.compile(r"step-(\d{8,})(\.old)?")
 """Of a checkpoint's folder."""
