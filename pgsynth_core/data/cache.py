@@ -126,7 +126,7 @@ def locked(place: Path, *, wait: bool = True) -> Iterator[bool]:
         place: The entry's file, which need not exist; its folder is made.
         wait: Until whoever has the lock lets go.
 
-    Returns:
+    Yields:
         Whether it is held: False if somebody else has it and this is not to wait.
 
     Raises:

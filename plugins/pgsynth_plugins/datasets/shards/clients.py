@@ -40,7 +40,8 @@ _CHAIN: Final = "::"
 """By which fsspec chains readers, of archives, of other addresses, of text in the URL itself."""
 
 _NOT_THERE: Final = frozenset({404, 410})
-_REFUSED: Final = frozenset({401, 403})
+_REFUSED: Final = frozenset({400, 401, 403})
+"""Answers to whom a server gives nothing, or nothing any more: Google's says 400 of a signature that has expired."""
 
 _AGAIN: Final = frozenset({408, 425, 429})
 """Answers below 500 after which asking again may help."""

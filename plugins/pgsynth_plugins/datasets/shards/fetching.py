@@ -180,7 +180,7 @@ def _fetch(remote: Remote, place: Path, keep: int) -> None:
                 os.fsync(written.fileno())
                 _check_form(remote, answer, half)
                 if not os.path.samestat(os.fstat(written.fileno()), half.stat()):
-                    raise FileNotFoundError  # somebody has removed the cache, and another process writes there now
+                    raise FileNotFoundError("another process writes there now, for somebody removed the cache")
                 os.replace(half, place)
     except FileNotFoundError as error:
         raise Failure("somebody removed the cache while it was fetched", "outage") from error

@@ -109,11 +109,13 @@ def named_shards(given: str, *, option: str) -> tuple[list[Shard], list[BadRecor
             message, where=option, cure=f"Set {option}=FOLDER, or files with braces: shards-{{000..011}}.tar."
         )
     listing = _Listing(option)
-    try:
-        texts = [text for pattern in given.split("::") for text in expanded(pattern.strip())]
-    except ValueError as failure:
-        cure = "Write e.g. shards-{000..011}.tar, with as many digits as the names have."
-        raise UserError(f"{without_secrets(str(failure), given)}.", where=option, cure=cure) from None
+    texts: list[str] = []
+    for pattern in given.split("::"):
+        try:
+            texts += expanded(pattern.strip())
+        except ValueError as failure:
+            cure = "Write e.g. shards-{000..011}.tar, with as many digits as the names have."
+            raise UserError(f"{without_secrets(str(failure), pattern)}.", where=option, cure=cure) from None
     several = len(texts) > 1
     for text in texts:
         listing.add(text, among_others=several)

@@ -102,7 +102,7 @@ def _shards() -> list[tuple[float, int, Path]]:
     """When it was last read, bytes and path of every shard, whole or not."""
     found = []
     for file in cache_files(cache_root(), SHARD_KIND):
-        if file.name.endswith((SHARD_SUFFIX, UNFINISHED)):
+        if file.name.endswith((SHARD_SUFFIX, f"{SHARD_SUFFIX}{UNFINISHED}")):
             with suppress(OSError):  # gone since
                 status = file.stat(follow_symlinks=False)
                 found.append((status.st_mtime, status.st_size, Path(file.path)))
