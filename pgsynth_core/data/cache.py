@@ -48,6 +48,9 @@ UNFINISHED: Final = ".tmp"
 
 _LOCK: Final = ".lock"
 
+_RACES: Final = 100
+"""So often a folder may be removed between two calls; after that, something else is wrong with it."""
+
 SHARD_KIND: Final = "shards"
 
 _OURS: Final = re.compile(
@@ -146,15 +149,12 @@ def locked(place: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def _made(path: Path) -> BufferedWriter:
-    while True:  # as long as somebody clears the cache
-        try:
+    for _ in range(_RACES):
+        with suppress(FileNotFoundError, FileExistsError):  # somebody clears the cache
             path.parent.mkdir(parents=True, exist_ok=True)
             return open(path, "ab")
-        except FileNotFoundError:
-            continue
-        except FileExistsError:
-            if os.path.lexists(path.parent):
-                raise
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open(path, "ab")
 
 
 def _names(path: Path, file: BufferedWriter) -> bool:

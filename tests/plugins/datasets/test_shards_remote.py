@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,10 +200,12 @@ def test_nobody_listens(cache: Path, pauses: list[float]) -> None:
 
 def test_a_disk_that_refuses_is_told_from_the_network_and_from_the_data(server: Server, cache: Path) -> None:
     dataset = opened(f"{server.url}/train", bad="skip")
-    cache.write_text("a file")
-    with pytest.raises(UserError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE") as caught:
-        take(dataset, 0)
-    assert not isinstance(caught.value, DataError)
+    for stand in (cache.touch, partial(cache.symlink_to, cache.with_name("unmounted"))):
+        stand()
+        with pytest.raises(UserError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE") as caught:
+            take(dataset, 0)
+        assert not isinstance(caught.value, DataError)
+        cache.unlink()
 
 
 # ------------------------------------------------------------------------------------------- in advance
