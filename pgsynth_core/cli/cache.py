@@ -19,7 +19,8 @@ With train.cache=latents, features or all, a run keeps results of its frozen net
 content of each image and of each network. Runs share them: in $PGSYNTH_CACHE, else in the
 folder pgsynth of the user's caches. Shards that data=shards fetches are there too: those not
 read for longest go where data.shards.keep_gb or the disk leaves no room for another. Nothing
-there is ever wrong to remove: what is missing, or cannot be read, is made or fetched anew.
+there is ever wrong to remove: what is missing, or cannot be read, is made or fetched anew. A
+shard that a run is fetching stays.
 Latents are bitwise those of a run without a cache; encoders' features are so to rounding,
 which depends on how many photos are encoded at once.
 

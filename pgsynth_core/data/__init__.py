@@ -6,7 +6,16 @@ Everything here is numpy and Pillow; `pgsynth_core.data.tensors`, which makes ba
 
 from __future__ import annotations
 
-from pgsynth_core.data.cache import cache_files, cache_root, place_of, room_at
+from pgsynth_core.data.cache import (
+    SHARD_KIND,
+    SHARD_SUFFIX,
+    UNFINISHED,
+    cache_files,
+    cache_root,
+    locked,
+    place_of,
+    room_at,
+)
 from pgsynth_core.data.community import CommunityFiles, CommunityLayout, CommunityTables, read_community
 from pgsynth_core.data.draw import heatmaps, pose_mask, skeleton
 from pgsynth_core.data.files import (
@@ -64,6 +73,9 @@ __all__ = [
     "SHARD_DIGEST",
     "SHARD_FIELDS",
     "SHARD_INDEX",
+    "SHARD_KIND",
+    "SHARD_SUFFIX",
+    "UNFINISHED",
     "Annotations",
     "BadRecord",
     "CommunityFiles",
@@ -102,6 +114,7 @@ __all__ = [
     "inside",
     "label_pyramid",
     "label_set_of",
+    "locked",
     "mask_pyramid",
     "no_keypoints",
     "no_label_map",

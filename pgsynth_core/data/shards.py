@@ -61,6 +61,7 @@ SHARD_FIELDS: Final[Mapping[str, str]] = {
 and the same of ``target``."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_URL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{32}")
 _MEMBER: Final = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)
 
@@ -128,20 +129,21 @@ def _entry(number: int, entry: Any) -> ShardEntry:
     given: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
     url, names, digest = given.get("url"), given.get("names", []), given.get("md5sum", "")
     counts = {name: given.get(name, 0) for name in ("nsamples", "filesize")}
+    shown = f"shard {number} of `shardlist`"  # its URL may hold a secret
     if not isinstance(url, str) or not url or "nsamples" not in given:
-        raise ValueError(f"shard {number} of `shardlist` lacks its `url` or `nsamples`")
-    if _CONTROL.search(url):
-        raise ValueError(f"`url` of shard {number} of `shardlist` has control characters")
+        raise ValueError(f"{shown} lacks its `url` or `nsamples`")
+    if _NO_URL.search(url):
+        raise ValueError(f"`url` of {shown} has control characters, or halves of characters")
     for name, count in counts.items():
         if type(count) is not int or not 0 <= count < 2**62:
-            raise ValueError(f"`{name}` of {url} is a whole number from 0 on; given: {count!r:.40}")
+            raise ValueError(f"`{name}` of {shown} is a whole number from 0 on; given: {count!r:.40}")
     named = isinstance(names, list) and all(isinstance(name, str) and name and "/" not in name for name in names)
     if not named or (names and len({*names}) != counts["nsamples"]) or len({*names}) != len(names):
-        raise ValueError(f"`names` of {url} are {counts['nsamples']} different names without '/'")
+        raise ValueError(f"`names` of {shown} are {counts['nsamples']} different names without '/'")
     if wrong := next(filter(None, map(_misnamed, names)), ""):
-        raise ValueError(f"`names` of {url}: {wrong}")
+        raise ValueError(f"`names` of {shown}: {wrong}")
     if not isinstance(digest, str) or (digest and not _DIGEST.fullmatch(digest)):
-        raise ValueError(f"`md5sum` of {url} is 32 hexadecimal digits; given: {digest!r:.40}")
+        raise ValueError(f"`md5sum` of {shown} is 32 hexadecimal digits; given: {digest!r:.40}")
     return ShardEntry(url, counts["nsamples"], counts["filesize"], tuple(names), digest.lower())
 
 

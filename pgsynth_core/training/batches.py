@@ -17,12 +17,16 @@ from typing import Final
 import torch
 from torch.utils.data import DataLoader
 
+from pgsynth_core.data.cache import cache_root, is_fetched
 from pgsynth_core.data.order import positions
-from pgsynth_core.data.tensors import Batch, Examples, checked, collate
+from pgsynth_core.data.tensors import Batch, Examples, Failed, checked, collate
 from pgsynth_core.errors import UserError
 
 TIMEOUT_SECONDS = 300
 """Of a data worker; a worker that hangs is an error and not a silence."""
+
+GROWING_SECONDS: Final = 60.0
+"""A worker that waits for what is fetched does not hang, if something of it has come since so long ago."""
 
 PATIENCE_SECONDS: Final = 1.0
 """In which workers that are not needed any more may end by themselves."""
@@ -123,16 +127,28 @@ class Stream:
         workers = [child for child in active_children() if child not in others]
         try:
             for taken in _Endless(self, step):
-                try:
-                    batch = next(batches)
-                except RuntimeError as error:
-                    if failure := worker_failure(error, f" when it was to read {self._said(taken)}"):
-                        raise failure from error
-                    raise
-                yield taken, checked(batch)
+                yield taken, checked(self._next(batches, taken))
         finally:
             del batches  # where nothing else holds it, it tells its workers that they may end
             _end(workers)
+
+    def _next(self, batches: Iterator[Batch | Failed], taken: list[int]) -> Batch | Failed:
+        while True:
+            try:
+                return next(batches)
+            except RuntimeError as error:
+                if (
+                    _HANGS in str(error) and self._is_fetching()
+                ):  # torch's iterator is as it was, and can be asked again
+                    continue
+                if failure := worker_failure(error, f" when it was to read {self._said(taken)}"):
+                    raise failure from error
+                raise
+
+    def _is_fetching(self) -> bool:
+        order = self.examples.order
+        far = order is not None and bool(order.blocks)
+        return far and is_fetched(cache_root(), since=time.time() - GROWING_SECONDS)
 
     def _prefetch(self, step: int) -> None:
         """Have fetched what is far away of a step's pairs: here, where it may take longer than a worker may."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from pgsynth_core.data.cache import cache_files, cache_root, clear_cache, held_in, place_of
+from pgsynth_core.data.cache import Held, cache_files, cache_root, clear_cache, held_in, is_fetched, locked, place_of
 from pgsynth_core.errors import UserError
 
 KEYS = [f"{number:02x}" + "0" * 30 for number in range(3)]
@@ -66,7 +68,7 @@ def test_clearing_takes_entries_and_nothing_else(tmp_path: Path) -> None:
 def test_the_files_of_a_kind_are_those_of_our_names(tmp_path: Path) -> None:
     place = place_of(tmp_path, "shards", KEYS[0], ".tar")
     place.parent.mkdir(parents=True)
-    ours = {place.name, f"{place.name}.lock", f"{place.name}.0badcafe.tmp"}
+    ours = {place.name, f"{place.name}.lock", f"{place.name}.tmp"}
     for name in (*ours, "mine.tar", "thesis.txt", f"{place.name}.bak", f"{KEYS[0]}.lock"):
         (place.parent / name).touch()
     (tmp_path / "shards/mine").mkdir()
@@ -79,3 +81,37 @@ def test_clearing_an_empty_cache_leaves_no_folder(tmp_path: Path) -> None:
     root = filled(tmp_path / "cache")
     clear_cache(root)
     assert not root.exists() and clear_cache(root) == ()
+
+
+def test_what_somebody_is_fetching_stays_with_its_lock(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    fetched, left = (place_of(root, "shards", key, ".tar") for key in KEYS[:2])
+    halves = [place.with_name(f"{place.name}.tmp") for place in (fetched, left)]
+    with locked(left), locked(fetched):
+        for half in halves:
+            half.write_bytes(bytes(10))
+    with locked(fetched):
+        assert clear_cache(root) == (Held("shards", 0, 10),), "what was removed is told"
+        assert [half.exists() for half in halves] == [True, False]
+        with locked(fetched, wait=False) as ours:
+            assert not ours
+        assert is_fetched(root, since=time.time() - 60) and not is_fetched(root, since=time.time() + 60)
+    clear_cache(root)
+    assert not root.exists() and not is_fetched(root, since=0.0)
+
+
+def test_a_lock_that_was_removed_is_made_anew_by_who_waited_for_it(tmp_path: Path) -> None:
+    place = place_of(tmp_path, "shards", KEYS[0], ".tar")
+    lock, found = place.with_name(f"{place.name}.lock"), []
+
+    def waits() -> None:
+        with locked(place):
+            found.append(lock.exists())
+
+    with locked(place):
+        waiting = threading.Thread(target=waits)
+        waiting.start()
+        time.sleep(0.05)
+        lock.unlink()
+    waiting.join()
+    assert found == [True]

@@ -185,6 +185,12 @@ def test_an_index_of_others_is_read() -> None:
         (index({"url": "a.tar", "nsamples": 1, "names": [".."]}), "only dots"),
         (index({"url": "a.tar", "nsamples": 1, "names": ["é" * 101]}), "more than 200 bytes"),
         (index({"url": "a\0.tar", "nsamples": 1}), "control characters"),
+        (index({"url": "a\ud800.tar", "nsamples": 1}), "halves of characters"),
+        (
+            index({"url": "https://a/b.tar?of=a", "nsamples": 2, "names": ["a"]}),
+            "`names` of shard 0 of `shardlist` are",
+        ),
+        (index({"url": "https://a/b.tar?of=a", "nsamples": -1}), "`nsamples` of shard 0 of `shardlist` is"),
         (index({"url": "a.tar", "nsamples": 1, "md5sum": "0"}), "32 hexadecimal digits"),
         (index({"url": "a.tar", "nsamples": 1, "md5sum": 5}), "32 hexadecimal digits"),
     ],

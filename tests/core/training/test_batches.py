@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,6 +84,14 @@ class Hanging(Examples):
         return super().__getitem__(position)
 
 
+class Slow(Examples):
+    """The second pair takes longer than a worker may."""
+
+    def __getitem__(self, position: int) -> Batch | Failed:
+        time.sleep(1.3 * (position == 1))
+        return super().__getitem__(position)
+
+
 def stream(stage: Stage, kind: type[Examples]) -> Stream:
     scene = stage("encoder=toy_tokens")
     return Stream(examples=kind(scene.people, scene.plan), batch_size=1, workers=1)
@@ -94,6 +103,22 @@ def test_a_worker_that_hangs_is_told_with_the_pair(stage: Stage, monkeypatch: py
     with pytest.raises(UserError, match=r"nothing for 2 seconds when it was to read the pairs 2 of the training"):
         for _ in zip(range(5), stream(stage, Hanging).since(0), strict=False):
             pass
+
+
+def test_a_worker_that_waits_for_a_shard_that_comes_does_not_hang(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(batches, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)
+    monkeypatch.setenv("PGSYNTH_CACHE", str(tmp_path))
+    half = tmp_path / "shards/00" / f"{'0' * 32}.tar.tmp"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    scene = stage("encoder=toy_tokens")
+    order = Order(len(scene.people), 1, blocks=(len(scene.people),), batch=1)
+    reading = Stream(examples=Slow(scene.people, scene.plan, order=order), batch_size=1, workers=1).since(0)
+    assert [next(reading)[0] for _ in range(2)] == [[0], [1]]
+    reading.close()
 
 
 @pytest.mark.parametrize("kind", [Deaf, Examples])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.request import HTTPSHandler, Request
 
@@ -11,7 +12,7 @@ import pytest
 
 from pgsynth_core.data import DataContext
 from pgsynth_core.errors import UserError
-from pgsynth_plugins.datasets.shards import Config, clients
+from pgsynth_plugins.datasets.shards import Config, clients, places
 from pgsynth_plugins.datasets.shards.fetching import Remote, download, fetch
 from pgsynth_plugins.datasets.shards.reader import Shards
 
@@ -84,12 +85,64 @@ def test_what_may_not_be_asked_for_is_refused_where_it_is_asked(
 
 
 @pytest.mark.parametrize(
-    "given", ["http://user:secret@127.0.0.1:9/train", "HTTPS://user:secret@127.0.0.1:9/x.tar", "http://[x"]
+    "given",
+    [
+        "http://user:secret@127.0.0.1:9/train",
+        "HTTPS://user:secret@127.0.0.1:9/x.tar",
+        "http://[x",
+        "http://x/\udc80.tar",
+    ],
 )
 def test_an_option_with_a_password_or_no_url_is_refused_with_a_cure(cache: Path, given: str) -> None:
     with pytest.raises(UserError) as caught:
         opened(given)
     assert caught.value.problems[0].cure and "secret" not in str(caught.value)
+
+
+def test_what_a_url_may_hold_of_secrets_is_in_no_message(server: Server) -> None:
+    for given in (
+        f"{server.url}/my shards/index.json?token=S3CRET",
+        f"{server.url}/nowhere/x.tar?token=S3CRET&more=S3CRET",
+        f"{server.url}/x{{0..9999999}}.tar?token=S3CRET",
+        f"{server.url}/x.tar?token={{S3CRET}}",
+        "memory://user:S3CRET@nowhere/train",
+        "ftp://user:S3CRET@127.0.0.1:9/train",
+    ):
+        with pytest.raises(UserError) as caught:
+            opened(given)
+        assert "S3CRET" not in str(caught.value), given
+
+
+def test_a_space_in_a_path_is_asked_for_as_servers_know_it(server: Server) -> None:
+    (server.folder / "train").rename(server.folder / "my shards")
+    server.faults["index.json"] = lambda handler: handler.path != "/my%20shards/index.json?of=a%20b"
+    assert opened(f"{server.url}/my shards/index.json?of=a b").name(0) == "pair0"
+
+
+@pytest.mark.parametrize(
+    ("index", "given", "reason"),
+    [
+        ("https://there/index.json", "http://there/x.tar", "names a shard of http://, and it may be of https://"),
+        ("{folder}/index.json", "file:///etc/passwd", "names a shard of file://, and it may be of http://"),
+    ],
+)
+def test_an_index_does_not_lead_elsewhere(
+    tmp_path: Path, index: str, given: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {"__kind__": "wids-shard-index-v1", "shardlist": [{"url": given, "nsamples": 4}]}
+    (tmp_path / "index.json").write_text(json.dumps(listed))
+    monkeypatch.setattr(places, "download", lambda url: (tmp_path / "index.json").read_bytes())
+    with pytest.raises(UserError, match=reason):
+        opened(index.replace("{folder}", str(tmp_path)))
+
+
+def test_an_index_on_this_disk_may_list_shards_on_a_server(server: Server, tmp_path: Path) -> None:
+    index = json.loads((server.folder / "train/index.json").read_text())
+    for shard in index["shardlist"]:
+        shard["url"] = f"{server.url}/train/{shard['url']}"
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    dataset = opened(str(tmp_path / "index.json"))
+    assert dataset.pair(4).name == "pair4" and dataset.facts()["of them to be fetched"] == 3
 
 
 def test_a_server_sends_on_to_http_and_nowhere_else(server: Server) -> None:

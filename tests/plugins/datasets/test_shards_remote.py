@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from fsspec import AbstractFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 from torch.utils.data import DataLoader
 
 from pgsynth_core.data import DataContext, DataError, tensors
@@ -94,11 +99,11 @@ def test_without_an_index_the_cure_says_how_to_make_one(server: Server) -> None:
     ("fault", "tries", "reason"),
     [
         (answers(404), 1, "answers 404"),
-        (answers(403), 1, "answers 403"),
+        (answers(410), 1, "answers 410"),
         (body(lambda content: bytes(512)), 2, "it has 512 bytes there, and its index says"),
         (body(lambda content: bytes(len(content))), 2, "its MD5 is"),
     ],
-    ids=["404", "403", "size", "content"],
+    ids=["404", "410", "size", "content"],
 )
 def test_a_shard_that_is_not_there_as_listed_is_a_bad_record(
     server: Server, cache: Path, fault: Fault, tries: int, reason: str
@@ -118,13 +123,14 @@ def test_a_shard_that_is_not_there_as_listed_is_a_bad_record(
 @pytest.mark.parametrize(
     ("fault", "tries", "reason"),
     [
-        (answers(401), 1, "answers 401"),
+        (answers(401), 1, "answers 401.* Renew the signature or the token"),
+        (answers(403), 1, "answers 403.* Renew the signature or the token"),
         (answers(503), 10, "answers 503 .*; it was asked for 10 times"),
         (answers(429), 10, "answers 429"),
         (breaks_off, 10, "1,024 of its "),
         (stalls, 10, "nothing came"),
     ],
-    ids=["401", "503", "429", "short", "silent"],
+    ids=["401", "403", "503", "429", "short", "silent"],
 )
 def test_an_outage_is_waited_for_and_never_passed_over(
     server: Server,
@@ -140,6 +146,9 @@ def test_an_outage_is_waited_for_and_never_passed_over(
     dataset = opened(f"{server.url}/train", bad="skip")
     dataset.prefetch([4], wait=True)
     assert server.asked["s-000001.tar"] == 1 and not pauses, "in advance it is asked once"
+    dataset.prefetch([4], wait=True)
+    dataset.prefetch([4])
+    assert server.asked["s-000001.tar"] == 1 and not fetching_threads(), "and not again at once"
     server.asked.clear()
     with pytest.raises(UserError, match=reason) as caught:
         take(dataset, 4)
@@ -175,6 +184,15 @@ def test_a_server_that_fails_once_is_asked_again(server: Server) -> None:
     assert opened(f"{server.url}/train").pair(0).name == "pair0" and server.asked["s-000000.tar"] == 2
 
 
+def test_an_index_that_breaks_off_is_an_outage(server: Server) -> None:
+    content = (server.folder / "train/index.json").read_bytes()
+    (server.folder / "train/index.json").write_bytes(content + b" " * 4096)
+    server.faults["index.json"] = breaks_off
+    with pytest.raises(UserError, match="1,024 of its .* bytes came; it was asked for 3 times") as caught:
+        opened(f"{server.url}/train")
+    assert not isinstance(caught.value, DataError)
+
+
 def test_nobody_listens(cache: Path, pauses: list[float]) -> None:
     with pytest.raises(UserError, match=r"http://127.0.0.1:9/index.json: .*refused"):
         opened("http://127.0.0.1:9")
@@ -182,10 +200,12 @@ def test_nobody_listens(cache: Path, pauses: list[float]) -> None:
 
 def test_a_disk_that_refuses_is_told_from_the_network_and_from_the_data(server: Server, cache: Path) -> None:
     dataset = opened(f"{server.url}/train", bad="skip")
-    cache.write_text("a file")
-    with pytest.raises(UserError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE") as caught:
-        take(dataset, 0)
-    assert not isinstance(caught.value, DataError)
+    for stand in (cache.touch, partial(cache.symlink_to, cache.with_name("unmounted"))):
+        stand()
+        with pytest.raises(UserError, match=r"s-000000.tar: it cannot be kept .*PGSYNTH_CACHE") as caught:
+            take(dataset, 0)
+        assert not isinstance(caught.value, DataError)
+        cache.unlink()
 
 
 # ------------------------------------------------------------------------------------------- in advance
@@ -262,18 +282,59 @@ def test_processes_that_want_the_same_shard_fetch_it_once(server: Server) -> Non
 
 
 # ------------------------------------------------------------------------------------------- other schemes
-def test_other_schemes_go_through_fsspec(server: Server) -> None:
+@pytest.fixture
+def bucket(server: Server) -> Iterator[AbstractFileSystem]:
+    """The shards and their index in memory, below bucket/train."""
     files = fsspec.filesystem("memory")
-    try:
-        for path in (server.folder / "train").iterdir():
-            files.pipe(f"/bucket/train/{path.name}", path.read_bytes())
-        dataset = opened("memory://bucket/train")
-        assert [dataset.pair(index).name for index in (0, 10)] == ["pair0", "pair10"]
-        files.rm("/bucket/train/s-000001.tar")
-        with pytest.raises(DataError, match="memory://bucket/train/s-000001.tar: it cannot be fetched"):
-            dataset.pair(5)
-    finally:
-        files.rm("/bucket", recursive=True)
+    for path in (server.folder / "train").iterdir():
+        files.pipe(f"/bucket/train/{path.name}", path.read_bytes())
+    yield files
+    files.rm("/bucket", recursive=True)
+
+
+def test_other_schemes_go_through_fsspec(bucket: AbstractFileSystem) -> None:
+    dataset = opened("memory://bucket/train")
+    assert [dataset.pair(index).name for index in (0, 10)] == ["pair0", "pair10"]
+    bucket.rm("/bucket/train/s-000001.tar")
+    with pytest.raises(DataError, match="memory://bucket/train/s-000001.tar: it cannot be fetched"):
+        dataset.pair(5)
+
+
+class RepositoryNotFoundError(OSError):
+    """As of huggingface_hub: of a repository that is not there, or none that the token may see."""
+
+
+def hidden() -> OSError:
+    error = FileNotFoundError("bucket (repository not found)")
+    error.__cause__ = RepositoryNotFoundError()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "cure"),
+    [
+        (lambda: OSError(errno.EIO, "Bad Gateway"), 10, "the network"),
+        (lambda: OSError(errno.ENOSPC, "of the server's disk"), 10, "the network"),
+        (lambda: PermissionError("the token has expired"), 1, "Renew the signature or the token"),
+        (hidden, 1, "Renew the signature or the token"),
+    ],
+    ids=["gateway", "full there", "token", "repository"],
+)
+def test_what_a_client_raises_is_never_this_disks_nor_a_bad_pair(
+    bucket: AbstractFileSystem, fault: Callable[[], OSError], tries: int, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, asked = opened("memory://bucket/train", bad="skip"), []
+
+    def fails(files: object, path: str, *given: object, **named: object) -> Any:
+        asked.append(path)
+        raise fault()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "_open", fails)
+        with pytest.raises(UserError, match=f"s-000000.tar: it cannot be fetched.*{cure}.*--resume") as caught:
+            take(dataset, 0)
+    assert not isinstance(caught.value, DataError) and len(asked) == tries
+    assert take(dataset, 0).index == 0, "nothing of it is remembered"
 
 
 def test_a_scheme_that_nobody_reads_is_told(cache: Path) -> None:

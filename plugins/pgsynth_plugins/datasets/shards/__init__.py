@@ -27,5 +27,6 @@ class Config(PartConfig):
         200,
         ge=1,
         description="Gigabytes that fetched shards may take among the caches, less on a full disk; then the ones not "
-        "read for longest go. A run reads from about as many shards at a time as a step has pairs.",
+        "read for longest go. A run reads from about as many shards at a time as a step has pairs, and from 8 at "
+        "least.",
     )

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from io import BufferedReader
 from threading import Thread
+from time import monotonic
 from typing import Final
 
-from pgsynth_core.data import BadRecord, DataError
+from pgsynth_core.data import BadRecord, DataError, ShardEntry
 from pgsynth_core.errors import UserError
-from pgsynth_plugins.datasets.shards.fetching import Remote, discard, fetch, is_here
+from pgsynth_plugins.datasets.shards.fetching import Remote, fetch, is_here
 from pgsynth_plugins.datasets.shards.headers import FIELDS, Table, read_table
 from pgsynth_plugins.datasets.shards.places import Shard
 from pgsynth_plugins.datasets.shards.room import MOVE
@@ -31,6 +32,9 @@ _FETCHES: Final = 8
 _TRIES: Final = 3
 """How often a shard is fetched that another process removes before it is opened."""
 
+_LATER_SECONDS: Final = 30.0
+"""So long after one that failed, no other fetch in advance of the same shard begins."""
+
 _JOIN_SECONDS: Final = 0.2
 
 
@@ -44,9 +48,10 @@ class Archives:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._tables: OrderedDict[str, Table] = OrderedDict()
-        self._failed: dict[str, DataError] = {}
+        self._failed: dict[str, tuple[BadRecord, ...]] = {}
+        self._trusted: set[str] = set()
         self._prefetching: dict[str, Thread] = {}
-        self._renewed: set[str] = set()
+        self._later: dict[str, float] = {}
 
     def table(self, shard: Shard) -> Table:
         """What its headers say; read when it is first asked for.
@@ -57,14 +62,14 @@ class Archives:
             UserError: If the network or this disk fails, which says nothing about the shard.
         """
         if shard.url in self._failed:
-            raise self._failed[shard.url]
+            raise DataError.of(self._failed[shard.url])
         if shard.url in self._tables:
             self._tables.move_to_end(shard.url)
             return self._tables[shard.url]
         try:
             table = self._tables[shard.url] = self._read_table(shard)
         except DataError as failure:
-            self._failed[shard.url] = failure
+            self._failed[shard.url] = failure.records
             raise
         if len(self._tables) > _TABLES:
             self._tables.popitem(last=False)
@@ -77,20 +82,19 @@ class Archives:
             DataError: If there is no such shard, or it cannot be read, or is another than it was.
             UserError: If the network or this disk fails.
         """
-        lying = dict(zip(FIELDS, self.table(shard).spans[number].tolist(), strict=True))
-        spans = {name: lying[name] for name in fields}
-        found: dict[str, bytes] = {}
         try:
-            with self._opened(shard) as file:
-                if file.seek(0, 2) != self.table(shard).size:
-                    raise OSError("it was replaced while it was in use")
-                for name, (offset, length) in spans.items():
-                    if length >= 0:
-                        file.seek(offset)
-                        found[name] = file.read(length)
+            for _ in range(2):
+                table = self.table(shard)
+                with self._opened(shard) as file:
+                    if file.seek(0, 2) == table.size and number < len(table.keys):
+                        return _members(file, table, number, fields)
+                if not shard.remote:
+                    break
+                self._trusted.discard(shard.url)  # it was cut off since: its headers say so, and it is fetched anew
+                del self._tables[shard.url]
+            raise OSError("it was replaced while it was in use")
         except OSError as error:
             raise _unreadable(shard, error) from error
-        return found
 
     def prefetch(self, shards: Sequence[Shard], *, wait: bool) -> None:
         """Fetch shards that will soon be read, in threads; what goes wrong shows when they are read.
@@ -98,7 +102,7 @@ class Archives:
         Without `wait`, more than `_FETCHES` at a time are left for the next call.
         """
         far = [shard for shard in dict.fromkeys(shards) if shard.remote and shard.url not in self._failed]
-        far = [shard for shard in far if not is_here(_remote(shard))]
+        far = [shard for shard in far if self._later.get(shard.url, 0.0) <= monotonic() and not is_here(_remote(shard))]
         if wait:
             self._prefetch_all(deque(far))
             return
@@ -127,27 +131,24 @@ class Archives:
     def _prefetch(self, shard: Shard) -> None:
         try:
             fetch(_remote(shard), keep=self._keep, patient=False)
+            self._trusted.add(shard.url)
         except DataError as failure:
-            self._failed[shard.url] = failure
+            self._failed[shard.url] = failure.records
         except UserError:  # an outage or a full disk: whoever reads the shard waits for it, or says so
-            return
+            self._later[shard.url] = monotonic() + _LATER_SECONDS
 
     def _read_table(self, shard: Shard) -> Table:
-        """What the headers say; what was fetched and is damaged is fetched once more."""
+        trusted = shard.url in self._trusted
         try:
             with self._opened(shard) as file:
                 table = read_table(file)
-                if not shard.remote or (not table.damage and len(table.keys) >= shard.pairs):
-                    return table
-                if renewed := shard.url not in self._renewed:
-                    self._renewed.add(shard.url)
-                    discard(_remote(shard), file)
         except OSError as error:
             raise _unreadable(shard, error) from error
-        if renewed:
-            return self._read_table(shard)
-        if table.damage:
-            reason = f"{table.damage} It was fetched twice: the server's file itself is damaged."
+        if shard.remote and table.damage:
+            if trusted:  # it was damaged since
+                self._trusted.discard(shard.url)
+                return self._read_table(shard)
+            reason = f"{table.damage} It came as its server has it: the file there is damaged."
             raise DataError.of(BadRecord(shard.shown, 0, reason, "unreadable"))
         return table
 
@@ -155,15 +156,28 @@ class Archives:
         if not shard.remote:
             return open(shard.url, "rb")
         for _ in range(_TRIES):
-            path = fetch(_remote(shard), keep=self._keep)
+            path = fetch(_remote(shard), keep=self._keep, trusted=shard.url in self._trusted)
+            self._trusted.add(shard.url)
             with suppress(FileNotFoundError):  # removed by a process that needs the room
                 return open(path, "rb")
         message = "other processes remove it before it is read."
         raise UserError(message, where=shard.shown, cure=f"Set data.shards.keep_gb higher. {MOVE}")
 
 
+def _members(file: BufferedReader, table: Table, number: int, fields: Iterable[str]) -> dict[str, bytes]:
+    lying = dict(zip(FIELDS, table.spans[number].tolist(), strict=True))
+    found: dict[str, bytes] = {}
+    for name in fields:
+        offset, length = lying[name]
+        if length >= 0:
+            file.seek(offset)
+            found[name] = file.read(length)
+    return found
+
+
 def _remote(shard: Shard) -> Remote:
-    return Remote(shard.url, shard.entry.bytes, shard.entry.digest) if shard.entry else Remote(shard.url)
+    entry = shard.entry or ShardEntry(shard.url, 0)
+    return Remote(shard.url, entry.bytes, entry.digest, entry.pairs)
 
 
 def _unreadable(shard: Shard, error: OSError) -> UserError:

@@ -2,21 +2,34 @@
 
 ``http://`` and ``https://`` go through the standard library, every other scheme (``hf://``, ``s3://``) through fsspec,
 whose own reader of https would bring an asynchronous client along.
+
+What fails while a remote file is opened or read is a `Failure`, whatever its client raises; any other error of whoever
+reads it is of this machine, a full disk for one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import InvalidURL
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Literal
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from urllib.request import BaseHandler, Request, build_opener
 
 from pgsynth_core.errors import UserError
 
-__all__ = ["HTTP", "SILENCE_SECONDS", "Readable", "checked_url", "is_fact", "is_final", "opened", "reason", "shown_url"]
+__all__ = [
+    "HTTP",
+    "SILENCE_SECONDS",
+    "Answer",
+    "Failure",
+    "Means",
+    "checked_url",
+    "opened",
+    "shown_url",
+    "without_secrets",
+]
 
 SILENCE_SECONDS: Final = 60.0
 """So long a server may say nothing; less than the time after which training gives up on a worker that reads."""
@@ -26,19 +39,62 @@ HTTP: Final = ("http", "https")
 _CHAIN: Final = "::"
 """By which fsspec chains readers, of archives, of other addresses, of text in the URL itself."""
 
-_NOT_THERE: Final = frozenset({403, 404, 410})
-"""Answers by which a server says that there is no such file, or none that it would give."""
+_NOT_THERE: Final = frozenset({404, 410})
+_REFUSED: Final = frozenset({400, 401, 403})
+"""Answers to whom a server gives nothing, or nothing any more: Google's says 400 of a signature that has expired."""
 
 _AGAIN: Final = frozenset({408, 425, 429})
 """Answers below 500 after which asking again may help."""
 
+_SAFE: Final = "%/:?@!$&'()*+,;=~|[]"
+"""What stands in a path or a query as it is written; all else, a space for one, is sent as ``%20`` and the like."""
 
-@runtime_checkable
-class Readable(Protocol):
-    """What a client opens."""
+_SHORT: Final = 4
+"""Letters of a value in a query that is not looked for, for it may stand anywhere by chance."""
 
-    def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
+Means = Literal["missing", "refused", "other", "final", "outage", "room"]
+"""What a failure says: there is no such file; it is not given, or not any more; it is another than the index lists;
+asking again is of no use; it may be; other shards take the room."""
+
+
+class Failure(Exception):
+    """A remote file that could not be had.
+
+    Args:
+        reason: What went wrong, without a full stop.
+        means: What follows from it.
+    """
+
+    def __init__(self, reason: str, means: Means) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.means = means
+
+
+class Answer:
+    """An open remote file.
+
+    Attributes:
+        size: Its bytes as its server says it; 0 if it does not.
+    """
+
+    def __init__(self, file: Any, size: int) -> None:
+        self.size = size
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end.
+
+        Raises:
+            Failure: If it cannot be read.
+        """
+        with _asking():
+            return bytes(self._file.read(size))
+
+    def close(self) -> None:
+        """Nothing more is read."""
+        with suppress(Exception):
+            self._file.close()
 
 
 def shown_url(url: str) -> str:
@@ -50,6 +106,22 @@ def shown_url(url: str) -> str:
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
 
 
+def without_secrets(text: str, url: str) -> str:
+    """A text without what may be a secret in a URL: what stands before ``@`` and after ``?``, and the values in it."""
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        return text.replace(url, shown_url(url))
+    user = address.netloc.rpartition("@")[0]
+    values = [value for _, value in parse_qsl(address.query)]
+    pieces = {f"?{address.query}", f"{user}@", user.partition(":")[2]}
+    pieces |= {piece for piece in (address.query, *values, *map(quote, values)) if len(piece) > _SHORT}
+    pieces |= set(map(unquote, pieces))
+    for piece in sorted(pieces - {"", "?", "@"}, key=len, reverse=True):
+        text = text.replace(piece, "...")
+    return text
+
+
 def checked_url(url: str) -> str:
     """The same URL, if it may be asked for.
 
@@ -58,6 +130,7 @@ def checked_url(url: str) -> str:
             reader run; or if it holds a password for http, where it would be sent in the clear or kept in the spec.
     """
     try:
+        url.encode()
         address = urlsplit(url)
         user = address.username
     except ValueError as failure:
@@ -89,46 +162,73 @@ class _HttpsOnly(_HttpOnly):
 
 
 @contextmanager
-def opened(url: str) -> Iterator[tuple[Readable, int]]:
-    """The remote file, and its size as its server says it: 0 if it does not.
+def opened(url: str) -> Iterator[Answer]:
+    """The remote file, open.
 
     Raises:
         UserError: If it may not be asked for; see `checked_url`.
-        Exception: Whatever a client of its scheme raises; see `is_fact`, `is_final` and `reason`.
+        Failure: If it cannot be opened.
     """
-    if (scheme := urlsplit(checked_url(url)).scheme) in HTTP:
-        asked = Request(url, headers={"User-Agent": "pgsynth"})
-        try:
-            answer = build_opener(_HttpsOnly if scheme == "https" else _HttpOnly).open(asked, timeout=SILENCE_SECONDS)
-        except HTTPError as refusal:
-            refusal.close()  # it is an answer too
-            raise
-        with answer:
-            yield answer, max(0, int(answer.headers.get("Content-Length") or 0))
-        return
+    checked_url(url)
+    with _asking():
+        answer = _asked(url)
+    try:
+        yield answer
+    finally:
+        answer.close()
+
+
+def _asked(url: str) -> Answer:
+    address = urlsplit(url)
+    if address.scheme in HTTP:
+        quoted = address._replace(path=quote(address.path, _SAFE), query=quote(address.query, _SAFE)).geturl()
+        asked = Request(quoted, headers={"User-Agent": "pgsynth"})
+        only = _HttpsOnly if address.scheme == "https" else _HttpOnly
+        answer = build_opener(only).open(asked, timeout=SILENCE_SECONDS)
+        return Answer(answer, max(0, int(answer.headers.get("Content-Length") or 0)))
     import fsspec
 
-    with fsspec.open(url, "rb") as file:
-        yield file, int(getattr(file, "size", 0) or 0)
+    file = fsspec.open(url, "rb").open()
+    return Answer(file, int(getattr(file, "size", 0) or 0))
 
 
 # ------------------------------------------------------------------------------------------- what a refusal means
-def is_fact(error: Exception) -> bool:
-    """Whether the server says of this file that it cannot be had, as a disk says it of a file that is missing."""
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Whatever a client of some scheme raises inside is a `Failure`."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it is an answer too
+        raise Failure(_reason(error), _means(error)) from error
+
+
+def _means(error: Exception) -> Means:
+    if isinstance(error, PermissionError) or _is_unauthorised(error):
+        return "refused"
     if isinstance(error, HTTPError):
-        return error.code in _NOT_THERE
-    return isinstance(error, FileNotFoundError | PermissionError)
+        if error.code in _NOT_THERE:
+            return "missing"
+        return "final" if error.code < 500 and error.code not in _AGAIN else "outage"
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    # a certificate's is a ValueError
+    return "final" if isinstance(_inner(error), ImportError | ValueError | InvalidURL) else "outage"
 
 
-def is_final(error: Exception) -> bool:
-    """Whether asking again is of no use."""
-    if isinstance(error, HTTPError):
-        return error.code < 500 and error.code not in _AGAIN
-    return isinstance(_inner(error), ImportError | ValueError | InvalidURL)  # a certificate's is a ValueError
+def _is_unauthorised(error: BaseException | None) -> bool:
+    """Whether a server did not let us in: huggingface_hub makes a FileNotFoundError of it, others what they like."""
+    while error is not None:
+        answer = getattr(error, "response", None)
+        code = error.code if isinstance(error, HTTPError) else getattr(answer, "status_code", 0)
+        if code in _REFUSED or any(kind.__name__ == "RepositoryNotFoundError" for kind in type(error).__mro__):
+            return True
+        error = error.__cause__
+    return False
 
 
-def reason(error: Exception) -> str:
-    """What went wrong, without a full stop."""
+def _reason(error: Exception) -> str:
     inner = _inner(error)
     if isinstance(inner, TimeoutError):
         return f"nothing came for {SILENCE_SECONDS:.0f} seconds"

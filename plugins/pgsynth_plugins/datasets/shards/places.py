@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pgsynth_core.data import SHARD_INDEX, BadRecord, DataError, ShardEntry, read_shard_index
 from pgsynth_core.errors import UserError
-from pgsynth_plugins.datasets.shards.clients import HTTP, checked_url, shown_url
+from pgsynth_plugins.datasets.shards.clients import HTTP, checked_url, shown_url, without_secrets
 from pgsynth_plugins.datasets.shards.fetching import download
 
 __all__ = ["Shard", "expanded", "named_shards"]
@@ -75,7 +75,7 @@ def expanded(pattern: str) -> list[str]:
             done = False
             grown += [text[: found.start()] + each + text[found.end() :] for each in _alternatives(found[1])]
             if len(grown) > _MOST:
-                raise ValueError(f"{pattern!r} names more than {_MOST:,} shards")
+                raise ValueError(f"these braces name more than {_MOST:,} shards")
         texts = list(dict.fromkeys(grown))
     return texts
 
@@ -109,11 +109,13 @@ def named_shards(given: str, *, option: str) -> tuple[list[Shard], list[BadRecor
             message, where=option, cure=f"Set {option}=FOLDER, or files with braces: shards-{{000..011}}.tar."
         )
     listing = _Listing(option)
-    try:
-        texts = [text for pattern in given.split("::") for text in expanded(pattern.strip())]
-    except ValueError as failure:
-        cure = "Write e.g. shards-{000..011}.tar, with as many digits as the names have."
-        raise UserError(f"{failure}.", where=option, cure=cure) from None
+    texts: list[str] = []
+    for pattern in given.split("::"):
+        try:
+            texts += expanded(pattern.strip())
+        except ValueError as failure:
+            cure = "Write e.g. shards-{000..011}.tar, with as many digits as the names have."
+            raise UserError(f"{without_secrets(str(failure), pattern)}.", where=option, cure=cure) from None
     several = len(texts) > 1
     for text in texts:
         listing.add(text, among_others=several)
@@ -170,6 +172,9 @@ class _Listing:
 
     def _add_listed(self, index: Path) -> None:
         for entry in self._index(str(index)):
+            if _remote(entry.url):
+                self._add_url(_address(str(index), entry.url), entry)
+                continue
             places = [index.parent / _name(entry.url)]  # indexes are made in any folder
             if ".." not in PurePosixPath(entry.url).parts:
                 places.insert(0, index.parent / entry.url)
@@ -234,7 +239,7 @@ def _name(url: str) -> str:
 
 
 def _address(index: str, given: str) -> str:
-    """Where a remote index says that a shard is: beside it, or at a URL by which it has nothing else read or run.
+    """Where an index says that a shard is: beside it, or at a URL by which it has nothing else read or run.
 
     Raises:
         UserError: If it is anywhere else.
@@ -242,10 +247,12 @@ def _address(index: str, given: str) -> str:
     if not _remote(given):
         absolute = PurePosixPath(given).is_absolute()  # on the disk where widsindex was run
         return checked_url(_sibling(index, _name(given) if absolute else given))
-    schemes = tuple(dict.fromkeys((*HTTP, urlsplit(index).scheme)))
+    own = urlsplit(index).scheme if _remote(index) else ""
+    schemes = {"": (*HTTP, "hf", "s3"), "https": ("https",)}.get(own, tuple(dict.fromkeys((*HTTP, own))))
     if (scheme := urlsplit(checked_url(given)).scheme) not in schemes:
         message = f"the index names a shard of {scheme}://, and it may be of {'://, '.join(schemes)}://."
-        raise UserError(message, where=shown_url(index), cure="Mend the index: shards lie beside it, or at such a URL.")
+        where = shown_url(index) if own else index
+        raise UserError(message, where=where, cure="Mend the index: shards lie beside it, or at such a URL.")
     return given
 
 
