@@ -137,10 +137,8 @@ class Stream:
             try:
                 return next(batches)
             except RuntimeError as error:
-                if (
-                    _HANGS in str(error) and self._is_fetching()
-                ):  # torch's iterator is as it was, and can be asked again
-                    continue
+                if _HANGS in str(error) and self._is_fetching():
+                    continue  # torch's iterator is as it was, and can be asked again
                 if failure := worker_failure(error, f" when it was to read {self._said(taken)}"):
                     raise failure from error
                 raise
