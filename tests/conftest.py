@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -46,6 +47,18 @@ def _no_module_twice() -> Iterator[None]:
     """In an editable install `plugins.pgsynth_plugins.x` imports too, and its classes are not those of the package."""
     yield
     assert not (twice := doubly_imported(sys.modules)), f"imported through a source root's folder: {twice}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_are_heard() -> Iterator[None]:
+    """What tests start inherits what is ignored: Ctrl-C where a script began them with `&`, a hangup under nohup."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, handler)
+    yield
+    for number, was in before.items():
+        signal.signal(number, was)
 
 
 @pytest.hookimpl(trylast=True)

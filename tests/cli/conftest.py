@@ -6,10 +6,9 @@ import io
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +59,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def roots(repository: Path) -> str:
     """PYTHONPATH for a process that runs this checkout."""
     return os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))
-
-
-@pytest.fixture
-def heeds_hangup() -> Iterator[None]:
-    """What is started hears that its terminal is closed, also where the tests were started by nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

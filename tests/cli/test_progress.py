@@ -233,7 +233,6 @@ def test_a_terminal_that_is_gone_ends_no_work(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("heeds_hangup")
 def test_training_whose_terminal_is_closed_saves_and_stops(roots: str, tmp_path: Path) -> None:
     words = ["train", "tiny", "data=figures", "train.steps=5000", "train.batch_size=1", "--no-proof"]
     words += ["train.checkpoint_every=0", "train.sample_every=0", "--runs", str(tmp_path)]

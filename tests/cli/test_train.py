@@ -185,7 +185,6 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Run, monke
     assert said.code == 2 and "no run can be made here" in said.err and "--runs FOLDER" in said.err
 
 
-@pytest.mark.usefixtures("heeds_hangup")
 @pytest.mark.parametrize(
     "numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP, signal.SIGHUP]], ids=lambda sent: sent[0].name
 )
