@@ -19,17 +19,17 @@ class Asked:
     """What a process is asked, each wish once until it is granted: of several processes all learn of it a step late.
 
     Args:
-        interrupted: Set by a signal.
+        interrupted: Whether a signal has come.
         wishes: From outside.
     """
 
-    def __init__(self, interrupted: threading.Event, wishes: Callable[[], frozenset[Wish]]) -> None:
+    def __init__(self, interrupted: Callable[[], bool], wishes: Callable[[], frozenset[Wish]]) -> None:
         self._interrupted, self._wishes = interrupted, wishes
         self._passed_on: frozenset[Wish] = frozenset()
 
     def anew(self) -> frozenset[Wish]:
         """What was not asked before."""
-        interrupted: frozenset[Wish] = frozenset({"stop"}) if self._interrupted.is_set() else frozenset()
+        interrupted: frozenset[Wish] = frozenset({"stop"}) if self._interrupted() else frozenset()
         found = (self._wishes() | interrupted) - self._passed_on
         self._passed_on |= found
         return found
@@ -40,27 +40,29 @@ class Asked:
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM, of which a second interrupts at once, and when the terminal is gone.
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM has come, of which a second interrupts at once, or the terminal is gone.
 
-    Of that a process hears more than once: from its shell, and from the system when the shell has ended.
+    Of that a process hears more than once: from its shell, and from the system when the shell has ended. A signal may
+    come while another is heard, so nothing here takes a lock.
     """
-    asked = threading.Event()
+    asked = False
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield lambda: False
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if asked.is_set() and number != signal.SIGHUP:
+        nonlocal asked
+        if asked and number != signal.SIGHUP:
             raise KeyboardInterrupt
-        asked.set()
+        asked = True
 
     heard = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         heard.append(signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in heard}
     try:
-        yield asked
+        yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
