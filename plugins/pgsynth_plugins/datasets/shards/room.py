@@ -58,11 +58,18 @@ def reserve(file: BufferedWriter, size: int, keep: int, *, shown: str) -> None:
         has = os.fstat(file.fileno()).st_size
         _make_room(size, size - has, keep, shown)
         try:
-            os.posix_fallocate(file.fileno(), has, size - has)
+            _grow(file.fileno(), has, size)
         except OSError as error:  # a quota, of which the room of the disk says nothing
             if error.errno not in _FULL or not _remove_oldest(size - has):
                 raise
-            os.posix_fallocate(file.fileno(), has, size - has)
+            _grow(file.fileno(), has, size)
+
+
+def _grow(descriptor: int, has: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, has, size - has)
+    else:  # macOS: others see the size all the same, by which `keep` holds
+        os.ftruncate(descriptor, size)
 
 
 def _make_room(size: int, more: int, keep: int, shown: str) -> None:
