@@ -43,6 +43,14 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What whoever runs the tests has switched off or installed for themselves is not looked at, and not touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGSYNTH_CONFIG", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_module_twice() -> Iterator[None]:
     """In an editable install `plugins.pgsynth_plugins.x` imports too, and its classes are not those of the package."""
     yield

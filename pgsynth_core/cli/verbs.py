@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from pgsynth_core.cli.arguments import Parser
-from pgsynth_core.cli.report import tell_broken
+from pgsynth_core.cli.report import tell_broken, tell_warning
 from pgsynth_core.registry import Registry, discover
 
 __all__ = ["VERBS", "Command", "Session", "Verb", "groups"]
@@ -34,6 +34,8 @@ class Session:
         """Everything that is installed."""
         registry = discover()
         tell_broken(registry.broken)
+        for fault in registry.faults:
+            tell_warning(str(fault))
         return registry
 
     @property

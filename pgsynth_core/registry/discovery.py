@@ -5,7 +5,7 @@ distribution, its value ``top_level_package:pgsynth.toml``. Whatever is wrong wi
 everything else goes on: a user must be able to list, repair and uninstall with a broken package in the house.
 
 ``PGSYNTH_PLUGINS`` limits what is considered: unset, every installed package; a comma list, only those distributions;
-empty, none but pgsynth itself (safe mode).
+empty, none but pgsynth itself (safe mode). What the user's list switches off is left out in any case.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Final
 
-from pgsynth_core.errors import PartError, Problem, nearest
+from pgsynth_core.errors import PartError, Problem, UserError, nearest
 from pgsynth_core.manifest import Manifest, read_manifest
 from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, reason_of
-from pgsynth_core.registry.registry import OWN_NAME, Broken, Origin, Registry, registry_of, removal
+from pgsynth_core.registry.registry import OWN_NAME, Broken, DisabledPackage, Origin, Registry, registry_of, removal
+from pgsynth_core.registry.user_list import UserList, read_user_list
 
 __all__ = ["ALLOWED_VARIABLE", "GROUP", "allowed_packages", "checkout_manifest", "discover", "first_party_manifest"]
 
@@ -37,17 +38,40 @@ Read = tuple[Manifest, Origin]
 def discover() -> Registry:
     """Everything that is installed now; packages installed since the last call are seen.
 
-    Never raises: what cannot be read, pgsynth's own manifest included, stands in `Registry.broken`.
+    Never raises: what cannot be read, pgsynth's own manifest included, stands in `Registry.broken`; what is wrong with
+    the user's own list, in `Registry.faults`.
     """
     importlib.invalidate_caches()
     read: list[Read] = []
     broken: list[Broken] = []
+    disabled: list[DisabledPackage] = []
+    faults: tuple[Problem, ...] = ()
+    try:
+        listed = read_user_list()
+    except UserError as error:
+        listed, faults = UserList(), error.problems
     for found in (_guarded(OWN_NAME), *_third_party()):
-        if isinstance(found, Broken):
+        if found and (off := _switched_off(found, listed)):
+            disabled.append(off)
+        elif isinstance(found, Broken):
             broken.append(found)
         elif found:
             read.append(found)
-    return registry_of(*read, broken=broken)
+    return replace(registry_of(*read, broken=broken), disabled=tuple(disabled), faults=faults)
+
+
+def _switched_off(found: Read | Broken, listed: UserList) -> DisabledPackage | None:
+    """The package as one that is switched off, if the user's list says so; pgsynth itself never is."""
+    if isinstance(found, Broken):
+        named = found.package in listed.disabled and found.package != OWN_NAME
+        return DisabledPackage(found.package, found.version, ()) if named else None
+    manifest, origin = found
+    if origin.first_party or origin.package not in listed.disabled:
+        return None
+    parts = [f"{component.kind}:{component.name}" for component in manifest.component]
+    return DisabledPackage(
+        origin.package, origin.version, (*parts, *(f"preset:{preset.name}" for preset in manifest.preset))
+    )
 
 
 def allowed_packages() -> frozenset[str] | None:

@@ -31,6 +31,7 @@ __all__ = [
     "OWN_NAME",
     "Broken",
     "Contributed",
+    "DisabledPackage",
     "Entry",
     "Origin",
     "PresetEntry",
@@ -146,11 +147,26 @@ class Broken:
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True)
+class DisabledPackage:
+    """An installed package that the user's list switches off.
+
+    Attributes:
+        package: Normalised name of the distribution.
+        version: Its version; empty if its metadata has none.
+        adds: ``kind:name`` of its parts and presets, ``preset`` as a kind too; empty if its manifest cannot be used.
+    """
+
+    package: str
+    version: str
+    adds: tuple[str, ...]
+
+
 def removal(package: str) -> str:
     """The cure for a package that is broken: the command that removes it, or that restores pgsynth itself."""
     if package == OWN_NAME:
         return "Mend the file, or reinstall: pip install --force-reinstall --no-deps pgsynth."
-    return f"Remove it: pip uninstall {package}."
+    return f"Remove it: pgsynth plugins uninstall {package}."
 
 
 N = TypeVar("N", Entry, PresetEntry)
@@ -197,6 +213,8 @@ class Registry:
         known: Packages that exist but need not be installed.
         defaults: What a command leaves out.
         broken: Installed packages with something wrong.
+        disabled: Installed packages that the user's list switches off.
+        faults: What is wrong with that list itself; then nothing is switched off.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -207,6 +225,8 @@ class Registry:
     known: tuple[KnownPackage, ...] = ()
     defaults: Defaults = field(default_factory=Defaults)
     broken: tuple[Broken, ...] = ()
+    disabled: tuple[DisabledPackage, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
     def of_kind(self, kind: Kind) -> tuple[Entry, ...]:
         """Every part of a kind."""
@@ -282,10 +302,14 @@ class Registry:
         if broken and not any(entry.origin.package == owner for entry in self.entries):
             message = f"the {wanted.noun} {name!r} would come from {owner}, which is broken: {broken.problems[0]}"
             return Problem(message, where=wanted.where)
+        for off in self.disabled:
+            if owner in ("", off.package) and any(wanted.fits(added, plain) for added in off.adds):
+                message = f"the {wanted.noun} {name!r} is in the package {off.package}, which is switched off."
+                return Problem(message, wanted.where, f"Switch it on: pgsynth plugins enable {off.package}.")
         known = next((known for known in self.known if any(wanted.fits(added, plain) for added in known.adds)), None)
         if known and owner in ("", normalised(known.name)):
             message = f"the {wanted.noun} {name!r} is in the package {known.name}, which is not installed."
-            cure = f'Install it: pip install "{known.name}=={known.version}".'
+            cure = f"Install it: pgsynth plugins install {known.name}=={known.version}."
             return Problem(message, where=wanted.where, cure=cure)
         cures = [*self._of_another_kind(plain, wanted.kind), suggestion(plain, allowed, what=wanted.plural)]
         cures += [

@@ -281,7 +281,7 @@ def test_one_that_breaks_is_named_with_its_package(fake_packages: FakePackages) 
     stranger(fake_packages, "Broken")
     with pytest.raises(UserError, match="it fell over") as caught:
         check_data(None, dataset="drawn")
-    assert "pip uninstall pgsynth-plugin-x" in caught.value.problems[0].cure
+    assert "pgsynth plugins uninstall pgsynth-plugin-x" in caught.value.problems[0].cure
 
 
 # ------------------------------------------------------------------------------------------- to look at

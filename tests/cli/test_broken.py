@@ -14,7 +14,7 @@ from ..fixtures.fake_packages import FakePackages
 Run = Callable[..., Any]
 
 NAME = "pgsynth-plugin-x"
-CURE = f"pip uninstall {NAME}"
+CURE = f"pgsynth plugins uninstall {NAME}"
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def test_doctor_imports_everything_elsewhere_and_names_what_fails(run: Run, fake
     assert set(failed) == {f"package pgsynth-plugin-{name}" for name in "abcde"} and said.facts["ok"] is False
     for name, (_, reason) in zip("abcde", (case.values for case in IMPORTS), strict=True):
         check = failed[f"package pgsynth-plugin-{name}"]
-        assert reason in check["message"] and f"pip uninstall pgsynth-plugin-{name}" in check["cure"]
+        assert reason in check["message"] and f"pgsynth plugins uninstall pgsynth-plugin-{name}" in check["cure"]
 
 
 # ------------------------------------------------------------------------------------------- added commands

@@ -121,7 +121,9 @@ def only(shown: tuple[Shown, ...]) -> Shown:
 
 
 def test_parts_are_listed_by_kind_with_what_could_be_and_what_is_broken(registry_from: RegistryOf) -> None:
-    torn = Broken("pgsynth-torn", "0.3", (Problem("not valid TOML.", cure="Remove it: pip uninstall pgsynth-torn."),))
+    torn = Broken(
+        "pgsynth-torn", "0.3", (Problem("not valid TOML.", cure="Remove it: pgsynth plugins uninstall pgsynth-torn."),)
+    )
     rows = listing(registry_from({"pgsynth": (PMA, QFFT, SD, KNOWN)}, broken=(torn,)))
     assert [(row.kind, row.qualified, row.status) for row in rows] == [
         ("base", "pgsynth:sd", "installed"),
@@ -132,7 +134,7 @@ def test_parts_are_listed_by_kind_with_what_could_be_and_what_is_broken(registry
     ]
     assert (rows[1].paper, rows[1].licence, rows[1].version) == ("A paper", "Apache-2.0", "1.0")
     assert rows[2].summary == "Sees far."
-    assert rows[-1].summary == "not valid TOML. Remove it: pip uninstall pgsynth-torn."
+    assert rows[-1].summary == "not valid TOML. Remove it: pgsynth plugins uninstall pgsynth-torn."
     assert json.loads(json.dumps([dataclasses.asdict(row) for row in rows]))[0]["name"] == "sd"
 
 

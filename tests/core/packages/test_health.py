@@ -77,14 +77,17 @@ def test_an_examination_that_fails_is_a_finding_and_the_others_go_on(monkeypatch
 
 # ------------------------------------------------------------------------------------------- packages
 def test_packages_are_named_with_what_is_wrong(registry_from: RegistryOf) -> None:
-    problem = Problem("not valid TOML.", "torn.toml", "Remove it: pip uninstall pgsynth-torn.")
+    problem = Problem("not valid TOML.", "torn.toml", "Remove it: pgsynth plugins uninstall pgsynth-torn.")
     packages = {"pgsynth": (FakePackages.part("pose", "y"),), "pgsynth-x": (FakePackages.part("encoder", "x"),)}
     checks = doctor(registry_from(packages, broken=(Broken("pgsynth-torn", "0.3", (problem,)),)))
     assert named(checks, "package ") == [
         Check("package pgsynth", "ok", "1.0, brings 1 parts"),
         Check("package pgsynth-x", "ok", "1.0, brings encoder x"),
         Check(
-            "package pgsynth-torn", "fail", "0.3 torn.toml: not valid TOML.", "Remove it: pip uninstall pgsynth-torn."
+            "package pgsynth-torn",
+            "fail",
+            "0.3 torn.toml: not valid TOML.",
+            "Remove it: pgsynth plugins uninstall pgsynth-torn.",
         ),
     ]
 

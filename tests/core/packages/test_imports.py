@@ -47,7 +47,7 @@ def test_one_that_kills_its_process_does_not_hide_the_others(fake_packages: Fake
     assert set(found) == {"a", "c"} and all(check.status == "fail" for check in found.values())
     assert found["a"].message.startswith("encoder a ended the process that imported it (signal 9)")
     assert "ZeroDivisionError" in found["c"].message
-    assert found["a"].cure == "Remove it: pip uninstall pgsynth-plugin-a."
+    assert found["a"].cure == "Remove it: pgsynth plugins uninstall pgsynth-plugin-a."
 
 
 def test_one_that_hangs_is_named(fake_packages: FakePackages) -> None:

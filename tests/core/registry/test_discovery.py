@@ -121,7 +121,7 @@ def test_a_bad_manifest_is_broken_with_reason_and_cure(
     broken = only_broken(registry)
     assert (broken.package, broken.version) == ("pgsynth-plugin-x", "1.0")
     assert words in broken.problems[0].message
-    assert broken.problems[0].cure.endswith("pip uninstall pgsynth-plugin-x.")
+    assert broken.problems[0].cure.endswith("pgsynth plugins uninstall pgsynth-plugin-x.")
     assert [entry.qualified for entry in registry.entries] == ["pgsynth:own"]
 
 
@@ -152,7 +152,7 @@ def test_a_bad_entry_point_is_broken(
     broken = only_broken(discover())
     assert broken.package == "pgsynth-plugin-x"
     assert words in broken.problems[0].message
-    assert "pip uninstall pgsynth-plugin-x" in broken.problems[0].cure
+    assert "pgsynth plugins uninstall pgsynth-plugin-x" in broken.problems[0].cure
 
 
 def test_unreadable_bytes_are_broken(own_manifest: OwnManifest, fake_packages: FakePackages) -> None:

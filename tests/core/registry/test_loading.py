@@ -68,7 +68,7 @@ def test_a_module_that_fails_is_named_with_reason_and_cure(
     assert problem.message.startswith("encoder x of pgsynth-plugin-x 1.0 cannot be imported: ")
     assert reason in problem.message and "\n" not in problem.message
     assert problem.where == "pgsynth_plugin_x.parts:Part"
-    assert problem.cure == "Remove it: pip uninstall pgsynth-plugin-x."
+    assert problem.cure == "Remove it: pgsynth plugins uninstall pgsynth-plugin-x."
     assert refused.value.__cause__ is not None
 
 
@@ -97,7 +97,7 @@ def test_a_part_that_is_no_class_and_options_that_are_no_config_are_refused(entr
     [
         (OWN, "clip", "import open_clip_absent", 'pip install "pgsynth[clip]"'),
         (FOREIGN, "fast", "import absent.deep", 'pip install "pgsynth-plugin-x[fast]"'),
-        (FOREIGN, "", "import absent", "pip uninstall pgsynth-plugin-x"),
+        (FOREIGN, "", "import absent", "pgsynth plugins uninstall pgsynth-plugin-x"),
         (OWN, "", "import absent", "pgsynth doctor"),
         (OWN, "clip", "import pgsynth_plugin_x.absent", "pgsynth doctor"),
         (OWN, "clip", "raise ValueError", "pgsynth doctor"),

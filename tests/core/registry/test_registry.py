@@ -23,7 +23,9 @@ summary = "Far."
 licence = "MIT"
 """
 BROKEN = Broken(
-    "pgsynth-torn", "0.3", (Problem("not valid TOML.", "torn.toml", "Remove it: pip uninstall pgsynth-torn."),)
+    "pgsynth-torn",
+    "0.3",
+    (Problem("not valid TOML.", "torn.toml", "Remove it: pgsynth plugins uninstall pgsynth-torn."),),
 )
 
 
@@ -147,7 +149,7 @@ def test_a_part_of_a_known_package_is_told_with_its_installation(name: str) -> N
     with pytest.raises(SpecError) as refused:
         registry({"pgsynth": ("encoder:qfft", KNOWN)}).find("encoder", name)
     assert "is in the package pgsynth-far, which is not installed" in refusal(refused).message
-    assert refusal(refused).cure == 'Install it: pip install "pgsynth-far==1.2".'
+    assert refusal(refused).cure == "Install it: pgsynth plugins install pgsynth-far==1.2."
 
 
 @pytest.mark.parametrize(("kind", "name"), [("pose", "distant"), ("encoder", "pgsynth-else:distant")])
@@ -164,7 +166,7 @@ def test_a_broken_package_is_mentioned_as_what_may_have_brought_it() -> None:
         "The package pgsynth-torn is broken, and may have brought it: torn.toml: not valid TOML."
         in refusal(refused).cure
     )
-    assert "pip uninstall pgsynth-torn" in refusal(refused).cure
+    assert "pgsynth plugins uninstall pgsynth-torn" in refusal(refused).cure
 
 
 def test_a_part_of_a_broken_package_is_told_with_the_reason() -> None:
@@ -172,7 +174,7 @@ def test_a_part_of_a_broken_package_is_told_with_the_reason() -> None:
         registry({"pgsynth": ("encoder:qfft",)}, broken=(BROKEN,)).find("encoder", "pgsynth-torn:lost")
     assert str(refused.value) == (
         "the encoder 'pgsynth-torn:lost' would come from pgsynth-torn, which is broken: "
-        "torn.toml: not valid TOML. Remove it: pip uninstall pgsynth-torn."
+        "torn.toml: not valid TOML. Remove it: pgsynth plugins uninstall pgsynth-torn."
     )
 
 
