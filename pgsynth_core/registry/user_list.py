@@ -77,11 +77,9 @@ def read_user_list() -> UserList:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return UserList()
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # RuntimeError: there is no home; ValueError: no TOML, no UTF-8
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(_unread(f"not valid TOML: {error}")) from error
+    except (OSError, RuntimeError, ValueError) as error:  # of the last two: there is no home; it is no UTF-8
         raise UserError(_unread(getattr(error, "strerror", None) or str(error))) from error
     try:
         return UserList.model_validate(raw)
