@@ -218,7 +218,8 @@ def test_two_halves_train_as_one_with_twice_the_batch(pair: Pair, one: Run) -> N
 
 def test_a_checkpoint_made_of_halves_is_that_of_one_process(pair: Pair, one: Run) -> None:
     sharded, whole = (tensors(run, 2, "weights", "ema") for run in (pair.run("sharded"), one))
-    assert apart(sharded, whole) < 1e-5  # AdamW's steps are 1e-3 long, also where a gradient is rounding only
+    # AdamW's steps are 1e-3 long, also where a gradient is rounding only: how far that leads depends on the processor.
+    assert apart(sharded, whole) < 1e-4
     assert apart(tensors(pair.run("sharded"), 4, *FILES), tensors(pair.run("whole"), 4, *FILES)) < CLOSE
     (drawn,) = load(pair.run("sharded")).sample_pairs(split="test", limit=1)
     assert drawn.output.std() > 0
