@@ -34,6 +34,7 @@ SLOTS: Final[Mapping[Kind, str]] = {
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset):[a-z][a-z0-9_-]*$")]
+Counted = Annotated[str, Field(pattern=r"^(ran|passed|failed|skipped)$")]
 Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Range = Literal["any", "[0,1]", "[-1,1]", "imagenet", "clip"]
 DType = Literal["float", "bool", "label"]
@@ -353,8 +354,26 @@ class Contribution(_Strict):
     title: str = ""
 
 
+class Replacement(_Strict):
+    """What a part, or options of it, were called before: specs and runs that say so go on working, and are told.
+
+    `new` is a part of this package, or ``package:part``; `old` equal to `new` where only options changed their names.
+    `options` maps old names to new ones; an empty one says that the option is gone and was without effect.
+    """
+
+    kind: Kind
+    old: Name
+    new: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]*:)?[a-z][a-z0-9_]*$")]
+    since: str
+    options: dict[str, str] = Field(default_factory=dict)
+
+
 class KnownPackage(_Strict):
-    """A package that exists but need not be installed; `adds` lists ``kind:name``, with ``preset`` as a kind too."""
+    """A package that exists but need not be installed.
+
+    `adds` lists ``kind:name``, with ``preset`` as a kind too; `sha256` is of the wheel of that version; `checked` says
+    what its authors' conformance run counted: ran, passed, failed, skipped.
+    """
 
     name: str
     version: str
@@ -362,6 +381,7 @@ class KnownPackage(_Strict):
     adds: tuple[Added, ...]
     summary: str
     licence: str
+    checked: dict[Counted, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class PackageTable(_Strict):
@@ -390,6 +410,7 @@ class Manifest(_Strict):
     hook: tuple[Hook, ...] = ()
     command: tuple[Contribution, ...] = ()
     panel: tuple[Contribution, ...] = ()
+    replacement: tuple[Replacement, ...] = ()
     known: tuple[KnownPackage, ...] = ()
 
 
@@ -438,13 +459,23 @@ def _version_problems(raw: Mapping[str, Any], where: str) -> list[Problem]:
     if (version := raw.get("manifest")) != MANIFEST_VERSION:
         problems.append(Problem(f"manifest = {version!r}; this pgsynth reads version {MANIFEST_VERSION}.", where=where))
     contract = raw.get("contract")
-    if not isinstance(contract, int) or not CONTRACT_FLOOR <= contract <= CONTRACT_CURRENT:
-        window = f"{CONTRACT_FLOOR} to {CONTRACT_CURRENT}"
-        cure = (
-            "Upgrade pgsynth." if isinstance(contract, int) and contract > CONTRACT_CURRENT else "Upgrade the package."
-        )
+    if type(contract) is not int or not CONTRACT_FLOOR <= contract <= CONTRACT_CURRENT:
+        cure = "Write the contract it was made for, a whole number."
+        if type(contract) is int:
+            newer = contract > CONTRACT_CURRENT
+            cure = f"It needs {'a newer pgsynth' if newer else 'a newer version of itself'}: " + (
+                "pip install --upgrade pgsynth." if newer else f"pip install --upgrade {_package(raw)}."
+            )
+        window = f"{CONTRACT_FLOOR} to {CONTRACT_CURRENT}" if CONTRACT_FLOOR < CONTRACT_CURRENT else f"{CONTRACT_FLOOR}"
         problems.append(Problem(f"contract = {contract!r}; this pgsynth accepts {window}.", where=where, cure=cure))
     return problems
+
+
+def _package(raw: Mapping[str, Any]) -> str:
+    """The distribution, as far as the file says it; it ends up in a command to copy."""
+    table = raw.get("package")
+    name = table.get("name") if isinstance(table, Mapping) else None
+    return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) else "PACKAGE"
 
 
 def _explained(raw: Mapping[str, Any], failure: Any, where: str) -> Problem:

@@ -110,6 +110,13 @@ VERBS: Final = (
         "Show a part or a preset: what it needs, gives and takes, its paper and licence.",
         "plugins:SHOW",
     ),
+    Verb(("plugins", "search"), "Find parts and presets by words.", "plugins_find:SEARCH"),
+    Verb(("plugins", "why"), "Say whether parts can be composed, how, and why not.", "plugins_find:WHY"),
+    Verb(("plugins", "times"), "Say how long importing each part takes.", "plugins_times:TIMES"),
+    Verb(
+        ("plugins", "disable"), "Leave packages out of every command; nothing is uninstalled.", "plugins_switch:DISABLE"
+    ),
+    Verb(("plugins", "enable"), "Take packages in again that were switched off.", "plugins_switch:ENABLE"),
     Verb(("plugins", "sync"), "Write the options of a package's parts into its manifest.", "sync:COMMAND"),
     Verb(("doctor",), "Say what is installed, which devices there are, and what is broken.", "doctor:COMMAND"),
     Verb(("completion",), "Print the script that makes a shell complete pgsynth's words.", "completion:COMMAND"),

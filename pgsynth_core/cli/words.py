@@ -17,20 +17,24 @@ from pgsynth_core.cli.completion import SHELLS
 from pgsynth_core.cli.compose import split_words
 from pgsynth_core.errors import PgsynthError
 from pgsynth_core.manifest import Kind, Option
+from pgsynth_core.packages.switching import installed_packages
 from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec import GROUPS, KIND_OF_SLOT, SINGLE_SLOTS, TABLES, options_of, parts_of
 from pgsynth_core.spec.model import Fit
 
 __all__ = [
     "data_words",
+    "disabled_words",
     "file_words",
     "flag_words",
     "inspect_words",
     "manifest_words",
     "method_words",
     "one_run_words",
+    "package_words",
     "part_words",
     "run_words",
+    "several_part_words",
     "several_run_words",
     "shell_words",
 ]
@@ -59,6 +63,24 @@ def part_words(words: list[str], prefix: str, registry: Registry) -> Words:
     for kind in get_args(Kind):
         parts |= _parts(kind, registry)
     return parts | _presets(registry)
+
+
+def several_part_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``plugins why``: parts, each once."""
+    parts: Words = {}
+    for kind in get_args(Kind):
+        parts |= _parts(kind, registry)
+    return {word: text for word, text in parts.items() if word not in words}
+
+
+def package_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of commands that take packages of others, each once."""
+    return {name: "" for name in installed_packages(registry) if name not in words}
+
+
+def disabled_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``plugins enable``: packages that are switched off, each once."""
+    return {off.package: ", ".join(off.adds) for off in registry.disabled if off.package not in words}
 
 
 def manifest_words(words: list[str], prefix: str, registry: Registry) -> Words:

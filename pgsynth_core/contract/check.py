@@ -60,17 +60,18 @@ def check(spec: Spec, registry: Registry) -> Verdict:
     return _verdict(plan, registry, mended=True)
 
 
-def fits(spec: Spec, slot: str, name: str, registry: Registry) -> Verdict:
+def fits(spec: Spec, slot: str, name: str, registry: Registry, *, mended: bool = False) -> Verdict:
     """What `check` would say with one part more, at its defaults.
 
     The base and the dataset are replaced; in the other slots the part joins as the last. A part that is there
-    already changes nothing. Each problem has its cure; the verdict has no `remedy` for all of them.
+    already changes nothing. Each problem has its cure.
 
     Args:
         spec: A resolved spec.
         slot: ``base``, ``encoder``, ``pose``, ``attn`` or ``data``.
         name: The part, plain or qualified.
         registry: What is installed.
+        mended: Whether the verdict shall have a `remedy` for all problems together.
     """
     plan, problems = plan_of(spec, registry)
     try:
@@ -80,8 +81,8 @@ def fits(spec: Spec, slot: str, name: str, registry: Registry) -> Verdict:
     if plan is None or problems:
         return _without_plan(problems)
     if any(part.slot == slot and part.entry.qualified == entry.qualified for part in plan.parts):
-        return _verdict(plan, registry, mended=False)
-    return _verdict(with_part(plan, entry, written=name).plan, registry, mended=False)
+        return _verdict(plan, registry, mended=mended)
+    return _verdict(with_part(plan, entry, written=name).plan, registry, mended=mended)
 
 
 def _without_plan(problems: Iterable[Problem]) -> Verdict:

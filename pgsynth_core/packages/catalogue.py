@@ -5,20 +5,22 @@ Plain data for whoever prints it: frozen dataclasses of strings and tuples, read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, get_args
 
 from pgsynth_core.axes import AXES, port_info
 from pgsynth_core.errors import SpecError, suggestion
-from pgsynth_core.manifest import Component, Kind, Needs, Option, Paper, Port, Provides, Refusal, When
-from pgsynth_core.registry import Entry, Origin, PresetEntry, Registry
+from pgsynth_core.manifest import Component, Kind, KnownPackage, Needs, Option, Paper, Port, Provides, Refusal, When
+from pgsynth_core.packages.fitting import Fit, fits_of
+from pgsynth_core.registry import Entry, Origin, PresetEntry, Registry, normalised
 from pgsynth_core.spec.values import options_of
 
-__all__ = ["OptionRow", "Row", "Shown", "listing", "show"]
+__all__ = ["Counts", "OptionRow", "Row", "Shown", "listing", "not_installed", "show"]
 
-Status = Literal["installed", "known", "broken"]
+Status = Literal["installed", "disabled", "known", "broken"]
+Counts = Mapping[str, int]
 _ORDER: Final = (*get_args(Kind), "preset", "package")
 
 
@@ -32,10 +34,14 @@ class Row:
         qualified: ``package:name``.
         package: The distribution.
         version: Its version.
-        status: ``known`` ones can be installed; of a ``broken`` one the summary says what is wrong, and the cure.
+        status: ``disabled`` by the user's list; ``known`` ones can be installed; of a ``broken`` one the summary says
+            what is wrong, and the cure.
         summary: One line.
+        first_party: Whether it is pgsynth's own.
         paper: Title; empty if none.
         licence: SPDX identifier; empty if none is given.
+        checked: What its last `pgsynth plugins check` counted: ran, passed, failed, skipped; of a known one, what its
+            authors' did. None: nobody has checked it as it is now.
     """
 
     kind: str
@@ -45,8 +51,10 @@ class Row:
     version: str
     status: Status
     summary: str
+    first_party: bool = False
     paper: str = ""
     licence: str = ""
+    checked: Counts | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class Shown:
         axes: What the axis symbols used above mean.
         file: The manifest, or the preset's YAML file.
         text: Of a preset: what its file says.
+        checked: As in `Row`.
+        fits: How it is composed, then every other part beside it; see `fitting.fits_of`.
     """
 
     kind: str
@@ -117,45 +127,86 @@ class Shown:
     install: str = ""
     axes: tuple[str, ...] = ()
     text: str = ""
+    checked: Counts | None = None
+    fits: tuple[Fit, ...] = ()
 
 
-def listing(registry: Registry, *, kind: str = "") -> tuple[Row, ...]:
-    """Everything there is: parts by kind, presets, what known packages would add, broken packages.
+def unchecked(entry: Entry) -> Counts | None:
+    """What is known of a part's conformance where nobody asked: nothing."""
+    return None
+
+
+def listing(
+    registry: Registry, *, kind: str = "", checked: Callable[[Entry], Counts | None] = unchecked
+) -> tuple[Row, ...]:
+    """Everything there is: parts by kind, presets, what is switched off or not installed, broken packages.
 
     Args:
         registry: What is installed.
         kind: Only this kind of part, ``preset`` or ``package``; empty for all.
+        checked: What the last conformance run of a part counted.
 
     Raises:
         SpecError: If there is no such kind.
     """
     if kind and kind not in _ORDER:
         raise SpecError(f"there is no kind {kind!r}.", cure=suggestion(kind, _ORDER, what="kinds"))
-    rows = [row for row in _rows(registry) if kind in ("", row.kind)]
+    rows = [row for row in _rows(registry, checked) if kind in ("", row.kind)]
     return tuple(sorted(rows, key=lambda row: _ORDER.index(row.kind)))
 
 
-def _rows(registry: Registry) -> Iterator[Row]:
+def _rows(registry: Registry, checked: Callable[[Entry], Counts | None]) -> Iterator[Row]:
     for entry in registry.entries:
         part = entry.component
         yield Row(
-            **_identity(entry), status="installed", summary=part.summary, paper=_title(part.paper), licence=part.licence
+            **_identity(entry),
+            status="installed",
+            summary=part.summary,
+            first_party=entry.origin.first_party,
+            paper=_title(part.paper),
+            licence=part.licence,
+            checked=checked(entry),
         )
     for found in registry.presets:
-        preset = found.preset
-        yield Row(**_identity(found), status="installed", summary=preset.summary, paper=_title(preset.paper))
-    installed = {entry.origin.package for entry in registry.entries}
-    for known in (known for known in registry.known if known.name not in installed):
-        for added in known.adds:
-            kind, _, name = added.partition(":")
-            qualified = f"{known.name}:{name}"
-            yield Row(kind, name, qualified, known.name, known.version, "known", known.summary, licence=known.licence)
+        own, paper = found.origin.first_party, _title(found.preset.paper)
+        yield Row(**_identity(found), status="installed", summary=found.preset.summary, first_party=own, paper=paper)
+    for off in registry.disabled:
+        for kind, name in _added(off.adds) or [("package", off.package)]:
+            summary = f"switched off; pgsynth plugins enable {off.package}"
+            qualified = f"{off.package}:{name}" if kind != "package" else name
+            yield Row(kind, name, qualified, off.package, off.version, "disabled", summary)
+    for known in not_installed(registry):
+        for kind, name in _added(known.adds):
+            identity = (kind, name, f"{known.name}:{name}", known.name, known.version)
+            yield Row(
+                *identity, "known", known.summary, licence=known.licence, checked=dict[str, int](known.checked) or None
+            )
     for broken in registry.broken:
         for problem in broken.problems:
             yield Row("package", broken.package, broken.package, broken.package, broken.version, "broken", str(problem))
 
 
-def show(registry: Registry, name: str, *, kind: str = "", where: str = "") -> tuple[Shown, ...]:
+def _added(adds: Sequence[str]) -> list[tuple[str, str]]:
+    """``kind:name`` of each, apart."""
+    return [(kind, name) for kind, _, name in (added.partition(":") for added in adds)]
+
+
+def not_installed(registry: Registry) -> tuple[KnownPackage, ...]:
+    """Packages that the catalogue knows and that are neither here, nor here and broken or switched off."""
+    contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
+    here = {item.origin.package for items in contributed for item in items}
+    here |= {broken.package for broken in registry.broken} | {off.package for off in registry.disabled}
+    return tuple(known for known in registry.known if normalised(known.name) not in here)
+
+
+def show(
+    registry: Registry,
+    name: str,
+    *,
+    kind: str = "",
+    where: str = "",
+    checked: Callable[[Entry], Counts | None] = unchecked,
+) -> tuple[Shown, ...]:
     """Every part and preset of that name, with its contract in words.
 
     Args:
@@ -163,12 +214,18 @@ def show(registry: Registry, name: str, *, kind: str = "", where: str = "") -> t
         name: Plain or qualified; a plain name may be in several kinds or packages.
         kind: Only this kind of part, or ``preset``.
         where: The place in the user's input, for messages.
+        checked: What the last conformance run of a part counted.
 
     Raises:
         SpecError: If there is none of that name.
     """
     found = registry.find_all(name, kind=kind, where=where)
-    return tuple(_shown_part(item) if isinstance(item, Entry) else _shown_preset(item) for item in found)
+    return tuple(
+        replace(_shown_part(item), checked=checked(item), fits=fits_of(registry, item))
+        if isinstance(item, Entry)
+        else _shown_preset(item)
+        for item in found
+    )
 
 
 # ------------------------------------------------------------------------------------------- in words

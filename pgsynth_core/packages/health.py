@@ -99,6 +99,12 @@ def _packages(registry: Registry) -> Iterator[Check]:
         yield Check(
             "packages", "warn", f"{ALLOWED_VARIABLE} is set: {seen}.", f"For all of them: unset {ALLOWED_VARIABLE}."
         )
+    for fault in registry.faults:
+        yield Check("your list of packages", "warn", f"{fault.where}: {fault.message}", fault.cure)
+    for off in registry.disabled:
+        adds = ", ".join(added.replace(":", " ") for added in off.adds) or "no parts that can be read"
+        message = f"{off.version} is switched off by you; it has {adds}"
+        yield Check(f"package {off.package}", "ok", f"{message}. On: pgsynth plugins enable {off.package}")
     contributors = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
     origins = {item.origin: None for items in contributors for item in items}
     for origin in origins:

@@ -13,6 +13,7 @@ from pgsynth_core.registry.discovery import (
     checkout_manifest,
     discover,
     first_party_manifest,
+    own_version,
 )
 from pgsynth_core.registry.loading import load_config, load_part, load_target
 from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, reason_of
@@ -65,6 +66,7 @@ __all__ = [
     "load_part",
     "load_target",
     "normalised",
+    "own_version",
     "read_user_list",
     "reason_of",
     "registry_of",

@@ -24,7 +24,15 @@ from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normal
 from pgsynth_core.registry.registry import OWN_NAME, Broken, DisabledPackage, Origin, Registry, registry_of, removal
 from pgsynth_core.registry.user_list import UserList, read_user_list
 
-__all__ = ["ALLOWED_VARIABLE", "GROUP", "allowed_packages", "checkout_manifest", "discover", "first_party_manifest"]
+__all__ = [
+    "ALLOWED_VARIABLE",
+    "GROUP",
+    "allowed_packages",
+    "checkout_manifest",
+    "discover",
+    "first_party_manifest",
+    "own_version",
+]
 
 GROUP: Final = "pgsynth.manifest"
 ALLOWED_VARIABLE: Final = "PGSYNTH_PLUGINS"
@@ -152,7 +160,7 @@ def _guarded(name: str) -> Read | Broken | None:
     version = ""
     try:
         if name == OWN_NAME:
-            return _read(first_party_manifest(), name, _own_version())
+            return _read(first_party_manifest(), name, own_version())
         distribution = _installed(name)
         if distribution is None:
             return None
@@ -176,7 +184,8 @@ def _read(path: Path, name: str, version: str) -> Read:
     return manifest, Origin(name, version, path, digest, first_party=name == OWN_NAME)
 
 
-def _own_version() -> str:
+def own_version() -> str:
+    """pgsynth's version; one that says so where it runs from a checkout that is not installed."""
     try:
         return metadata.version(OWN_NAME)
     except metadata.PackageNotFoundError:

@@ -23,6 +23,7 @@ from pgsynth_core.manifest import (
     KnownPackage,
     Manifest,
     Preset,
+    Replacement,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
 
@@ -210,6 +211,7 @@ class Registry:
         hooks: Lifecycle hooks, not imported.
         commands: Extra commands, not imported.
         panels: Extra panels of the TUI, not imported.
+        replacements: What parts and options were called before.
         known: Packages that exist but need not be installed.
         defaults: What a command leaves out.
         broken: Installed packages with something wrong.
@@ -222,6 +224,7 @@ class Registry:
     hooks: tuple[Contributed[Hook], ...] = ()
     commands: tuple[Contributed[Contribution], ...] = ()
     panels: tuple[Contributed[Contribution], ...] = ()
+    replacements: tuple[Contributed[Replacement], ...] = ()
     known: tuple[KnownPackage, ...] = ()
     defaults: Defaults = field(default_factory=Defaults)
     broken: tuple[Broken, ...] = ()
@@ -253,6 +256,21 @@ class Registry:
             SpecError: If nobody has it, if two packages have it, or if the package named is broken.
         """
         return self._only(self.of_kind(kind), name, _Wanted(kind, where), package)
+
+    def replaced(self, kind: Kind, name: str) -> Contributed[Replacement] | None:
+        """What stands for a part under its old name, or for its old options; None if nothing was renamed.
+
+        Args:
+            kind: Kind of part.
+            name: Plain or qualified; a plain one only if a single package renamed it.
+        """
+        owner, _, plain = name.rpartition(":")
+        hits = [
+            found
+            for found in self.replacements
+            if (found.item.kind, found.item.old) == (kind, plain) and owner in ("", found.origin.package)
+        ]
+        return hits[0] if len(hits) == 1 else None
 
     def find_preset(self, name: str, *, where: str = "", package: str = "") -> PresetEntry:
         """The preset of that name, plain or qualified.
@@ -366,6 +384,7 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
         hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
         commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),
         panels=tuple(Contributed(panel, origin) for manifest, origin in usable for panel in manifest.panel),
+        replacements=tuple(Contributed(each, origin) for manifest, origin in usable for each in manifest.replacement),
         known=tuple(known for manifest, _ in usable for known in manifest.known),
         defaults=next((manifest.defaults for manifest, origin in usable if origin.first_party), Defaults()),
         broken=tuple(faults),
@@ -383,12 +402,28 @@ def _contradictions(manifest: Manifest, origin: Origin) -> Iterator[Problem]:
     for (noun, name), uses in Counter(named).items():
         if uses > 1:
             yield Problem(f"the {noun} {name!r} stands {uses} times in one manifest.", where, cure)
+    yield from (Problem(f"[[replacement]] {fault}", where, cure) for fault in _misreplaced(manifest))
     if origin.first_party:
         return
     if manifest.known:
         yield Problem("[[known]] is for pgsynth's own manifest only.", where, cure)
     if manifest.defaults != Defaults():
         yield Problem("[defaults] is for pgsynth's own manifest only.", where, cure)
+
+
+def _misreplaced(manifest: Manifest) -> Iterator[str]:
+    own = {(component.kind, component.name): component for component in manifest.component}
+    for each in manifest.replacement:
+        old, new = own.get((each.kind, each.old)), own.get((each.kind, each.new))
+        what = f"of the {NOUNS[each.kind][0]} {each.old!r}"
+        if ":" not in each.new and new is None:
+            yield f"{what}: there is no {NOUNS[each.kind][0]} {each.new!r} in this manifest."
+        if old is not None and each.old != each.new and old.status != "deprecated":
+            yield f'{what}: it is a part of this manifest; a part that goes has status = "deprecated".'
+        if new is not None and (unknown := sorted({*each.options.values()} - {"", *new.options})):
+            yield f"{what}: {each.new} has no option {unknown[0]!r}."
+        if new is not None and (still := sorted({*each.options} & {*new.options}) if each.old == each.new else []):
+            yield f"{what}: {still[0]!r} is still an option of it."
 
 
 def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[Problem]]:

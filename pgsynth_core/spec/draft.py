@@ -34,12 +34,18 @@ class PartDraft:
     options: dict[str, Node] = field(default_factory=dict)
 
     def found(self, slot: str, registry: Registry) -> Entry:
-        """Its entry.
+        """Its entry; under an old name, that of the part which has taken its place.
 
         Raises:
             SpecError: As `Registry.find`.
         """
-        return registry.find(KIND_OF_SLOT[slot], self.name, where=str(self.mark), package=self.package)
+        kind, where = KIND_OF_SLOT[slot], str(self.mark)
+        try:
+            return registry.find(kind, self.name, where=where, package=self.package)
+        except SpecError:
+            if (renamed := registry.replaced(kind, self.name)) is None:
+                raise
+            return registry.find(kind, renamed.item.new, where=where, package=renamed.origin.package)
 
 
 Parts = dict[str, PartDraft]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgsynth_core.errors import SpecError, nearest, suggestion
 from pgsynth_core.manifest import Component, Refusal
-from pgsynth_core.registry import Entry
+from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec.draft import Draft, PartDraft
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS
 from pgsynth_core.spec.model import PartChoice
@@ -91,6 +91,7 @@ def _choose(slot: str, label: str, part: PartDraft, draft: Draft, chosen: Chosen
             chosen.hoped.append(hit)
         return
     path = f"{slot}.{label}"
+    draft.warnings += _renamed(path, slot, part, entry, draft.registry)
     options, faulty = _options(path, entry.component, part, draft.problems)
     for refusal in _refusals(entry.component, options, faulty):
         named = [name for name in (*refusal.options, *refusal.unless) if name in part.options]
@@ -102,6 +103,29 @@ def _choose(slot: str, label: str, part: PartDraft, draft: Draft, chosen: Chosen
     draft.warnings += _idle(path, entry.component, options, part)
     for name in options:
         chosen.origins[f"{path}.{name}"] = part.options[name].mark.origin if name in part.options else DEFAULT.origin
+
+
+def _renamed(path: str, slot: str, part: PartDraft, entry: Entry, registry: Registry) -> Iterator[str]:
+    """Put new names for old ones, as the part's package has it in its table, and say so."""
+    replaced = registry.replaced(KIND_OF_SLOT[slot], part.name)
+    if replaced is None:
+        return
+    table, here = replaced.item, entry.component.name
+    since = f"since {replaced.origin.package} {table.since}"
+    if here != table.old:
+        yield f"{part.mark}: {table.old} is called {here} {since}; write {slot}={here}."
+    elif table.new != table.old:
+        yield f"{part.mark}: {table.old} is deprecated {since}; {table.new} takes its place."
+        return
+    for old, new in table.options.items():
+        if old not in part.options or old in entry.component.options:
+            continue
+        node = part.options.pop(old)
+        if new and new not in part.options:
+            part.options[new] = node
+            yield f"{node.mark}: {path}.{old} is called {new} {since}; write {path}.{new}."
+        else:
+            yield f"{node.mark}: {path}.{old} is gone {since}, and has no effect."
 
 
 def _options(path: str, component: Component, part: PartDraft, problems: Problems) -> tuple[dict[str, Any], set[str]]:

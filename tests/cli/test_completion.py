@@ -53,7 +53,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
         ),
         ("pl", ["plugins"]),
         ("--v", ["--version"]),
-        ("plugins ", ["list", "show", "sync"]),
+        ("plugins s", ["show", "search", "sync"]),
         ("plugins l", ["list"]),
         ("plugins list --k", ["--kind"]),
         ("plugins list --kind e", ["encoder"]),

@@ -32,10 +32,14 @@ def test_one_kind_is_listed(run: Run) -> None:
 def test_the_listing_as_data_has_the_documented_keys(run: Run, fake_packages: FakePackages) -> None:
     fake_packages.install()
     facts = run("plugins", "list", "--json").facts
-    assert set(facts) == {"ok", "plugins", "commands", "panels", "broken"}
+    assert set(facts) == {"ok", "plugins", "commands", "panels", "hooks", "broken"}
     row = next(row for row in facts["plugins"] if row["package"] == "pgsynth-plugin-x")
     documented = {"kind", "name", "qualified", "package", "version", "status", "summary", "paper", "licence"}
-    assert set(row) == documented and row["qualified"] == "pgsynth-plugin-x:x" and row["status"] == "installed"
+    assert (
+        set(row) == documented | {"first_party", "checked"}
+        and row["qualified"] == "pgsynth-plugin-x:x"
+        and row["status"] == "installed"
+    )
 
 
 def test_names_in_two_packages_are_listed_qualified(run: Run, fake_packages: FakePackages) -> None:
@@ -73,6 +77,74 @@ def test_an_unknown_name_is_refused(run: Run) -> None:
     said = run("plugins", "show", "pmaa")
     assert said.code == 2 and "'pma'" in said.err and "plugins show pmaa" in said.err
     assert run("plugins", "show", "qen", "--kind", "encoder").code == 2
+
+
+# ------------------------------------------------------------------------------------------- what fits
+def test_a_part_is_shown_with_what_fits(run: Run) -> None:
+    said = run("plugins", "show", "hpfa").out
+    assert "composes as: pgsynth compose attn=hpfa encoder=sourcenet" in said
+    assert "fits with: sd, tiny, qfft" in said
+    assert "  folder (data.folder.parsing=true): hpfa needs `parsing`" in said
+    (shown,) = run("plugins", "show", "hpfa", "--json").facts["shown"]
+    assert shown["fits"][0]["parts"] == ["pgsynth:hpfa"]
+    assert {"parts", "answer", "overrides", "adapt", "more", "reasons"} == set(shown["fits"][1])
+
+
+def test_why_answers_with_a_command_that_works(run: Run) -> None:
+    said = run("plugins", "why", "qfft", "hpfa")
+    assert said.code == 0 and "hpfa needs `reference`" in said.out
+    command = said.out.splitlines()[-1].split()
+    assert command[:2] == ["pgsynth", "compose"] and run(*command[1:], "--no-proof").code == 0
+    facts = run("plugins", "why", "qfft", "hpfa", "--json").facts
+    assert facts["ok"] is True and facts["command"] == " ".join(command)
+    assert set(facts) == {"ok", "parts", "answer", "overrides", "adapt", "more", "reasons", "command", "broken"}
+
+
+def test_why_not(run: Run) -> None:
+    said = run("plugins", "why", "tiny", "sd")
+    assert said.code == 2 and "both bases" in said.out and said.err == ""
+    assert run("plugins", "why", "tiny", "sd", "--json").facts["ok"] is False
+    assert run("plugins", "why", "pmaa", "qfft").code == 2 and "'pma'" in run("plugins", "why", "pmaa").err
+    assert run("plugins", "why").code == 2
+
+
+def test_parts_are_found_by_words(run: Run) -> None:
+    said = run("plugins", "search", "pose_mask")
+    assert said.code == 0 and "attention processor pma" in said.out and "reads pose_mask" in said.out
+    hits = run("plugins", "search", "pose_mask", "--json").facts["hits"]
+    assert hits[0]["name"] == "pma" and hits[0]["places"]
+    nothing = run("plugins", "search", "pmaa")
+    assert nothing.code == 0 and "did you mean 'pma'?" in nothing.out and "plugins list" in nothing.out
+
+
+# ------------------------------------------------------------------------------------------- off, on, times
+def test_a_package_is_switched_off_and_on(
+    run: Run, fake_packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSYNTH_CONFIG", str(tmp_path / "settings"))
+    fake_packages.install()
+    said = run("plugins", "disable", "pgsynth-plugin-x")
+    assert said.code == 0 and "back: pgsynth plugins enable pgsynth-plugin-x" in said.out
+    listed = run("plugins", "list").out
+    assert "switched off by you" in listed and "encoder x" in listed
+    assert "switched off" in run("compose", "encoder=x").err and "plugins enable" in run("compose", "encoder=x").err
+    states = {row["package"]: row["status"] for row in run("plugins", "list", "--json").facts["plugins"]}
+    assert states == {"pgsynth": "installed", "pgsynth-plugin-x": "disabled"}
+    assert run("plugins", "list", "--status", "disabled", "--json").facts["plugins"][0]["name"] == "x"
+    assert "pgsynth-plugin-x" in run("doctor", "--no-devices").out
+    facts = run("plugins", "enable", "pgsynth-plugin-x", "--json").facts
+    assert facts["changed"] == ["pgsynth-plugin-x"] and facts["file"].startswith(str(tmp_path))
+    assert run("plugins", "show", "x").code == 0
+    assert run("plugins", "list", "--status", "disabled").out == "nothing is disabled\n"
+
+
+def test_import_times_are_told(run: Run, fake_packages: FakePackages) -> None:
+    fake_packages.install(files={"parts.py": "import time\ntime.sleep(0.3)\n1 / 0\n"})
+    said = run("plugins", "times", "pgsynth-plugin-x", "--timeout", "60")
+    assert said.code == 0 and "ZeroDivisionError" in said.out
+    assert run("plugins", "times", "pgsynth-plugin-y").code == 2
+    facts = run("plugins", "times", "pgsynth-plugin-x", "--json").facts
+    assert facts["ok"] is False and {row["stage"] for row in facts["times"]} == {"config", "target"}
 
 
 # ------------------------------------------------------------------------------------------- sync

@@ -1,0 +1,86 @@
+"""Switch packages off and on in the user's own list. Floor 2, no torch; works whatever a package is broken in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgsynth_core.errors import Problem, UserError, suggestion
+from pgsynth_core.registry import (
+    OWN_NAME,
+    Registry,
+    normalised,
+    read_user_list,
+    write_user_list,
+)
+
+__all__ = ["Switched", "disable", "enable", "installed_packages"]
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What was done.
+
+    Attributes:
+        changed: Packages that are switched now.
+        already: Those that were so before.
+    """
+
+    changed: tuple[str, ...]
+    already: tuple[str, ...]
+
+
+def installed_packages(registry: Registry) -> tuple[str, ...]:
+    """Every package with a manifest that is here, whole, broken or switched off; pgsynth itself left out."""
+    contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
+    here = {item.origin.package for items in contributed for item in items}
+    here |= {broken.package for broken in registry.broken} | {off.package for off in registry.disabled}
+    return tuple(sorted(here - {OWN_NAME}))
+
+
+def disable(registry: Registry, names: Sequence[str]) -> Switched:
+    """Leave packages out from now on, in every command of this user; nothing is uninstalled.
+
+    Raises:
+        UserError: If one is not installed, is a part and no package, or is pgsynth itself; nothing is switched then.
+    """
+    listed = read_user_list()
+    packages = _packages(registry, names, there=installed_packages(registry))
+    changed = tuple(package for package in packages if package not in listed.disabled)
+    if changed:
+        write_user_list(listed.model_copy(update={"disabled": (*listed.disabled, *changed)}))
+    return Switched(changed, tuple(package for package in packages if package not in changed))
+
+
+def enable(registry: Registry, names: Sequence[str]) -> Switched:
+    """Take packages in again. One that is not installed any more is taken off the list too.
+
+    Raises:
+        UserError: If one is neither on the list nor installed; nothing is switched then.
+    """
+    listed = read_user_list()
+    packages = _packages(registry, names, there=(*installed_packages(registry), *listed.disabled))
+    changed = tuple(package for package in packages if package in listed.disabled)
+    if changed:
+        left = tuple(package for package in listed.disabled if package not in changed)
+        write_user_list(listed.model_copy(update={"disabled": left}))
+    return Switched(changed, tuple(package for package in packages if package not in changed))
+
+
+def _packages(registry: Registry, names: Sequence[str], *, there: Sequence[str]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(normalised(name) for name in names))
+    there = tuple(dict.fromkeys(there))
+    if problems := [_unknown(registry, name, there) for name in found if name not in there]:
+        raise UserError(problems)
+    return found
+
+
+def _unknown(registry: Registry, name: str, there: Sequence[str]) -> Problem:
+    if name == OWN_NAME:
+        return Problem("pgsynth itself cannot be switched off.", cure=suggestion("", there, what="packages"))
+    plain = name.rpartition(":")[2].replace("-", "_")
+    if owners := sorted({entry.origin.package for entry in registry.entries if entry.name == plain}):
+        message = f"{plain!r} is a part of {' and of '.join(owners)}; a package is switched as a whole."
+        cure = f"Name the package: {owners[0]}." if owners != [OWN_NAME] else "pgsynth's own parts stay."
+        return Problem(message, cure=cure)
+    return Problem(f"there is no package {name!r} with parts here.", cure=suggestion(name, there, what="packages"))
