@@ -16,7 +16,6 @@ from typing import Final, get_args
 from pgsynth_core.hooks import Lifecycle
 from pgsynth_core.manifest import CONTRACT_CURRENT, CONTRACT_FLOOR, MANIFEST_VERSION, Kind
 from pgsynth_core.packages.checks import Check
-from pgsynth_core.packages.devices import device_checks
 from pgsynth_core.packages.libraries import library_checks, python_check
 from pgsynth_core.registry import (
     ALLOWED_VARIABLE,
@@ -41,13 +40,11 @@ _CACHE: Final = "cache"
 """What training keeps of frozen networks, with `train.cache`."""
 
 
-def doctor(registry: Registry | None = None, *, devices: bool = False, patience: float = 120.0) -> tuple[Check, ...]:
-    """Examine Python, libraries, packages, caches and disks.
+def doctor(registry: Registry | None = None) -> tuple[Check, ...]:
+    """Examine Python, libraries, packages, caches and disks, by metadata alone; `devices` and `imports` go deeper.
 
     Args:
         registry: What is installed; None to look now.
-        devices: Ask torch, in a process of its own, what it can compute on: takes seconds.
-        patience: Seconds to wait for torch.
 
     Returns:
         The checks, in the order to show. Never raises.
@@ -63,8 +60,6 @@ def doctor(registry: Registry | None = None, *, devices: bool = False, patience:
         "caches": _caches,
         "disks": _disks,
     }
-    if devices:
-        examinations["torch at work"] = partial(device_checks, patience)
     return tuple(check for name, examine in examinations.items() for check in _guarded(name, examine))
 
 

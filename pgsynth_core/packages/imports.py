@@ -6,21 +6,40 @@ comes, so that whatever ends it can be named; then another one goes on with the 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from pgsynth_core.errors import PartError
 from pgsynth_core.packages.checks import Check
-from pgsynth_core.registry import Entry, Origin, Registry, discover, load_config, load_part, load_target, removal
+from pgsynth_core.registry import (
+    FOREIGN_FAULTS,
+    PATIENCE_VARIABLE,
+    Entry,
+    Origin,
+    Registry,
+    discover,
+    load_config,
+    load_part,
+    load_target,
+    removal,
+)
 
 __all__ = ["import_checks"]
 
 _MARK: Final = "pgsynth-import:"
+_BASELINE: Final = ("pgsynth_core.interfaces", "diffusers")
+_BASELINE_SECONDS: Final = 120.0
+_GRACE: Final = 30.0
+"""Seconds beyond an import's own time after which only killing its process helps."""
 
 
 class _Import(NamedTuple):
@@ -37,7 +56,7 @@ def import_checks(registry: Registry, patience: float = 120.0) -> Iterator[Check
 
     Args:
         registry: What is installed.
-        patience: Seconds to wait for one process.
+        patience: Seconds to wait for one import; what every part imports anyway has two minutes more.
     """
     wanted = list(_imports(registry))
     done: list[str] = []
@@ -70,22 +89,42 @@ def _ask(done: list[str], patience: float) -> tuple[list[dict[str, Any]], str]:
     """What the child said, and how it ended."""
     paths = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-P", "-W", "ignore", "-c", "from pgsynth_core.packages.imports import answer; answer()"]
-    try:
-        ran = subprocess.run(
-            [*command, *done],
-            env=os.environ | {"PYTHONPATH": paths},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=patience,
-            check=False,
-        )
-        said, ended = ran.stdout, _end(ran.returncode, ran.stderr)
-    except subprocess.TimeoutExpired as error:
-        said, ended = error.stdout or b"", f"is not imported after {patience:g} seconds."
-    except OSError as error:
-        said, ended = b"", f"cannot be started: {error}."
+    with tempfile.TemporaryFile() as errors:
+        try:
+            child = subprocess.Popen(
+                [*command, *done],
+                env=os.environ | {"PYTHONPATH": paths, PATIENCE_VARIABLE: f"{patience:g}"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        except OSError as error:
+            return [], f"cannot be started: {error}."
+        with child:
+            try:
+                said, late = _heard(child, patience)
+            finally:
+                child.kill()  # if it has ended, nothing happens
+        errors.seek(0)
+        ended = f"is not imported after {patience:g} seconds." if late else _end(child.returncode, errors.read())
     lines = said.decode("utf-8", "replace").splitlines()
     return [json.loads(line.removeprefix(_MARK)) for line in lines if line.startswith(_MARK)], ended
+
+
+def _heard(child: subprocess.Popen[bytes], patience: float) -> tuple[bytes, bool]:
+    """All that it said, and whether it was silent for too long; an import it interrupts itself after that time."""
+    assert child.stdout is not None, "a pipe was asked for"
+    said = b""
+    while True:
+        most = patience + (_GRACE if said else _BASELINE_SECONDS)
+        ready, _, _ = select.select([child.stdout], [], [], most)
+        if not ready:
+            return said, True
+        more = os.read(child.stdout.fileno(), 2**16)
+        if not more:
+            child.wait()
+            return said, False
+        said += more
 
 
 def _end(code: int, stderr: bytes) -> str:
@@ -101,6 +140,9 @@ def _check(line: dict[str, Any], message: str, cure: str, *, missing: bool = Fal
 # ------------------------------------------------------------------------------------------- in the child
 def answer() -> None:
     """Import everything but what the arguments name, and say so on stdout; run by the child only."""
+    for module in _BASELINE:  # what every part imports anyway is on nobody's time
+        with suppress(*FOREIGN_FAULTS):
+            importlib.import_module(module)
     for number, item in enumerate(_imports(discover())):
         key = f"{number} {item.what}"
         if key in sys.argv[1:]:

@@ -15,7 +15,7 @@ from pgsynth_core.registry.discovery import (
     first_party_manifest,
     own_version,
 )
-from pgsynth_core.registry.loading import load_config, load_part, load_target
+from pgsynth_core.registry.loading import PATIENCE_VARIABLE, load_config, load_part, load_target, patience
 from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, reason_of
 from pgsynth_core.registry.registry import (
     NOUNS,
@@ -47,6 +47,7 @@ __all__ = [
     "GROUP",
     "NOUNS",
     "OWN_NAME",
+    "PATIENCE_VARIABLE",
     "Broken",
     "Contributed",
     "DisabledPackage",
@@ -67,6 +68,7 @@ __all__ = [
     "load_target",
     "normalised",
     "own_version",
+    "patience",
     "read_user_list",
     "reason_of",
     "registry_of",

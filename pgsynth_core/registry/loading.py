@@ -7,14 +7,23 @@ learns which package is to blame, why, and the command that helps.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
 
 from pgsynth_core.errors import PartError, nearest
 from pgsynth_core.options import PartConfig
 from pgsynth_core.registry.locate import FOREIGN_FAULTS, reason_of
 from pgsynth_core.registry.registry import Entry, Origin, removal
 
-__all__ = ["load_config", "load_part", "load_target"]
+__all__ = ["PATIENCE_VARIABLE", "load_config", "load_part", "load_target", "patience"]
+
+PATIENCE_VARIABLE: Final = "PGSYNTH_IMPORT_SECONDS"
+_PATIENCE: Final = 120.0
 
 
 def load_target(origin: Origin, target: str, *, part: str = "", extra: str = "") -> object:
@@ -27,13 +36,17 @@ def load_target(origin: Origin, target: str, *, part: str = "", extra: str = "")
         extra: The optional extra of the package that the part needs; named as the cure of a missing import.
 
     Raises:
-        PartError: If importing raises or exits, or there is no such attribute. Caused by what was raised.
+        PartError: If importing raises, exits or does not end, or there is no such attribute. Caused by what was raised.
     """
     module_name, _, attribute = target.partition(":")
     what = f"{part or target} of {origin}"
     try:
-        module = importlib.import_module(module_name)
-        found: object = getattr(module, attribute, _MISSING)
+        with _at_most(0.0 if origin.first_party else patience()):
+            module = importlib.import_module(module_name)
+            found: object = getattr(module, attribute, _MISSING)
+    except _TooLongError as error:
+        cure = f"{_cure(origin, '', '', None)} If it only is slow, wait longer: export {PATIENCE_VARIABLE}=600."
+        raise PartError(f"{what} cannot be imported: {error}", where=target, cure=cure) from error
     except FOREIGN_FAULTS as error:
         message = f"{what} cannot be imported: {reason_of(error)}"
         raise PartError(message, where=target, cure=_cure(origin, module_name, extra, error)) from error
@@ -70,6 +83,38 @@ def load_config(entry: Entry) -> type[PartConfig]:
 
 
 _MISSING = object()
+
+
+class _TooLongError(BaseException):
+    """An import that does not end. No `Exception`: what hangs in a loop that catches those must be stopped too."""
+
+
+def patience() -> float:
+    """Seconds that one import may take: ``PGSYNTH_IMPORT_SECONDS``, else 120; no limit if it is 0."""
+    try:
+        given = float(os.environ.get(PATIENCE_VARIABLE, _PATIENCE))
+    except ValueError:
+        return _PATIENCE
+    return given if given >= 0 else _PATIENCE
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Interrupt what takes longer, where the system can: Python code, in the main thread."""
+    if not seconds or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise _TooLongError(f"it is not done after {seconds:g} seconds.")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, should the first one be swallowed
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _described(entry: Entry) -> str:

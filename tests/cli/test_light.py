@@ -33,7 +33,7 @@ LIGHT = [
     ["compose", "encoder=qfft", "attn=pma", "--no-proof", "--json"],
     ["compose", "qen", "--explain"],
     ["compose", "encoder=?"],
-    ["doctor", "--no-devices"],
+    ["doctor"],
     ["train", "--help"],
     ["train", "train.precision=?"],
     ["sample", "--help"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,16 @@ import pytest
 
 from pgsynth_core.errors import PartError, Problem
 from pgsynth_core.options import PartConfig
-from pgsynth_core.registry import Entry, Origin, discover, load_config, load_part, load_target
+from pgsynth_core.registry import (
+    PATIENCE_VARIABLE,
+    Entry,
+    Origin,
+    discover,
+    load_config,
+    load_part,
+    load_target,
+    patience,
+)
 
 from ...fixtures.fake_packages import FakePackages
 
@@ -111,3 +122,42 @@ def test_the_cure_depends_on_what_is_missing(
     with pytest.raises(PartError) as refused:
         load_target(origin, "pgsynth_plugin_x.heavy:Part", extra=extra)
     assert cure in problem_of(refused).cure
+
+
+# ------------------------------------------------------------------------------------------- imports that do not end
+ENDLESS = {
+    "sleeps": "import time\nwhile True:\n    time.sleep(0.01)\n",
+    "works": "while True:\n    pass\n",
+    "catches": "import time\nwhile True:\n    try:\n        time.sleep(0.01)\n    except Exception:\n        pass\n",
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+def test_an_import_that_does_not_end_is_given_up(
+    fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv(PATIENCE_VARIABLE, "0.5")
+    fake_packages.install(files={"parts.py": text})
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(PartError, match="not done after 0.5 seconds") as caught:
+        load_config(discover().find("encoder", "x"))
+    assert "pgsynth plugins uninstall pgsynth-plugin-x" in caught.value.problems[0].cure
+    assert PATIENCE_VARIABLE in caught.value.problems[0].cure
+    assert signal.getsignal(signal.SIGALRM) == before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(None, 120.0), ("7", 7.0), ("0", 0.0), ("-1", 120.0), ("soon", 120.0)])
+def test_how_long_is_waited(monkeypatch: pytest.MonkeyPatch, given: str | None, seconds: float) -> None:
+    monkeypatch.delenv(PATIENCE_VARIABLE, raising=False)
+    if given is not None:
+        monkeypatch.setenv(PATIENCE_VARIABLE, given)
+    assert patience() == seconds
+
+
+def test_another_thread_imports_without_an_alarm(fake_packages: FakePackages) -> None:
+    fake_packages.install()
+    entry, found = discover().find("encoder", "x"), []
+    thread = threading.Thread(target=lambda: found.append(load_config(entry)))
+    thread.start()
+    thread.join(30)
+    assert found and found[0].__name__ == "Config"

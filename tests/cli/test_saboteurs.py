@@ -1,0 +1,132 @@
+"""Packages that do harm: whatever they do, other commands work as ever, and whoever meets them is told whom, why, what."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..fixtures.fake_packages import FakePackages, top_level
+from ..fixtures.saboteurs import Saboteur, saboteurs
+
+Run = Callable[..., Any]
+
+ALL = saboteurs()
+COMMANDS = [
+    ["--version"],
+    ["--help"],
+    ["plugins"],
+    ["plugins", "list"],
+    ["plugins", "list", "--json"],
+    ["plugins", "show", "pma"],
+    ["plugins", "search", "mask"],
+    ["plugins", "why", "pgsynth:qfft", "pma"],
+    ["plugins", "sync", "--check"],
+    ["plugins", "disable", "--help"],
+    ["compose", "tiny", "--no-proof"],
+    ["compose", "encoder=?"],
+    ["runs", "list"],
+    ["doctor"],
+    ["completion", "bash"],
+]
+
+
+def of(when: str) -> list[Any]:
+    """Those that can be noticed then first."""
+    return [pytest.param(one, id=name) for name, one in ALL.items() if one.when == when]
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import that does not end is given up soon; what is switched off is switched off here only."""
+    monkeypatch.setenv("PGSYNTH_IMPORT_SECONDS", "2")
+    monkeypatch.setenv("PGSYNTH_CONFIG", str(tmp_path / "settings"))
+
+
+def _imported(saboteur: Saboteur) -> bool:
+    """Whether anybody imported something of it."""
+    return any(name.startswith(top_level(saboteur.package)) for name in sys.modules)
+
+
+def test_there_are_fifteen_and_two_more_lies() -> None:
+    assert len(ALL) == 16 and {one.when for one in ALL.values()} == {"list", "import", "check", "run"}
+
+
+@pytest.mark.parametrize("saboteur", ALL.values(), ids=ALL)
+def test_no_other_command_is_harmed(run: Run, fake_packages: FakePackages, saboteur: Saboteur) -> None:
+    before = {tuple(words): run(*words) for words in COMMANDS}
+    saboteur.install(fake_packages)
+    for words in COMMANDS:
+        said, was = run(*words), before[tuple(words)]
+        assert said.code == was.code == 0, (words, said.err)
+        assert "Traceback" not in said.err
+        new = [line for line in said.err.splitlines() if line not in was.err]
+        assert all(saboteur.package in line for line in new), (words, new)
+    assert saboteur.name == "raising_hook" or not _imported(saboteur), "its hook alone is called by composing"
+
+
+@pytest.mark.parametrize("saboteur", of("list"))
+def test_what_its_manifest_shows_is_told_by_every_command(
+    run: Run, fake_packages: FakePackages, saboteur: Saboteur
+) -> None:
+    saboteur.install(fake_packages)
+    said = run("compose", "base=tiny", "encoder=qfft", "--no-proof")
+    told = said.err if saboteur.part else run("plugins", "list").err
+    assert saboteur.package in told and all(word in told for word in saboteur.reason), told
+    cure = saboteur.qualified if saboteur.part else f"pgsynth plugins uninstall {saboteur.package}"
+    assert cure in told
+    assert saboteur.package in run("doctor").out
+
+
+@pytest.mark.parametrize("saboteur", of("import"))
+def test_whoever_uses_it_is_told(run: Run, fake_packages: FakePackages, saboteur: Saboteur) -> None:
+    saboteur.install(fake_packages)
+    said = run("compose", "base=tiny", f"encoder={saboteur.qualified}")
+    assert said.code == 2 and "Traceback" not in said.err
+    assert all(word in said.err for word in (saboteur.package, *saboteur.reason)), said.err
+    assert f"pgsynth plugins uninstall {saboteur.package}" in said.err
+    assert run("compose", "tiny", "--no-proof").code == 0
+
+
+def test_a_look_into_every_package_names_them_all(
+    run: Run, fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSYNTH_IMPORT_SECONDS", "10")  # the one that takes three is no failure
+    met = [one for one in ALL.values() if one.when in ("list", "import") and not one.part]
+    for saboteur in ALL.values():
+        saboteur.install(fake_packages)
+    said = run("doctor", "--deep", "--json")
+    assert said.code == 0, "pgsynth itself is well"
+    failed = {check["name"]: check for check in said.facts["checks"] if check["status"] == "fail"}
+    assert set(failed) == {f"package {one.package}" for one in met}
+    for one in met:
+        check = failed[f"package {one.package}"]
+        assert all(word in check["message"] for word in one.reason), check
+        assert one.package in check["cure"]
+
+
+def test_a_hook_that_raises_is_switched_off_and_composing_goes_on(
+    run: Run, fake_packages: FakePackages, caplog: pytest.LogCaptureFixture
+) -> None:
+    saboteur = ALL["raising_hook"]
+    saboteur.install(fake_packages)
+    said = run("compose", "tiny", "--no-proof")
+    assert said.code == 0
+    told = said.err + caplog.text
+    assert saboteur.package in told and all(word in told for word in saboteur.reason), told
+    assert f"pgsynth plugins uninstall {saboteur.package}" in told
+
+
+@pytest.mark.parametrize("saboteur", ALL.values(), ids=ALL)
+def test_it_can_be_switched_off_and_removed(run: Run, fake_packages: FakePackages, saboteur: Saboteur) -> None:
+    saboteur.install(fake_packages)
+    asked = run("plugins", "uninstall", saboteur.package, "--dry-run")
+    assert asked.code == 0 and saboteur.package in asked.out, asked.err
+    assert run("plugins", "disable", saboteur.package).code == 0
+    quiet = run("plugins", "list")
+    assert "broken package" not in quiet.err and "switched off by you" in quiet.out
+    assert run("plugins", "enable", saboteur.package).code == 0
+    assert not _imported(saboteur)
