@@ -11,8 +11,9 @@ from pgsynth_core.cli.arguments import Parser, add_common
 from pgsynth_core.cli.console import one_line, painted, progress, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.packages import Check, doctor
+from pgsynth_core.packages.checks import Check
 from pgsynth_core.packages.devices import device_checks
+from pgsynth_core.packages.health import doctor
 from pgsynth_core.packages.imports import import_checks
 from pgsynth_core.registry import OWN_NAME, patience
 

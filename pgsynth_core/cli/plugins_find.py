@@ -10,7 +10,8 @@ from pgsynth_core.cli.console import Table, draw_table, painted, say, say_json, 
 from pgsynth_core.cli.report import broken_facts, problem_facts
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import nearest
-from pgsynth_core.packages import Fit, Hit, fit_of, parts_named, search
+from pgsynth_core.packages.fitting import Fit, fit_of, parts_named
+from pgsynth_core.packages.searching import Hit, search
 from pgsynth_core.registry import NOUNS
 
 __all__ = ["SEARCH", "WHY"]

@@ -8,7 +8,7 @@ from pgsynth_core.cli.arguments import Parser, add_common
 from pgsynth_core.cli.console import say, say_json, visible
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.packages import Switched, disable, enable
+from pgsynth_core.packages.switching import Switched, disable, enable
 from pgsynth_core.registry import discover, user_list_file
 
 __all__ = ["DISABLE", "ENABLE"]

@@ -10,7 +10,7 @@ from pgsynth_core.cli.console import Table, draw_table, progress, say, say_json,
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError, suggestion
-from pgsynth_core.packages import Imported, import_times
+from pgsynth_core.packages.timing import Imported, import_times
 from pgsynth_core.registry import OWN_NAME, normalised
 
 __all__ = ["TIMES"]

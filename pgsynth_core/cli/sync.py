@@ -12,7 +12,7 @@ from pgsynth_core.cli.arguments import Parser, add_common
 from pgsynth_core.cli.console import say, say_json, visible
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.packages import Change, sync
+from pgsynth_core.packages.syncing import Change, sync
 
 __all__ = ["COMMAND"]
 

@@ -108,7 +108,7 @@ VERBS: Final = (
     Verb(
         ("plugins", "show"),
         "Show a part or a preset: what it needs, gives and takes, its paper and licence.",
-        "plugins:SHOW",
+        "plugins_show:COMMAND",
     ),
     Verb(("plugins", "search"), "Find parts and presets by words.", "plugins_find:SEARCH"),
     Verb(("plugins", "why"), "Say whether parts can be composed, how, and why not.", "plugins_find:WHY"),

@@ -8,7 +8,7 @@ from typing import Final
 
 from pgsynth_core.axes import port_info
 from pgsynth_core.manifest import Component, Paper
-from pgsynth_core.packages.catalogue import Row, listing
+from pgsynth_core.packages.listing import Row, listing
 from pgsynth_core.registry import NOUNS, Registry
 
 __all__ = ["Hit", "search"]

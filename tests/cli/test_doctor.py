@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgsynth_core.cli import doctor as command
-from pgsynth_core.packages import Check
+from pgsynth_core.packages.checks import Check
 
 Run = Callable[..., Any]
 

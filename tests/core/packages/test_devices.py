@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pgsynth_core.packages import Check, doctor
+from pgsynth_core.packages.checks import Check
 from pgsynth_core.packages.devices import device_checks
+from pgsynth_core.packages.health import doctor
 from pgsynth_core.registry import Registry
 
 GPU = {"place": "cuda:0", "name": "GPU X", "memory": 80 * 2**30, "bf16": True, "capability": "9.0", "fault": ""}

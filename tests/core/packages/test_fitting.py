@@ -9,8 +9,7 @@ import pytest
 
 from pgsynth_core.contract import check, with_adapters
 from pgsynth_core.errors import SpecError
-from pgsynth_core.packages import fit_of, fits_of, parts_named
-from pgsynth_core.packages.fitting import MOST_FITS
+from pgsynth_core.packages.fitting import MOST_FITS, fit_of, fits_of, parts_named
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.spec import resolve
 

@@ -17,7 +17,8 @@ import pytest
 
 from pgsynth_core.data.cache import cache_root
 from pgsynth_core.errors import Problem
-from pgsynth_core.packages import Check, doctor
+from pgsynth_core.packages.checks import Check
+from pgsynth_core.packages.health import doctor
 from pgsynth_core.packages.libraries import library_checks, python_check
 from pgsynth_core.registry import Broken, Registry
 
@@ -55,7 +56,7 @@ def test_all_is_well_here(plain_environment: Path) -> None:
 def test_no_library_and_no_part_is_imported(fake_packages: FakePackages, repository: Path) -> None:
     fake_packages.install(files={"__init__.py": "raise SystemExit('imported')"})
     script = (
-        "import sys; from pgsynth_core.packages import doctor; checks = doctor(); "
+        "import sys; from pgsynth_core.packages.health import doctor; checks = doctor(); "
         "assert any(check.name == 'package pgsynth-plugin-x' for check in checks), checks; "
         "print(sorted({'torch', 'diffusers', 'timm', 'transformers', 'pgsynth_plugin_x'} & set(sys.modules)))"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgsynth_core.packages import search
+from pgsynth_core.packages.searching import search
 from pgsynth_core.registry import Registry, discover
 
 from ...fixtures.fake_packages import FakePackages

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.packages import disable, enable, installed_packages
+from pgsynth_core.packages.switching import disable, enable, installed_packages
 from pgsynth_core.registry import CONFIG_VARIABLE, UserList, discover, read_user_list, write_user_list
 
 from ...fixtures.fake_packages import FakePackages

@@ -15,7 +15,7 @@ import pytest
 from pgsynth_core.errors import PartError, UserError
 from pgsynth_core.manifest import parse_manifest
 from pgsynth_core.options import option_table
-from pgsynth_core.packages import Change, sync
+from pgsynth_core.packages.syncing import Change, sync
 from pgsynth_core.registry import discover, load_config
 
 from ...fixtures.fake_packages import FakePackages

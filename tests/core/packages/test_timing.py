@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgsynth_core.packages import import_times, timing
+from pgsynth_core.packages import timing
+from pgsynth_core.packages.timing import import_times
 from pgsynth_core.registry import discover
 
 from ...fixtures.fake_packages import FakePackages

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from pgsynth_core.errors import Problem, SpecError
-from pgsynth_core.packages import OptionRow, Shown, listing, show
+from pgsynth_core.packages.listing import listing
+from pgsynth_core.packages.showing import OptionRow, Shown, show
 from pgsynth_core.registry import Broken, Registry
 
 from ...fixtures.fake_packages import FakePackages

@@ -1,60 +1,23 @@
-"""What is installed, as rows to list and as one part's contract in words. Floor 2, no torch, imports nobody's code.
+"""One part's contract in words, and what it fits with. Floor 2, no torch, imports nobody's code.
 
 Plain data for whoever prints it: frozen dataclasses of strings and tuples, ready for `dataclasses.asdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, get_args
+from typing import Any, Final
 
 from pgsynth_core.axes import AXES, port_info
-from pgsynth_core.errors import SpecError, suggestion
-from pgsynth_core.manifest import Component, Kind, KnownPackage, Needs, Option, Paper, Port, Provides, Refusal, When
+from pgsynth_core.manifest import Component, Needs, Option, Paper, Port, Provides, Refusal, When
 from pgsynth_core.packages.fitting import Fit, fits_of
-from pgsynth_core.registry import Entry, Origin, PresetEntry, Registry, normalised
+from pgsynth_core.packages.listing import Counts, identity_of, unchecked
+from pgsynth_core.registry import Entry, PresetEntry, Registry
 from pgsynth_core.spec.values import options_of
 
-__all__ = ["Counts", "OptionRow", "Row", "Shown", "listing", "not_installed", "show"]
-
-Status = Literal["installed", "disabled", "known", "broken"]
-Counts = Mapping[str, int]
-_ORDER: Final = (*get_args(Kind), "preset", "package")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the list.
-
-    Attributes:
-        kind: Kind of part, ``preset``, or ``package`` for one that is broken.
-        name: Plain name.
-        qualified: ``package:name``.
-        package: The distribution.
-        version: Its version.
-        status: ``disabled`` by the user's list; ``known`` ones can be installed; of a ``broken`` one the summary says
-            what is wrong, and the cure.
-        summary: One line.
-        first_party: Whether it is pgsynth's own.
-        paper: Title; empty if none.
-        licence: SPDX identifier; empty if none is given.
-        checked: What its last `pgsynth plugins check` counted: ran, passed, failed, skipped; of a known one, what its
-            authors' did. None: nobody has checked it as it is now.
-    """
-
-    kind: str
-    name: str
-    qualified: str
-    package: str
-    version: str
-    status: Status
-    summary: str
-    first_party: bool = False
-    paper: str = ""
-    licence: str = ""
-    checked: Counts | None = None
+__all__ = ["OptionRow", "Shown", "show"]
 
 
 @dataclass(frozen=True)
@@ -131,74 +94,6 @@ class Shown:
     fits: tuple[Fit, ...] = ()
 
 
-def unchecked(entry: Entry) -> Counts | None:
-    """What is known of a part's conformance where nobody asked: nothing."""
-    return None
-
-
-def listing(
-    registry: Registry, *, kind: str = "", checked: Callable[[Entry], Counts | None] = unchecked
-) -> tuple[Row, ...]:
-    """Everything there is: parts by kind, presets, what is switched off or not installed, broken packages.
-
-    Args:
-        registry: What is installed.
-        kind: Only this kind of part, ``preset`` or ``package``; empty for all.
-        checked: What the last conformance run of a part counted.
-
-    Raises:
-        SpecError: If there is no such kind.
-    """
-    if kind and kind not in _ORDER:
-        raise SpecError(f"there is no kind {kind!r}.", cure=suggestion(kind, _ORDER, what="kinds"))
-    rows = [row for row in _rows(registry, checked) if kind in ("", row.kind)]
-    return tuple(sorted(rows, key=lambda row: _ORDER.index(row.kind)))
-
-
-def _rows(registry: Registry, checked: Callable[[Entry], Counts | None]) -> Iterator[Row]:
-    for entry in registry.entries:
-        part = entry.component
-        yield Row(
-            **_identity(entry),
-            status="installed",
-            summary=part.summary,
-            first_party=entry.origin.first_party,
-            paper=_title(part.paper),
-            licence=part.licence,
-            checked=checked(entry),
-        )
-    for found in registry.presets:
-        own, paper = found.origin.first_party, _title(found.preset.paper)
-        yield Row(**_identity(found), status="installed", summary=found.preset.summary, first_party=own, paper=paper)
-    for off in registry.disabled:
-        for kind, name in _added(off.adds) or [("package", off.package)]:
-            summary = f"switched off; pgsynth plugins enable {off.package}"
-            qualified = f"{off.package}:{name}" if kind != "package" else name
-            yield Row(kind, name, qualified, off.package, off.version, "disabled", summary)
-    for known in not_installed(registry):
-        for kind, name in _added(known.adds):
-            identity = (kind, name, f"{known.name}:{name}", known.name, known.version)
-            yield Row(
-                *identity, "known", known.summary, licence=known.licence, checked=dict[str, int](known.checked) or None
-            )
-    for broken in registry.broken:
-        for problem in broken.problems:
-            yield Row("package", broken.package, broken.package, broken.package, broken.version, "broken", str(problem))
-
-
-def _added(adds: Sequence[str]) -> list[tuple[str, str]]:
-    """``kind:name`` of each, apart."""
-    return [(kind, name) for kind, _, name in (added.partition(":") for added in adds)]
-
-
-def not_installed(registry: Registry) -> tuple[KnownPackage, ...]:
-    """Packages that the catalogue knows and that are neither here, nor here and broken or switched off."""
-    contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
-    here = {item.origin.package for items in contributed for item in items}
-    here |= {broken.package for broken in registry.broken} | {off.package for off in registry.disabled}
-    return tuple(known for known in registry.known if normalised(known.name) not in here)
-
-
 def show(
     registry: Registry,
     name: str,
@@ -229,29 +124,10 @@ def show(
 
 
 # ------------------------------------------------------------------------------------------- in words
-class _Identity(TypedDict):
-    kind: str
-    name: str
-    qualified: str
-    package: str
-    version: str
-
-
-def _identity(item: Entry | PresetEntry) -> _Identity:
-    origin: Origin = item.origin
-    return {
-        "kind": item.kind if isinstance(item, Entry) else "preset",
-        "name": item.name,
-        "qualified": item.qualified,
-        "package": origin.package,
-        "version": origin.version,
-    }
-
-
 def _shown_preset(found: PresetEntry) -> Shown:
     preset = found.preset
     return Shown(
-        **_identity(found),
+        **identity_of(found),
         summary=preset.summary,
         file=str(found.path),
         paper=_cited(preset.paper),
@@ -270,7 +146,7 @@ def _text_of(path: Path) -> str:
 def _shown_part(entry: Entry) -> Shown:
     part = entry.component
     return Shown(
-        **_identity(entry),
+        **identity_of(entry),
         summary=part.summary,
         file=str(entry.origin.manifest_path),
         stability=part.status,
@@ -291,10 +167,6 @@ def _shown_part(entry: Entry) -> Shown:
         install=f'pip install "{entry.origin.package}[{part.extra}]"' if part.extra else "",
         axes=tuple(f"{symbol}: {AXES[symbol]}" for symbol in AXES if symbol in _symbols(part)),
     )
-
-
-def _title(paper: Paper | None) -> str:
-    return paper.title if paper else ""
 
 
 def _cited(paper: Paper | None) -> str:
