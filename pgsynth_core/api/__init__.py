@@ -26,7 +26,7 @@ from pgsynth_core.runs import (
 )
 from pgsynth_core.runs.differences import check_frozen
 from pgsynth_core.runs.sessions import attempting
-from pgsynth_core.spec import RESUMABLE, Resolved, resolve
+from pgsynth_core.spec import RESUMABLE, Resolved, other_axes, resolve
 
 if TYPE_CHECKING:
     from pgsynth_core.api.detaching import detach as detach
@@ -113,6 +113,7 @@ def compose(
         resolved = _adapted(resolved, verdict)
         verdict = check(resolved.spec, registry)
     verdict.raise_if_refused()
+    resolved = _with_other_axes(resolved, verdict)
     Hooks(registry).composed(resolved.spec, verdict)
     return Composition(resolved=resolved, verdict=verdict, registry=registry)
 
@@ -129,6 +130,12 @@ def _refuse_types(source: object, overrides: Sequence[object]) -> None:
         problems.insert(0, Problem(message, "argument 1", 'Write e.g. compose("tiny").'))
     if problems:
         raise UserError(problems)
+
+
+def _with_other_axes(resolved: Resolved, verdict: Verdict) -> Resolved:
+    origins = (origin for path, origin in resolved.origins.items() if path.startswith("base"))
+    others = other_axes(resolved.lock, verdict.axes, origins)
+    return replace(resolved, differences=(*resolved.differences, *others))
 
 
 def _adapted(resolved: Resolved, verdict: Verdict) -> Resolved:
@@ -190,7 +197,7 @@ def _continued(
         folder.path, "the run cannot be gone on with", elsewhere=f"cp -r {shlex.quote(str(folder.path))} FOLDER"
     )
     composition, before = to_continue(folder, checkpoint, goal, registry)
-    end, warnings = composition.spec.train.steps, []
+    end, warnings = composition.spec.train.steps, [*composition.resolved.changed_options]
     if goal.changes:
         warnings.append(f"for this time only: {' '.join(goal.changes)}.")
     if goal.steps is None and before != end:

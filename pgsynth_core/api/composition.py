@@ -18,7 +18,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import require_writable, runs_root
 from pgsynth_core.runs.durable import IN_RUNS
-from pgsynth_core.spec import Resolved, Spec, explain
+from pgsynth_core.spec import Resolved, Spec, explain, lock_of
 
 if TYPE_CHECKING:
     from pgsynth_core.api.rehearsing import Rehearsal
@@ -59,8 +59,8 @@ class Composition:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was odd in the spec and refuses nothing."""
-        return self.resolved.warnings
+        """What was odd in the spec, or is otherwise here than when it was written, and refuses nothing."""
+        return (*self.resolved.warnings, *map(str, self.resolved.differences))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -173,8 +173,12 @@ class Composition:
         return None if proof is None else Figures(proof, self.memory())
 
     def to_yaml(self) -> str:
-        """The canonical spec; resolving it gives this composition again."""
-        return self.spec.to_yaml()
+        """The canonical spec with its lock; resolving it gives this composition again."""
+        return self.spec.to_yaml(self.lock())
+
+    def lock(self) -> dict[str, Any]:
+        """What it is composed with: the packages that bring its parts, the contract, what the base binds."""
+        return lock_of(self.spec, self.registry, self.verdict.axes)
 
 
 def with_steps(composition: Composition, steps: int) -> Composition:

@@ -223,7 +223,8 @@ def load(
     checkpoint.verify()
     lock = read_lock(checkpoint.path / "lock.json")
     warnings = refuse_differences(lock, registry)
-    spec = resolve(checkpoint.path / "spec.yaml", (), registry).spec
+    resolved = resolve(checkpoint.path / "spec.yaml", (), registry)
+    spec = resolved.spec
     verdict = check(spec, registry)
     verdict.raise_if_refused()
     weights = Weights(made_with(lock), checkpoint.path / BUNDLE)
@@ -235,7 +236,7 @@ def load(
         load_kept(assembly.method, spec.base.label, tensors, where=str(checkpoint.path / name), partial=partial)
     assembly.method.eval()
     others = map(str, check_weights(lock, weights.identities(known=True)))
-    return Model(assembly, checkpoint, (*warnings, *others), ema, weights)
+    return Model(assembly, checkpoint, (*warnings, *resolved.changed_options, *others), ema, weights)
 
 
 def device_named(wanted: str | None) -> str:

@@ -52,7 +52,7 @@ from pgsynth_core.runs.control import grant, wishes
 from pgsynth_core.runs.durable import IN_RUNS, refusing, same_disk
 from pgsynth_core.runs.saving import frozen
 from pgsynth_core.runs.sessions import Ending, session_of
-from pgsynth_core.spec import Spec
+from pgsynth_core.spec import Spec, lock_of
 from pgsynth_core.training.average import Average
 from pgsynth_core.training.batches import Stream, worker_failure
 from pgsynth_core.training.checkpoint import Trained
@@ -179,6 +179,10 @@ class TrainingSession:
         lock = dict(build_lock(self.spec, self.assembly.verdict, self.assembly.registry))
         return lock | {"weights": self.weights.identities()}
 
+    def _yaml(self) -> str:
+        made = self.assembly
+        return self.spec.to_yaml(lock_of(made.spec, made.registry, made.verdict.axes))
+
     def restore(self, checkpoint: Checkpoint, folder: RunFolder) -> int:
         """Put a checkpoint in place; give its step.
 
@@ -200,7 +204,7 @@ class TrainingSession:
         if self.accelerator.is_main_process:
             try:
                 require_room(runs, self.trained.size(), "a checkpoint", elsewhere=IN_RUNS)
-                made = create_run(runs, slug=self.spec.slug, spec_yaml=self.spec.to_yaml(), lock=self.lock())
+                made = create_run(runs, slug=self.spec.slug, spec_yaml=self._yaml(), lock=self.lock())
                 told = [str(made.path), ""]
             except UserError as error:
                 broadcast_object_list(["", str(error)])

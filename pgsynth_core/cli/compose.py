@@ -63,7 +63,7 @@ examples:
   pgsynth compose 'attn.pma.mask=?'             what an option takes
 
 With --json: ok, size, fit, parts, axes, links, adapters, data_ports, notes, proof
-(without --no-proof), spec, warnings, broken; explain (path, value, origin) and
+(without --no-proof), spec, lock, warnings, broken; explain (path, value, origin) and
 written where asked for. Memory is in bytes, sizes are [height, width]."""
 
 
@@ -193,7 +193,7 @@ def _draw(node: Node, stream: Stream) -> None:
 def _facts(
     composed: Composition, proof: Proof | None, arguments: argparse.Namespace, session: Session
 ) -> dict[str, Any]:
-    facts = {"ok": True, **composed.facts(proof), "spec": composed.spec.to_mapping()}
+    facts = {"ok": True, **composed.facts(proof), "spec": composed.spec.to_mapping(), "lock": composed.lock()}
     facts |= {"warnings": list(composed.warnings), "broken": broken_facts(session.registry.broken)}
     if arguments.explain:
         facts["explain"] = [

@@ -23,6 +23,7 @@ from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.lock import LOCK_VERSION, RESTORE, Lock, LockedPart, installed
 from pgsynth_core.spec import KIND_OF_SLOT
+from pgsynth_core.spec.locked import absence, install_command
 
 __all__ = [
     "LockProblem",
@@ -186,7 +187,9 @@ def _contract(made: Lock) -> Iterator[LockProblem]:
     if not CONTRACT_FLOOR <= made.contract <= CONTRACT_CURRENT:
         accepted = f"this pgsynth accepts {CONTRACT_FLOOR} to {CONTRACT_CURRENT}"
         message = f"the run was made under contract {made.contract}; {accepted}."
-        yield LockProblem(message, cure=f"Install: pip install {_wanted(made, OWN_NAME)}.", package=OWN_NAME)
+        yield LockProblem(
+            message, cure=f"Install: {install_command(OWN_NAME, _version(made, OWN_NAME))}.", package=OWN_NAME
+        )
 
 
 def _missing_parts(made: Lock, registry: Registry) -> Iterator[LockProblem]:
@@ -195,24 +198,19 @@ def _missing_parts(made: Lock, registry: Registry) -> Iterator[LockProblem]:
         if part.slot not in KIND_OF_SLOT:
             yield LockProblem(f"lock.json is damaged: there is no slot {part.slot!r}.", where, RESTORE)
             continue
+        kind = KIND_OF_SLOT[part.slot]
         try:
-            registry.find(KIND_OF_SLOT[part.slot], part.part)
+            registry.find(kind, part.part)
         except SpecError:
-            yield _missing(made, part, registry)
+            if registry.replaced(kind, part.part) is None:  # under an old name it is found when the spec is read
+                yield _missing(made, part, registry)
 
 
 def _missing(made: Lock, part: LockedPart, registry: Registry) -> LockProblem:
     package, _, name = part.part.partition(":")
-    cure = f"Install it: pip install {_wanted(made, package)}."
-    broken = next((broken for broken in registry.broken if broken.package == package), None)
-    if any(entry.origin.package == package for entry in registry.entries):
-        reason = "is installed and has no such part."
-    elif broken:
-        reason = f"is broken: {broken.problems[0].message}"
-        cure = f"Install it again: pip install --force-reinstall {_wanted(made, package)}."
-    else:
-        reason = "is not installed."
-    message = f"the part {name!r} comes from {package}, which {reason}"
+    version = _version(made, package)
+    reason, cure = absence(package, version, registry)
+    message = f"the part {name!r} comes from {f'{package} {version}'.rstrip()}, which {reason}"
     return LockProblem(message, f"{part.slot}.{part.label}", cure, package=package)
 
 
@@ -226,11 +224,12 @@ def _packages(made: Lock, registry: Registry) -> Iterator[LockProblem]:
         brings = f", which brings {', '.join(labels)}," if labels else ""
         if here[name].version != locked.version:
             message = f"the run was made with {name} {locked.version}{brings} and {here[name].version} is installed."
-            cure = f"For the same: pip install {_wanted(made, name)}."
+            cure = f"For the same: {install_command(name, locked.version)}."
             yield LockProblem(message, cure=cure, level="warning", package=name)
         elif here[name].manifest_sha256 != locked.manifest_sha256:
             message = f"{name} {locked.version}{brings} has another manifest than when the run was made."
-            cure = f"If nobody changed it on purpose: pip install --force-reinstall {_wanted(made, name)}."
+            wanted = shlex.quote(f"{name}=={locked.version}")
+            cure = f"If nobody changed it on purpose: pip install --force-reinstall {wanted}."
             yield LockProblem(message, cure=cure, level="warning", package=name)
 
 
@@ -244,6 +243,5 @@ def _libraries(made: Lock) -> Iterator[LockProblem]:
         yield LockProblem(f"results may differ in their last digits: {told}.", cure=cure, level="warning")
 
 
-def _wanted(made: Lock, package: str) -> str:
-    version = made.packages[package].version if package in made.packages else ""
-    return f'"{package}=={version}"' if version else package
+def _version(made: Lock, package: str) -> str:
+    return made.packages[package].version if package in made.packages else ""

@@ -10,15 +10,16 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
 from pgsynth_core.manifest import CONTRACT_CURRENT
-from pgsynth_core.registry import FOREIGN_FAULTS, Origin, Registry
+from pgsynth_core.registry import FOREIGN_FAULTS, Registry
 from pgsynth_core.spec import KIND_OF_SLOT, Spec
+from pgsynth_core.spec.locked import Distribution, LockedPackage, Version, locked_packages
 
 __all__ = ["LOCK_VERSION", "RESTORE", "Lock", "LockedPackage", "LockedPart", "build_lock", "installed", "read_lock"]
 
@@ -35,10 +36,6 @@ _LIBRARIES: Final = [
     "numpy",
 ]
 
-# Both end up in commands to copy, and a lock may come from anybody: nothing a shell would read into them.
-_Distribution = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-_Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9.+!_-]*$")]
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -52,24 +49,17 @@ class LockedPart(_Frozen):
     part: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*:[^:]+$", description="Qualified name, package:name.")
 
 
-class LockedPackage(_Frozen):
-    """One package that brings a part of the run."""
-
-    version: _Version = Field(description="Its version.")
-    manifest_sha256: str = Field(description="Hash of its manifest.")
-
-
 class Lock(_Frozen):
     """The content of `lock.json`. Later versions may add keys; unknown ones are passed over."""
 
     lock: int = Field(description="Version of this form.")
     contract: int = Field(description="Version of ports and interfaces.")
-    packages: dict[_Distribution, LockedPackage] = Field(description="By name: pgsynth, and whoever brings a part.")
+    packages: dict[Distribution, LockedPackage] = Field(description="By name: pgsynth, and whoever brings a part.")
     parts: tuple[LockedPart, ...] = Field(description="In the order of the spec.")
     axes: dict[str, int] = Field(description="What the base binds, e.g. D.")
     adapters: dict[str, dict[str, tuple[int, int]]] = Field(description="Label -> port -> (given, wanted).")
     python: str = Field(description="Version of Python.")
-    libraries: dict[_Distribution, _Version] = Field(description="Distribution to version, of those installed.")
+    libraries: dict[Distribution, Version] = Field(description="Distribution to version, of those installed.")
     weights: dict[str, dict[str, str]] = Field(
         default_factory=dict,
         description="Id of pretrained weights -> its revision on the hub or its folder, and the SHA-256 of each file.",
@@ -83,12 +73,10 @@ def build_lock(spec: Spec, verdict: Verdict, registry: Registry) -> dict[str, An
         SpecError: If a part of the spec is not in the registry.
     """
     chosen = [(slot, choice, registry.find(KIND_OF_SLOT[slot], choice.part)) for slot, choice in spec.choices()]
-    own = next((entry.origin for entry in registry.entries if entry.origin.first_party), None)
-    origins = ([own] if own else []) + [entry.origin for _, _, entry in chosen]
     lock = Lock(
         lock=LOCK_VERSION,
         contract=CONTRACT_CURRENT,
-        packages={origin.package: _locked(origin) for origin in origins},
+        packages=locked_packages(spec, registry),
         parts=tuple(LockedPart(slot=slot, label=choice.label, part=entry.qualified) for slot, choice, entry in chosen),
         axes=dict(verdict.axes),
         adapters=spec.adapters,
@@ -96,10 +84,6 @@ def build_lock(spec: Spec, verdict: Verdict, registry: Registry) -> dict[str, An
         libraries=installed(_LIBRARIES),
     )
     return lock.model_dump(mode="json")
-
-
-def _locked(origin: Origin) -> LockedPackage:
-    return LockedPackage(version=origin.version, manifest_sha256=origin.manifest_sha256)
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pgsynth_core.spec.explain import Explained, explain
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS, SPEC_KEYS, Override, is_path, override_of, split_sweep
+from pgsynth_core.spec.locked import lock_of, other_axes
 from pgsynth_core.spec.model import SPEC_VERSION, PartChoice, Spec
 from pgsynth_core.spec.resolve import Resolved, parts_of, resolve
 from pgsynth_core.spec.schedules import Schedule, scales_by_step
@@ -46,7 +47,9 @@ __all__ = [
     "TrainSettings",
     "explain",
     "is_path",
+    "lock_of",
     "options_of",
+    "other_axes",
     "override_of",
     "parts_of",
     "resolve",

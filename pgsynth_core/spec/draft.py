@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, PLAIN_KEYS, SINGLE_SLOTS, Override, is_name, unknown_setting
+from pgsynth_core.spec.locked import SpecLock
 from pgsynth_core.spec.nodes import DEFAULT, Mark, Node, Problems
 from pgsynth_core.spec.settings import SETTINGS, TABLES
 from pgsynth_core.spec.slots import Written, read_slot
@@ -63,7 +64,9 @@ class Draft:
         unread: Slots about which nothing is known, because what was written there could not be read.
         plain: `size` and `fit`.
         sections: Section -> key -> value; of `adapters`, label -> value.
+        lock: What its files were written with; where several say it, the one that extends the others.
         warnings: Overrides without effect.
+        renamed: What was written under a name that it has no longer.
     """
 
     registry: Registry
@@ -73,7 +76,9 @@ class Draft:
     unread: set[str] = field(default_factory=set)
     plain: dict[str, Node] = field(default_factory=dict)
     sections: dict[str, dict[str, Node]] = field(default_factory=lambda: {"train": {}, "sample": {}, "adapters": {}})
+    lock: SpecLock = field(default_factory=SpecLock)
     warnings: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
 
     def lay_defaults(self, package: str) -> None:
         """The registry's defaults, looked up in the first-party package first."""
@@ -97,6 +102,12 @@ class Draft:
                 self.plain[key] = node
             else:
                 self._lay_section(key, node)
+
+    def lay_lock(self, lock: SpecLock) -> None:
+        """What a file was written with, over what those that it extends were."""
+        self.lock.packages |= lock.packages
+        self.lock.axes = lock.axes or self.lock.axes
+        self.lock.contract = lock.contract or self.lock.contract
 
     def lay_override(self, override: Override, later: tuple[Override, ...]) -> None:
         """One argument.

@@ -32,8 +32,11 @@ SINGLE_SLOTS: Final = ("base", "data")
 
 PLAIN_KEYS: Final = ("size", "fit")
 SECTIONS: Final = (*SETTINGS, "adapters")
-SPEC_KEYS: Final = ("pgsynth", "extends", *KIND_OF_SLOT, *PLAIN_KEYS, *SECTIONS)
+SPEC_KEYS: Final = ("pgsynth", "extends", *KIND_OF_SLOT, *PLAIN_KEYS, *SECTIONS, "lock")
 """Every top-level key of a spec file, in the canonical order."""
+
+LAID_KEYS: Final = (*KIND_OF_SLOT, *PLAIN_KEYS, *SECTIONS)
+"""Those that say what the composition is; an argument can change them."""
 
 _NAME: Final = re.compile(r"([A-Za-z0-9][\w.-]*:)?[A-Za-z][\w-]*")
 _CLOSING: Final = {"[": "]", "{": "}", "(": ")"}
@@ -142,6 +145,8 @@ def _path_fault(path: tuple[str, ...]) -> tuple[str, str] | None:
     first, dotted = path[0], ".".join(path)
     if not all(path) or any(name != name.strip() for name in path):
         return f"{shortened(dotted)!r} is no path.", "Write names joined by dots before `=`, e.g. attn.pma.mask=eq9."
+    if first == "lock":
+        return "lock is for spec files.", "pgsynth compose -o FILE writes it."
     if first in ("extends", "pgsynth"):
         return f"{first} is for spec files.", "Give the preset or file as the first argument instead."
     if first not in SPEC_KEYS:

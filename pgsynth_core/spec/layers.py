@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from pgsynth_core.errors import SpecError
 from pgsynth_core.registry import Registry
-from pgsynth_core.spec.grammar import SPEC_KEYS, is_path, unknown_key
+from pgsynth_core.spec.grammar import LAID_KEYS, SPEC_KEYS, is_path, unknown_key
+from pgsynth_core.spec.locked import SpecLock, read_lock
 from pgsynth_core.spec.model import SPEC_VERSION
 from pgsynth_core.spec.nodes import Mark, Node, Problems, node_of
 from pgsynth_core.spec.yaml_nodes import read_file
@@ -29,10 +30,12 @@ class Layer:
     Attributes:
         tree: Its known top-level keys.
         package: Where its part names are looked up first; empty for a user's own.
+        lock: What it was written with.
     """
 
     tree: dict[str, Node]
     package: str
+    lock: SpecLock
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class _Reader:
         chain: list[_Source] = []
         while source is not None and root is not None:
             chain.append(source)
-            found.insert(0, Layer(self._known(root), source.package))
+            found.insert(0, Layer(self._known(root), source.package, self._lock(root, source)))
             extends = root.value.get("extends")
             if extends is None:
                 return found
@@ -141,7 +144,11 @@ class _Reader:
             cure = "Upgrade pgsynth." if isinstance(version.value, int) else f"Write pgsynth: {SPEC_VERSION}."
             found = f"the spec is of version {version.said()}; this pgsynth reads version {SPEC_VERSION}."
             self.problems.add(found, version.mark, cure)
-        return {key: node for key, node in root.value.items() if key in SPEC_KEYS[2:]}
+        return {key: node for key, node in root.value.items() if key in LAID_KEYS}
+
+    def _lock(self, root: Node, source: _Source) -> SpecLock:
+        lock = root.value.get("lock")
+        return SpecLock() if lock is None else read_lock(lock, self.problems, quiet=bool(source.preset))
 
 
 def _exists(path: Path) -> bool:

@@ -6,6 +6,7 @@ Frozen; changed copies come from `model_copy(update=...)`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,9 +69,9 @@ class Spec(BaseModel):
             mapping["adapters"] = _plain(self.adapters)
         return mapping | {"train": _plain(self.train.model_dump()), "sample": _plain(self.sample.model_dump())}
 
-    def to_yaml(self) -> str:
-        """The canonical form as YAML text."""
-        return to_yaml(self.to_mapping())
+    def to_yaml(self, lock: Mapping[str, Any] | None = None) -> str:
+        """The canonical form as YAML text; with what it was written with, see `locked.lock_of`, where that is given."""
+        return to_yaml(self.to_mapping() | ({"lock": lock} if lock else {}))
 
 
 def _plain(value: Any) -> Any:

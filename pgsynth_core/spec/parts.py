@@ -11,6 +11,7 @@ from pgsynth_core.manifest import Component, Refusal
 from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec.draft import Draft, PartDraft
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS
+from pgsynth_core.spec.locked import install_command, missing_part, version_told
 from pgsynth_core.spec.model import PartChoice
 from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Problems
 from pgsynth_core.spec.reserved import MEANINGS, MODULE_NAMES
@@ -28,6 +29,7 @@ class Chosen:
         labels: Labels that conditions may name, per group: encoders are `appearance`.
         hoped: Names near to parts that were not found; a condition named so is not reported a second time.
         complete: Whether the labels are all there are.
+        unwritten: Label -> option -> its default in one line, of options that nobody wrote.
         origins: Path -> where its value comes from.
     """
 
@@ -37,6 +39,13 @@ class Chosen:
     hoped: list[str] = field(default_factory=list)
     complete: bool = True
     origins: dict[str, str] = field(default_factory=dict)
+    unwritten: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def placed(self) -> dict[str, tuple[str, Entry]]:
+        """Label -> slot and entry, of every part found."""
+        return {
+            choice.label: (slot, self.entries[choice.label]) for slot, parts in self.slots.items() for choice in parts
+        }
 
 
 def choose(draft: Draft) -> Chosen:
@@ -86,13 +95,14 @@ def _choose(slot: str, label: str, part: PartDraft, draft: Draft, chosen: Chosen
     try:
         entry = part.found(slot, draft.registry)
     except SpecError as error:
-        draft.problems.extend(error.problems, part.mark)
+        missing = missing_part(slot, part.name, draft.lock, draft.registry, part.mark)
+        draft.problems.extend([missing] if missing else error.problems, part.mark)
         if hit := nearest(part.name, draft.registry.names(KIND_OF_SLOT[slot])):
             chosen.hoped.append(hit)
         return
     path = f"{slot}.{label}"
-    draft.warnings += _renamed(path, slot, part, entry, draft.registry)
-    options, faulty = _options(path, entry.component, part, draft.problems)
+    draft.renamed += _renamed(path, slot, part, entry, draft.registry)
+    options, faulty = _options(path, entry, part, draft)
     for refusal in _refusals(entry.component, options, faulty):
         named = [name for name in (*refusal.options, *refusal.unless) if name in part.options]
         reason, cure = (text.replace("{label}", label) for text in (refusal.reason, refusal.cure))
@@ -101,6 +111,7 @@ def _choose(slot: str, label: str, part: PartDraft, draft: Draft, chosen: Chosen
     chosen.entries[label] = entry
     chosen.origins[path] = part.mark.origin
     draft.warnings += _idle(path, entry.component, options, part)
+    chosen.unwritten[label] = {name: in_one_line(options[name]) for name in options if name not in part.options}
     for name in options:
         chosen.origins[f"{path}.{name}"] = part.options[name].mark.origin if name in part.options else DEFAULT.origin
 
@@ -128,22 +139,40 @@ def _renamed(path: str, slot: str, part: PartDraft, entry: Entry, registry: Regi
             yield f"{node.mark}: {path}.{old} is gone {since}, and has no effect."
 
 
-def _options(path: str, component: Component, part: PartDraft, problems: Problems) -> tuple[dict[str, Any], set[str]]:
+def _options(path: str, entry: Entry, part: PartDraft, draft: Draft) -> tuple[dict[str, Any], set[str]]:
     """Every option of the part, in the manifest's order, and the names of those that are wrong."""
-    table = options_of(component)
+    component, problems = entry.component, draft.problems
+    table, then = options_of(component), _as_it_was(entry, draft)
     values = {name: default_of(option) for name, option in table.items()}
     faulty: set[str] = set()
     for name, node in part.options.items():
         if name not in table:
             cure = suggestion(name, tuple(table), what=f"options of {component.name}")
-            problems.add(f"{component.name} has no option {name!r}.", node.mark, cure)
+            problems.add(f"{component.name} has no option {name!r}.{then.told}", node.mark, f"{then.cure}{cure}")
             continue
         try:
             values[name] = checked(name, table[name], node)
         except BadValue as error:
-            problems.add(f"{path}.{name}: {error.message}", node.mark, error.cure)
+            problems.add(f"{path}.{name}: {error.message}{then.told}", node.mark, f"{then.cure}{error.cure}")
             faulty.add(name)
     return values, faulty
+
+
+@dataclass(frozen=True)
+class _Then:
+    """What to say, beside what is wrong with an option, of a package that was another when the spec was written."""
+
+    told: str = ""
+    cure: str = ""
+
+
+def _as_it_was(entry: Entry, draft: Draft) -> _Then:
+    locked = draft.lock.other(entry.origin)
+    if locked is None:
+        return _Then()
+    command = install_command(entry.origin.package, locked.version)
+    told = f" It is of {entry.origin}; {version_told(locked, entry.origin)}."
+    return _Then(told, f"Install it as it was, {command}, or change the spec. ")
 
 
 def _refusals(component: Component, options: dict[str, Any], faulty: set[str]) -> Iterator[Refusal]:

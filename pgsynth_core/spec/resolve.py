@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pgsynth_core.registry import OWN_NAME, Entry, Registry
 from pgsynth_core.spec.draft import Draft
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, Override, parse_override
 from pgsynth_core.spec.layers import read_layers
+from pgsynth_core.spec.locked import Difference, SpecLock, differences
 from pgsynth_core.spec.model import Spec
 from pgsynth_core.spec.nodes import Problems
 from pgsynth_core.spec.parts import choose
@@ -31,12 +32,23 @@ class Resolved:
         spec: Complete.
         origins: Path, e.g. ``attn.pma.mask``, to where its value comes from: ``method.yaml:12``, ``preset qen:4``,
             ``argument 2``, ``mapping``, ``default``. Every value of the spec has one, and every empty slot.
-        warnings: Settings without effect, one sentence each.
+        warnings: Settings without effect and names that are no more, one sentence each.
+        lock: What its files say they were written with.
+        differences: What of that is otherwise here.
+        renamed: Of the warnings, those about names.
     """
 
     spec: Spec
     origins: Mapping[str, str]
     warnings: tuple[str, ...]
+    lock: SpecLock = field(default_factory=SpecLock)
+    differences: tuple[Difference, ...] = ()
+    renamed: tuple[str, ...] = ()
+
+    @property
+    def changed_options(self) -> tuple[str, ...]:
+        """What became of names and options since a run's spec was written; the rest its own lock says."""
+        return (*self.renamed, *(f"{other.package}: {other.options}" for other in self.differences if other.options))
 
 
 def resolve(
@@ -59,7 +71,9 @@ def resolve(
     draft.problems.raise_if_any()
     slots: dict[str, Any] = {slot: tuple(choices) for slot, choices in chosen.slots.items()}
     spec = Spec.model_validate({**slots, **sections.values, "base": chosen.slots["base"][0]})
-    return Resolved(spec, {**chosen.origins, **sections.origins}, (*draft.warnings, *sections.warnings))
+    warnings = (*draft.renamed, *draft.warnings, *sections.warnings)
+    others = tuple(differences(draft.lock, chosen.placed(), chosen.unwritten))
+    return Resolved(spec, {**chosen.origins, **sections.origins}, warnings, draft.lock, others, tuple(draft.renamed))
 
 
 def parts_of(
@@ -95,6 +109,7 @@ def _drafted(
     draft.lay_defaults(OWN_NAME)
     for layer in layers:
         draft.lay(layer.tree, layer.package)
+        draft.lay_lock(layer.lock)
     if not complete:
         draft.unread |= set(KIND_OF_SLOT)
     read = [argument for argument in arguments if argument is not None]

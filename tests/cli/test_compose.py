@@ -39,7 +39,7 @@ def test_the_proof_is_shown(run: Run) -> None:
 
 def test_json_has_the_documented_keys(run: Run) -> None:
     facts = run("compose", "tiny", "--no-proof", "--json").facts
-    documented = {"ok", "size", "fit", "parts", "axes", "links", "adapters", "data_ports", "notes", "spec"}
+    documented = {"ok", "size", "fit", "parts", "axes", "links", "adapters", "data_ports", "notes", "spec", "lock"}
     assert documented | {"warnings", "broken"} == set(facts)
     assert facts["ok"] is True and facts["size"] == [32, 24] and facts["broken"] == []
 
@@ -63,6 +63,24 @@ def test_the_written_spec_composes_to_itself(run: Run, tmp_path: Path) -> None:
     assert run("compose", str(first), "--no-proof", "-o", str(second)).code == 0
     assert first.read_text("utf-8") == second.read_text("utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.yaml", "second.yaml"]
+
+
+def test_the_written_spec_says_what_it_was_written_with(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "method.yaml"
+    facts = run("compose", "tiny", "--no-proof", "--json", "-o", str(file)).facts
+    text = file.read_text("utf-8")
+    assert list(facts["lock"]) == ["contract", "packages", "axes"] and list(facts["lock"]["packages"]) == ["pgsynth"]
+    assert f"    manifest_sha256: {facts['lock']['packages']['pgsynth']['manifest_sha256']}\n" in text.replace('"', "")
+    file.write_text(text.replace("  axes:\n    D: 64", "  axes:\n    D: 32"), encoding="utf-8")
+    said = run("compose", str(file), "--no-proof")
+    assert said.code == 0 and "D was 32 and is 64." in said.err
+    assert "D was" not in run("compose", str(file), "base=tiny", "--no-proof").err
+    file.write_text(text.replace("    pgsynth:\n      version: ", "    pgsynth:\n      version: 0."), encoding="utf-8")
+    said = run("compose", str(file), "--no-proof", "--json")
+    (warning,) = said.facts["warnings"]
+    assert "written with pgsynth 0." in warning and warning in said.err
+    said = run("compose", str(file), "--explain")
+    assert said.code == 0 and "lock" not in said.out
 
 
 def test_a_dash_writes_the_spec_to_stdout_and_the_tree_to_stderr(run: Run, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from pgsynth_core.contract import check
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.registry import Broken, Origin, Registry
+from pgsynth_core.registry import Broken, DisabledPackage, Origin, Registry
 from pgsynth_core.runs import EventLog, Lock, LockProblem, build_lock, check_lock, check_weights, create_run, read_lock
 from pgsynth_core.runs.differences import again
 from pgsynth_core.spec import resolve
@@ -84,7 +84,7 @@ def test_another_version_is_a_warning(lock: dict[str, Any], house: Registry) -> 
     assert isinstance(problem, LockProblem) and isinstance(problem, Problem)
     assert (problem.level, problem.package) == ("warning", MORE)
     assert problem.message == f"the run was made with {MORE} {made}, which brings outer, and 9.9 is installed."
-    assert problem.cure == f'For the same: pip install "{MORE}=={made}".'
+    assert problem.cure == f"For the same: pgsynth plugins install {MORE}=={made}."
 
 
 def test_another_manifest_of_the_same_version_is_a_warning(lock: dict[str, Any], house: Registry) -> None:
@@ -98,9 +98,9 @@ def test_a_package_that_is_missing_is_an_error_with_the_command(lock: dict[str, 
     made = lock["packages"][MORE]["version"]
     (problem,) = check_lock(lock, without(house, MORE))
     assert problem == LockProblem(
-        f"the part 'outer' comes from {MORE}, which is not installed.",
+        f"the part 'outer' comes from {MORE} {made}, which is not installed.",
         "encoder.outer",
-        f'Install it: pip install "{MORE}=={made}".',
+        f"Install it: pgsynth plugins install {MORE}=={made}.",
         "error",
         MORE,
     )
@@ -110,8 +110,8 @@ def test_a_part_that_its_package_no_longer_has(lock: dict[str, Any], house: Regi
     newer = changed(without(house, "pgsynth", "pma"), "pgsynth", version="7.0")
     error, warning = check_lock(lock, newer)
     assert (error.level, warning.level) == ("error", "warning")
-    assert error.message == "the part 'pma' comes from pgsynth, which is installed and has no such part."
-    assert error.cure.startswith('Install it: pip install "pgsynth==')
+    assert error.message == "the part 'pma' comes from pgsynth 1.0, which is installed as 7.0 and has no such part."
+    assert error.cure == "Install the version that has it: pip install pgsynth==1.0."
 
 
 def test_a_package_that_is_broken(lock: dict[str, Any], house: Registry) -> None:
@@ -121,6 +121,22 @@ def test_a_package_that_is_broken(lock: dict[str, Any], house: Registry) -> None
     (problem,) = check_lock(lock, torn)
     assert "which is broken: not valid TOML." in problem.message
     assert "--force-reinstall" in problem.cure
+
+
+def test_a_package_that_is_switched_off(lock: dict[str, Any], house: Registry) -> None:
+    off = replace(without(house, MORE), disabled=(DisabledPackage(MORE, "1.0", ("encoder:outer",)),))
+    (problem,) = check_lock(lock, off)
+    assert problem.message.endswith("which is switched off.")
+    assert problem.cure == f"Switch it on: pgsynth plugins enable {MORE}."
+
+
+def test_a_package_that_safe_mode_leaves_out(
+    lock: dict[str, Any], house: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSYNTH_PLUGINS", "")
+    (problem,) = check_lock(lock, without(house, MORE))
+    assert problem.message.endswith("which PGSYNTH_PLUGINS does not allow.")
+    assert problem.cure == "Name it there, or unset PGSYNTH_PLUGINS."
 
 
 def test_other_libraries_are_one_warning(lock: dict[str, Any], house: Registry) -> None:
