@@ -161,10 +161,10 @@ def _guarded(name: str) -> Read | Broken | None:
     try:
         if name == OWN_NAME:
             return _read(first_party_manifest(), name, own_version())
-        distribution = _installed(name)
-        if distribution is None:
+        installed = _installed(name)
+        if installed is None:
             return None
-        version = distribution.version
+        distribution, version = installed
         path = _announced_file(distribution, name)
         return _read(path, name, version) if path else None
     except PartError as error:
@@ -192,16 +192,19 @@ def own_version() -> str:
         return _UNINSTALLED_VERSION
 
 
-def _installed(name: str) -> metadata.Distribution | None:
-    """The distribution that Python itself would name so; a left-over folder without metadata comes last.
+def _installed(name: str) -> tuple[metadata.Distribution, str] | None:
+    """The distribution that Python itself would name so, and its version; a left-over folder without one comes last.
 
     None if only the remains of an uninstall go by that name.
     """
-    found = tuple(metadata.Distribution.discover(name=name))
-    whole = next((distribution for distribution in found if _field(distribution, "Version")), None)
-    if found and whole is None:
+    found = False
+    for distribution in metadata.Distribution.discover(name=name):
+        found = True
+        if version := _field(distribution, "Version"):  # `distribution.version` would parse its metadata once more
+            return distribution, version
+    if found:
         raise PartError("its metadata names no version: it is left over from an interrupted installation.")
-    return whole
+    return None
 
 
 def _announced_file(distribution: metadata.Distribution, name: str) -> Path | None:

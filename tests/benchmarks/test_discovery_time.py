@@ -1,4 +1,4 @@
-"""How long it takes to know what is installed, with no foreign package and with fifty. Printed, not asserted."""
+"""How long it takes to know what is installed, with no foreign package and with a hundred. Printed, not asserted."""
 
 from __future__ import annotations
 
@@ -26,19 +26,14 @@ COLD = (
 )
 
 
-@pytest.mark.parametrize("packages", [0, 50])
+@pytest.mark.parametrize("packages", [0, 100])
 def test_discovery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], packages: int
 ) -> None:
     fake = FakePackages(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delenv("PGSYNTH_PLUGINS", raising=False)
-    for number in range(packages):
-        name = f"pgsynth-plugin-{number}"
-        kinds = ("encoder", "attention", "pose", "metric")
-        fake.install(
-            name, manifest=fake.manifest(name, *(fake.part(kind, f"x{number}", package=name) for kind in kinds))
-        )
+    fake.crowd(packages)
     assert len({entry.origin for entry in discover().entries}) >= packages
 
     def seconds() -> float:
