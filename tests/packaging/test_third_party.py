@@ -109,7 +109,19 @@ def _with_an_option_renamed(package: Path) -> None:
     _replaced(package / "pgsynth.toml", "scale = { type", "weight = { type")
 
 
-VERSIONS = {"1.0": _as_it_is, "1.1": _with_an_option_more, "2.0": _with_an_option_renamed}
+def _with_the_old_name_in_its_table(package: Path) -> None:
+    """2.1."""
+    _with_an_option_renamed(package)
+    table = '[[replacement]]\nkind = "attention"\nold = "ip_adapter"\nnew = "ip_adapter"\nsince = "2.0"\n'
+    _replaced(package / "pgsynth.toml", "[[preset]]", f'{table}options = {{ scale = "weight" }}\n\n[[preset]]')
+
+
+VERSIONS = {
+    "1.0": _as_it_is,
+    "1.1": _with_an_option_more,
+    "2.0": _with_an_option_renamed,
+    "2.1": _with_the_old_name_in_its_table,
+}
 
 
 def _replaced(file: Path, before: str, after: str) -> None:
@@ -299,3 +311,13 @@ def test_a_later_version_without_an_option_is_refused_with_both_versions(
         assert done.code == 2 and "Traceback" not in done.err
         assert f"ip_adapter has no option 'scale'. It is of {NAME} 2.0; this was written with 1.0." in done.err
         assert f"Install it as it was, pgsynth plugins install {NAME}==1.0, or change the spec." in done.err
+
+
+def test_a_later_version_that_knows_its_old_names_goes_on(shelf: Shelf, trained: Path, other: Environment) -> None:
+    other.install(shelf("2.1"))
+    done = other.pgsynth("compose", str(trained / "spec.yaml"), "--no-proof", "--json")
+    assert done.code == 0, done.err
+    renamed, version = done.facts["warnings"]
+    assert f"attn.ip_adapter.scale is called weight since {NAME} 2.0" in renamed
+    assert f"written with {NAME} 1.0, which brings ip_tokens, ip_adapter; 2.1 is installed." in version
+    assert done.facts["spec"]["attn"]["ip_adapter"]["weight"] == 1.0

@@ -13,7 +13,8 @@ import pytest
 
 from pgsynth_core.contract import check
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.registry import Broken, DisabledPackage, Origin, Registry
+from pgsynth_core.manifest import Replacement
+from pgsynth_core.registry import Broken, Contributed, DisabledPackage, Origin, Registry
 from pgsynth_core.runs import EventLog, Lock, LockProblem, build_lock, check_lock, check_weights, create_run, read_lock
 from pgsynth_core.runs.differences import again
 from pgsynth_core.spec import resolve
@@ -112,6 +113,14 @@ def test_a_part_that_its_package_no_longer_has(lock: dict[str, Any], house: Regi
     assert (error.level, warning.level) == ("error", "warning")
     assert error.message == "the part 'pma' comes from pgsynth 1.0, which is installed as 7.0 and has no such part."
     assert error.cure == "Install the version that has it: pip install pgsynth==1.0."
+
+
+def test_a_part_that_is_called_otherwise_now_is_not_missing(lock: dict[str, Any], house: Registry) -> None:
+    newer = without(house, MORE, "outer")
+    origin = next(entry.origin for entry in house.entries if entry.origin.package == MORE)
+    table = Replacement(kind="encoder", old="outer", new="other", since="2.0")
+    assert check_lock(lock, replace(newer, replacements=(Contributed(table, origin),))) == []
+    assert check_lock(lock, newer)
 
 
 def test_a_package_that_is_broken(lock: dict[str, Any], house: Registry) -> None:

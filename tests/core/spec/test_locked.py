@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pgsynth_core.errors import Problem, SpecError
-from pgsynth_core.registry import Broken, DisabledPackage, Entry, Registry
+from pgsynth_core.manifest import Replacement
+from pgsynth_core.registry import Broken, Contributed, DisabledPackage, Entry, Registry
 from pgsynth_core.spec import Resolved, lock_of, other_axes, resolve
 from pgsynth_core.spec.write import to_yaml
 
@@ -136,6 +137,23 @@ def test_a_value_that_is_not_allowed_any_more_names_them_too(registry: Registry,
     assert "is not in its range" in problem.message
     assert problem.message.endswith("It is of pgsynth 1.0; this was written with another manifest of that version.")
     assert problem.cure.startswith("Install it as it was, pip install pgsynth==1.0")
+
+
+def test_what_was_renamed_is_found_and_told_with_the_rest(registry: Registry, file: Path) -> None:
+    newer = changed(registry, version="2.0")
+    clip = newer.find("encoder", "clip")
+    named = replace(clip, component=clip.component.model_copy(update={"name": "clap"}))
+    table = Replacement(kind="encoder", old="clip", new="clap", since="2.0")
+    house = replace(
+        newer,
+        entries=tuple(named if entry is clip else entry for entry in newer.entries),
+        replacements=(Contributed(table, clip.origin),),
+    )
+    read = resolve(file, (), house)
+    assert [choice.part for choice in read.spec.encoder] == ["pgsynth:qfft", "other:clap"]
+    (sentence,) = read.renamed
+    assert "clip is called clap since other 2.0" in sentence and sentence in read.warnings
+    assert read.changed_options == (sentence,) and len(read.differences) == 1
 
 
 def test_sizes_that_the_base_binds_otherwise_are_told(registry: Registry, file: Path) -> None:
