@@ -32,7 +32,7 @@ __all__ = ["FORMS", "Form", "Made", "scaffold"]
 
 _ENDING: Final = ".template"
 _TEST: Final = "test.py"
-_LONGEST: Final = 40
+_LONGEST: Final = 30
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LEFT: Final = re.compile(r"@[A-Za-z]+@")
 
