@@ -188,7 +188,7 @@ def _require_name(kind: str, name: str, registry: Registry, taken: Collection[st
         raise UserError(message, where=where, cure=f"{rule}{_better(name)}.")
     if keyword.iskeyword(name):
         raise UserError(f"{name!r} is a word of Python.", where=where, cure=f"Write another, e.g. {name}_{kind}.")
-    if (meaning := MEANINGS.get(name)) or name in MODULE_NAMES:
+    if kind in get_args(Kind) and ((meaning := MEANINGS.get(name)) or name in MODULE_NAMES):
         message = f"{name!r} means {meaning} in a spec." if meaning else f"{name!r} is an attribute of torch's modules."
         raise UserError(message, where=where, cure=f"Write another, e.g. {name}_{kind}.")
     for origin in _holders(kind, name, registry):
