@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import ContractError
-from pgsynth_core.packages import sync
 from pgsynth_core.packages.scaffold import scaffold
+from pgsynth_core.packages.syncing import sync
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.testing import check_part, compose_around
 

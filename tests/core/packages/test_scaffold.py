@@ -18,8 +18,8 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.manifest import Kind
 from pgsynth_core.options import option_table
 from pgsynth_core.packages import scaffold as scaffolding
-from pgsynth_core.packages import sync
 from pgsynth_core.packages.scaffold import FORMS, Made, scaffold
+from pgsynth_core.packages.syncing import sync
 from pgsynth_core.registry import Registry, discover, load_config
 from pgsynth_core.testing import check_part
 
