@@ -279,7 +279,8 @@ class WeightFinder(Protocol):
     """Finds pretrained weights by id."""
 
     def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str | None:
-        """The local path; None on the meta device, where no weight is read.
+        """Where they lie: of a hub id the folder with its files, of a path the path; None where no weight is read,
+        which is on the meta device and under test.
 
         Args:
             weight_id: A hub id, ``owner/name`` or ``owner/name@revision``, or a path, which is given back as it is.

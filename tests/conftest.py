@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SOURCE_ROOTS = ("plugins", "tui")
+collect_ignore = ["fixtures"]  # packages of third parties, too, whose own tests are theirs
 
 
 def doubly_imported(modules: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgsynth_core.data.records import DataContext, Dataset, Split
 from pgsynth_core.errors import PartError, PgsynthError, UserError, nearest
-from pgsynth_core.registry import FOREIGN_FAULTS, Registry, load_config, load_part, reason_of, removal
+from pgsynth_core.registry import FOREIGN_FAULTS, Registry, configure, load_part, reason_of, removal
 from pgsynth_core.spec import PartChoice, Spec
 
 __all__ = ["build_dataset", "dataset_of", "index_of"]
@@ -42,8 +42,7 @@ def build_dataset(choice: PartChoice, context: DataContext, registry: Registry) 
     target = load_part(entry)
     if not issubclass(target, Dataset):
         raise PartError(f"{entry.qualified}: its target {target.__name__} is no Dataset.")
-    own = {name: value for name, value in choice.options.items() if name in entry.component.options}
-    config = load_config(entry)(**own)
+    config = configure(entry, choice.options)
     try:
         made: Dataset = target(config, context)
     except PgsynthError:

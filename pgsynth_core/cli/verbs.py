@@ -118,6 +118,7 @@ VERBS: Final = (
     ),
     Verb(("plugins", "enable"), "Take packages in again that were switched off.", "plugins_switch:ENABLE"),
     Verb(("plugins", "sync"), "Write the options of a package's parts into its manifest.", "sync:COMMAND"),
+    Verb(("plugins", "new"), "Write a package of your own: a part, hook, command or panel.", "plugins_new:COMMAND"),
     Verb(("doctor",), "Say what is installed, which devices there are, and what is broken.", "doctor:COMMAND"),
     Verb(("completion",), "Print the script that makes a shell complete pgsynth's words.", "completion:COMMAND"),
 )

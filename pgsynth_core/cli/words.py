@@ -30,6 +30,7 @@ __all__ = [
     "inspect_words",
     "manifest_words",
     "method_words",
+    "new_words",
     "one_run_words",
     "package_words",
     "part_words",
@@ -86,6 +87,13 @@ def disabled_words(words: list[str], prefix: str, registry: Registry) -> Words:
 def manifest_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``plugins sync``: one manifest."""
     return {} if words else file_words(prefix, (".toml",))
+
+
+def new_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``plugins new``: what to write; its name is for the user to think of."""
+    from pgsynth_core.packages.scaffold import FORMS
+
+    return {} if words else {kind: form.summary for kind, form in FORMS.items()}
 
 
 def run_words(words: list[str], prefix: str, registry: Registry) -> Words:

@@ -19,7 +19,7 @@ from pgsynth_core.errors import PartError, PgsynthError
 from pgsynth_core.interfaces import AttentionProcessor, Base, BuildContext, Encoder, PoseBranch, Site, WeightFinder
 from pgsynth_core.manifest import Component
 from pgsynth_core.options import PartConfig
-from pgsynth_core.registry import FOREIGN_FAULTS, Entry, Registry, load_config, load_part, reason_of, removal
+from pgsynth_core.registry import FOREIGN_FAULTS, Entry, Registry, configure, load_config, load_part, reason_of, removal
 from pgsynth_core.spec import KIND_OF_SLOT, PartChoice, Spec
 
 T = TypeVar("T", bound=nn.Module)
@@ -260,5 +260,4 @@ def _cure(entry: Entry, choice: PartChoice) -> str:
 
 def configured(entry: Entry, choice: PartChoice) -> PartConfig:
     """The part's own Config from the spec's options, core's options left out."""
-    own = {name: value for name, value in choice.options.items() if name in entry.component.options}
-    return load_config(entry)(**own)
+    return configure(entry, choice.options)

@@ -15,7 +15,7 @@ from pgsynth_core.registry.discovery import (
     first_party_manifest,
     own_version,
 )
-from pgsynth_core.registry.loading import PATIENCE_VARIABLE, load_config, load_part, load_target, patience
+from pgsynth_core.registry.loading import PATIENCE_VARIABLE, configure, load_config, load_part, load_target, patience
 from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, reason_of
 from pgsynth_core.registry.registry import (
     NOUNS,
@@ -60,6 +60,7 @@ __all__ = [
     "allowed_packages",
     "checkout_manifest",
     "config_folder",
+    "configure",
     "discover",
     "file_in_package",
     "first_party_manifest",

@@ -10,17 +10,19 @@ import importlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from pgsynth_core.errors import PartError, nearest
 from pgsynth_core.options import PartConfig
 from pgsynth_core.registry.locate import FOREIGN_FAULTS, reason_of
 from pgsynth_core.registry.registry import Entry, Origin, removal
 
-__all__ = ["PATIENCE_VARIABLE", "load_config", "load_part", "load_target", "patience"]
+__all__ = ["PATIENCE_VARIABLE", "configure", "load_config", "load_part", "load_target", "patience"]
 
 PATIENCE_VARIABLE: Final = "PGSYNTH_IMPORT_SECONDS"
 _PATIENCE: Final = 120.0
@@ -80,6 +82,23 @@ def load_config(entry: Entry) -> type[PartConfig]:
     if not (isinstance(loaded, type) and issubclass(loaded, PartConfig)):
         raise _wrong_kind(entry, entry.component.config, loaded, "a subclass of pgsynth_core.options.PartConfig")
     return loaded
+
+
+def configure(entry: Entry, options: Mapping[str, Any]) -> PartConfig:
+    """The Config of a part with option values that its manifest allows; what the part does not have is left out.
+
+    Raises:
+        PartError: As `load_config`, or if the Config refuses them: then it is not in step with the manifest.
+    """
+    own = {name: value for name, value in options.items() if name in entry.component.options}
+    try:
+        return load_config(entry)(**own)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors())
+        file = entry.origin.manifest_path
+        message = f"{_described(entry)} of {entry.origin}: its Config refuses what its manifest allows: {said}."
+        cure = f"Its author brings them in step: pgsynth plugins sync {file}."
+        raise PartError(message, where=entry.component.config, cure=cure) from error
 
 
 _MISSING = object()

@@ -53,6 +53,8 @@ LEGAL: Mapping[str, str] = {
     "pgsynth_plugins/attention/caa/__init__.py": "",
     "pgsynth_plugins/encoders/__init__.py": "",
     "pgsynth_plugins/encoders/qfft/__init__.py": "from pgsynth_core.data import people",
+    "pgsynth_tui/__init__.py": "",
+    "pgsynth_tui/panels.py": "from pgsynth_core import api, registry",
 }
 
 PLANTS = [
@@ -69,6 +71,7 @@ PLANTS = [
     ("floors", "pgsynth_core/evaluation.py", "from pgsynth_core import reports"),
     ("floors", "pgsynth_core/api.py", "from pgsynth_core.cli import main"),
     ("floors", "pgsynth_core/data/__init__.py", "import pgsynth_plugins.shared"),
+    ("floors", "pgsynth_plugins/shared.py", "from pgsynth_tui import panels"),
     ("hooks", "pgsynth_core/composition.py", "from pgsynth_core import hooks"),
     ("hooks", "pgsynth_core/contract.py", "from pgsynth_core import hooks"),
     ("no-part-in-core", "pgsynth_core/api.py", "from pgsynth_plugins.attention.pma import Config"),

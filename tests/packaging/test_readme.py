@@ -17,8 +17,14 @@ from pgsynth_core.cli.verbs import VERBS
 from pgsynth_core.registry import discover
 from pgsynth_core.spec import resolve
 
+from ..fixtures.fake_packages import FakePackages, fake_packages
+from ..fixtures.generated import put_in_place
+
+__all__ = ["fake_packages"]
+
 README = Path(__file__).resolve().parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
+TUTORIAL = README.parent / "tests" / "fixtures" / "pgsynth_plugin_resnet"
 
 
 LONG = ("train", "evaluate", "sample", "inspect", "runs", "data")
@@ -92,7 +98,10 @@ def test_the_way_from_training_to_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", shown())
-def test_what_is_shown_and_not_run_has_only_flags_and_settings_that_there_are(command: str) -> None:
+def test_what_is_shown_and_not_run_has_only_flags_and_settings_that_there_are(
+    command: str, fake_packages: FakePackages
+) -> None:
+    put_in_place(fake_packages, TUTORIAL)
     words = shlex.split(command)[1:]
     verb = next(verb for verb in VERBS if tuple(words[: len(verb.words)]) == verb.words)
     given = verb.load().parser().read(words[len(verb.words) :])
@@ -127,6 +136,18 @@ def test_the_python_runs(block: str, tmp_path: Path) -> None:
     with chdir(tmp_path), redirect_stdout(out):
         exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102 - it is ours
     assert out.getvalue()
+
+
+def test_the_tutorial_is_the_package_that_is_tested() -> None:
+    package = TUTORIAL / "pgsynth_plugin_resnet"
+    for language, files in {"py": ("__init__.py", "model.py"), "toml": ("pgsynth.toml",)}.items():
+        texts = [(package / file).read_text("utf-8") for file in files]
+        blocks = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+        assert blocks
+        for block in blocks:
+            assert any(block in text for text in texts), block
+    (line,) = re.findall(r"In `forward`, `(cells = [^`]*)`", TEXT)
+    assert f"        {line}\n" in (package / "model.py").read_text("utf-8")
 
 
 def test_the_yaml_composes(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-SHIPPED = {".py", ".typed", ".yaml", ".yml", ".toml", ".tcss"}
+SHIPPED = {".py", ".typed", ".yaml", ".yml", ".toml", ".tcss", ".template"}
 ROOTS = {".": ("pgsynth_core",), "plugins": ("pgsynth_methods", "pgsynth_plugins"), "tui": ("pgsynth_tui",)}
 
 
@@ -34,10 +34,8 @@ def names(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
-def test_top_level_names_are_ours(names: set[str], repository: Path, project: dict[str, Any]) -> None:
-    packages = {"pgsynth_core", "pgsynth_methods", "pgsynth_plugins"}
-    if (repository / "tui" / "pgsynth_tui").is_dir():
-        packages.add("pgsynth_tui")
+def test_top_level_names_are_ours(names: set[str], project: dict[str, Any]) -> None:
+    packages = {"pgsynth_core", "pgsynth_methods", "pgsynth_plugins", "pgsynth_tui"}
     assert {name.split("/")[0] for name in names} == packages | {f"pgsynth-{project['version']}.dist-info"}
 
 
@@ -46,7 +44,7 @@ def test_every_shipped_file_is_there_once(names: set[str], repository: Path) -> 
     assert held == files_to_ship(repository) | {"pgsynth_core/registry.toml"}
 
 
-@pytest.mark.parametrize("package", ["pgsynth_core", "pgsynth_plugins"])
+@pytest.mark.parametrize("package", ["pgsynth_core", "pgsynth_plugins", "pgsynth_tui"])
 def test_types_are_announced(names: set[str], package: str) -> None:
     assert f"{package}/py.typed" in names
 
