@@ -40,7 +40,7 @@ examples:
   pgsynth plugins check folder root=photos
   pgsynth plugins check pgsynth-plugin-x --timeout 600
 
-What a part came to as it comes, without options, is kept and shown by plugins list.
+What a part comes to as it is, without options, is kept and shown by plugins list.
 The exit code is 2 if a check failed, or none ran.
 
 With --json: ok, counts (ran, passed, failed, skipped), reports (kind, part, ok, counts,

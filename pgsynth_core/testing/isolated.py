@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -41,7 +41,7 @@ def check_isolated(
     options: Mapping[str, Any] | None = None,
     compiled: bool = False,
     patience: float = PATIENCE,
-    told: Callable[[str], None] | None = None,
+    only: Sequence[str] = (),
 ) -> Report:
     """Run the conformance kit over an installed part, in another process.
 
@@ -50,21 +50,18 @@ def check_isolated(
         options: Options to test it with, as JSON knows them; others stay at their defaults.
         compiled: Compile it too: takes minutes.
         patience: Seconds for one check.
-        told: Called with the name of each check that begins.
+        only: Names of the checks to run; empty: all of its kind.
 
     Returns:
         Every check with its outcome. Nothing is raised for a part that fails, halts or ends its process.
     """
-    trial = _Trial({"kind": entry.kind, "name": entry.qualified, "options": dict(options or {}), "compiled": compiled})
+    asked = {"kind": entry.kind, "name": entry.qualified, "options": dict(options or {}), "compiled": compiled}
+    trial = _Trial({**asked, "only": list(only)})
     lost = 0
     while not trial.finished and lost < MOST_LOST:
-        lost += trial.go_on(patience, told or _silent)
+        lost += trial.go_on(patience)
     trial.give_up(f"{lost} checks before it ended or halted the process")
     return Report(entry.qualified, tuple(trial.outcomes), kind=entry.kind)
-
-
-def _silent(check: str) -> None:
-    """Nobody listens."""
 
 
 @dataclass
@@ -90,11 +87,11 @@ class _Trial:
         """Whether every check has an outcome."""
         return bool(self.outcomes) and len(self.outcomes) >= len(self.plan)
 
-    def go_on(self, patience: float, told: Callable[[str], None]) -> int:
+    def go_on(self, patience: float) -> int:
         """Do what is left in one process; gives 1 if it was lost."""
         with tempfile.TemporaryFile() as printed, _Child(self._request(), printed) as child:
             for line in child.lines(STARTING, patience):
-                self._take(json.loads(line), told)
+                self._take(json.loads(line))
             if self.finished:
                 return 0
             ended = child.ended(patience)
@@ -111,12 +108,11 @@ class _Trial:
         done = [outcome.check for outcome in self.outcomes]
         return json.dumps({**self.asked, **self.carried, "done": done})
 
-    def _take(self, said: Mapping[str, Any], told: Callable[[str], None]) -> None:
+    def _take(self, said: Mapping[str, Any]) -> None:
         if "plan" in said:
             self.plan = list(said["plan"])
         elif "begins" in said:
             self.under_way = said["begins"]
-            told(self.under_way)
         else:
             self.outcomes.append(Outcome(said["check"], said["status"], said["reason"]))
             self.carried |= {key: said[key] for key in ("tried", "changes")}
@@ -215,10 +211,11 @@ def answer() -> None:
         entry = registry.find(asked["kind"], asked["name"])
         subject = Subject(entry, registry, asked["options"], asked["compiled"], tuple(asked.get("tried", ())))
         subject.changes.update(dict.fromkeys(asked.get("changes", ())))
-        say(plan=[check.__name__ for check in checks_of(entry.kind)])
-        for outcome in outcomes(
-            subject, asked["done"], failed=asked.get("failed", ""), begins=lambda check: say(begins=check)
-        ):
+        names = [check.__name__ for check in checks_of(entry.kind)]
+        plan = [name for name in names if not asked["only"] or name in asked["only"]]
+        say(plan=plan)
+        done = {*names} - {*plan} | {*asked["done"]}
+        for outcome in outcomes(subject, done, failed=asked.get("failed", ""), begins=lambda name: say(begins=name)):
             say(
                 check=outcome.check,
                 status=outcome.status,
