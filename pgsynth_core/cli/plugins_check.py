@@ -182,7 +182,7 @@ def _checked(item: Found, options: Mapping[str, Any], registry: Registry, argume
     with progress(f"Checking {_kind(item)} {one_line(item.qualified)}"):
         if isinstance(item, PresetEntry):
             return check_preset(item, registry)
-        return check_isolated(item, options=options, compiled=arguments.compiled, patience=arguments.timeout)
+        return check_isolated(item, options=options, compiled=arguments.compiled, patience=float(arguments.timeout))
 
 
 def _keep(item: Found, report: Report) -> None:

@@ -169,6 +169,7 @@ def test_a_part_that_exits_is_checked_for_real(run: Run, fake_packages: FakePack
     saboteur = saboteurs()["system_exit"]
     saboteur.install(fake_packages)
     said = run("plugins", "check", saboteur.qualified, "--json")
+    assert "reports" in said.facts, said
     outcomes = said.facts["reports"][0]["outcomes"]
     assert said.code == 2 and outcomes[0]["status"] == "failed" and "SystemExit: 3" in outcomes[0]["reason"]
     assert {outcome["status"] for outcome in outcomes[1:]} == {"skipped"}
