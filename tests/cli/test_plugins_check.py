@@ -59,7 +59,7 @@ def test_a_part_is_checked_shown_and_kept(run: Run, asked: Asked) -> None:
     assert lines[0].startswith("attention processor pma (pgsynth ") and lines[1] == "check status reason"
     assert "two skipped it has none" in lines and "1 ran: 1 passed, 0 failed; 1 skipped" in lines
     record = record_of(discover().find("attention", "pma"), read_records())
-    assert record is not None and (record.ran, record.skipped) == (1, 1)
+    assert record is not None and (record.counts["ran"], record.counts["skipped"]) == (1, 1)
 
 
 def test_options_are_read_as_in_a_spec_and_nothing_is_kept(run: Run, asked: Asked) -> None:
