@@ -117,6 +117,11 @@ VERBS: Final = (
         ("plugins", "disable"), "Leave packages out of every command; nothing is uninstalled.", "plugins_switch:DISABLE"
     ),
     Verb(("plugins", "enable"), "Take packages in again that were switched off.", "plugins_switch:ENABLE"),
+    Verb(
+        ("plugins", "check"),
+        "Check that a part, or a whole package, keeps what it says: the conformance kit.",
+        "plugins_check:COMMAND",
+    ),
     Verb(("plugins", "sync"), "Write the options of a package's parts into its manifest.", "sync:COMMAND"),
     Verb(("plugins", "new"), "Write a package of your own: a part, hook, command or panel.", "plugins_new:COMMAND"),
     Verb(("doctor",), "Say what is installed, which devices there are, and what is broken.", "doctor:COMMAND"),

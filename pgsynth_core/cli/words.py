@@ -23,6 +23,7 @@ from pgsynth_core.spec import GROUPS, KIND_OF_SLOT, SINGLE_SLOTS, TABLES, option
 from pgsynth_core.spec.model import Fit
 
 __all__ = [
+    "check_words",
     "data_words",
     "disabled_words",
     "file_words",
@@ -82,6 +83,25 @@ def package_words(words: list[str], prefix: str, registry: Registry) -> Words:
 def disabled_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``plugins enable``: packages that are switched off, each once."""
     return {off.package: ", ".join(off.adds) for off in registry.disabled if off.package not in words}
+
+
+def check_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``plugins check``: one part, preset or package, then options of the part."""
+    names = [word for word in words if "=" not in word]
+    if not names:
+        origins = [*(entry.origin for entry in registry.entries), *(preset.origin for preset in registry.presets)]
+        return part_words([], prefix, registry) | {origin.package: "package" for origin in origins}
+    try:
+        found = [item for item in registry.find_all(names[0]) if isinstance(item, Entry)]
+    except PgsynthError:
+        return {}
+    options = found[0].component.options if len(found) == 1 else {}
+    name, equals, value = prefix.partition("=")
+    if equals:
+        option = options.get(name)
+        return {f"{name}={word}": text for word, text in _option_values(option, value).items()} if option else {}
+    given = {word.partition("=")[0] for word in words}
+    return {f"{name}=": option.help for name, option in options.items() if name not in given}
 
 
 def manifest_words(words: list[str], prefix: str, registry: Registry) -> Words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from pgsynth_core.axes import Axis, axis_value
@@ -55,10 +56,17 @@ def _tensor_problems(
         yield Problem(
             f"{choice.label} promises `{name}` as [{told}] and gives [{found}].", cure="Mend its manifest or its model."
         )
-    if tensor.is_floating_point() != (promise.dtype == "float"):
+    if _dtype(tensor) != promise.dtype:
         yield Problem(
             f"{choice.label} promises `{name}` as {promise.dtype} and gives {tensor.dtype}.", cure="Mend its dtype."
         )
+
+
+def _dtype(tensor: Tensor) -> str:
+    """The manifest's word for a tensor's type."""
+    if tensor.is_floating_point():
+        return "float"
+    return "bool" if tensor.dtype == torch.bool else "label"
 
 
 def _told(axis: Axis, number: int | None) -> str:

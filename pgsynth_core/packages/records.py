@@ -1,35 +1,57 @@
-"""What the last `pgsynth plugins check` of each part found, kept in the user's settings folder. Floor 2, no torch."""
+"""What `pgsynth plugins check` found last of each part, kept for the listing. Floor 2, no torch.
+
+One file, ``checked.json`` in the user's configuration folder. A record holds for one version of the package, one
+manifest and one version of pgsynth; with any other it is as if the part had never been checked.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Final
 
-from pgsynth_core.registry import Entry, config_folder, own_version
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-__all__ = ["Record", "read_records", "record_of", "records_file"]
+from pgsynth_core.errors import UserError
+from pgsynth_core.registry import CONFIG_VARIABLE, Entry, PresetEntry, config_folder, own_version
+
+__all__ = ["Record", "keep_record", "read_records", "record_of", "records_file"]
+
+_COUNTED: Final = ("ran", "passed", "failed", "skipped")
+Count = Annotated[int, Field(ge=0)]
+_LARGEST: Final = 16 * 2**20
+"""Bytes; far above any real file, so that a wrong one cannot stall every listing."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """One part's last conformance run.
+class Record(BaseModel):
+    """One part's conformance, as it was found."""
 
-    Attributes:
-        version: Of its package.
-        manifest_sha256: Of its package's manifest.
-        pgsynth: pgsynth's own version.
-        counts: ran, passed, failed, skipped.
-        date: ISO date.
-    """
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
-    version: str
-    manifest_sha256: str
-    pgsynth: str
-    counts: Mapping[str, int]
-    date: str
+    version: str = Field(description="Of the package.")
+    manifest_sha256: str = Field(description="Of the package's manifest.")
+    pgsynth: str = Field(description="The version that checked it.")
+    counts: dict[str, Count] = Field(description="How many ran, passed, failed and were skipped.")
+    date: str = Field(description="When, in UTC, ISO 8601.")
+
+    @property
+    def ok(self) -> bool:
+        """Whether something ran and nothing failed."""
+        return self.counts["ran"] > 0 and self.counts["failed"] == 0
+
+    @field_validator("counts")
+    @classmethod
+    def _complete(cls, counts: dict[str, int]) -> dict[str, int]:
+        if set(counts) != set(_COUNTED):
+            raise ValueError(f"counts {', '.join(_COUNTED)}")
+        return counts
+
+
+_FILE: Final = TypeAdapter(dict[str, Record])
 
 
 def records_file() -> Path:
@@ -38,16 +60,70 @@ def records_file() -> Path:
 
 
 def read_records() -> Mapping[str, Record]:
-    """Every record by ``kind package:name``; none where the file is missing or damaged."""
+    """Every record by kind and qualified name; empty if there are none, or the file is damaged. Never raises."""
     try:
-        raw: Any = json.loads(records_file().read_text(encoding="utf-8"))
-        return {key: Record(**value) for key, value in raw.items()}
-    except (OSError, RuntimeError, ValueError, TypeError, AttributeError):
+        path = records_file()
+        if path.stat().st_size > _LARGEST:
+            return {}
+        return _FILE.validate_json(path.read_bytes())
+    except (OSError, RuntimeError, ValueError, RecursionError, ValidationError):  # RuntimeError: there is no home
         return {}
 
 
-def record_of(entry: Entry, records: Mapping[str, Record]) -> Record | None:
-    """The part's record, if package, manifest and pgsynth are still those it was made with."""
-    record = records.get(f"{entry.kind} {entry.qualified}")
-    same = record and (record.version, record.manifest_sha256) == (entry.origin.version, entry.origin.manifest_sha256)
-    return record if record and same and record.pgsynth == own_version() else None
+def record_of(entry: Entry | PresetEntry, records: Mapping[str, Record]) -> Record | None:
+    """The record that holds for a part or preset as it is installed now; None if there is none.
+
+    Args:
+        entry: Which.
+        records: From `read_records`.
+    """
+    record = records.get(_key(entry))
+    if record is None:
+        return None
+    now = (entry.origin.version, entry.origin.manifest_sha256, own_version())
+    return record if (record.version, record.manifest_sha256, record.pgsynth) == now else None
+
+
+def keep_record(entry: Entry | PresetEntry, counts: Mapping[str, int]) -> None:
+    """Keep what a whole check of a part or preset counted: written beside, synced to disk, renamed.
+
+    Args:
+        entry: Which.
+        counts: `ran`, `passed`, `failed` and `skipped`.
+
+    Raises:
+        UserError: If it cannot be written; what was kept is as it was.
+    """
+    record = Record(
+        version=entry.origin.version,
+        manifest_sha256=entry.origin.manifest_sha256,
+        pgsynth=own_version(),
+        counts={name: counts[name] for name in _COUNTED},
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    checked = {**read_records(), _key(entry): record}
+    text = json.dumps({key: checked[key].model_dump() for key in sorted(checked)}, indent=1)
+    try:
+        _write(records_file(), text + "\n")
+    except (OSError, RuntimeError) as error:
+        message = f"what was found cannot be kept: {getattr(error, 'strerror', None) or error}."
+        raise UserError(message, cure=f"Choose a folder you may write to: export {CONFIG_VARIABLE}=FOLDER.") from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _key(entry: Entry | PresetEntry) -> str:
+    kind = entry.kind if isinstance(entry, Entry) else "preset"
+    return f"{kind} {entry.qualified}"

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from pgsynth_core.composition.build import build, no_weights
+from pgsynth_core.composition.conditions import over_ports
 from pgsynth_core.composition.inputs import Shapes, data_conditioning, noisy_latent, source_inputs
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.proof import shapes_for
 from pgsynth_core.contract import Verdict, check, with_adapters
 from pgsynth_core.errors import ContractError, UserError
-from pgsynth_core.interfaces import Conditioning, SourceInputs
+from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
 from pgsynth_core.manifest import SLOTS
 from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec import Spec, resolve
 
 ODD_GRID = (13, 11)
 """Rows and columns of the latent: odd, and not square."""
+
+OTHER_GRID = (9, 15)
+"""Another one, lying."""
 
 MOST_CURES = 8
 
@@ -44,6 +48,22 @@ class Around:
         """Built with random weights; the same seed gives the same weights."""
         torch.manual_seed(seed)
         return build(self.spec, self.registry, self.verdict, device=device, weights=no_weights)
+
+    def at(self, grid: Grid) -> Around:
+        """The same composition at another size of the latent.
+
+        Args:
+            grid: Rows and columns.
+
+        Raises:
+            ContractError: If its parts do not fit at that size.
+        """
+        base = self.registry.find("base", self.spec.base.part).component
+        stride = base.pixels_per_cell(self.spec.base.options)
+        spec = self.spec.model_copy(update={"size": (grid[0] * stride, grid[1] * stride)})
+        verdict = check(spec, self.registry)
+        verdict.raise_if_refused()
+        return replace(self, spec=spec, verdict=verdict)
 
     def shapes(self, method: Method, *, batch: int) -> Shapes:
         """The shapes of its inputs."""
@@ -70,6 +90,17 @@ class Inputs:
         """Encode and take one step."""
         out: torch.Tensor = method(self.noisy, self.timesteps, method.encode(self.source, self.data))
         return out
+
+    def to(self, dtype: torch.dtype) -> Inputs:
+        """The same with every float tensor in another type."""
+
+        def cast(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+        given = ((name, getattr(self.source, name)) for name in ("image", "latent", "parsing", "crops"))
+        fields: dict[str, Any] = {name: cast(value) for name, value in given if value is not None}
+        source = replace(self.source, **fields)
+        return Inputs(source, over_ports(cast, self.data), cast(self.noisy), self.timesteps)
 
 
 def compose_around(entry: Entry, registry: Registry, options: Mapping[str, Any] | None = None) -> Around:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pgsynth_core.errors import PartError, Problem
 
@@ -33,17 +33,19 @@ class Report:
     Attributes:
         part: Qualified name.
         outcomes: In the order they ran.
+        kind: Kind of part, or ``preset``.
     """
 
     part: str
     outcomes: tuple[Outcome, ...]
+    kind: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
         """How many ran, passed, failed and were skipped."""
         by_status = Counter(outcome.status for outcome in self.outcomes)
         ran = by_status["passed"] + by_status["failed"]
-        return {"ran": ran, **{status: by_status[status] for status in ("passed", "failed", "skipped")}}
+        return {"ran": ran, **{status: by_status[status] for status in get_args(Status)}}
 
     @property
     def ok(self) -> bool:
@@ -53,7 +55,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The report as plain data, for ``--json``."""
         outcomes = [asdict(outcome) for outcome in self.outcomes]
-        return {"part": self.part, "ok": self.ok, "counts": self.counts, "outcomes": outcomes}
+        return {"kind": self.kind, "part": self.part, "ok": self.ok, "counts": self.counts, "outcomes": outcomes}
 
     def raise_if_failed(self) -> None:
         """Raise what failed.

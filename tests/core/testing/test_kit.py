@@ -14,7 +14,11 @@ from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
 from pgsynth_core.manifest import Kind
 from pgsynth_core.registry import Registry, load_part
-from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, compose_around
+from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, checks_of, compose_around
+from pgsynth_core.testing.behaviour import contract_is_honest, features_are_of_one_source
+from pgsynth_core.testing.kit import DATASET_CHECKS
+
+from ...fixtures.fake_packages import FakePackages
 
 
 @pytest.mark.parametrize(
@@ -24,7 +28,8 @@ from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, compose_ar
 def test_an_honest_part_of_a_third_party_passes(toys: Registry, kind: Kind, name: str) -> None:
     report = check_part(kind, name, registry=toys)
     report.raise_if_failed()
-    assert report.part == f"pgsynth-toys:{name}" and report.counts["ran"] >= 10
+    assert report.part == f"pgsynth-toys:{name}" and report.kind == kind and report.counts["ran"] >= 18
+    assert len(report.outcomes) == len(CHECKS)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,7 @@ def test_an_honest_part_of_a_third_party_passes(toys: Registry, kind: Kind, name
     [("encoder", "liar_pooled"), ("encoder", "liar_blind"), ("encoder", "liar_idle"), ("attention", "liar_detached")],
 )
 def test_a_lie_fails_the_check_of_honesty(toys: Registry, kind: Kind, name: str) -> None:
-    report = check_part(kind, name, registry=toys)
+    report = check_part(kind, name, registry=toys, only=[contract_is_honest])
     failed = {outcome.check for outcome in report.outcomes if outcome.status == "failed"}
     assert "contract_is_honest" in failed and not report.ok
     with pytest.raises(PartError, match=f"pgsynth-toys:{name}: contract_is_honest"):
@@ -94,11 +99,7 @@ def test_features_are_of_one_source_and_frozen(
 
     monkeypatch.setattr(encoder, "features", features)
     monkeypatch.setattr(encoder, "forward", reading)
-    (outcome,) = [
-        one
-        for one in check_part("encoder", "toy_tokens", registry=toys).outcomes
-        if one.check == "features_are_of_one_source"
-    ]
+    (outcome,) = check_part("encoder", "toy_tokens", registry=toys, only=[features_are_of_one_source]).outcomes
     assert outcome.status == ("failed" if fails else "passed"), outcome.reason
 
 
@@ -116,8 +117,24 @@ def test_zero_ran_is_a_failure() -> None:
 
 def test_the_report_is_plain_data() -> None:
     report = Report("x:y", (Outcome("one", "passed"), Outcome("two", "failed", "why")))
+    facts = report.to_json()
+    assert set(facts) == {"kind", "part", "ok", "counts", "outcomes"} and not facts["ok"]
     assert report.to_json()["counts"]["failed"] == 1 and report.to_json()["outcomes"][1]["reason"] == "why"
 
 
 def test_every_check_says_what_it_checks() -> None:
-    assert len({check.__name__ for check in CHECKS}) == len(CHECKS) and all(check.__doc__ for check in CHECKS)
+    for checks in (CHECKS, DATASET_CHECKS):
+        assert len({check.__name__ for check in checks}) == len(checks)
+        assert all(check.__doc__ and check.__doc__.count("\n") == 0 for check in checks)
+    assert checks_of("dataset") == DATASET_CHECKS and checks_of("pose") == checks_of("metric") == CHECKS
+
+
+@pytest.mark.parametrize("kind", ["annotator", "metric"])
+def test_a_kind_without_an_interface_has_nothing_that_runs(kind: Kind, fake_packages: FakePackages) -> None:
+    manifest = fake_packages.manifest("pgsynth-plugin-x", fake_packages.part(kind, "x"))
+    fake_packages.install(manifest=manifest)
+    report = check_part(kind, "x")
+    assert report.counts["ran"] == 0 and not report.ok
+    assert {outcome.reason for outcome in report.outcomes} == {f"there is no interface for parts of kind {kind} yet"}
+    with pytest.raises(PartError, match="no check ran"):
+        report.raise_if_failed()

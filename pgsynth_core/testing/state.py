@@ -1,0 +1,160 @@
+"""Checks of what stays: nothing on modules, nothing of a dropped photo, everything of what is saved."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pgsynth_core.composition.chain import chains_of, detach
+from pgsynth_core.composition.conditions import conditions
+from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.ports import port_of, port_tensors
+from pgsynth_core.composition.weights import kept_tensors, load_kept
+from pgsynth_core.interfaces import Conditioning, Encoder
+from pgsynth_core.testing.around import Inputs
+from pgsynth_core.testing.behaviour import one_sample, provided
+from pgsynth_core.testing.subject import Skip, Subject
+
+_OF_TORCH: Final = frozenset({"_parameters", "_modules", "_buffers"})
+_DEPTH: Final = 4
+"""How deep containers on a module are looked into."""
+
+
+def detaches_clean(subject: Subject) -> None:
+    """With the chains taken off, the denoiser's tree and state dict are those of a denoiser that never had any."""
+    method = subject.around.method(device="meta")
+    network = method.base.denoiser
+    plain = copy.deepcopy(network)
+    stock = {path: _Stock() for path in chains_of(plain)}
+    detach(plain, stock)
+    assert not [key for key in plain.state_dict() if ".processor." in key], "weights stay behind"
+    assert not chains_of(plain) and "AttentionChain" not in repr(plain), "a chain stays behind"
+
+
+class _Stock:
+    """Stands for diffusers' own processor: an object without weights."""
+
+
+def keeps_nothing_of_a_call(subject: Subject) -> None:
+    """Another photo in between changes nothing, and no module holds a tensor, or more than before, afterwards."""
+    method = subject.small_method()
+    first, second = subject.inputs(batch=2), subject.inputs(batch=2, seed=1)
+    with torch.no_grad():
+        _once(method, second)  # what is made once, by the grid alone, is made now
+        alive: list[Tensor] = []  # or a new tensor may get the address of one that is gone
+        before = dict(_held(method, alive))
+        predicted = _once(method, first)
+        after = dict(_held(method, alive))
+        _once(method, second)
+        again = _once(method, first)
+    changed = [place for place, value in after.items() if before.get(place) != value]
+    assert not changed, f"{changed[0]} keeps what a call made{f', and {len(changed) - 1} more' if changed[1:] else ''}"
+    assert torch.equal(predicted, again), "a module keeps something: after another photo the same one gives another"
+
+
+def _once(method: Method, inputs: Inputs) -> Tensor:
+    conditioning = method.encode(inputs.source, inputs.data)
+    predicted: Tensor = method(inputs.noisy, inputs.timesteps, conditioning, method.prepare(conditioning))
+    return predicted
+
+
+def _held(method: Method, alive: list[Tensor]) -> Iterator[tuple[str, object]]:
+    """Where in the modules tensors and containers are, with what tells one from another; tensors go into `alive`."""
+    for path, module in method.named_modules():
+        own = {name: value for name, value in vars(module).items() if name not in _OF_TORCH}
+        for name, value in own.items():
+            yield from _inside(f"{path or 'the method'}.{name}", value, _DEPTH, alive)
+        for name, buffer in module.named_buffers(recurse=False):
+            yield f"{path}.{name}", (id(buffer), buffer._version)
+
+
+def _inside(place: str, value: object, depth: int, alive: list[Tensor]) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Tensor):
+        alive.append(value)
+        yield place, (id(value), value._version)
+    elif isinstance(value, nn.Module) or depth == 0:
+        return
+    elif isinstance(value, Mapping):
+        yield place, len(value)
+        for key, item in list(value.items()):
+            yield from _inside(f"{place}[{key!r:.40}]", item, depth - 1, alive)
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield place, len(value)
+        for number, item in enumerate(value):
+            yield from _inside(f"{place}[{number}]", item, depth - 1, alive)
+    elif isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
+        yield from _inside(place, vars(value), depth - 1, alive)
+
+
+def dropped_is_what_the_manifest_says(subject: Subject) -> None:
+    """`null` gives the same shapes and dtypes; zeros, or an open mask, unless the manifest says learned."""
+    encoder, inputs = _encoder(subject), subject.inputs(batch=2)
+    given = subject.small_method().encode_parts(inputs.source, inputs.data)[subject.label]  # it may read others' tokens
+    null = port_tensors(encoder.null(given))
+    assert set(null) == set(port_tensors(given)), f"null gives {sorted(null)}"
+    promises = provided(subject)
+    for name, tensor in port_tensors(given).items():
+        assert null[name].shape == tensor.shape and null[name].dtype == tensor.dtype, f"{name} changes form"
+        port = port_of(name)
+        if port in promises and promises[port].dropped == "zeros":
+            assert not null[name].any(), f"{name} is dropped as zeros and is not zero"
+
+
+def dropped_is_always_the_same(subject: Subject) -> None:
+    """One dropped photo is as another: alone or in a batch, in training or in sampling, the same tensor."""
+    encoder, method = _encoder(subject), subject.small_method()
+    photos = [subject.inputs(batch=3, seed=seed) for seed in (0, 1)]
+    with torch.no_grad():
+        one, other = (method.encode_parts(photo.source, photo.data) for photo in photos)
+        label = subject.label
+        null = encoder.null(one[label])
+        _equal(encoder.null(other[label]), null, "of another photo")
+        _equal(encoder.null(one_sample(one[label], 1)), one_sample(null, 1), "alone")
+        sampled = conditions(method, one, photos[0].data, {label: torch.tensor([True, True, True])}).shared
+        trained = conditions(method, one, photos[0].data, {label: torch.tensor([False, True, False])}).shared
+        _equal(one_sample(trained, 1), one_sample(sampled, 1), "in training and in sampling")
+
+
+def _equal(given: Conditioning, wanted: Conditioning, when: str) -> None:
+    ports = port_tensors(given)
+    for name, tensor in port_tensors(wanted).items():
+        assert torch.equal(ports[name], tensor), f"{name} is another tensor {when} when it is dropped"
+
+
+def _encoder(subject: Subject) -> Encoder:
+    if subject.entry.kind != "encoder":
+        raise Skip("only encoders have ports to drop")
+    encoder = subject.small_method().encoders[subject.label]
+    assert isinstance(encoder, Encoder), "built as one"
+    return encoder
+
+
+def saves_and_loads(subject: Subject) -> None:
+    """What a checkpoint keeps, written and read as safetensors into a method of another seed: bitwise the same."""
+    method, base = subject.small_method(), subject.around.spec.base.label
+    inputs = subject.inputs(batch=1)
+    other = subject.around.method(seed=1)
+    with tempfile.TemporaryDirectory(prefix="pgsynth-check-") as folder:
+        file = Path(folder) / "weights.safetensors"
+        save_file({key: value.detach().contiguous().clone() for key, value in kept_tensors(method, base).items()}, file)
+        load_kept(other, base, load_file(file), where=str(file))
+    with torch.no_grad():
+        assert torch.equal(inputs.predicted(method), inputs.predicted(other)), "the reloaded method predicts otherwise"
+
+
+def keeps_to_itself(subject: Subject) -> None:
+    """In all checks so far it wrote only temporary files, connected nowhere and started no program."""
+    tried = subject.watch.seen
+    assert not tried, f"the part {'; '.join(tried)}"
+
+
+def leaves_torch_as_it_was(subject: Subject) -> None:
+    """In all checks so far it changed none of torch's settings, which every other part would feel."""
+    assert not subject.changes, f"it changes {'; '.join(subject.changes)}"
