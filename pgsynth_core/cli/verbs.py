@@ -117,6 +117,13 @@ VERBS: Final = (
         ("plugins", "disable"), "Leave packages out of every command; nothing is uninstalled.", "plugins_switch:DISABLE"
     ),
     Verb(("plugins", "enable"), "Take packages in again that were switched off.", "plugins_switch:ENABLE"),
+    Verb(
+        ("plugins", "install"),
+        "Install plugins, safely: look, ask, verify, or put everything back.",
+        "plugins_install:INSTALL",
+    ),
+    Verb(("plugins", "uninstall"), "Take plugins out again, whatever is broken.", "plugins_uninstall:COMMAND"),
+    Verb(("plugins", "restore"), "Install what your list of plugins names and is not here.", "plugins_install:RESTORE"),
     Verb(("plugins", "sync"), "Write the options of a package's parts into its manifest.", "sync:COMMAND"),
     Verb(("doctor",), "Say what is installed, which devices there are, and what is broken.", "doctor:COMMAND"),
     Verb(("completion",), "Print the script that makes a shell complete pgsynth's words.", "completion:COMMAND"),
