@@ -99,18 +99,18 @@ def _restore(arguments: argparse.Namespace, session: Session) -> int:
     missing = [listed[name] for name in names if not in_place(listed[name])]
     if not missing:
         return _nothing(arguments, session, tuple(listed[name] for name in names), "everything on your list is here")
-    wanted, problems = [], list[Problem]()
+    wanted: dict[str, Wanted] = {}
+    problems: list[Problem] = []
     for kept in missing:
         try:
-            wanted.append(to_restore(kept))
+            wanted[kept.name] = to_restore(kept)
         except UserError as error:
             problems += error.problems
+    if problems and wanted:
+        tell_note(f"the others can be brought back by name: pgsynth plugins restore {' '.join(wanted)}")
     if problems:
-        possible = [kept.name for kept, one in zip(missing, wanted, strict=False) if one]
-        if possible and len(problems) < len(missing):
-            tell_note(f"the others can be restored by name: pgsynth plugins restore {' '.join(possible)}")
         raise UserError(problems)
-    return _do(arguments, session, tuple(wanted))
+    return _do(arguments, session, tuple(wanted.values()))
 
 
 def _chosen(words: list[str], listed: tuple[str, ...]) -> tuple[str, ...]:

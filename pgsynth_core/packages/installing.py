@@ -266,11 +266,11 @@ def _refuse_overwriting(wheels: Sequence[Wheel], environment: Environment) -> No
                 message = f"{other} and {wheel.name} both bring {path}."
                 problems.append(Problem(message, wheel.name, "Install one of them only, and tell their authors."))
     there = [path for path in writers if path.suffix != ".pyc" and path.exists()]
-    owners = {path: one.name for one in present() for path in (one.files() if there else ())}
-    for path in there:
-        owner, name = owners.get(path, ""), writers[path]
-        stray = not owner and any(site in path.parents for site in environment.sites)
-        if owner not in replaced and not stray:
+    here = tuple(present()) if there else ()
+    own = {path for one in here if one.name in replaced for path in one.files()}
+    for path in (path for path in there if path not in own):
+        owner, name = next((one.name for one in here if one.lists(path)), ""), writers[path]
+        if owner or not any(site in path.parents for site in environment.sites):
             whose = f"that {owner} brought" if owner else "that belongs to the environment itself"
             cure = f"Tell its author; to have it in place of {owner}: pip uninstall {owner}."
             message = f"{name} would write over a file {whose}: {path}."

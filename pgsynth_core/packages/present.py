@@ -70,6 +70,12 @@ class Present:
         except FOREIGN_FAULTS:
             return ()
 
+    def lists(self, path: Path) -> bool:
+        """Whether a file, or a file in that folder, stands in its list: far cheaper than reading all of it."""
+        written = os.path.relpath(path, self.site)
+        text = "\n" + self.text("RECORD").replace('"', "")
+        return f"\n{written}," in text or f"\n{written}/" in text
+
     def files(self) -> tuple[Path, ...]:
         """Every file that is certainly its own, whether or not it is still there; its metadata too.
 

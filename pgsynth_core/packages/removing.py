@@ -181,7 +181,7 @@ def _is_its_own(manifest: Path, one: Present) -> bool:
 
 
 def _somebody_elses(folder: Path, one: Present) -> bool:
-    return any(folder in path.parents for other in present() if other.info != one.info for path in other.files())
+    return any(other.lists(folder) for other in present() if other.info != one.info)
 
 
 def _idle(one: Removal, here: Sequence[Present], together: frozenset[str]) -> Iterator[str]:

@@ -92,7 +92,9 @@ def resolve(offers: Sequence[Offer], folder: Path, *, source: bool) -> Plan:
         raise UserError(message, where=_texts(offers), cure=cure)
     changes = _changes(report, offers, here)
     _refuse_moves(changes)
-    _refuse_breaks(changes, tuple(present()))
+    lying = tuple(present())
+    _refuse_remains(changes, lying)
+    _refuse_breaks(changes, lying)
     return Plan(tuple(offers), changes, constraints)
 
 
@@ -203,6 +205,27 @@ def _range(change: Change, requirement: Requirement | None) -> str:
     if change.before:
         return f"{change.package} {change.before}"
     return f"{change.package}{requirement.specifier if requirement else ''}"
+
+
+def _refuse_remains(changes: Sequence[Change], here: Sequence[Present]) -> None:
+    """pip cannot replace what does not list its files.
+
+    Raises:
+        UserError: With everything that was left over from something interrupted, and is in the way.
+    """
+    names = {change.package for change in changes}
+    remains = [one for one in here if one.name in names and not one.listed]
+    if remains:
+        raise UserError(
+            Problem(
+                f"{one.name} is half there, left over from something that was interrupted: {one.info}.",
+                one.name,
+                f"Take it out first: pgsynth plugins uninstall {one.name}."
+                if one.announces()
+                else f"Take it out first: delete {one.info}.",
+            )
+            for one in remains
+        )
 
 
 def _refuse_breaks(changes: Sequence[Change], here: Sequence[Present]) -> None:
