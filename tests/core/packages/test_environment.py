@@ -23,18 +23,18 @@ requirements = [
     { name = "pgsynth", extras = ["tui"], specifier = ">=0.1" },
     { name = "click", specifier = ">=8" },
     { name = "rich", extras = ["jupyter"] },
-    { name = "pgsynth-plugin-mine", editable = "/home/me/mine" },
+    { name = "pgsynth-plugin-mine", editable = "/srv/me/mine" },
     { name = "pgsynth-plugin-y", specifier = "==1.0" },
 ]
 python = "3.11"
 entrypoints = [
-    { name = "pgsynth", install-path = "/home/me/.local/bin/pgsynth", from = "pgsynth" },
+    { name = "pgsynth", install-path = "/srv/me/bin/pgsynth", from = "pgsynth" },
 ]
 """
 """As `uv tool install` writes it."""
 
 X = Wanted("pgsynth-plugin-x==2.0", "pgsynth-plugin-x", "pgsynth-plugin-x==2.0")
-MINE = Wanted("./mine", path=Path("/home/me/mine"), editable=True)
+MINE = Wanted("./mine", path=Path("/srv/me/mine"), editable=True)
 KEPT = (KeptPackage(name="pgsynth-plugin-z", version="0.3", extras=("fast",)),)
 
 
@@ -108,7 +108,7 @@ def test_for_uv_everything_that_came_along_is_named_again(tmp_path: Path) -> Non
     ((*words,),) = commands(tmp_path, "uv-tool", Task("install", (X,), kept=KEPT))
     assert words == (
         ["uv", "tool", "install", "pgsynth[tui]>=0.1", "--python", "3.11", "--with", "click>=8"]
-        + ["--with", "rich[jupyter]", "--with-editable", "/home/me/mine", "--with", "pgsynth-plugin-y==1.0"]
+        + ["--with", "rich[jupyter]", "--with-editable", "/srv/me/mine", "--with", "pgsynth-plugin-y==1.0"]
         + ["--with", "pgsynth-plugin-z[fast]==0.3", "--with", "pgsynth-plugin-x==2.0"]
     )
 
@@ -118,7 +118,7 @@ def test_for_uv_what_is_uninstalled_is_left_out(tmp_path: Path) -> None:
     ((*words,),) = commands(
         tmp_path, "uv-tool", Task("uninstall", names=("pgsynth-plugin-y", "pgsynth-plugin-z"), kept=KEPT)
     )
-    assert words[-2:] == ["--with-editable", "/home/me/mine"] and "click>=8" in words
+    assert words[-2:] == ["--with-editable", "/srv/me/mine"] and "click>=8" in words
     assert not [word for word in words if "plugin-y" in word or "plugin-z" in word]
 
 
@@ -155,7 +155,7 @@ def test_pipx_injects_into_its_environment_by_name(tmp_path: Path) -> None:
         ("pipx", "inject", tmp_path.name, "pgsynth-plugin-x==2.0"),
     )
     assert commands(tmp_path, "pipx", Task("install", (MINE,))) == (
-        ("pipx", "inject", "--editable", tmp_path.name, "/home/me/mine"),
+        ("pipx", "inject", "--editable", tmp_path.name, "/srv/me/mine"),
     )
     assert commands(tmp_path, "pipx", Task("uninstall", names=("x",))) == (("pipx", "uninject", tmp_path.name, "x"),)
 
@@ -164,7 +164,7 @@ def test_uv_is_told_which_python_unless_it_is_the_active_one(tmp_path: Path, mon
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     python = f"{tmp_path}/bin/python"
     assert commands(tmp_path, "uv-venv", Task("install", (X, MINE))) == (
-        ("uv", "pip", "install", "--python", python, "pgsynth-plugin-x==2.0", "-e", "/home/me/mine"),
+        ("uv", "pip", "install", "--python", python, "pgsynth-plugin-x==2.0", "-e", "/srv/me/mine"),
     )
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
     assert commands(tmp_path, "uv-venv", Task("uninstall", names=("x",))) == (("uv", "pip", "uninstall", "x"),)
