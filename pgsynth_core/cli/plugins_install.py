@@ -190,6 +190,8 @@ def _nothing(arguments: argparse.Namespace, session: Session, unchanged: tuple[K
 
 def _told(arguments: argparse.Namespace, session: Session, found: Planned, kept: tuple[KeptPackage, ...]) -> int:
     """The result: what was installed; nothing of a dry run, or if the answer was no."""
+    from pgsynth_core.registry import discover
+
     _tell_switched_off(session, [one.name for one in kept])
     if arguments.json:
         facts: dict[str, Any] = {
@@ -202,7 +204,7 @@ def _told(arguments: argparse.Namespace, session: Session, found: Planned, kept:
             "unchanged": [one.model_dump(mode="json") for one in found.unchanged],
             "adds": {offer.wheel.name: offer.adds for offer in found.offers},
             "clashes": found.clashes,
-            "broken": broken_facts(session.registry.broken),
+            "broken": broken_facts((discover() if kept else session.registry).broken),
         }
         say_json(facts)
         return 0

@@ -51,8 +51,9 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     environment = this_environment()
     removals = plan_removal(arguments.name, environment, runs=arguments.runs)
     try:
-        names = tuple(one.name for one in removals)
-        refuse_unless_pip(environment, Task("uninstall", names=names, kept=list_or_empty().plugin))
+        names = tuple(one.name for one in removals if one.found)
+        if names:  # what only stands on the list is nobody else's business
+            refuse_unless_pip(environment, Task("uninstall", names=names, kept=list_or_empty().plugin))
     except NotByPip as refusal:
         return by_another_tool(refusal, arguments, session)
     require_answer(arguments, "pgsynth plugins uninstall")
@@ -91,6 +92,8 @@ def _told(
     done: bool,
     problems: Sequence[Problem] = (),
 ) -> int:
+    from pgsynth_core.registry import discover
+
     for problem in problems:
         tell_warning(str(problem))
     if arguments.json:
@@ -107,7 +110,8 @@ def _told(
         ]
         names = [one.name for one in removals] if done else []
         facts = {"ok": True, "dry_run": arguments.dry_run, "plugins": plugins, "uninstalled": names}
-        say_json({**facts, "problems": problem_facts(problems), "broken": broken_facts(session.registry.broken)})
+        broken = (discover() if done else session.registry).broken
+        say_json({**facts, "problems": problem_facts(problems), "broken": broken_facts(broken)})
         return 0
     for one in removals if done else ():
         what = "uninstalled" if one.found else "taken off your list"

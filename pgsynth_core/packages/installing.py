@@ -98,11 +98,8 @@ def planned(wanted: Sequence[Wanted], *, source: bool = False, upgrade: bool = F
             done = [one for one in wanted if not upgrade and _is_here(one, here)]
             asked = [one for one in wanted if one not in done]
             same = tuple(KeptPackage(name=one.name, version=here[one.name], extras=one.extras) for one in done)
-            if not asked:
-                yield Planned(None, same, (), space.folder)
-                return
             offers = obtain(asked, space.folder / "wheels", known=registry.known, source=source)
-            plan = resolve(offers, space.folder, source=source)
+            plan = resolve(offers, space.folder, source=source) if offers else None
             told = clashes(offers, registry)
         yield Planned(plan, same, told, space.folder)
     except RollbackFailed:

@@ -107,7 +107,9 @@ def fetch(requirements: Sequence[str], folder: Path, *, source: bool) -> dict[st
     said = call_pip("wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", *allowed, "--", *requirements)
     if said.code:
         cure = "Check the name, the version and the connection."
-        if not source:
+        if folders := [text for text in requirements if Path(text).is_dir()]:
+            cure = f"There is a folder of that name here; give its path: ./{folders[0]}."
+        elif not source:
             cure += " If it is there only as source, add --source: to build it runs its code."
         raise UserError(f"pip cannot get it:\n{last_words(said)}", where=", ".join(requirements), cure=cure)
     wheels = (read_wheel(path) for path in sorted(folder.glob("*.whl")))

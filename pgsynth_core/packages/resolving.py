@@ -94,6 +94,7 @@ def resolve(offers: Sequence[Offer], folder: Path, *, source: bool) -> Plan:
     _refuse_moves(changes)
     lying = tuple(present())
     _refuse_remains(changes, lying)
+    _refuse_what_conda_has(changes, lying)
     _refuse_breaks(changes, lying)
     return Plan(tuple(offers), changes, constraints)
 
@@ -185,6 +186,10 @@ def _refuse_moves(changes: Sequence[Change]) -> None:
         requirement = core.get(change.package)
         if change.package != OWN_NAME and requirement is None:
             continue
+        if requirement is None and not change.before:
+            message = f"pip does not know that pgsynth is here, and {_asker(change)} asks for it."
+            moved.append(Problem(message, OWN_NAME, "In pgsynth's checkout: pip install -e ."))
+            continue
         comes = not change.before and requirement is not None
         if comes and requirement is not None and requirement.specifier.contains(change.after, prereleases=True):
             continue
@@ -225,6 +230,25 @@ def _refuse_remains(changes: Sequence[Change], here: Sequence[Present]) -> None:
                 else f"Take it out first: delete {one.info}.",
             )
             for one in remains
+        )
+
+
+def _refuse_what_conda_has(changes: Sequence[Change], here: Sequence[Present]) -> None:
+    """What conda installed, conda alone may change: it would not notice, and write over it again.
+
+    Raises:
+        UserError: With every such package.
+    """
+    after = {change.package: change for change in changes}
+    by_conda = [one for one in here if one.name in after and one.text("INSTALLER").strip() == "conda"]
+    if by_conda:
+        raise UserError(
+            Problem(
+                f"conda installed {one.name} {one.version}, and {after[one.name].after} is asked for.",
+                one.name,
+                f"Run: conda install {one.name}={after[one.name].after}, then this again.",
+            )
+            for one in by_conda
         )
 
 

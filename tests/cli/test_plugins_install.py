@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from pgsynth_core.cli.protocol import candidates
+from pgsynth_core.registry import discover
+
 from ..fixtures.fake_packages import FakePackages
 from ..fixtures.houses import PLUGIN, House, house, make_plugin, make_project, make_wheel
 
@@ -355,6 +358,24 @@ def test_another_tools_environment_is_left_to_it(house: House) -> None:
     house.packages.install(PLUGIN)
     said = house.run("plugins", "uninstall", PLUGIN)
     assert said.code == 2 and f"cure: Run: {' '.join(along)}\n" in said.err
+
+
+def test_words_complete(fake_packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PGSYNTH_CONFIG", str(tmp_path))
+    (tmp_path / "plugins.toml").write_text(_list("kept", "1.0"))
+    (tmp_path / "x-1.0-py3-none-any.whl").touch()
+    (tmp_path / "mine").mkdir()
+    fake_packages.install(BROKEN, manifest="broken")
+
+    def after(*words: str) -> list[str]:
+        return list(candidates(["plugins", *words], "", discover()))
+
+    assert after("install") == ["mine/", "site-packages/", "x-1.0-py3-none-any.whl"]
+    assert after("install", "mine/") == ["site-packages/", "x-1.0-py3-none-any.whl"]
+    assert after("restore") == ["kept"] and after("restore", "kept") == []
+    assert after("uninstall") == ["kept", BROKEN] and after("uninstall", BROKEN) == ["kept"]
+    assert "mine/" in after("install", "-e")
 
 
 def test_help_names_everything(house: House) -> None:

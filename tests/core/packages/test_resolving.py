@@ -106,8 +106,12 @@ def test_what_pgsynth_stands_on_does_not_move(resolved: Resolve) -> None:
     assert f"works with torch {here}" in torch.cure and pillow.where == "pillow"
 
 
-def test_nor_does_pgsynth_come_from_an_index(resolved: Resolve) -> None:
+def test_nor_does_pgsynth_come_from_an_index(resolved: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="pgsynth would move"):
+        resolved([(PLUGIN, "1.0", ["pgsynth"]), ("pgsynth", "99.0", [])])
+    here = {name: version for name, version in versions().items() if name != "pgsynth"}
+    monkeypatch.setattr(resolving, "versions", lambda: here)
+    with pytest.raises(UserError, match=r"pip does not know that pgsynth is here.*pip install -e \."):
         resolved([(PLUGIN, "1.0", ["pgsynth"]), ("pgsynth", "99.0", [])])
 
 
@@ -129,6 +133,13 @@ def test_nor_is_anything_taken_from_others_here(resolved: Resolve, fake_packages
         resolved([(PLUGIN, "1.0", ["small>=2"]), ("small", "2.0", [])])
     for words in ("small would move (1.0 -> 2.0)", f"{PLUGIN} (small>=2)", "user-of-small 3.0", "needs small<2"):
         assert words in str(refused.value)
+
+
+def test_what_conda_brought_is_left_to_conda(resolved: Resolve, fake_packages: FakePackages) -> None:
+    distribution(fake_packages, "small", "1.0")
+    (fake_packages.site / "small-1.0.dist-info" / "INSTALLER").write_text("conda\n")
+    with pytest.raises(UserError, match="conda install small=1.9"):
+        resolved([(PLUGIN, "1.0", ["small"]), ("small", "1.9", [])])
 
 
 def test_what_is_half_there_is_taken_out_first(resolved: Resolve, fake_packages: FakePackages) -> None:
