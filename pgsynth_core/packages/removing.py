@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -101,8 +101,7 @@ def plan_removal(words: Sequence[str], environment: Environment, *, runs: str | 
     needing = _runs_with({one.name for one in removals}, runs)
     together = frozenset(one.name for one in removals)
     return tuple(
-        Removal(**{**vars(one), "runs": needing.get(one.name, ()), "left": (*one.left, *_idle(one, here, together))})
-        for one in removals
+        replace(one, runs=needing.get(one.name, ()), left=(*one.left, *_idle(one, here, together))) for one in removals
     )
 
 
@@ -136,7 +135,9 @@ def _refusal(name: str, found: tuple[Present, ...], allowed: Sequence[str], envi
 def _removal(name: str, found: tuple[Present, ...], registry: Registry, listed: UserList) -> Removal:
     files, left = dict[Path, None](), list[str]()
     for one in found:
-        files |= dict.fromkeys(one.files())
+        mine, said = _not_shared(one)
+        files |= dict.fromkeys(mine)
+        left += said
         if not one.listed:
             more, said = _of_a_ghost(one)
             files |= dict.fromkeys(more)
@@ -152,6 +153,17 @@ def _adds(name: str, registry: Registry) -> Iterator[str]:
     for kind, items in (("command", registry.commands), ("panel", registry.panels)):
         yield from (f"{kind}:{found.item.name}" for found in items if found.origin.package == name)
     yield from (added for off in registry.disabled if off.package == name for added in off.adds)
+
+
+def _not_shared(one: Present) -> tuple[list[Path], list[str]]:
+    """Its files but for those that another package lists as well, and whose those are."""
+    files = one.files()
+    tops = {one.site / path.relative_to(one.site).parts[0] for path in files if one.site in path.parents} - {one.info}
+    others = [other for other in present() if other.info != one.info and any(map(other.lists, tops))]
+    theirs = {path: other.name for other in others for path in other.files() if other.name != one.name}
+    shared = [path for path in files if path in theirs]
+    said = [f"{shared[0]} stays: it is on the list of {theirs[shared[0]]}, too ({len(shared)} such)"] if shared else []
+    return [path for path in files if path not in theirs], said
 
 
 def _of_a_ghost(one: Present) -> tuple[list[Path], list[str]]:

@@ -90,7 +90,7 @@ class Snapshot:
         held = {path.parent for path in self.copies}
         for one in tuple(present(self.environment.sites)):
             if one.name in self.names:
-                _take_away(one.files(), self.copies)
+                _take_away(filter(self._came, one.files()), self.copies)
                 if one.info not in held:
                     remove(one.info)
         _take_away(self.absent, self.copies)
@@ -100,6 +100,11 @@ class Snapshot:
         for path, copy in self.copies.items():
             _restore(path, copy)
         return tuple(self._differences())
+
+    def _came(self, path: Path) -> bool:
+        """Whether a file that something new lists is new as well: a list may name what is somebody else's."""
+        places = [place for place in self.entries if place in path.parents]
+        return any(path.relative_to(place).parts[0] not in self.entries[place] for place in places)
 
     def _remove_what_came(self) -> None:
         """What an interrupted pip, or an editable package, left beside: it is new, and by its name theirs."""
@@ -111,11 +116,7 @@ class Snapshot:
 
     def _differences(self) -> Iterator[str]:
         for path, copy in self.copies.items():
-            try:
-                same = os.path.islink(copy) or filecmp.cmp(path, copy, shallow=False)
-            except OSError:
-                same = False
-            if not same:
+            if not _same(path, copy):
                 yield f"{path} is not as it was; its copy is {copy}"
         for path in self.absent:
             if _is_there(path):
@@ -128,6 +129,15 @@ class Snapshot:
             for name in sorted(_names_in(place) - names):
                 if place in self.environment.sites and name != "__pycache__":
                     yield f"{place / name} was not there before"
+
+
+def _same(path: Path, copy: Path) -> bool:
+    try:
+        if copy.is_symlink():
+            return path.is_symlink() and os.readlink(path) == os.readlink(copy)
+        return filecmp.cmp(path, copy, shallow=False)
+    except OSError:
+        return False
 
 
 def _places(environment: Environment) -> tuple[Path, ...]:

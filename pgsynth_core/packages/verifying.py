@@ -23,7 +23,9 @@ __all__ = ["verify"]
 
 _MARK: Final = "pgsynth-verified:"
 _PATIENCE: Final = 120.0
-"""Seconds for importing: a plugin may bring heavy libraries, read from a slow disk."""
+"""Seconds for one import: a plugin may bring heavy libraries, read from a slow disk."""
+_STARTING: Final = 180.0
+"""Seconds beyond that for everything else; whatever hangs more often than once is given up then."""
 
 
 def verify(wanted: Iterable[tuple[str, str]], patience: float = _PATIENCE) -> None:
@@ -44,7 +46,7 @@ def verify(wanted: Iterable[tuple[str, str]], patience: float = _PATIENCE) -> No
         code = "from pgsynth_core.packages.verifying import answer; answer()"
         command = [sys.executable, "-P", "-W", "ignore", "-c", code, str(patience)]
         try:
-            said = call([*command, *(name for name, _ in pairs)], environ, patience=2 * patience)
+            said = call([*command, *(name for name, _ in pairs)], environ, patience=patience + _STARTING)
         except subprocess.TimeoutExpired as error:
             message = f"it is not imported after {patience:g} seconds."
             raise PartError(message, where=", ".join(name for name, _ in pairs)) from error

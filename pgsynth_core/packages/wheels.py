@@ -5,6 +5,7 @@ Everything is read from the archive; nothing is unpacked and nobody's code is im
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -85,13 +86,14 @@ def read_wheel(path: Path) -> Wheel:
             info = _info_folder(members, canonicalize_name(name), where)
             texts = {
                 file: _text(archive, f"{info}/{file}", path)
-                for file in ("METADATA", "WHEEL", "entry_points.txt")
+                for file in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")
                 if f"{info}/{file}" in members
             }
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"the wheel cannot be read: {reason}.", where=where, cure=_ANEW) from error
     wheel = Wheel(path, canonicalize_name(name), str(version), digest, members, info, texts)
+    _refuse_foreign_lines(texts.get("RECORD", ""), members, where)
     lines = texts.get("METADATA", "").partition("\n\n")[0].splitlines()
     said = next((line.partition(":")[2].strip() for line in lines if line.lower().startswith("name:")), "")
     if canonicalize_name(said) != wheel.name:
@@ -106,6 +108,14 @@ def _refuse_escapes(members: tuple[str, ...], where: str) -> None:
         if member.startswith("/") or ".." in parts or "\\" in member or "\0" in member or ":" in parts[0]:
             message = f"it would write outside of the environment: {member!r}."
             raise UserError(message, where=where, cure="Do not use it.")
+
+
+def _refuse_foreign_lines(record: str, members: tuple[str, ...], where: str) -> None:
+    """pip takes the list of files over as it stands, and uninstalling removes what is on it."""
+    listed = {row[0] for row in csv.reader(record.splitlines()) if row}
+    if foreign := sorted(listed - set(members)):
+        message = f"it lists files as its own that it does not bring, e.g. {foreign[0]!r}."
+        raise UserError(message, where=where, cure="Do not use it.")
 
 
 def _info_folder(members: tuple[str, ...], name: str, where: str) -> str:

@@ -19,7 +19,7 @@ import pytest
 from pgsynth_core.cli.protocol import candidates
 from pgsynth_core.registry import discover
 
-from ..fixtures.fake_packages import FakePackages
+from ..fixtures.fake_packages import GROUP, FakePackages
 from ..fixtures.houses import PLUGIN, House, house, make_plugin, make_project, make_wheel
 
 __all__ = ["house"]
@@ -180,7 +180,7 @@ def test_what_is_refused_changes_nothing(house: House, tmp_path: Path) -> None:
     said = house.run("plugins", "install", *map(str, bad.values()), "--yes", "--json")
     assert said.code == 2 and house.state() == before and not house.listed
     told = " ".join(problem["message"] + problem["cure"] for problem in said.facts["problems"])
-    for words in ("not valid TOML", "contract = 99", "Upgrade pgsynth", "must be equal", "library 1.0 is no plugin"):
+    for words in ("not valid TOML", "contract = 99", "a newer pgsynth", "must be equal", "library 1.0 is no plugin"):
         assert words in told
 
 
@@ -276,8 +276,12 @@ def test_whatever_is_broken_goes(house: House, tmp_path: Path) -> None:
     versions = {plugin["name"]: plugin["version"] for plugin in said.facts["plugins"]}
     assert versions["pgsynth-plugin-ghost"] == "1.0, 2.0"
 
+    greedy = house.packages.metadata("greedy", entry_points=f"[{GROUP}]\ngreedy = greedy:pgsynth.toml\n")
+    (greedy / "RECORD").write_text("pgsynth_plugin_ghost/theirs.py,,\n../../../pyvenv.cfg/../../../x,,\n")
     house.packages.install("pgsynth-plugin-ghost")
     put_there(house, other)
+    said = house.run("plugins", "uninstall", "greedy", "--yes")
+    assert said.code == 0 and "stays: it is on the list of other, too" in said.err, said.err
     said = house.run("plugins", "uninstall", "pgsynth-plugin-ghost", "--yes")
     assert said.code == 0 and (house.site / "pgsynth_plugin_ghost" / "theirs.py").exists()
     assert f"delete it: {house.site / 'pgsynth_plugin_ghost'}" in said.err

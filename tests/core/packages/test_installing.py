@@ -160,24 +160,26 @@ def test_what_works_is_found_and_imported(fake_packages: FakePackages, monkeypat
     fake_packages.install("pgsynth-plugin-bomb", files={"parts.py": "raise SystemExit(3)"})
     monkeypatch.setenv("PGSYNTH_PLUGINS", "")
     verify([(PLUGIN, "1.0")])  # neither safe mode nor another's bomb is in the way
-    with pytest.raises(PartError, match=r"pgsynth-plugin-x 2\.0 is not found after it was installed: 1\.0 is"):
-        verify([(PLUGIN, "2.0")])
-    with pytest.raises(PartError, match="SystemExit"):
-        verify([(PLUGIN, "1.0"), ("pgsynth-plugin-bomb", "1.0")])
+    with pytest.raises(PartError) as refused:
+        verify([(PLUGIN, "2.0"), ("pgsynth-plugin-bomb", "1.0")])
+    bomb, other = refused.value.problems
+    assert "SystemExit" in bomb.message and bomb.where == "pgsynth-plugin-bomb"
+    assert f"{PLUGIN} 2.0 is not found after it was installed: 1.0 is." == other.message
 
 
 FAULTS = [
-    pytest.param("import nothing_of_that_name", "No module named", id="missing"),
-    pytest.param("import os\nos._exit(7)", "exit code 7", id="exit"),
-    pytest.param("while True: pass", "not imported after 3 seconds", id="loop"),
+    pytest.param("import os\nos._exit(7)", 60.0, "exit code 7", id="exit"),
+    pytest.param("while True: pass", 3.0, "not imported after 3 seconds", id="loop"),
 ]
 
 
-@pytest.mark.parametrize(("code", "expected"), FAULTS)
-def test_what_cannot_be_imported_is_told(fake_packages: FakePackages, code: str, expected: str) -> None:
+@pytest.mark.parametrize(("code", "patience", "expected"), FAULTS)
+def test_what_cannot_be_imported_is_told(
+    fake_packages: FakePackages, code: str, patience: float, expected: str
+) -> None:
     fake_packages.install(PLUGIN, files={"parts.py": code})
     with pytest.raises(PartError, match=expected) as refused:
-        verify([(PLUGIN, "1.0")], patience=3.0)
+        verify([(PLUGIN, "1.0")], patience=patience)
     assert refused.value.problems[0].where == PLUGIN
 
 

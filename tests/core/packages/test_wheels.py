@@ -35,7 +35,7 @@ BAD_MANIFESTS = [
     pytest.param({"manifest": "manifest = 1\ncontract = 1\n"}, ["package"], id="no package"),
     pytest.param({"manifest": "no toml ["}, ["not valid TOML"], id="no toml"),
     pytest.param(
-        {"manifest": FakePackages.manifest(PLUGIN, contract=99)}, ["99", "Upgrade pgsynth"], id="newer contract"
+        {"manifest": FakePackages.manifest(PLUGIN, contract=99)}, ["99", "a newer pgsynth"], id="newer contract"
     ),
     pytest.param(
         {"manifest": FakePackages.manifest("pgsynth-plugin-y")},
@@ -73,6 +73,11 @@ BAD_MANIFESTS = [
     pytest.param({"files": {"pgsynth_core/errors.py": ""}}, ["pgsynth's own files"], id="among ours"),
     pytest.param({"files": {"../x.py": ""}}, ["outside of the environment"], id="outside"),
     pytest.param({"files": {"/etc/x": ""}}, ["outside of the environment"], id="absolute"),
+    pytest.param(
+        {"files": {"pgsynth_plugin_x-1.0.dist-info/RECORD": "torch/__init__.py,,\n"}},
+        ["'torch/__init__.py'"],
+        id="list",
+    ),
     pytest.param({"files": {"a\\..\\x": ""}}, ["outside of the environment"], id="backslashes"),
 ]
 
