@@ -169,7 +169,7 @@ def test_what_works_is_found_and_imported(fake_packages: FakePackages, monkeypat
 
 FAULTS = [
     pytest.param("import os\nos._exit(7)", 60.0, "exit code 7", id="exit"),
-    pytest.param("while True: pass", 3.0, "not imported after 3 seconds", id="loop"),
+    pytest.param("while True: pass", 3.0, "is not done after 3 seconds", id="loop"),
 ]
 
 
