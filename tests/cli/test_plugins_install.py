@@ -20,7 +20,7 @@ from pgsynth_core.cli.protocol import candidates
 from pgsynth_core.registry import discover
 
 from ..fixtures.fake_packages import GROUP, FakePackages
-from ..fixtures.houses import PLUGIN, House, house, make_plugin, make_project, make_wheel
+from ..fixtures.houses import PLUGIN, Answer, House, house, make_plugin, make_project, make_wheel
 
 __all__ = ["house"]
 
@@ -372,8 +372,10 @@ def test_words_complete(fake_packages: FakePackages, tmp_path: Path, monkeypatch
     (tmp_path / "mine").mkdir()
     fake_packages.install(BROKEN, manifest="broken")
 
+    registry = discover()
+
     def after(*words: str) -> list[str]:
-        return list(candidates(["plugins", *words], "", discover()))
+        return list(candidates(["plugins", *words], "", registry))
 
     assert after("install") == ["mine/", "site-packages/", "x-1.0-py3-none-any.whl"]
     assert after("install", "mine/") == ["site-packages/", "x-1.0-py3-none-any.whl"]
@@ -382,7 +384,7 @@ def test_words_complete(fake_packages: FakePackages, tmp_path: Path, monkeypatch
     assert "mine/" in after("install", "-e")
 
 
-def test_help_names_everything(house: House) -> None:
+def test_help_names_everything(run: Callable[..., Answer]) -> None:
     for verb in ("install", "uninstall", "restore"):
-        said = house.run("plugins", verb, "--help")
+        said = run("plugins", verb, "--help")
         assert said.code == 0 and "--dry-run" in said.out and "With --json: " in said.out, said.err
