@@ -118,6 +118,13 @@ VERBS: Final = (
     ),
     Verb(("plugins", "enable"), "Take packages in again that were switched off.", "plugins_switch:ENABLE"),
     Verb(
+        ("plugins", "install"),
+        "Install plugins, safely: look, ask, verify, or put everything back.",
+        "plugins_install:INSTALL",
+    ),
+    Verb(("plugins", "uninstall"), "Take plugins out again, whatever is broken.", "plugins_uninstall:COMMAND"),
+    Verb(("plugins", "restore"), "Install what your list of plugins names and is not here.", "plugins_install:RESTORE"),
+    Verb(
         ("plugins", "check"),
         "Check that a part, or a whole package, keeps what it says: the conformance kit.",
         "plugins_check:COMMAND",

@@ -13,7 +13,7 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -37,6 +37,8 @@ __all__ = ["import_checks"]
 
 _MARK: Final = "pgsynth-import:"
 _BASELINE: Final = ("pgsynth_core.interfaces", "diffusers")
+_BARE: Final = "bare"
+"""Given to the child in the place of an import: not even what every part imports anyway."""
 _BASELINE_SECONDS: Final = 120.0
 _GRACE: Final = 30.0
 """Seconds beyond an import's own time after which only killing its process helps."""
@@ -51,18 +53,23 @@ class _Import(NamedTuple):
     extra: str = ""
 
 
-def import_checks(registry: Registry, patience: float = 120.0) -> Iterator[Check]:
+def import_checks(
+    registry: Registry, patience: float = 120.0, *, packages: Collection[str] | None = None
+) -> Iterator[Check]:
     """One check for everything that can be imported, then one for each thing that cannot.
 
     Args:
         registry: What is installed.
         patience: Seconds to wait for one import; what every part imports anyway has two minutes more.
+        packages: Only what these distributions bring, which alone is imported; None for all.
     """
     wanted = list(_imports(registry))
-    done: list[str] = []
+    left_out = [_key(place, item) for place, item in enumerate(wanted) if not _is_of(item, packages)]
+    skipped = [] if packages is None else [_BARE]
+    done = left_out.copy()
     faults: list[Check] = []
     while len(done) < len(wanted):
-        lines, ended = _ask(done, patience)
+        lines, ended = _ask([*skipped, *done], patience)
         begun = [line["what"] for line in lines if "fault" not in line]
         faults += [
             _check(line, line["fault"], line["cure"], missing=line["missing"]) for line in lines if line.get("fault")
@@ -76,9 +83,18 @@ def import_checks(registry: Registry, patience: float = 120.0) -> Iterator[Check
             )
             break
         done += begun
-    good = len(wanted) - len(faults)
-    yield Check("imports", "ok", f"{good} of {len(wanted)} parts, commands, hooks and panels can be imported")
+    asked = len(wanted) - len(left_out)
+    good = asked - len(faults)
+    yield Check("imports", "ok", f"{good} of {asked} parts, commands, hooks and panels can be imported")
     yield from faults
+
+
+def _key(place: int, item: _Import) -> str:
+    return f"{place} {item.what}"
+
+
+def _is_of(item: _Import, packages: Collection[str] | None) -> bool:
+    return packages is None or item.origin.package in packages
 
 
 def _words(key: str) -> str:
@@ -140,11 +156,11 @@ def _check(line: dict[str, Any], message: str, cure: str, *, missing: bool = Fal
 # ------------------------------------------------------------------------------------------- in the child
 def answer() -> None:
     """Import everything but what the arguments name, and say so on stdout; run by the child only."""
-    for module in _BASELINE:  # what every part imports anyway is on nobody's time
+    for module in () if _BARE in sys.argv[1:] else _BASELINE:  # what every part imports anyway is on nobody's time
         with suppress(*FOREIGN_FAULTS):
             importlib.import_module(module)
     for number, item in enumerate(_imports(discover())):
-        key = f"{number} {item.what}"
+        key = _key(number, item)
         if key in sys.argv[1:]:
             continue
         fact = {"what": key, "package": item.origin.package, "cure": removal(item.origin.package)}

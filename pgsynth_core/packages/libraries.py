@@ -19,7 +19,7 @@ from packaging.version import Version
 from pgsynth_core.packages.checks import Check
 from pgsynth_core.registry import FOREIGN_FAULTS, OWN_NAME, checkout_manifest, normalised, reason_of
 
-__all__ = ["library_checks", "python_check"]
+__all__ = ["core_requirements", "library_checks", "python_check"]
 
 _FOR_DEVELOPERS: Final = "dev"
 
@@ -49,6 +49,17 @@ def library_checks() -> Iterator[Check]:
         if extra != _FOR_DEVELOPERS and name not in seen:
             seen.add(name)
             yield _library(requirement, extra)
+
+
+def core_requirements(*, developers: bool = True) -> dict[str, Requirement]:
+    """Everything that pgsynth requires, its extras included: normalised name to requirement.
+
+    Args:
+        developers: Also what only its own developers need.
+    """
+    pairs = _declared().requirements
+    asked = [one for extra, one in pairs if developers or extra != _FOR_DEVELOPERS]
+    return {normalised(one.name): one for one in reversed(asked) if normalised(one.name) != OWN_NAME}
 
 
 def _declared() -> _Declared:

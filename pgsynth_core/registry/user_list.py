@@ -33,6 +33,8 @@ _HEAD: Final = "# What `pgsynth plugins` keeps for you. Written by its commands;
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), AfterValidator(normalised)]
 """Name of a distribution: it ends up in commands, so it is nothing that a shell or pip would read as more."""
 
+_Extra = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
 
 class KeptPackage(BaseModel):
     """A package that `pgsynth plugins install` put here."""
@@ -42,6 +44,8 @@ class KeptPackage(BaseModel):
     name: _Name = Field(description="The distribution, normalised.")
     version: str = Field(pattern=r"^[A-Za-z0-9.+!_-]+$", description="The version that was installed.")
     source: str = Field(default="", description="The wheel or folder it came from; empty: the package index.")
+    editable: bool = Field(default=False, description="The folder is used as it lies: for authors.")
+    extras: tuple[_Extra, ...] = Field(default=(), description="Optional extras of the package that came with it.")
 
 
 class UserList(BaseModel):
