@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -122,8 +122,11 @@ def compose_around(entry: Entry, registry: Registry, options: Mapping[str, Any] 
     if entry.kind == "attention":  # with the lightest encoder, not the first that a cure names
         for encoder in sorted(registry.of_kind("encoder"), key=_effort):
             with suppress(UserError):
-                return _cured([*overrides, f"encoder={encoder.qualified}"], registry)
-    return _cured(overrides, registry)
+                return _cured([*overrides, f"encoder={encoder.qualified}"], entry, registry)
+    for start in _read_by_somebody(overrides, entry, registry):
+        with suppress(ContractError):
+            return _cured(start, entry, registry)
+    return _cured(overrides, entry, registry)
 
 
 def _on_the_lightest_base(registry: Registry) -> list[str]:
@@ -147,8 +150,18 @@ def _effort(entry: Entry) -> tuple[bool, int]:
     return bool(entry.component.extra), _megabytes(entry) or 10**6
 
 
-def _cured(overrides: Sequence[str], registry: Registry) -> Around:
-    """Follow the contract's cures until the parts fit."""
+def _read_by_somebody(overrides: list[str], entry: Entry, registry: Registry) -> Iterator[list[str]]:
+    """As it is, then with each processor that reads what the part gives: a cure may rather leave the part out."""
+    yield overrides
+    if entry.kind == "attention":
+        return
+    for reader in registry.of_kind("attention"):
+        if {*entry.component.provides} & {*reader.component.needs}:
+            yield [*overrides, f"{SLOTS[reader.kind]}={reader.qualified}"]
+
+
+def _cured(overrides: Sequence[str], entry: Entry, registry: Registry) -> Around:
+    """Follow the contract's cures until the parts fit, the part under test among them."""
     overrides = list(overrides)
     for _ in range(MOST_CURES):
         spec = resolve(None, overrides, registry).spec
@@ -158,11 +171,18 @@ def _cured(overrides: Sequence[str], registry: Registry) -> Around:
             verdict = check(spec, registry)
         if verdict.ok:
             return Around(spec, verdict, registry)
-        remedies = [misfit.remedies[0] for misfit in verdict.problems if misfit.remedies]
-        if not remedies:
+        remedies = (remedy for misfit in verdict.problems for remedy in misfit.remedies)
+        remedy = next((words for words in remedies if _holds([*overrides, *words], entry, registry)), None)
+        if remedy is None:
             break
-        overrides += remedies[0]
+        overrides += remedy
     raise ContractError(verdict.problems)
+
+
+def _holds(overrides: Sequence[str], entry: Entry, registry: Registry) -> bool:
+    """Whether the part under test is in what the words compose: leaving it out cures everything, and shows nothing."""
+    choices = resolve(None, overrides, registry).spec.choices()
+    return any(slot == SLOTS[entry.kind] and choice.part == entry.qualified for slot, choice in choices)
 
 
 def _written(value: object) -> str:

@@ -45,14 +45,14 @@ class _Stock:
 def keeps_nothing_of_a_call(subject: Subject) -> None:
     """Another photo in between changes nothing, and no module holds a tensor, or more than before, afterwards."""
     method = subject.small_method()
-    first, second = subject.inputs(batch=2), subject.inputs(batch=2, seed=1)
+    first, second, third = (subject.inputs(batch=2, seed=seed) for seed in range(3))
     with torch.no_grad():
         _once(method, second)  # what is made once, by the grid alone, is made now
         alive: list[Tensor] = []  # or a new tensor may get the address of one that is gone
         before = dict(_held(method, alive))
         predicted = _once(method, first)
         after = dict(_held(method, alive))
-        _once(method, second)
+        _once(method, third)  # not the one that came before the first time
         again = _once(method, first)
     changed = [place for place, value in after.items() if before.get(place) != value]
     assert not changed, f"{changed[0]} keeps what a call made{f', and {len(changed) - 1} more' if changed[1:] else ''}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgsynth_core.errors import ContractError
+from pgsynth_core.errors import SpecError
 from pgsynth_core.packages.scaffold import scaffold
 from pgsynth_core.packages.syncing import sync
 from pgsynth_core.registry import Registry, discover
@@ -50,7 +50,8 @@ def test_it_conforms(fake_packages: FakePackages) -> None:
     assert sync(package / "pgsynth.toml", check=True).changes == ()
     report = check_part("encoder", "resnet", registry=discover())
     report.raise_if_failed()
-    assert report.counts["skipped"] == 0, report.outcomes
+    skipped = {outcome.check for outcome in report.outcomes if outcome.status == "skipped"}
+    assert skipped <= {"compiled_equals_eager"}, report.outcomes
 
 
 @pytest.mark.slow
@@ -66,5 +67,5 @@ def test_noise_for_ever_is_refused(fake_packages: FakePackages) -> None:
     put_in_place(fake_packages, TUTORIAL)
     registry = discover()
     entry = registry.find("encoder", "resnet")
-    with pytest.raises(ContractError, match=re.escape("encoder.resnet.train_backbone=true")):
+    with pytest.raises(SpecError, match=re.escape("encoder.resnet.train_backbone=true")):
         compose_around(entry, registry, {"pretrained": False})

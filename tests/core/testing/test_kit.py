@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
-from pgsynth_core.manifest import Kind
+from pgsynth_core.manifest import SLOTS, Kind
 from pgsynth_core.registry import Registry, load_part
 from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, checks_of, compose_around
 from pgsynth_core.testing.behaviour import contract_is_honest, features_are_of_one_source
@@ -48,6 +48,13 @@ def test_the_cures_lead_to_a_composition(toys: Registry) -> None:
     around = compose_around(toys.find("attention", "toy_caa"), toys)
     labels = [choice.label for _, choice in around.spec.choices()]
     assert "toy_caa" in labels and {"hpfa", "toy_hpfa"} & set(labels) and around.spec.size == (26, 22)
+
+
+def test_the_part_is_in_what_is_composed_around_it(toys: Registry) -> None:
+    for entry in toys.entries:
+        if entry.kind in SLOTS:
+            choices = compose_around(entry, toys).spec.choices()
+            assert entry.qualified in {choice.part for _, choice in choices}, entry.qualified
 
 
 def test_a_plain_installation_has_all_it_takes(toys: Registry) -> None:
