@@ -257,20 +257,36 @@ class Registry:
         """
         return self._only(self.of_kind(kind), name, _Wanted(kind, where), package)
 
-    def replaced(self, kind: Kind, name: str) -> Contributed[Replacement] | None:
+    def replaced(self, kind: Kind, name: str, *, by: str = "") -> Contributed[Replacement] | None:
         """What stands for a part under its old name, or for its old options; None if nothing was renamed.
 
         Args:
             kind: Kind of part.
             name: Plain or qualified; a plain one only if a single package renamed it.
+            by: Only as this package says it: of a part that is there, its own.
         """
         owner, _, plain = name.rpartition(":")
+        packages = {"", by or normalised(owner)}
         hits = [
             found
             for found in self.replacements
-            if (found.item.kind, found.item.old) == (kind, plain) and owner in ("", found.origin.package)
+            if (found.item.kind, found.item.old) == (kind, plain)
+            and (found.origin.package in packages or packages == {""})
         ]
         return hits[0] if len(hits) == 1 else None
+
+    def successor(self, kind: Kind, name: str) -> Contributed[Replacement] | None:
+        """What stands for a part that nobody has under this name any more; None if somebody has or had it here.
+
+        A table speaks of its own package's names: it takes none from a part that is there, twice there, switched off or
+        known and not installed.
+        """
+        plain = name.rpartition(":")[2]
+        if _matching(self.of_kind(kind), name, ""):
+            return None
+        elsewhere = [added for known in self.known for added in known.adds]
+        elsewhere += [added for off in self.disabled for added in off.adds]
+        return None if f"{kind}:{plain}" in elsewhere else self.replaced(kind, name)
 
     def find_preset(self, name: str, *, where: str = "", package: str = "") -> PresetEntry:
         """The preset of that name, plain or qualified.

@@ -202,7 +202,7 @@ def _missing_parts(made: Lock, registry: Registry) -> Iterator[LockProblem]:
         try:
             registry.find(kind, part.part)
         except SpecError:
-            if registry.replaced(kind, part.part) is None:  # under an old name it is found when the spec is read
+            if registry.successor(kind, part.part) is None:  # under an old name it is found when the spec is read
                 yield _missing(made, part, registry)
 
 

@@ -44,7 +44,7 @@ class PartDraft:
         try:
             return registry.find(kind, self.name, where=where, package=self.package)
         except SpecError:
-            if (renamed := registry.replaced(kind, self.name)) is None:
+            if (renamed := registry.successor(kind, self.name)) is None:
                 raise
             return registry.find(kind, renamed.item.new, where=where, package=renamed.origin.package)
 

@@ -118,7 +118,8 @@ def _choose(slot: str, label: str, part: PartDraft, draft: Draft, chosen: Chosen
 
 def _renamed(path: str, slot: str, part: PartDraft, entry: Entry, registry: Registry) -> Iterator[str]:
     """Put new names for old ones, as the part's package has it in its table, and say so."""
-    replaced = registry.replaced(KIND_OF_SLOT[slot], part.name)
+    kind = KIND_OF_SLOT[slot]
+    replaced = registry.successor(kind, part.name) or registry.replaced(kind, part.name, by=entry.origin.package)
     if replaced is None:
         return
     table, here = replaced.item, entry.component.name

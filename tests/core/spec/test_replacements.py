@@ -75,6 +75,34 @@ def test_two_packages_that_claim_one_old_name_decide_nothing(renamed: FakePackag
     assert resolve(None, ["base=tiny", f"encoder={other}:w"], discover()).spec.encoder[0].part == f"{other}:z"
 
 
+def test_another_package_may_take_its_place(fake_packages: FakePackages) -> None:
+    other = "pgsynth-plugin-b"
+    part = fake_packages.part("encoder", "z", package=other)
+    fake_packages.install(other, manifest=fake_packages.manifest(other, part))
+    table = f'[[replacement]]\nkind = "encoder"\nold = "w"\nnew = "{other}:z"\nsince = "2.0"\noptions = {{ size = "width" }}\n'
+    kept = fake_packages.part("encoder", "x", package=NAME)
+    fake_packages.install(NAME, manifest=fake_packages.manifest(NAME, kept, table))
+    resolved = resolve(None, ["base=tiny", "encoder=w", "encoder.w.size=3"], discover())
+    assert (resolved.spec.encoder[0].part, resolved.spec.encoder[0].options["width"]) == (f"{other}:z", 3)
+    assert any("w is called z since pgsynth-plugin-x 2.0" in warning for warning in resolved.warnings)
+
+
+def test_a_table_takes_no_name_from_a_part_that_is_there(fake_packages: FakePackages) -> None:
+    """Nor from two, of which neither may be taken by order; nor does it speak of other people's parts."""
+    table = '[[replacement]]\nkind = "encoder"\nold = "{old}"\nnew = "x"\nsince = "2.0"\n'
+    thief = fake_packages.part("encoder", "x", package=NAME)
+    fake_packages.install(
+        NAME, manifest=fake_packages.manifest(NAME, thief, table.format(old="foo"), table.format(old="qfft"))
+    )
+    for other in ("pgsynth-plugin-b", "pgsynth-plugin-c"):
+        part = fake_packages.part("encoder", "foo", package=other)
+        fake_packages.install(other, manifest=fake_packages.manifest(other, part))
+    with pytest.raises(SpecError, match="in several packages: pgsynth-plugin-b 1.0 and pgsynth-plugin-c 1.0"):
+        resolve(None, ["base=tiny", "encoder=foo"], discover())
+    resolved = resolve(None, ["base=tiny", "encoder=qfft"], discover())
+    assert resolved.spec.encoder[0].part == "pgsynth:qfft" and not resolved.warnings
+
+
 def test_a_part_that_will_go_names_its_successor(fake_packages: FakePackages) -> None:
     parts = [
         fake_packages.part("encoder", "w", package=NAME, more='status = "deprecated"\n'),
