@@ -413,6 +413,17 @@ class Manifest(_Strict):
     replacement: tuple[Replacement, ...] = ()
     known: tuple[KnownPackage, ...] = ()
 
+    @property
+    def adds(self) -> tuple[str, ...]:
+        """``kind:name`` of everything it adds: parts, then presets, commands, panels and hooks (by their target)."""
+        return (
+            *(f"{component.kind}:{component.name}" for component in self.component),
+            *(f"preset:{preset.name}" for preset in self.preset),
+            *(f"command:{command.name}" for command in self.command),
+            *(f"panel:{panel.name}" for panel in self.panel),
+            *(f"hook:{hook.target.partition(':')[2]}" for hook in self.hook),
+        )
+
 
 def parse_manifest(text: str, *, where: str) -> Manifest:
     """Read a manifest's text.

@@ -7,20 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from pgsynth_core.cli.arguments import Parser, add_common, one_of
 from pgsynth_core.cli.console import Table, draw_table, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.manifest import Contribution, Kind
+from pgsynth_core.manifest import Kind
 from pgsynth_core.packages.listing import Counts, Row, listing
 from pgsynth_core.packages.records import Record, read_records, record_of
-from pgsynth_core.registry import NOUNS, Contributed, Entry, Registry
+from pgsynth_core.registry import NOUNS, Entry
 
 __all__ = ["KINDS", "LIST", "counted", "counts_of"]
 
 KINDS = (*get_args(Kind), "preset")
+LISTED = (*KINDS, "command", "panel", "hook")
 STATES = ("installed", "disabled", "known", "broken")
 
 _LIST_EPILOG = """\
@@ -32,16 +33,16 @@ Checked says what the last `pgsynth plugins check` of a part counted, if the par
 it was then.
 
 With --json: ok, plugins (kind, name, qualified, package, version, status, summary,
-first_party, paper, licence, checked), commands, panels and hooks (name, package, summary),
-broken (package, version, problems). Status is installed, disabled (by you: plugins disable),
-known (could be installed) or broken; checked is null, or counts ran, passed, failed, skipped."""
+first_party, paper, licence, checked), broken (package, version, problems). Status is
+installed, disabled (by you: plugins disable), known (could be installed) or broken; checked
+is null, or counts ran, passed, failed, skipped."""
 
 
 # ------------------------------------------------------------------------------------------- list
 def _list_parser() -> Parser:
     parser = Parser("plugins list", "List the parts, presets and packages there are.", epilog=_LIST_EPILOG)
-    kind = parser.add_argument("--kind", metavar="KIND", help=f"only this kind: {', '.join(KINDS)}")
-    kind.type, kind.choices = one_of(KINDS, "kind", "kinds"), KINDS
+    kind = parser.add_argument("--kind", metavar="KIND", help=f"only this kind: {', '.join(LISTED)}")
+    kind.type, kind.choices = one_of(LISTED, "kind", "kinds"), LISTED
     status = parser.add_argument("--status", metavar="STATUS", help=f"only these: {', '.join(STATES)}")
     status.type, status.choices = one_of(STATES, "status", "states"), STATES
     add_common(parser)
@@ -57,7 +58,7 @@ def _list(arguments: argparse.Namespace, session: Session) -> int:
         if arguments.status in (None, row.status)
     ]
     if arguments.json:
-        say_json({"ok": True, "plugins": list(map(asdict, rows)), **_contributed(registry)})
+        say_json({"ok": True, "plugins": list(map(asdict, rows)), "broken": broken_facts(registry.broken)})
         return 0
     tables = list(_tables(rows))
     for number, table in enumerate(tables):
@@ -97,7 +98,7 @@ def _added(row: Row) -> str:
 
 
 def _listed(kind: str, rows: Sequence[Row]) -> Table:
-    title = next((plural for key, (_, plural) in NOUNS.items() if key == kind), "presets")
+    title = NOUNS[kind][1] if kind in NOUNS else f"{kind}s"
     names = [row.name for row in rows]
     cells = [
         (
@@ -130,25 +131,6 @@ def counted(checked: Counts | None) -> str:
         return ""
     words = [f"{checked.get(key, 0)} {key}" for key in ("passed", "failed", "skipped") if checked.get(key)]
     return ", ".join(words) or "nothing ran"
-
-
-def _contributed(registry: Registry) -> dict[str, Any]:
-    def rows(items: Sequence[Contributed[Contribution]]) -> list[dict[str, str]]:
-        return [
-            {"name": item.item.name, "package": item.origin.package, "summary": item.item.summary or item.item.title}
-            for item in items
-        ]
-
-    hooks = [
-        {"name": hook.item.target, "package": hook.origin.package, "summary": ", ".join(hook.item.implements)}
-        for hook in registry.hooks
-    ]
-    return {
-        "commands": rows(registry.commands),
-        "panels": rows(registry.panels),
-        "hooks": hooks,
-        "broken": broken_facts(registry.broken),
-    }
 
 
 LIST = Command(_list_parser, _list)

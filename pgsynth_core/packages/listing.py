@@ -1,4 +1,4 @@
-"""What there is, as rows to list: parts, presets, what is switched off, not installed or broken. Floor 2, no torch.
+"""What there is, as rows to list: parts, presets, what else packages add; off, absent or broken. Floor 2, no torch.
 
 Plain data for whoever prints it, ready for `dataclasses.asdict`; nobody's code is imported.
 """
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
 from pgsynth_core.errors import SpecError, suggestion
-from pgsynth_core.manifest import Kind, KnownPackage, Paper
-from pgsynth_core.registry import Entry, Origin, PresetEntry, Registry, normalised
+from pgsynth_core.manifest import Contribution, Kind, KnownPackage, Paper
+from pgsynth_core.registry import Contributed, Entry, Origin, PresetEntry, Registry, normalised
 
 __all__ = ["Counts", "Identity", "Row", "identity_of", "listing", "not_installed", "unchecked"]
 
 Status = Literal["installed", "disabled", "known", "broken"]
 Counts = Mapping[str, int]
-_ORDER: Final = (*get_args(Kind), "preset", "package")
+_ORDER: Final = (*get_args(Kind), "preset", "command", "panel", "hook", "package")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Row:
     """One line of the list.
 
     Attributes:
-        kind: Kind of part, ``preset``, or ``package`` for one that is broken.
+        kind: Kind of part, ``preset``, ``command``, ``panel``, ``hook``, or ``package`` for one that is broken.
         name: Plain name.
         qualified: ``package:name``.
         package: The distribution.
@@ -114,6 +114,11 @@ def _rows(registry: Registry, checked: Callable[[Entry], Counts | None]) -> Iter
     for found in registry.presets:
         own, paper = found.origin.first_party, _title(found.preset.paper)
         yield Row(**identity_of(found), status="installed", summary=found.preset.summary, first_party=own, paper=paper)
+    yield from _contributed("command", registry.commands)
+    yield from _contributed("panel", registry.panels)
+    for hook in registry.hooks:
+        name, told = hook.item.target.partition(":")[2], f"is told of {', '.join(hook.item.implements)}"
+        yield _contribution("hook", name, told, hook.origin)
     for off in registry.disabled:
         for kind, name in _added(off.adds) or [("package", off.package)]:
             summary = f"switched off; pgsynth plugins enable {off.package}"
@@ -128,6 +133,16 @@ def _rows(registry: Registry, checked: Callable[[Entry], Counts | None]) -> Iter
     for broken in registry.broken:
         for problem in broken.problems:
             yield Row("package", broken.package, broken.package, broken.package, broken.version, "broken", str(problem))
+
+
+def _contributed(kind: str, items: Sequence[Contributed[Contribution]]) -> Iterator[Row]:
+    for each in items:
+        yield _contribution(kind, each.item.name, each.item.summary or each.item.title, each.origin)
+
+
+def _contribution(kind: str, name: str, summary: str, origin: Origin) -> Row:
+    qualified, own = f"{origin.package}:{name}", origin.first_party
+    return Row(kind, name, qualified, origin.package, origin.version, "installed", summary, first_party=own)
 
 
 def _added(adds: Sequence[str]) -> list[tuple[str, str]]:

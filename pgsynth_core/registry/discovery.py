@@ -76,10 +76,7 @@ def _switched_off(found: Read | Broken, listed: UserList) -> DisabledPackage | N
     manifest, origin = found
     if origin.first_party or origin.package not in listed.disabled:
         return None
-    parts = [f"{component.kind}:{component.name}" for component in manifest.component]
-    return DisabledPackage(
-        origin.package, origin.version, (*parts, *(f"preset:{preset.name}" for preset in manifest.preset))
-    )
+    return DisabledPackage(origin.package, origin.version, manifest.adds)
 
 
 def allowed_packages() -> frozenset[str] | None:

@@ -155,7 +155,7 @@ class DisabledPackage:
     Attributes:
         package: Normalised name of the distribution.
         version: Its version; empty if its metadata has none.
-        adds: ``kind:name`` of its parts and presets, ``preset`` as a kind too; empty if its manifest cannot be used.
+        adds: ``kind:name`` of what it adds, see `Manifest.adds`; empty if its manifest cannot be used.
     """
 
     package: str

@@ -32,7 +32,7 @@ def test_one_kind_is_listed(run: Run) -> None:
 def test_the_listing_as_data_has_the_documented_keys(run: Run, fake_packages: FakePackages) -> None:
     fake_packages.install()
     facts = run("plugins", "list", "--json").facts
-    assert set(facts) == {"ok", "plugins", "commands", "panels", "hooks", "broken"}
+    assert set(facts) == {"ok", "plugins", "broken"}
     row = next(row for row in facts["plugins"] if row["package"] == "pgsynth-plugin-x")
     documented = {"kind", "name", "qualified", "package", "version", "status", "summary", "paper", "licence"}
     assert (
@@ -40,6 +40,27 @@ def test_the_listing_as_data_has_the_documented_keys(run: Run, fake_packages: Fa
         and row["qualified"] == "pgsynth-plugin-x:x"
         and row["status"] == "installed"
     )
+
+
+def test_a_package_without_parts_is_listed_too(
+    run: Run, fake_packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSYNTH_CONFIG", str(tmp_path / "settings"))
+    blocks = [
+        '[[command]]\nname = "hello"\ntarget = "pgsynth_plugin_x.a:run"\nsummary = "Say hello."\n',
+        '[[panel]]\nname = "losses"\ntarget = "pgsynth_plugin_x.a:Losses"\ntitle = "Losses"\n',
+        '[[hook]]\ntarget = "pgsynth_plugin_x.a:Log"\nimplements = ["after_step", "sampled"]\n',
+    ]
+    fake_packages.install(manifest=fake_packages.manifest("pgsynth-plugin-x", *blocks))
+    rows = {row["kind"]: row for row in run("plugins", "list", "--json").facts["plugins"] if not row["first_party"]}
+    assert {kind: row["name"] for kind, row in rows.items()} == {"command": "hello", "panel": "losses", "hook": "Log"}
+    assert {row["version"] for row in rows.values()} == {"1.0"}
+    said = run("plugins", "list").out
+    assert "\ncommands\n" in said and "Say hello." in said and "is told of after_step, sampled" in said
+    assert "command hello" in run("plugins", "search", "hello").out
+    assert run("plugins", "disable", "pgsynth-plugin-x").code == 0
+    off = run("plugins", "list", "--status", "disabled").out
+    assert "command hello" in off and "panel losses" in off and "hook Log" in off
 
 
 def test_names_in_two_packages_are_listed_qualified(run: Run, fake_packages: FakePackages) -> None:
