@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from ..fixtures.fake_packages import FakePackages, top_level
+from ..fixtures.houses import House, house
 from ..fixtures.saboteurs import Saboteur, saboteurs
+
+__all__ = ["house"]
 
 Run = Callable[..., Any]
 
@@ -126,12 +129,27 @@ def test_a_hook_that_raises_is_switched_off_and_composing_goes_on(
 
 
 @pytest.mark.parametrize("saboteur", ALL.values(), ids=ALL)
-def test_it_can_be_switched_off_and_removed(run: Run, fake_packages: FakePackages, saboteur: Saboteur) -> None:
+def test_it_can_be_switched_off(run: Run, fake_packages: FakePackages, saboteur: Saboteur) -> None:
     saboteur.install(fake_packages)
-    asked = run("plugins", "uninstall", saboteur.package, "--dry-run")
-    assert asked.code == 0 and saboteur.package in asked.out, asked.err
     assert run("plugins", "disable", saboteur.package).code == 0
     quiet = run("plugins", "list")
     assert "broken package" not in quiet.err and "switched off by you" in quiet.out
     assert run("plugins", "enable", saboteur.package).code == 0
     assert not _imported(saboteur)
+
+
+def test_each_can_be_removed_beside_all_the_others(house: House) -> None:
+    before = house.state()
+    for saboteur in ALL.values():
+        folder = saboteur.install(house.packages)
+        info = next(folder.parent.glob(f"{folder.name}-*.dist-info"))
+        files = [path for place in (folder, info) for path in place.rglob("*") if path.is_file()]
+        rows = [f"{path.relative_to(folder.parent)},," for path in files]
+        (info / "RECORD").write_text("\n".join([*rows, f"{info.name}/RECORD,,"]) + "\n", encoding="utf-8")
+    names = [saboteur.package for saboteur in ALL.values()]
+    first = house.run("plugins", "uninstall", names[0], "--yes")
+    assert first.code == 0, first.err
+    rest = house.run("plugins", "uninstall", *names[1:], "--yes", "--json")
+    assert rest.code == 0 and sorted(rest.facts["uninstalled"]) == sorted(names[1:]), rest.err
+    left = {path: what for path, what in house.state().items() if path not in before}
+    assert not [path for path, what in left.items() if what != "folder" and "pgsynth_plugin" in path], left
