@@ -8,6 +8,7 @@ which is checked before anything is written.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -67,7 +68,8 @@ def sync(manifest: Path | None = None, *, check: bool = False) -> Synced:
     """Bring the options of a manifest in line with the Configs it names.
 
     Args:
-        manifest: A `pgsynth.toml` or `registry.toml`; None for pgsynth's own, in a checkout.
+        manifest: A `pgsynth.toml` or `registry.toml`; None for the one of the package in whose folder this is run,
+            else pgsynth's own, in a checkout.
         check: Report the differences, write nothing.
 
     Raises:
@@ -100,6 +102,13 @@ def _synced(path: Path, *, check: bool) -> Synced:
 
 
 def _own_manifest() -> Path:
+    here = Path.cwd()
+    near = [found for found in (here / "pgsynth.toml", *sorted(here.glob("*/pgsynth.toml"))) if found.is_file()]
+    if len(near) > 1:
+        listed = ", ".join(str(found.relative_to(here)) for found in near)
+        raise UserError(f"there are several manifests here: {listed}.", cure="Name one: pgsynth plugins sync PATH.")
+    if near:
+        return near[0]
     path = first_party_manifest()
     if path != checkout_manifest():
         cure = "Name the manifest of your package: pgsynth plugins sync PATH; or work in a checkout of pgsynth."
@@ -136,11 +145,16 @@ def _wanted(raw: Mapping[str, Any], path: Path) -> dict[int, Rows]:
         try:
             tables[index] = _declared(component, origin)
         except PartError as error:
-            cure = f"Mend it, or make its package importable here: pip install -e {path.parent}."
+            cure = f"Mend it, or make its package importable here: pip install -e {shlex.quote(str(_project(path)))}."
             problems += [replace(problem, cure=cure) for problem in error.problems]
     if problems:
         raise PartError(problems)
     return tables
+
+
+def _project(manifest: Path) -> Path:
+    """The folder that pip installs: the nearest above the manifest with a pyproject.toml."""
+    return next((folder for folder in manifest.parents if (folder / "pyproject.toml").is_file()), manifest.parent)
 
 
 def _declared(component: Mapping[str, Any], origin: Origin) -> Rows:

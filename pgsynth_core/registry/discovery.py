@@ -58,14 +58,15 @@ def discover() -> Registry:
         listed = read_user_list()
     except UserError as error:
         listed, faults = UserList(), error.problems
-    for found in (_guarded(OWN_NAME), *_third_party()):
-        if found and (off := _switched_off(found, listed)):
+    for each in (_guarded(OWN_NAME), *_third_party()):
+        if each and (off := _switched_off(each, listed)):
             disabled.append(off)
-        elif isinstance(found, Broken):
-            broken.append(found)
-        elif found:
-            read.append(found)
-    return replace(registry_of(*read, broken=broken), disabled=tuple(disabled), faults=faults)
+        elif isinstance(each, Broken):
+            broken.append(each)
+        elif each:
+            read.append(each)
+    found = registry_of(*read, broken=broken)
+    return replace(found, disabled=tuple(disabled), faults=faults, limited=allowed_packages() is not None)
 
 
 def _switched_off(found: Read | Broken, listed: UserList) -> DisabledPackage | None:
@@ -116,7 +117,7 @@ def _third_party() -> Iterator[Read | Broken]:
     yield from (broken for broken in unreadable if allowed is None or broken.package in allowed)
     for name in sorted((allowed or frozenset()) - announced):
         close = nearest(name, announced)
-        hint = f"Did you mean {close!r}?" if close else f"Correct {ALLOWED_VARIABLE}, or: pip install {name}."
+        hint = f"Did you mean {close!r}?" if close else f"Correct {ALLOWED_VARIABLE}: it names packages, not parts."
         yield Broken(name, "", (Problem(f"{ALLOWED_VARIABLE} names it, but no such package is installed.", cure=hint),))
 
 

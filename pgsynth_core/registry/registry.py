@@ -217,6 +217,7 @@ class Registry:
         broken: Installed packages with something wrong.
         disabled: Installed packages that the user's list switches off.
         faults: What is wrong with that list itself; then nothing is switched off.
+        limited: Whether only some of what is installed was looked at, as ``PGSYNTH_PLUGINS`` says.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -230,6 +231,7 @@ class Registry:
     broken: tuple[Broken, ...] = ()
     disabled: tuple[DisabledPackage, ...] = ()
     faults: tuple[Problem, ...] = ()
+    limited: bool = False
 
     def of_kind(self, kind: Kind) -> tuple[Entry, ...]:
         """Every part of a kind."""
@@ -345,7 +347,8 @@ class Registry:
             message = f"the {wanted.noun} {name!r} is in the package {known.name}, which is not installed."
             cure = f"Install it: pgsynth plugins install {known.name}=={known.version}."
             return Problem(message, where=wanted.where, cure=cure)
-        cures = [*self._of_another_kind(plain, wanted.kind), suggestion(plain, allowed, what=wanted.plural)]
+        limits = ["PGSYNTH_PLUGINS is set: only the packages that it names are looked at."] if self.limited else []
+        cures = [*limits, *self._of_another_kind(plain, wanted.kind), suggestion(plain, allowed, what=wanted.plural)]
         cures += [
             f"The package {broken.package} is broken, and may have brought it: {broken.problems[0]}"
             for broken in self.broken

@@ -9,14 +9,24 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pgsynth_core.errors import Problem, suggestion
+from pgsynth_core.errors import Problem, UserError, suggestion
 from pgsynth_core.manifest import CONTRACT_CURRENT
-from pgsynth_core.registry import ALLOWED_VARIABLE, NOUNS, OWN_NAME, Entry, Origin, Registry, allowed_packages
+from pgsynth_core.registry import (
+    ALLOWED_VARIABLE,
+    NOUNS,
+    OWN_NAME,
+    Entry,
+    Origin,
+    Registry,
+    allowed_packages,
+    read_user_list,
+)
 from pgsynth_core.spec.grammar import KIND_OF_SLOT
 from pgsynth_core.spec.model import Spec
 from pgsynth_core.spec.nodes import Mark, Node, Problems
@@ -153,7 +163,14 @@ def lock_of(spec: Spec, registry: Registry, axes: Mapping[str, int]) -> dict[str
 
 
 def install_command(package: str, version: str) -> str:
-    """The command that installs a package as it was; without a version, as it is."""
+    """The command that installs a package as it was; without a version, as it is.
+
+    One that came from a file or folder of the user's own comes from there again: the index may have none of that name,
+    or a stranger's.
+    """
+    with suppress(UserError):
+        if any(kept.source and (kept.name, kept.version) == (package, version) for kept in read_user_list().plugin):
+            return "pgsynth plugins restore"
     wanted = shlex.quote(f"{package}=={version}" if version else package)
     return f"pip install {wanted}" if package == OWN_NAME else f"pgsynth plugins install {wanted}"
 

@@ -201,6 +201,24 @@ def test_options_are_written_into_the_manifest(run: Run, manifest: Path) -> None
     assert "nothing to change" in run("plugins", "sync", "--check", str(manifest)).out
 
 
+def test_the_package_one_is_in_is_meant(run: Run, manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(manifest.parent.parent)
+    assert run("plugins", "sync").code == 0 and "width" in manifest.read_text("utf-8")
+    monkeypatch.chdir(manifest.parent)
+    assert f"{manifest}: nothing to change" in run("plugins", "sync").out
+    (manifest.parent / "other").mkdir()
+    shutil.copy(manifest, manifest.parent / "other")
+    said = run("plugins", "sync")
+    assert said.code == 2 and "several manifests here" in said.err
+
+
+def test_what_is_to_be_installed_is_the_project(run: Run, manifest: Path) -> None:
+    (manifest.parent.parent / "pyproject.toml").write_text("", encoding="utf-8")
+    manifest.write_text(MANIFEST.replace("parts:Config", "parts:Options"), encoding="utf-8")
+    said = run("plugins", "sync", str(manifest))
+    assert said.code == 2 and f"pip install -e {manifest.parent.parent}." in said.err
+
+
 def test_differences_are_data(run: Run, manifest: Path) -> None:
     said = run("plugins", "sync", str(manifest), "--check", "--json")
     assert said.code == 2 and set(said.facts) == {"ok", "path", "written", "changes", "broken"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pgsynth_core.errors import PartError
+from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.registry import Broken, Registry, checkout_manifest, discover, discovery, first_party_manifest
 from pgsynth_core.registry.discovery import _LARGEST_MANIFEST
 
@@ -276,3 +276,16 @@ def test_the_packaged_manifest_is_preferred_to_the_checkouts(tmp_path: Path, mon
     packaged = package / "registry.toml"
     packaged.touch()
     assert first_party_manifest() == packaged
+
+
+def test_whoever_asks_for_what_is_not_looked_at_is_told(
+    fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_packages.install()
+    monkeypatch.setenv("PGSYNTH_PLUGINS", "")
+    with pytest.raises(SpecError, match="PGSYNTH_PLUGINS is set"):
+        discover().find("encoder", "x")
+    monkeypatch.delenv("PGSYNTH_PLUGINS")
+    with pytest.raises(SpecError) as caught:
+        discover().find("encoder", "y")
+    assert "PGSYNTH_PLUGINS" not in str(caught.value)

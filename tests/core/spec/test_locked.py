@@ -10,8 +10,19 @@ import pytest
 
 from pgsynth_core.errors import Problem, SpecError
 from pgsynth_core.manifest import Replacement
-from pgsynth_core.registry import Broken, Contributed, DisabledPackage, Entry, Registry
+from pgsynth_core.registry import (
+    CONFIG_VARIABLE,
+    Broken,
+    Contributed,
+    DisabledPackage,
+    Entry,
+    KeptPackage,
+    Registry,
+    UserList,
+    write_user_list,
+)
 from pgsynth_core.spec import Resolved, lock_of, other_axes, resolve
+from pgsynth_core.spec.locked import install_command
 from pgsynth_core.spec.write import to_yaml
 
 WORDS = ("base=tiny", "encoder=qfft+clip", "attn=other:hpfa")
@@ -270,3 +281,13 @@ def test_nothing_a_shell_would_read_gets_into_a_command(registry: Registry, bad:
 def test_no_argument_writes_a_lock(registry: Registry) -> None:
     (problem,) = refused(None, registry, "lock.contract=2")
     assert "lock is for spec files." in problem.message and "compose -o FILE" in problem.cure
+
+
+def test_a_package_of_the_users_own_file_is_restored_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path))
+    assert install_command("pgsynth-plugin-x", "1.0") == "pgsynth plugins install pgsynth-plugin-x==1.0"
+    write_user_list(UserList(plugin=(KeptPackage(name="pgsynth-plugin-x", version="1.0", source="/w/x.whl"),)))
+    assert install_command("pgsynth-plugin-x", "1.0") == "pgsynth plugins restore"
+    assert install_command("pgsynth-plugin-x", "1.1") == "pgsynth plugins install pgsynth-plugin-x==1.1"
