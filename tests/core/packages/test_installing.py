@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import PartError, PgsynthError, UserError
-from pgsynth_core.packages import installing, undoing
+from pgsynth_core.packages import calling_pip, installing, undoing
 from pgsynth_core.packages.calling_pip import PipFailed, Said, call, last_words, stoppable
 from pgsynth_core.packages.environment import Environment
 from pgsynth_core.packages.installing import RollbackFailed, alone_here, in_place, remember, undo
@@ -76,6 +76,23 @@ def test_what_was_there_is_put_back(environment: Environment, installed: Path, t
     (site / "somebody_elses.py").unlink()
     assert state(site) == before and os.listdir(tmp_path / "bin") == []
     assert snapshot.put_back() == ()
+
+
+def test_of_metadata_that_was_there_nothing_new_stays(
+    environment: Environment, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, before = installed.parent / "pgsynth_plugin_x-1.0.dist-info", state(installed.parent)
+    snapshot = Snapshot.take(environment, [PLUGIN], [], tmp_path / "copies")
+    for name in ("REQUESTED", "direct_url.json", "licenses/LICENSE"):
+        (info / name).parent.mkdir(exist_ok=True)
+        (info / name).write_text("{}")
+    with monkeypatch.context() as patched:
+        patched.setattr(undoing, "_take_away", lambda files, kept: None)
+        differences = snapshot.put_back()
+    assert sorted(differences) == [
+        f"{info / name} was not there before" for name in ("REQUESTED", "direct_url.json", "licenses/LICENSE")
+    ]
+    assert snapshot.put_back() == () and state(installed.parent) == before
 
 
 def test_links_are_kept_as_links(environment: Environment, installed: Path, tmp_path: Path) -> None:
@@ -215,6 +232,21 @@ def test_a_command_that_takes_too_long_ends_with_all_it_started(tmp_path: Path) 
         for _ in range(100):  # whoever adopts it needs a moment to bury it
             os.kill(int(marker.read_text()), 0)
             time.sleep(0.1)
+
+
+def test_what_would_lead_pip_elsewhere_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, str]] = []
+
+    def called(command: list[str], environ: dict[str, str]) -> Said:
+        given.append(environ)
+        return Said(0, "", "")
+
+    monkeypatch.setattr(calling_pip, "call", called)
+    elsewhere = {"PIP_PYTHON", "PIP_REQUIREMENT", "PIP_EDITABLE", "PIP_TARGET"}
+    for name in (*elsewhere, "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, "/x")
+    calling_pip.call_pip("list")
+    assert not elsewhere & given[0].keys() and given[0]["PIP_INDEX_URL"] == "/x"
 
 
 def test_what_pip_says_is_told_by_its_errors() -> None:
