@@ -27,10 +27,10 @@ from pgsynth_core.registry import (
     OWN_NAME,
     Registry,
     UserList,
+    changed_user_list,
     normalised,
     read_user_list,
     user_list_file,
-    write_user_list,
 )
 from pgsynth_core.runs import list_runs, runs_root
 from pgsynth_core.runs.durable import read_json, remove
@@ -288,11 +288,14 @@ def _forget(removals: Sequence[Removal]) -> tuple[Problem, ...]:
     names = {one.name for one in removals}
     if not names:
         return ()
-    try:
-        listed = read_user_list()
+
+    def without(listed: UserList) -> UserList:
         plugins = tuple(kept for kept in listed.plugin if kept.name not in names)
         disabled = tuple(name for name in listed.disabled if name not in names)
-        write_user_list(listed.model_copy(update={"plugin": plugins, "disabled": disabled}))
+        return listed.model_copy(update={"plugin": plugins, "disabled": disabled})
+
+    try:
+        changed_user_list(without)
     except UserError as error:
         cure = f"Take out of {user_list_file()}: {', '.join(sorted(names))}."
         return tuple(Problem(problem.message, problem.where, cure) for problem in error.problems)
