@@ -437,7 +437,7 @@ def parse_manifest(text: str, *, where: str) -> Manifest:
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise PartError(f"not valid TOML: {error}", where=where) from error
     if problems := _version_problems(raw, where):
         raise PartError(problems)

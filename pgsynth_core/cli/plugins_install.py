@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgsynth_core.cli.arguments import Parser, add_common
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common
 from pgsynth_core.cli.changing import add_asking, agreed, by_another_tool, require_answer
 from pgsynth_core.cli.console import Stream, Table, draw_table, one_line, progress, say, say_json, tell, write
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
@@ -31,7 +33,8 @@ _INSTALL_EPILOG = f"""\
 A plugin is looked at before anything changes: its manifest, what it needs, and what pip
 would change for it. Nothing that pgsynth itself stands on is ever moved. If anything
 fails, everything is put back as it was. Your own list of plugins is kept, so that
-`pgsynth plugins restore` brings them back after an upgrade.
+`pgsynth plugins restore` brings them back after an upgrade. To look at a folder it has
+to be built, which runs its code: you are asked first, with --dry-run, too.
 
 examples:
   pgsynth plugins install pgsynth-plugin-x
@@ -133,7 +136,7 @@ def _chosen(words: list[str], listed: tuple[str, ...]) -> tuple[str, ...]:
 def _do(arguments: argparse.Namespace, session: Session, wanted: tuple[Wanted, ...]) -> int:
     from pgsynth_core.packages.calling_pip import stoppable
     from pgsynth_core.packages.environment import NotByPip, Task, refuse_unless_pip, this_environment
-    from pgsynth_core.packages.installing import carry_out, planned
+    from pgsynth_core.packages.installing import Planned, carry_out, planned
     from pgsynth_core.registry import read_user_list
 
     environment = this_environment()
@@ -141,10 +144,10 @@ def _do(arguments: argparse.Namespace, session: Session, wanted: tuple[Wanted, .
         refuse_unless_pip(environment, Task("install", wanted, kept=read_user_list().plugin))
     except NotByPip as refusal:
         return by_another_tool(refusal, arguments, session)
-    require_answer(arguments, f"pgsynth plugins {'install' if 'req' in arguments else 'restore'}")
-    for one in wanted:
-        if one.is_folder:
-            tell_note(f"{one.text} has to be built, which runs its code")
+    command = f"pgsynth plugins {'install' if 'req' in arguments else 'restore'}"
+    require_answer(arguments, command)
+    if not _may_build(arguments, wanted, command):
+        return _told(arguments, session, Planned(None, (), (), Path()), ())
     upgrade = getattr(arguments, "upgrade", False)
     with stoppable(), ExitStack() as stack:
         with progress("Looking at it, and asking pip what would change"):
@@ -157,6 +160,23 @@ def _do(arguments: argparse.Namespace, session: Session, wanted: tuple[Wanted, .
         with progress("Installing, and looking at what was installed"):
             kept = carry_out(found, environment, source=arguments.source, tell=tell)
         return _told(arguments, session, found, kept)
+
+
+def _may_build(arguments: argparse.Namespace, wanted: tuple[Wanted, ...], command: str) -> bool:
+    """Ask before anything is built: it runs code before what would change can be shown, in a dry run, too.
+
+    Raises:
+        ArgumentsError: If nobody is here to be asked, and nobody has said yes.
+    """
+    reasons = [f"{one.text} has to be built, which runs its code" for one in wanted if one.is_folder]
+    if arguments.source:
+        reasons.append("what the index has only as source is built, which runs its code")
+    for reason in reasons:
+        tell_note(reason)
+    if reasons and not arguments.yes and not sys.stdin.isatty():
+        cure = "Add --yes to have it built." + (" Nothing is installed then either." if arguments.dry_run else "")
+        raise ArgumentsError(f"{reasons[0]}, and nobody is here to be asked.", where=command, cure=cure)
+    return not reasons or agreed(arguments, "Build it?")
 
 
 def _show(found: Planned, stream: Stream) -> None:

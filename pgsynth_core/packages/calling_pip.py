@@ -1,7 +1,7 @@
 """pip of this environment, in a process of its own: a list of arguments, never a shell. Floor 2.
 
-The user's configuration of pip (index, proxies, certificates) holds as it is. What would have pip put things elsewhere
-is taken out of its environment: this is about the environment that pgsynth runs in.
+The user's configuration of pip (index, proxies, certificates) holds as it is. What would have pip put things elsewhere,
+or install more than it is told, is taken out of its environment: this is about the environment that pgsynth runs in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from pgsynth_core.errors import PgsynthError
 
 __all__ = ["PipFailed", "Said", "call", "call_pip", "last_words", "stoppable"]
 
-_ELSEWHERE: Final = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_DRY_RUN", "PIP_REPORT", "PIP_NO_DEPS")
+_ELSEWHERE: Final = (
+    *("PIP_PYTHON", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"),
+    *("PIP_DRY_RUN", "PIP_REPORT", "PIP_NO_DEPS", "PIP_REQUIREMENT", "PIP_EDITABLE"),
+)
 _ALWAYS: Final = ("--no-input", "--disable-pip-version-check", "--no-color")
 _GRACE: Final = 30.0
 """Seconds for pip to put back what it moved, once it is told to stop."""

@@ -147,7 +147,7 @@ def _instead(environment: Environment, task: Task) -> tuple[str, list[list[str]]
         return why, [_uv_tool(prefix, task)]
     if kind == "pipx":
         why = "pipx made this environment, and keeps its own list: what pip puts here would vanish with an upgrade."
-        return why, [_pipx(prefix.name, task)]
+        return why, _pipx(prefix.name, task)
     if kind == "uv-venv":
         return "uv made this environment, and there is no pip in it.", [_uv_pip(environment, task)]
     again = ["pgsynth", "plugins", task.action, *(task.names or _words(task.wanted))]
@@ -228,11 +228,13 @@ def _written(wanted: Wanted) -> str:
     return str(wanted.path) if wanted.path else wanted.requirement
 
 
-def _pipx(venv: str, task: Task) -> list[str]:
+def _pipx(venv: str, task: Task) -> list[list[str]]:
+    """Its flag holds for all that one command names, so that folders used as they lie have a command of their own."""
     if task.action == "uninstall":
-        return ["pipx", "uninject", venv, *task.names]
-    editable = ["--editable"] if any(wanted.editable for wanted in task.wanted) else []
-    return ["pipx", "inject", *editable, venv, *map(_written, task.wanted)]
+        return [["pipx", "uninject", venv, *task.names]]
+    plain, editable = ([_written(one) for one in task.wanted if one.editable is kind] for kind in (False, True))
+    commands = [["pipx", "inject", venv, *plain]] if plain else []
+    return [*commands, ["pipx", "inject", "--editable", venv, *editable]] if editable else commands
 
 
 def _uv_pip(environment: Environment, task: Task) -> list[str]:

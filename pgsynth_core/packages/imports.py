@@ -175,7 +175,7 @@ def answer() -> None:
 
 
 def _say(fact: dict[str, Any]) -> None:
-    print(_MARK + json.dumps(fact), flush=True)
+    print(f"\n{_MARK}{json.dumps(fact)}", flush=True)  # a line of its own, whatever was printed before
 
 
 def _imports(registry: Registry) -> Iterator[_Import]:

@@ -22,14 +22,14 @@ from packaging.requirements import Requirement
 from pgsynth_core.errors import PgsynthError, Problem, UserError
 from pgsynth_core.packages.calling_pip import PipFailed, call_pip, last_words
 from pgsynth_core.packages.environment import Environment
-from pgsynth_core.packages.obtaining import Offer, fetch, obtain
+from pgsynth_core.packages.obtaining import ONLY_WHEELS, Offer, fetch, obtain
 from pgsynth_core.packages.present import plain_version, present, versions
 from pgsynth_core.packages.resolving import Change, Plan, clashes, everything_considered, resolve
 from pgsynth_core.packages.undoing import Snapshot, undisturbed
 from pgsynth_core.packages.verifying import verify
 from pgsynth_core.packages.wanted import Wanted
 from pgsynth_core.packages.wheels import Wheel, destinations
-from pgsynth_core.registry import KeptPackage, UserList, read_user_list, write_user_list
+from pgsynth_core.registry import KeptPackage, UserList, changed_user_list, read_user_list
 from pgsynth_core.runs.locks import hold, state_folder
 
 __all__ = ["Planned", "RollbackFailed", "alone_here", "carry_out", "in_place", "planned", "remember", "undo"]
@@ -174,18 +174,18 @@ def carry_out(
     assert found.plan is not None, "there is something to do"
     plan = found.plan
     with alone_here(environment):
-        listed = read_user_list()
+        read_user_list()  # one that cannot be read is told before anything changes
         wheels = _all_wheels(plan, found.folder, source=source)
         coming = [path for wheel in wheels for path in destinations(wheel, environment.paths)]
         _refuse_overwriting(wheels, environment)
         names = [change.package for change in plan.changes]
         snapshot = Snapshot.take(environment, names, coming, found.folder / "before")
         try:
-            _install(plan, wheels)
+            _install(plan, wheels, found.folder)
             _compare(plan, snapshot)
             verify((offer.wheel.name, offer.wheel.version) for offer in plan.offers)
             kept = tuple(offer.kept() for offer in plan.offers)
-            write_user_list(_with(listed, found.unchanged, kept))
+            changed_user_list(lambda listed: _with(listed, found.unchanged, kept))
         except BaseException as error:
             undo(snapshot, error, tell)
             raise
@@ -276,16 +276,23 @@ def _refuse_overwriting(wheels: Sequence[Wheel], environment: Environment) -> No
         raise UserError(problems[:_MOST_TOLD])
 
 
-def _install(plan: Plan, wheels: Sequence[Wheel]) -> None:
+def _install(plan: Plan, wheels: Sequence[Wheel], folder: Path) -> None:
     """One call of pip for wheels, one for folders that stay where they are.
+
+    Wheels are asked for by name and hash: of a path pip would note for good that the package came from there.
 
     Raises:
         PipFailed: If pip fails.
     """
     editable = {offer.wheel.name: offer for offer in plan.offers if offer.wanted.editable}
-    paths = [str(wheel.path) for wheel in wheels if wheel.name not in editable]
+    ours = [wheel for wheel in wheels if wheel.name not in editable]
+    asked = folder / "asked.txt"
+    lines = (f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in ours)
+    asked.write_text("".join(lines), encoding="utf-8")
+    links = dict.fromkeys(f"--find-links={wheel.path.parent}" for wheel in ours)
+    by_name = ["--no-index", ONLY_WHEELS, *links, f"--requirement={asked}"] if ours else []
     flags = ("--quiet", "--no-deps", "--force-reinstall", f"--constraint={plan.constraints}")
-    for words in (paths, [word for offer in editable.values() for word in ("-e", str(offer.wanted.path))]):
+    for words in (by_name, [word for offer in editable.values() for word in ("-e", str(offer.wanted.path))]):
         if words:
             said = call_pip("install", *flags, *words)
             if said.code:
@@ -316,12 +323,20 @@ def remember(kept: Sequence[KeptPackage]) -> None:
     Raises:
         UserError: If the list cannot be read or written.
     """
-    listed = read_user_list()
-    if (more := _with(listed, kept, ())) != listed:
-        write_user_list(more)
+    changed_user_list(lambda listed: _with(listed, kept, ()))
 
 
 def _with(listed: UserList, unchanged: Sequence[KeptPackage], kept: Sequence[KeptPackage]) -> UserList:
-    """The list with these; what is unchanged stays as it is noted there, with where it came from."""
-    new = {one.name: one for one in (*unchanged, *listed.plugin, *kept)}
+    """The list with these; of what is unchanged the version is that which is here, the rest is as it is noted there."""
+    here = {one.name: one.version for one in unchanged}
+    noted = [_of_version(one, here.get(one.name, one.version)) for one in listed.plugin]
+    new = {one.name: one for one in (*unchanged, *noted, *kept)}
     return listed.model_copy(update={"plugin": tuple(new.values())})
+
+
+def _of_version(kept: KeptPackage, version: str) -> KeptPackage:
+    """The row with that version; a wheel that holds another one is not where it came from."""
+    if plain_version(kept.version) == version:
+        return kept
+    source = "" if kept.source.endswith(".whl") else kept.source
+    return kept.model_copy(update={"version": version, "source": source})

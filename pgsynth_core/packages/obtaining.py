@@ -7,8 +7,9 @@ folder because the user named it, of what the index has only as source if the us
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -119,12 +120,26 @@ def fetch(requirements: Sequence[str], folder: Path, *, source: bool) -> dict[st
 def _of_path(wanted: Wanted, folder: Path) -> Wheel:
     assert wanted.path is not None, "what has no name has a path"
     if not wanted.is_folder:
-        return read_wheel(wanted.path)
+        return _copied(wanted, wanted.path, folder)
     said = call_pip("wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", "--", str(wanted.path))
     built = sorted(folder.glob("*.whl")) if folder.is_dir() else []
     if said.code or len(built) != 1:
         raise UserError(f"it cannot be built:\n{last_words(said)}", where=wanted.text, cure="Mend its pyproject.toml.")
     return read_wheel(built[0])
+
+
+def _copied(wanted: Wanted, path: Path, folder: Path) -> Wheel:
+    """A copy is what is looked at, shown and installed, whatever happens to the file meanwhile."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / path.name)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"the wheel cannot be read: {reason}.", where=wanted.text, cure="Check the file.") from error
+    try:
+        return read_wheel(folder / path.name)
+    except UserError as error:
+        raise UserError(replace(problem, where=wanted.text) for problem in error.problems) from error
 
 
 def _refuse_another(wanted: Wanted, wheel: Wheel, known: Sequence[KnownPackage]) -> None:

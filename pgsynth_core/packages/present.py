@@ -76,19 +76,28 @@ class Present:
         text = "\n" + self.text("RECORD").replace('"', "")
         return f"\n{written}," in text or f"\n{written}/" in text
 
+    def written(self) -> Iterator[str]:
+        """Every path of its list, absolute, wherever it leads; a line that cannot be read is none."""
+        rows = csv.reader(self.text("RECORD").splitlines())
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error:
+                continue
+            if row and row[0] and "\0" not in row[0]:
+                yield os.path.normpath(os.path.join(self.site, row[0]))
+
     def files(self) -> tuple[Path, ...]:
         """Every file that is certainly its own, whether or not it is still there; its metadata too.
 
-        What the list places outside of the environment is nothing to touch, whoever wrote it there.
+        What the list places outside of the environment is nothing to touch, whoever wrote it there; nor is a folder.
         """
-        rows = csv.reader(self.text("RECORD").splitlines())
-        try:
-            written = [row[0] for row in rows if row and row[0] and "\0" not in row[0]]
-        except csv.Error:
-            written = []
         prefix = Path(sys.prefix)
-        places = (Path(os.path.normpath(self.site / path)) for path in written)
-        found = dict.fromkeys(path for path in places if self.site in path.parents or prefix in path.parents)
+        places = (Path(text) for text in self.written())
+        inside = (path for path in places if self.site in path.parents or prefix in path.parents)
+        found = dict.fromkeys(path for path in inside if path.is_symlink() or not path.is_dir())
         for path in tuple(found):
             found |= dict.fromkeys(compiled(path))
         if self.info.is_dir() and not self.info.is_symlink():

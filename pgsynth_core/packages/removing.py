@@ -19,7 +19,7 @@ from pgsynth_core.manifest import read_manifest
 from pgsynth_core.packages.environment import Environment
 from pgsynth_core.packages.installing import RollbackFailed, alone_here, undo
 from pgsynth_core.packages.libraries import core_requirements
-from pgsynth_core.packages.present import Present, present
+from pgsynth_core.packages.present import Present, compiled, present
 from pgsynth_core.packages.requirements import applying, required_by
 from pgsynth_core.packages.resolving import everything_considered
 from pgsynth_core.packages.undoing import Snapshot, prune
@@ -27,10 +27,10 @@ from pgsynth_core.registry import (
     OWN_NAME,
     Registry,
     UserList,
+    changed_user_list,
     normalised,
     read_user_list,
     user_list_file,
-    write_user_list,
 )
 from pgsynth_core.runs import list_runs, runs_root
 from pgsynth_core.runs.durable import read_json, remove
@@ -158,9 +158,11 @@ def _adds(name: str, registry: Registry) -> Iterator[str]:
 def _not_shared(one: Present) -> tuple[list[Path], list[str]]:
     """Its files but for those that another package lists as well, and whose those are."""
     files = one.files()
-    tops = {one.site / path.relative_to(one.site).parts[0] for path in files if one.site in path.parents} - {one.info}
-    others = [other for other in present() if other.info != one.info and any(map(other.lists, tops))]
-    theirs = {path: other.name for other in others for path in other.files() if other.name != one.name}
+    mine, theirs = {str(path): path for path in files}, dict[Path, str]()
+    for other in present():
+        if other.info != one.info and other.name != one.name:
+            for path in (mine[text] for text in other.written() if text in mine):
+                theirs |= dict.fromkeys((path, *compiled(path)), other.name)
     shared = [path for path in files if path in theirs]
     said = [f"{shared[0]} stays: it is on the list of {theirs[shared[0]]}, too ({len(shared)} such)"] if shared else []
     return [path for path in files if path not in theirs], said
@@ -286,11 +288,14 @@ def _forget(removals: Sequence[Removal]) -> tuple[Problem, ...]:
     names = {one.name for one in removals}
     if not names:
         return ()
-    try:
-        listed = read_user_list()
+
+    def without(listed: UserList) -> UserList:
         plugins = tuple(kept for kept in listed.plugin if kept.name not in names)
         disabled = tuple(name for name in listed.disabled if name not in names)
-        write_user_list(listed.model_copy(update={"plugin": plugins, "disabled": disabled}))
+        return listed.model_copy(update={"plugin": plugins, "disabled": disabled})
+
+    try:
+        changed_user_list(without)
     except UserError as error:
         cure = f"Take out of {user_list_file()}: {', '.join(sorted(names))}."
         return tuple(Problem(problem.message, problem.where, cure) for problem in error.problems)

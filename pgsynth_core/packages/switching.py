@@ -9,9 +9,10 @@ from pgsynth_core.errors import Problem, UserError, suggestion
 from pgsynth_core.registry import (
     OWN_NAME,
     Registry,
+    UserList,
+    changed_user_list,
     normalised,
     read_user_list,
-    write_user_list,
 )
 
 __all__ = ["Switched", "disable", "enable", "installed_packages"]
@@ -44,11 +45,13 @@ def disable(registry: Registry, names: Sequence[str]) -> Switched:
     Raises:
         UserError: If one is not installed, is a part and no package, or is pgsynth itself; nothing is switched then.
     """
-    listed = read_user_list()
     packages = _packages(registry, names, there=installed_packages(registry))
-    changed = tuple(package for package in packages if package not in listed.disabled)
-    if changed:
-        write_user_list(listed.model_copy(update={"disabled": (*listed.disabled, *changed)}))
+
+    def more(listed: UserList) -> UserList:
+        return listed.model_copy(update={"disabled": tuple(dict.fromkeys((*listed.disabled, *packages)))})
+
+    before = changed_user_list(more).disabled
+    changed = tuple(package for package in packages if package not in before)
     return Switched(changed, tuple(package for package in packages if package not in changed))
 
 
@@ -58,12 +61,13 @@ def enable(registry: Registry, names: Sequence[str]) -> Switched:
     Raises:
         UserError: If one is neither on the list nor installed; nothing is switched then.
     """
-    listed = read_user_list()
-    packages = _packages(registry, names, there=(*installed_packages(registry), *listed.disabled))
-    changed = tuple(package for package in packages if package in listed.disabled)
-    if changed:
-        left = tuple(package for package in listed.disabled if package not in changed)
-        write_user_list(listed.model_copy(update={"disabled": left}))
+    packages = _packages(registry, names, there=(*installed_packages(registry), *read_user_list().disabled))
+
+    def fewer(listed: UserList) -> UserList:
+        return listed.model_copy(update={"disabled": tuple(one for one in listed.disabled if one not in packages)})
+
+    before = changed_user_list(fewer).disabled
+    changed = tuple(package for package in packages if package in before)
     return Switched(changed, tuple(package for package in packages if package not in changed))
 
 

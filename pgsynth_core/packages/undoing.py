@@ -37,6 +37,7 @@ class Snapshot:
         new_folders: Folders that may come and were not there, outer ones first.
         entries: What lay in the folders of packages and of scripts.
         before: Every distribution with its version.
+        infos: Metadata folders of the distributions that may change.
     """
 
     environment: Environment
@@ -46,6 +47,7 @@ class Snapshot:
     new_folders: tuple[Path, ...]
     entries: Mapping[Path, frozenset[str]]
     before: Mapping[str, str]
+    infos: tuple[Path, ...]
 
     @staticmethod
     def take(environment: Environment, names: Iterable[str], coming: Iterable[Path], folder: Path) -> Snapshot:
@@ -61,7 +63,8 @@ class Snapshot:
             UserError: If there is no room for them.
         """
         found, asked = tuple(present()), frozenset(names)
-        own = [path for one in found if one.name in asked and one.site in environment.sites for path in one.files()]
+        theirs = [one for one in found if one.name in asked and one.site in environment.sites]
+        own = [path for one in theirs for path in one.files()]
         written = list(dict.fromkeys(coming))
         there = dict.fromkeys(path for path in (*own, *written) if _is_there(path))
         for path in tuple(there):
@@ -79,6 +82,7 @@ class Snapshot:
             tuple(_missing_folders(written)),
             {place: _names_in(place) for place in _places(environment)},
             versions(found),
+            tuple(one.info for one in theirs),
         )
 
     def put_back(self) -> tuple[str, ...]:
@@ -87,12 +91,14 @@ class Snapshot:
         Returns:
             What differs all the same, a sentence each; empty if nothing does.
         """
-        held = {path.parent for path in self.copies}
         for one in tuple(present(self.environment.sites)):
             if one.name in self.names:
                 _take_away(filter(self._came, one.files()), self.copies)
-                if one.info not in held:
+                if one.info not in self.infos:
                     remove(one.info)
+        more = tuple(self._more_metadata())
+        _take_away(more, self.copies)
+        prune((path.parent for path in more), self.infos)
         _take_away(self.absent, self.copies)
         for folder in self.new_folders:
             remove(folder)
@@ -106,6 +112,12 @@ class Snapshot:
         places = [place for place in self.entries if place in path.parents]
         return any(path.relative_to(place).parts[0] not in self.entries[place] for place in places)
 
+    def _more_metadata(self) -> Iterator[Path]:
+        """What lies in a metadata folder that was there, and was not in it: of the same version, put over itself."""
+        for info in self.infos:
+            if not info.is_symlink():
+                yield from (path for path in info.rglob("*") if _is_there(path) and path not in self.copies)
+
     def _remove_what_came(self) -> None:
         """What an interrupted pip, or an editable package, left beside: it is new, and by its name theirs."""
         theirs = re.compile(rf"(^|_)({'|'.join(name.replace('-', '_') for name in self.names)})(_|$)")
@@ -118,7 +130,7 @@ class Snapshot:
         for path, copy in self.copies.items():
             if not _same(path, copy):
                 yield f"{path} is not as it was; its copy is {copy}"
-        for path in self.absent:
+        for path in dict.fromkeys((*self.absent, *self._more_metadata())):
             if _is_there(path):
                 yield f"{path} was not there before"
         after = versions()

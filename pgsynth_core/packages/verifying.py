@@ -86,4 +86,4 @@ def answer() -> None:
             faults.append({"where": check.name.removeprefix("package "), "message": check.message})
     contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
     found = {item.origin.package: item.origin.version for items in contributed for item in items}
-    print(_MARK + json.dumps({"found": found, "faults": faults}), flush=True)
+    print(f"\n{_MARK}{json.dumps({'found': found, 'faults': faults})}", flush=True)

@@ -26,7 +26,7 @@ __all__ = ["Wheel", "destinations", "read_plugin", "read_wheel"]
 
 _LARGEST_TEXT: Final = 4 * 2**20
 _SCRIPT_GROUPS: Final = ("console_scripts", "gui_scripts")
-_RUN_AT_START: Final = ("sitecustomize.py", "usercustomize.py")
+_RUN_AT_START: Final = ("sitecustomize", "usercustomize")
 _OWN_FOLDERS: Final = ("pgsynth_core", "pgsynth_methods", "pgsynth_plugins", "pgsynth_tui")
 _ANEW: Final = "Build or download it anew."
 _AUTHOR: Final = "Tell its author; nothing here has changed."
@@ -105,14 +105,17 @@ def read_wheel(path: Path) -> Wheel:
 def _refuse_escapes(members: tuple[str, ...], where: str) -> None:
     for member in members:
         parts = PurePosixPath(member).parts
-        if member.startswith("/") or ".." in parts or "\\" in member or "\0" in member or ":" in parts[0]:
+        if not parts or member.startswith("/") or ".." in parts or "\\" in member or "\0" in member or ":" in parts[0]:
             message = f"it would write outside of the environment: {member!r}."
             raise UserError(message, where=where, cure="Do not use it.")
 
 
 def _refuse_foreign_lines(record: str, members: tuple[str, ...], where: str) -> None:
     """pip takes the list of files over as it stands, and uninstalling removes what is on it."""
-    listed = {row[0] for row in csv.reader(record.splitlines()) if row}
+    try:
+        listed = {row[0] for row in csv.reader(record.splitlines()) if row}
+    except csv.Error as error:
+        raise UserError(f"its list of files cannot be read: {error}.", where=where, cure=_ANEW) from error
     if foreign := sorted(listed - set(members)):
         message = f"it lists files as its own that it does not bring, e.g. {foreign[0]!r}."
         raise UserError(message, where=where, cure="Do not use it.")
@@ -231,7 +234,9 @@ def _refuse_intrusion(wheel: Wheel) -> None:
     for member in wheel.members:
         parts = PurePosixPath(member).parts
         deep = parts[0].endswith(".data")  # its schemes lead to other places, some by a longer way
-        if (deep or len(parts) == 1) and (parts[-1].endswith(".pth") or parts[-1] in _RUN_AT_START):
+        startup = (deep or len(parts) == 1) and parts[-1].endswith(".pth")
+        modules = {part.partition(".")[0] for part in (parts[1:] if deep else parts[:1])}
+        if startup or modules & set(_RUN_AT_START):
             message = f"{member} would be run at every start of Python, whatever is started."
             raise UserError(message, where=wheel.path.name, cure=_AUTHOR)
         if set(parts if deep else parts[:1]) & set(_OWN_FOLDERS):

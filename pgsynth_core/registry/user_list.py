@@ -7,8 +7,11 @@ they came from: data, nothing that is run.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +24,7 @@ __all__ = [
     "CONFIG_VARIABLE",
     "KeptPackage",
     "UserList",
+    "changed_user_list",
     "config_folder",
     "read_user_list",
     "user_list_file",
@@ -134,3 +138,37 @@ def write_user_list(listed: UserList) -> None:
             beside.unlink(missing_ok=True)
         except OSError:
             pass
+
+
+def changed_user_list(change: Callable[[UserList], UserList]) -> UserList:
+    """Read the user's list, change it and write it, while no other command does.
+
+    Args:
+        change: Gives the new list for the one that is there now.
+
+    Returns:
+        The list as it was before.
+
+    Raises:
+        UserError: If it cannot be read or written; it is as it was.
+    """
+    with _alone():
+        listed = read_user_list()
+        if (changed := change(listed)) != listed:
+            write_user_list(changed)
+    return listed
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold a lock on the folder of the list; where none can be had, reading or writing says what is wrong, if it is."""
+    descriptor = None
+    try:
+        with suppress(OSError, RuntimeError):
+            config_folder().mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(config_folder(), os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

@@ -91,6 +91,7 @@ def test_a_plugin_comes_is_kept_is_brought_back_and_goes(house: House) -> None:
     assert said.facts["adds"] == {PLUGIN: ["encoder:x"]} and said.facts["broken"] == []
     assert f"leaves {PLUGIN} out" in said.err, "safe mode hides what was installed"
     assert {"pgsynth_plugin_x-0.9", "small-1.5"} <= installed(house)
+    assert not list(house.site.glob("*/direct_url.json")), "a temporary folder is no place that it came from"
     there = house.state()
 
     said = house.run("plugins", "install", PLUGIN, "--yes")
@@ -198,6 +199,25 @@ def test_what_pip_cannot_get_is_told(house: House) -> None:
     said = house.run("plugins", "install", "pgsynth-plugin-nowhere", "--yes")
     assert said.code == 2 and house.state() == before
     assert "pip cannot get it" in said.err and "pgsynth-plugin-nowhere" in said.err and "--source" in said.err
+
+
+def test_nothing_is_built_before_somebody_agrees(house: House, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "mine", "pgsynth-plugin-mine")
+    backend = project / "backend.py"
+    built = tmp_path / "built"
+    backend.write_text(f"open({str(built)!r}, 'w').close()\n{backend.read_text()}", encoding="utf-8")
+    before = house.state()
+    for words in ((str(project), "--dry-run"), ("-e", str(project), "--dry-run"), (PLUGIN, "--source", "--dry-run")):
+        said = house.run("plugins", "install", *words)
+        assert said.code == 2 and "runs its code" in said.err and "--yes" in said.err, said.err
+    said = _at_a_terminal(house, "n\n", "plugins", "install", str(project))
+    assert "Build it? [y/N]" in said and "nothing is changed" in said
+    assert not built.exists() and house.state() == before
+    said = house.run("plugins", "install", str(project), "--dry-run", "--yes", "--json")
+    assert (
+        said.code == 0 and said.facts["changes"][0]["package"] == "pgsynth-plugin-mine" and not said.facts["installed"]
+    )
+    assert built.exists() and not installed(house)
 
 
 def test_nobody_to_ask_is_told_before_any_work(house: House) -> None:

@@ -150,3 +150,9 @@ def test_an_option_with_an_effect_at_times_speaks_of_options_and_values_that_the
 def test_a_clause_names_options_that_are_there() -> None:
     refuses = '[[component.refuses]]\nunless = { nope = [1] }\nreason = "It is odd."\ncure = "Take another."\n'
     assert "options it does not have: ['nope']" in refusal("encoder", refuses)
+
+
+# ------------------------------------------------------------------------------------------- TOML
+def test_what_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(PartError, match="not valid TOML"):
+        parse_manifest(f"x = {'[' * 20_000}", where="x.toml")

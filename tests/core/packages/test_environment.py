@@ -157,6 +157,10 @@ def test_pipx_injects_into_its_environment_by_name(tmp_path: Path) -> None:
     assert commands(tmp_path, "pipx", Task("install", (MINE,))) == (
         ("pipx", "inject", "--editable", tmp_path.name, "/srv/me/mine"),
     )
+    assert commands(tmp_path, "pipx", Task("install", (MINE, X))) == (
+        ("pipx", "inject", tmp_path.name, "pgsynth-plugin-x==2.0"),
+        ("pipx", "inject", "--editable", tmp_path.name, "/srv/me/mine"),
+    )
     assert commands(tmp_path, "pipx", Task("uninstall", names=("x",))) == (("pipx", "uninject", tmp_path.name, "x"),)
 
 

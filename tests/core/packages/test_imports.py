@@ -74,7 +74,8 @@ def test_an_extra_that_is_not_installed_is_no_failure(fake_packages: FakePackage
 
 
 def test_what_parts_print_is_not_taken_for_an_answer(fake_packages: FakePackages) -> None:
-    assert faults(fake_packages, {"a": f"print('hello')\n{PARTS}"}) == {}
+    printing = {"a": f"print('hello')\n{PARTS}", "b": f"print('loading ...', end='')\n{PARTS}"}
+    assert faults(fake_packages, printing) == {}
 
 
 def test_a_process_that_never_begins_ends_the_search(

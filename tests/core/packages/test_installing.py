@@ -6,19 +6,31 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pgsynth_core.errors import PartError, PgsynthError, UserError
-from pgsynth_core.packages import installing, undoing
+from pgsynth_core.packages import calling_pip, installing, undoing
 from pgsynth_core.packages.calling_pip import PipFailed, Said, call, last_words, stoppable
 from pgsynth_core.packages.environment import Environment
-from pgsynth_core.packages.installing import RollbackFailed, alone_here, in_place, remember, undo
+from pgsynth_core.packages.installing import (
+    Planned,
+    RollbackFailed,
+    alone_here,
+    carry_out,
+    in_place,
+    remember,
+    undo,
+)
+from pgsynth_core.packages.obtaining import Offer
+from pgsynth_core.packages.resolving import Change, Plan
 from pgsynth_core.packages.undoing import Snapshot, undisturbed
 from pgsynth_core.packages.verifying import verify
-from pgsynth_core.packages.wheels import read_wheel
-from pgsynth_core.registry import KeptPackage, read_user_list
+from pgsynth_core.packages.wanted import Wanted
+from pgsynth_core.packages.wheels import Wheel, read_plugin, read_wheel
+from pgsynth_core.registry import KeptPackage, UserList, read_user_list, write_user_list
 
 from ...fixtures.fake_packages import FakePackages, fake_packages
 from ...fixtures.houses import PLUGIN, make_plugin, make_wheel
@@ -76,6 +88,23 @@ def test_what_was_there_is_put_back(environment: Environment, installed: Path, t
     (site / "somebody_elses.py").unlink()
     assert state(site) == before and os.listdir(tmp_path / "bin") == []
     assert snapshot.put_back() == ()
+
+
+def test_of_metadata_that_was_there_nothing_new_stays(
+    environment: Environment, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, before = installed.parent / "pgsynth_plugin_x-1.0.dist-info", state(installed.parent)
+    snapshot = Snapshot.take(environment, [PLUGIN], [], tmp_path / "copies")
+    for name in ("REQUESTED", "direct_url.json", "licenses/LICENSE"):
+        (info / name).parent.mkdir(exist_ok=True)
+        (info / name).write_text("{}")
+    with monkeypatch.context() as patched:
+        patched.setattr(undoing, "_take_away", lambda files, kept: None)
+        differences = snapshot.put_back()
+    assert sorted(differences) == [
+        f"{info / name} was not there before" for name in ("REQUESTED", "direct_url.json", "licenses/LICENSE")
+    ]
+    assert snapshot.put_back() == () and state(installed.parent) == before
 
 
 def test_links_are_kept_as_links(environment: Environment, installed: Path, tmp_path: Path) -> None:
@@ -200,8 +229,32 @@ def test_what_is_here_is_remembered_once(
     remember([KeptPackage(name=PLUGIN, version="1.0")])
     assert read_user_list().plugin == (first,) and in_place(first)
     assert not in_place(KeptPackage(name=PLUGIN, version="1.1"))
+    remember([KeptPackage(name=PLUGIN, version="2.0")])
+    assert read_user_list().plugin == (first.model_copy(update={"version": "2.0"}),)
+    write_user_list(UserList(plugin=(KeptPackage(name=PLUGIN, version="1.0", source="/x/x-1.0.whl"),)))
+    remember([KeptPackage(name=PLUGIN, version="2.0")])
+    assert read_user_list().plugin == (KeptPackage(name=PLUGIN, version="2.0"),)
     fake_packages.install(PLUGIN, manifest="broken")
     assert not in_place(first), "what is broken is brought back"
+
+
+def test_what_was_switched_meanwhile_stays_so(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSYNTH_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    wheel = read_wheel(make_plugin(tmp_path / "wheels"))
+    offer = Offer(Wanted(PLUGIN, PLUGIN, PLUGIN), wheel, read_plugin(wheel))
+    plan = Plan((offer,), (Change(PLUGIN, "", "1.0", (), ""),), tmp_path / "constraints.txt")
+
+    def install(plan: Plan, wheels: Sequence[Wheel], folder: Path) -> None:
+        write_user_list(UserList(disabled=("other",)))
+
+    monkeypatch.setattr(installing, "_install", install)
+    monkeypatch.setattr(installing, "_compare", lambda plan, snapshot: None)
+    monkeypatch.setattr(installing, "verify", list)
+    carry_out(Planned(plan, (), (), tmp_path / "space"), environment)
+    assert read_user_list() == UserList(disabled=("other",), plugin=(KeptPackage(name=PLUGIN, version="1.0"),))
 
 
 # ------------------------------------------------------------------------------------------- calling
@@ -215,6 +268,21 @@ def test_a_command_that_takes_too_long_ends_with_all_it_started(tmp_path: Path) 
         for _ in range(100):  # whoever adopts it needs a moment to bury it
             os.kill(int(marker.read_text()), 0)
             time.sleep(0.1)
+
+
+def test_what_would_lead_pip_elsewhere_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, str]] = []
+
+    def called(command: list[str], environ: dict[str, str]) -> Said:
+        given.append(environ)
+        return Said(0, "", "")
+
+    monkeypatch.setattr(calling_pip, "call", called)
+    elsewhere = {"PIP_PYTHON", "PIP_REQUIREMENT", "PIP_EDITABLE", "PIP_TARGET"}
+    for name in (*elsewhere, "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, "/x")
+    calling_pip.call_pip("list")
+    assert not elsewhere & given[0].keys() and given[0]["PIP_INDEX_URL"] == "/x"
 
 
 def test_what_pip_says_is_told_by_its_errors() -> None:

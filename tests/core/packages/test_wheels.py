@@ -64,7 +64,16 @@ BAD_MANIFESTS = [
     ),
     pytest.param({"entry_points": f"[{GROUP}\n"}, ["entry_points.txt cannot be read"], id="no ini"),
     pytest.param({"files": {"x.pth": "import os"}}, ["x.pth", "every start of Python"], id="pth"),
-    pytest.param({"files": {"sitecustomize.py": ""}}, ["every start of Python"], id="sitecustomize"),
+    *(
+        pytest.param({"files": {file: ""}}, ["every start of Python"], id=file)
+        for file in (
+            "sitecustomize.py",
+            "sitecustomize/__init__.py",
+            "usercustomize.pyc",
+            "sitecustomize.cpython-311-x86_64-linux-gnu.so",
+            "pgsynth_plugin_x-1.0.data/purelib/sitecustomize/__init__.py",
+        )
+    ),
     pytest.param(
         {"files": {"pgsynth_plugin_x-1.0.data/data/lib/python3.11/site-packages/x.pth": ""}},
         ["every start of Python"],
@@ -77,6 +86,12 @@ BAD_MANIFESTS = [
         {"files": {"pgsynth_plugin_x-1.0.dist-info/RECORD": "torch/__init__.py,,\n"}},
         ["'torch/__init__.py'"],
         id="list",
+    ),
+    pytest.param({"files": {".": ""}}, ["outside of the environment"], id="no name"),
+    pytest.param(
+        {"files": {"pgsynth_plugin_x-1.0.dist-info/RECORD": f"{'x' * 140_000},,\n"}},
+        ["list of files cannot be read"],
+        id="endless line",
     ),
     pytest.param({"files": {"a\\..\\x": ""}}, ["outside of the environment"], id="backslashes"),
 ]
@@ -138,6 +153,18 @@ def test_a_known_version_must_be_that_very_file(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         obtain(wanted, tmp_path / "fetched", known=[known("0" * 64)], source=False)
     assert right in str(refused.value) and "0" * 64 in str(refused.value) and "Do not use it" in str(refused.value)
+
+
+def test_a_wheel_that_is_given_is_copied_before_it_is_read(tmp_path: Path) -> None:
+    path = make_plugin(tmp_path / "given")
+    (offer,) = obtain(read_wanted([str(path)], []), tmp_path / "ours", known=(), source=False)
+    assert offer.wheel.path.parent.parent == tmp_path / "ours" and offer.wheel.path.name == path.name
+    assert offer.kept().source == str(path)
+    path.write_text("another")
+    assert read_wheel(offer.wheel.path).sha256 == offer.wheel.sha256
+    with pytest.raises(UserError) as refused:
+        obtain(read_wanted([str(path)], []), tmp_path / "more", known=(), source=False)
+    assert refused.value.problems[0].where == str(path)
 
 
 def test_the_same_plugin_twice_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pgsynth_core.registry import (
     CONFIG_VARIABLE,
     KeptPackage,
     UserList,
+    changed_user_list,
     config_folder,
     discover,
     read_user_list,
@@ -68,6 +71,26 @@ def test_a_damaged_list_is_told_and_nothing_is_switched_off(
     found = discover()
     assert found.faults == caught.value.problems and not found.disabled
     assert NAME in {entry.origin.package for entry in found.entries}
+
+
+def test_nobody_changes_it_in_between(settings: Path) -> None:
+    names = [f"x{number}" for number in range(20)]
+
+    def add(name: str) -> None:
+        def added(listed: UserList) -> UserList:
+            time.sleep(0.005)
+            return listed.model_copy(update={"disabled": (*listed.disabled, name)})
+
+        changed_user_list(added)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(add, names))
+    assert set(read_user_list().disabled) == set(names)
+    assert [path.name for path in settings.iterdir()] == ["plugins.toml"]
+
+
+def test_what_stays_the_same_is_not_written(settings: Path) -> None:
+    assert changed_user_list(lambda listed: listed) == UserList() and not user_list_file().exists()
 
 
 def test_a_list_that_cannot_be_written_is_told(settings: Path) -> None:
