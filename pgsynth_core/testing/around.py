@@ -158,6 +158,9 @@ def _read_by_somebody(overrides: list[str], entry: Entry, registry: Registry) ->
     yield overrides
     if entry.kind == "attention":
         return
+    if entry.kind == "dataset":  # the pose branch that stands there by default reads more than every dataset gives
+        yield [*overrides, "pose=none"]
+        return
     for reader in registry.of_kind("attention"):
         if {*entry.component.provides} & {*reader.component.needs}:
             yield [*overrides, f"{SLOTS[reader.kind]}={reader.qualified}"]
