@@ -29,25 +29,30 @@ def build_dataset(subject: Subject) -> Dataset:
     try:
         built = target(subject.config, DataContext(split="train", image_size=_SIZE))
     except UserError as error:
-        if subject.options:
+        if subject.options or not _open_places(subject):
             raise
         raise Skip(f"as it comes it has no data; give options, e.g. root=PATH. It says: {error}") from error
     assert isinstance(built, Dataset), f"{target} is no Dataset"
     return built
 
 
+def _open_places(subject: Subject) -> list[str]:
+    """Options that are empty as they come and may say where its data is."""
+    options = subject.entry.component.options.items()
+    return [name for name, option in options if option.type in ("path", "str") and not option.default]
+
+
 def _some(dataset: Dataset) -> Iterator[tuple[int, Pair]]:
-    """A few pairs from all over; those that the dataset itself calls unusable are left out."""
-    count, found = len(dataset), False
+    """A few pairs from all over; those that the dataset itself calls unusable are left out, but not all."""
+    count, found, unusable = len(dataset), False, ""
     for index in dict.fromkeys((0, 1, count // 2, count - 1)):
         if 0 <= index < count:
             try:
                 yield index, dataset.pair(index)
                 found = True
-            except DataError:
-                continue
-    if not found:
-        raise Skip("none of the pairs that were tried can be used")
+            except DataError as error:
+                unusable = f": {error}"
+    assert found, f"none of its pairs that were tried can be used{unusable}"
 
 
 def pairs_have_the_documented_form(subject: Subject) -> None:

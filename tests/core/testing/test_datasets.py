@@ -104,10 +104,22 @@ LIES = {
 }  # fmt: skip
 
 
-def checked(packages: FakePackages, model: str) -> Report:
+OPTIONS = {
+    "needy": ('root: str = Field(default="", description="Its folder.")', '{ type = "str", default = "", help = "Its folder." }'),
+    "full": ('size: int = Field(default=8, ge=1, description="Its size.")', '{ type = "int", default = 8, ge = 1, help = "Its size." }'),
+}  # fmt: skip
+"""Of a dataset that needs to be told where its data is, and of one that does not: in the Config, in the manifest."""
+
+
+def checked(packages: FakePackages, model: str, option: str = "") -> Report:
     top = top_level(NAME)
+    config = CONFIG
     block = f'[[component]]\nkind = "dataset"\nname = "pictures"\nsummary = "Grey."\nlicence = "Apache-2.0"\ntarget = "{top}.model:Part"\nconfig = "{top}.parts:Config"\n'
-    packages.install(NAME, manifest=packages.manifest(NAME, block), files={"parts.py": CONFIG, "model.py": model})
+    if option:
+        coded, written = OPTIONS[option]
+        config = CONFIG.replace("pass", coded).replace("from", "from pydantic import Field\nfrom", 1)
+        block += f"[component.options]\n{coded.partition(':')[0]} = {written}\n"
+    packages.install(NAME, manifest=packages.manifest(NAME, block), files={"parts.py": config, "model.py": model})
     behaviour = DATASET_CHECKS[DATASET_CHECKS.index(contract_fits) : DATASET_CHECKS.index(keeps_to_itself) + 1]
     return check_part("dataset", "pictures", registry=discover(), only=behaviour)
 
@@ -126,8 +138,31 @@ def test_a_lie_fails_its_check(lie: str, fake_packages: FakePackages) -> None:
     assert check in {outcome.check for outcome in report.outcomes if outcome.status == "failed"}, report.outcomes
 
 
+NEEDY = MODEL.replace("# built", 'raise UserError("pictures was given no folder.")')
+
+
 def test_one_that_needs_data_is_skipped_with_what_it_says(fake_packages: FakePackages) -> None:
-    needy = MODEL.replace("# built", 'raise UserError("pictures was given no folder.")')
-    report = checked(fake_packages, needy)
+    report = checked(fake_packages, NEEDY, "needy")
     skipped = [outcome for outcome in report.outcomes if outcome.status == "skipped"]
     assert len(skipped) == 7 and all("pictures was given no folder." in outcome.reason for outcome in skipped)
+
+
+@pytest.mark.parametrize("option", ["", "full"])
+def test_one_that_cannot_be_told_where_its_data_is_fails(option: str, fake_packages: FakePackages) -> None:
+    report = checked(fake_packages, NEEDY, option)
+    failed = [outcome for outcome in report.outcomes if outcome.status == "failed"]
+    assert len(failed) == 7 and all("pictures was given no folder." in outcome.reason for outcome in failed)
+
+
+def test_one_of_whose_pairs_none_can_be_read_fails(fake_packages: FakePackages) -> None:
+    broken = MODEL.replace("# asked", 'raise DataError("the photo is cut off")')
+    broken = broken.replace("import Dataset,", "import DataError, Dataset,")
+    report = checked(fake_packages, broken)
+    failed = {outcome.check: outcome.reason for outcome in report.outcomes if outcome.status == "failed"}
+    assert "the photo is cut off" in failed["pairs_have_the_documented_form"], report.outcomes
+
+
+def test_one_with_a_pair_that_cannot_be_read_passes(fake_packages: FakePackages) -> None:
+    broken = MODEL.replace("# asked", 'if index == 0: raise DataError("the photo is cut off")')
+    broken = broken.replace("import Dataset,", "import DataError, Dataset,")
+    checked(fake_packages, broken).raise_if_failed()
