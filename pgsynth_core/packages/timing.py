@@ -125,7 +125,7 @@ def answer() -> None:
         except FOREIGN_FAULTS:  # an extra, or torch itself, is broken: parts are charged for what is missing
             continue
     for number, one in enumerate(asked["wanted"]):
-        print(_MARK + json.dumps({"number": number, **_in_a_copy(one["module"], asked["patience"])}), flush=True)
+        print("\n" + _MARK + json.dumps({"number": number, **_in_a_copy(one["module"], asked["patience"])}), flush=True)
 
 
 def _in_a_copy(module: str, patience: float) -> dict[str, Any]:
