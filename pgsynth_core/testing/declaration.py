@@ -40,13 +40,14 @@ MEASUREMENTS: Final = 3
 
 
 @cache
-def _probed(module: str, path: Path) -> Probed:
+def _probed(module: str, path: Path, package: str) -> Probed:
     """One import in a process of its own, for all checks of a Config's module; `path` tells packages of one name."""
-    return probe(module)
+    return probe(module, package=package)
 
 
 def _declared(subject: Subject) -> Probed:
-    return _probed(_module(subject), subject.entry.origin.manifest_path)
+    path = subject.entry.origin.manifest_path
+    return _probed(_module(subject), path, "" if subject.entry.origin.first_party else str(path.parent))
 
 
 def _module(subject: Subject) -> str:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.registry import Entry, discover
@@ -55,13 +56,27 @@ def check_isolated(
     Returns:
         Every check with its outcome. Nothing is raised for a part that fails, halts or ends its process.
     """
-    asked = {"kind": entry.kind, "name": entry.qualified, "options": dict(options or {}), "compiled": compiled}
+    given = _from_anywhere(entry, options or {})
+    asked = {"kind": entry.kind, "name": entry.qualified, "options": given, "compiled": compiled}
     trial = _Trial({**asked, "only": list(only)})
     lost = 0
     while not trial.finished and lost < MOST_LOST:
         lost += trial.go_on(patience)
     trial.give_up(f"{lost} checks before it ended or halted the process")
     return Report(entry.qualified, tuple(trial.outcomes), kind=entry.kind)
+
+
+def _from_anywhere(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with every path written from the root: the checks run in another folder."""
+    types = {name: option.type for name, option in entry.component.options.items()}
+    return {name: _whole(value, types.get(name, "")) for name, value in options.items()}
+
+
+def _whole(value: Any, kind: str) -> Any:
+    if not isinstance(value, str) or not value:
+        return value
+    path = os.path.abspath(os.path.expanduser(value))
+    return path if kind == "path" or (kind == "str" and "/" in value and os.path.exists(path)) else value
 
 
 @dataclass
@@ -89,7 +104,11 @@ class _Trial:
 
     def go_on(self, patience: float) -> int:
         """Do what is left in one process; gives 1 if it was lost."""
-        with tempfile.TemporaryFile() as printed, _Child(self._request(), printed) as child:
+        with (
+            tempfile.TemporaryDirectory(prefix="pgsynth-check-", ignore_cleanup_errors=True) as folder,
+            tempfile.TemporaryFile() as printed,
+            _Child(self._request(), printed, folder) as child,
+        ):
             for line in child.lines(STARTING, patience):
                 self._take(json.loads(line))
             if self.finished:
@@ -132,9 +151,10 @@ class _Child:
     Args:
         request: What to do, as JSON.
         printed: Takes what the part prints.
+        folder: Its working folder, empty: whatever is there later is the part's.
     """
 
-    def __init__(self, request: str, printed: Any) -> None:
+    def __init__(self, request: str, printed: Any, folder: str) -> None:
         self._printed = printed
         self._late = False
         self._reading, writing = os.pipe()
@@ -144,6 +164,7 @@ class _Child:
             self._process = subprocess.Popen(
                 command,
                 env=os.environ | {"PYTHONPATH": paths},
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=printed,
@@ -209,7 +230,8 @@ def answer() -> None:
 
         registry = discover()
         entry = registry.find(asked["kind"], asked["name"])
-        subject = Subject(entry, registry, asked["options"], asked["compiled"], tuple(asked.get("tried", ())))
+        tried, here = tuple(asked.get("tried", ())), (Path.cwd(),)
+        subject = Subject(entry, registry, asked["options"], asked["compiled"], tried, here)
         subject.changes.update(dict.fromkeys(asked.get("changes", ())))
         names = [check.__name__ for check in checks_of(entry.kind)]
         plan = [name for name in names if not asked["only"] or name in asked["only"]]

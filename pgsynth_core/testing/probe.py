@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.registry import FOREIGN_FAULTS, reason_of
@@ -46,11 +47,12 @@ class Probed:
     traces: tuple[str, ...] = ()
 
 
-def probe(module: str, *, patience: float = PATIENCE) -> Probed:
+def probe(module: str, *, package: str = "", patience: float = PATIENCE) -> Probed:
     """Import a module in a fresh process, in an empty folder.
 
     Args:
         module: Its full name.
+        package: Its package's folder, where nothing may change; empty: nobody looks.
         patience: Seconds to wait.
     """
     paths = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
@@ -58,7 +60,7 @@ def probe(module: str, *, patience: float = PATIENCE) -> Probed:
     with tempfile.TemporaryDirectory(prefix="pgsynth-probe-") as folder:
         try:
             ran = subprocess.run(
-                [sys.executable, "-P", "-c", code, module],
+                [sys.executable, "-P", "-c", code, module, package],
                 env=os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -86,7 +88,7 @@ def answer() -> None:
     importlib.import_module("pgsynth_core.options")
     own = time.process_time()
     before, fault = _state(), ""
-    watch = Watch()
+    watch = Watch(compared=(Path.cwd(), *map(Path, filter(None, sys.argv[2:]))))
     with watch:
         try:
             importlib.import_module(sys.argv[1])

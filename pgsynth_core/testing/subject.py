@@ -41,6 +41,7 @@ class Subject:
         options: Its options; others stay at their defaults.
         compiled: Whether to compile it too, which takes minutes.
         tried: What it was seen to do outside itself in checks of an earlier process.
+        compared: Folders of its own process: nothing else writes there.
         changes: What of torch's settings was found changed, in words; filled while checks run.
     """
 
@@ -49,12 +50,15 @@ class Subject:
     options: Mapping[str, Any]
     compiled: bool = False
     tried: tuple[str, ...] = ()
+    compared: tuple[Path, ...] = ()
     changes: dict[str, None] = field(default_factory=dict)
 
     @cached_property
     def watch(self) -> Watch:
         """Sees what the part touches outside itself."""
-        return Watch(self._folders(), self.tried)
+        origin = self.entry.origin
+        package = () if origin.first_party else (origin.manifest_path.parent,)  # pgsynth's is a whole checkout
+        return Watch(self._folders(), self.tried, (*self.compared, *package))
 
     def _folders(self) -> list[Path]:
         """Where the part may not write: its own package, and what its options point to."""

@@ -1,8 +1,8 @@
 """What a part touches outside itself while it is checked: files, the network, programs. No torch.
 
 A hook of the interpreter (`sys.addaudithook`) sees every file that Python code opens and every connection it makes.
-What is not allowed is noted and refused: a check must not do the harm that it looks for. It is there for mistakes, not
-against malice: compiled code goes past it.
+What is not allowed is noted and refused: a check must not do the harm that it looks for. Compiled code goes past it and
+writes too (torch.save), so the folders that matter are compared before and after. It is for mistakes, not malice.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -32,9 +33,12 @@ _CHANGES: Final[Mapping[str, tuple[tuple[int, int], ...]]] = {
 """Audit event -> places of its paths, each with the place of the open folder that the path starts from."""
 
 _PROGRAMS: Final = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn"})
+_FORKS: Final = frozenset({"os.fork", "os.forkpty"})
 _HOSTS: Final = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 _WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CACHES: Final = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "PYTHONPYCACHEPREFIX")
+_MOST_FILES: Final = 4000
+"""Of one folder that are compared; in a larger one, those that are found first."""
 _BYTECODE: Final = re.compile(r"(^|/)__pycache__(/|$)|\.pyc(\.\d+)?$")
 
 
@@ -49,12 +53,16 @@ class Watch:
         kept: Folders where nothing may change, such as the package's own; the working folder always is one. Elsewhere
             only temporary folders, devices and compilers' caches may be written.
         seen: What was noted before.
+        compared: Folders whose files are compared, with those in folders in them; of the working folder it is the files
+            that lie in it and are not hidden, as other programs may be at work there.
     """
 
-    def __init__(self, kept: Iterable[Path] = (), seen: Iterable[str] = ()) -> None:
+    def __init__(self, kept: Iterable[Path] = (), seen: Iterable[str] = (), compared: Iterable[Path] = ()) -> None:
         self._kept = tuple(os.path.realpath(folder) for folder in kept)
         self._free: tuple[str, ...] = ()
         self._here = ""
+        self._compared = tuple(os.path.realpath(folder) for folder in compared)
+        self._files: dict[str, tuple[int, int, int]] = {}
         self._noted = dict.fromkeys(seen)
 
     @property
@@ -68,6 +76,7 @@ class Watch:
         free = (tempfile.gettempdir(), "/dev", "/proc", os.path.expanduser("~/.triton"), *caches)
         self._free = tuple(map(os.path.realpath, free))
         self._here = os.path.realpath(os.getcwd())
+        self._files = self._listed()
         _entered.append(self)
         return self
 
@@ -75,6 +84,16 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _entered.remove(self)
+        after = self._listed()
+        for path in sorted({*self._files, *after}):
+            if self._files.get(path) != after.get(path):
+                self._noted[f"writes {path}"] = None
+
+    def _listed(self) -> dict[str, tuple[int, int, int]]:
+        files = dict(files_of(self._here, deep=False))
+        for folder in self._compared:
+            files |= files_of(folder)
+        return files
 
     def refuse(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Look at one audit event.
@@ -94,12 +113,23 @@ class Watch:
         if event in _CHANGES:
             pairs = ((arguments[at], arguments[base] if base >= 0 else -1) for at, base in _CHANGES[event])
             return next((words for path, base in pairs if (words := self._changed(path, base))), "")
+        if event == "sqlite3.connect":
+            return self._connected(arguments[0])
         if event in ("socket.connect", "socket.sendto"):
             address = arguments[1]
             return f"connects to {address[0]}" if isinstance(address, tuple) else ""  # text: a socket of this machine
         if event in _HOSTS:
             return f"connects to {arguments[0]}"
+        if event in _FORKS:
+            return "starts a process"
         return f"starts a program: {str(arguments[0])[:200]}" if event in _PROGRAMS else ""
+
+    def _connected(self, database: object) -> str:
+        """What to say of a database that is opened: one that is there may be read, and is compared if it matters."""
+        name = os.fsdecode(database) if isinstance(database, str | bytes | os.PathLike) else ""
+        if name in ("", ":memory:") or name.startswith("file:") or os.path.exists(name):
+            return ""
+        return self._changed(name, -1)
 
     def _changed(self, path: object, base: object) -> str:
         """What to say of a change at a path; nothing if it may change."""
@@ -118,6 +148,28 @@ class Watch:
         free = max((len(root) for root in self._free if _inside(full, root)), default=0)
         kept = max((len(root) for root in (*self._kept, self._here) if _inside(full, root)), default=0)
         return "" if free and free >= kept else f"writes {full}"
+
+
+def files_of(folder: str, *, deep: bool = True) -> dict[str, tuple[int, int, int]]:
+    """What tells a file from what it was, by path; bytecode is left out, and at most some thousand are looked at.
+
+    Args:
+        folder: Where they are; nothing is found in one that is not there.
+        deep: Also in folders in it, and hidden ones.
+    """
+    found: dict[str, tuple[int, int, int]] = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one != "__pycache__") if deep else []
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            if (name.startswith(".") and not deep) or _BYTECODE.search(path):
+                continue
+            if len(found) >= _MOST_FILES:
+                return found
+            with suppress(OSError):
+                told = os.lstat(path)
+                found[path] = told.st_mtime_ns, told.st_size, told.st_ino
+    return found
 
 
 def _inside(path: str, root: str) -> bool:

@@ -80,6 +80,12 @@ def test_what_it_writes_at_import_is_refused_and_told(fake_packages: FakePackage
     assert "it writes" in found["config_can_be_imported"] and "at_import.txt" in found["config_can_be_imported"]
 
 
+def test_what_compiled_code_writes_at_import_is_told(fake_packages: FakePackages) -> None:
+    writes = 'import sqlite3\nsqlite3.connect("file:here.db", uri=True).execute("create table t (x)")\n'
+    found = failures(checked(fake_packages, Saboteur("liar", (), "check", {"parts.py": writes + CONFIG})))
+    assert "writes" in found["config_leaves_no_trace"] and "here.db" in found["config_leaves_no_trace"], found
+
+
 @pytest.mark.parametrize(
     ("measured", "slow"),
     [
@@ -93,7 +99,7 @@ def test_the_ceiling_is_held_against_a_busy_machine(
     measured: list[Probed], slow: bool, fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = iter(measured)
-    monkeypatch.setattr(checks, "probe", lambda module: next(left))
+    monkeypatch.setattr(checks, "probe", lambda module, package="": next(left))
     saboteur = honest()
     saboteur.install(fake_packages)
     report = check_part("encoder", saboteur.qualified, registry=discover(), only=[checks.config_is_quick])

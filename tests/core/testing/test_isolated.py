@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pgsynth_core.data import write_pose
 from pgsynth_core.registry import discover
 from pgsynth_core.testing import Report, check_isolated, checks_of
 
 from ...fixtures.fake_packages import FakePackages, fake_packages
+from ...fixtures.people import standing, write_pairs, write_photo
 from ...fixtures.saboteurs import Saboteur, honest, saboteurs, wreckers
 
 __all__ = ["fake_packages"]
@@ -50,8 +53,28 @@ def test_one_that_writes_is_refused_and_told(
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     report = checked(fake_packages, saboteurs()["writes_here"])
-    assert statuses(report)[-1] == "failed" and "project/i_was_here.txt" in report.outcomes[-1].reason
+    assert statuses(report)[-1] == "failed" and "i_was_here.txt" in report.outcomes[-1].reason
     assert list((tmp_path / "project").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["", "pathlib.Path(__file__).parent / "])
+def test_what_compiled_code_writes_is_told(place: str, fake_packages: FakePackages) -> None:
+    part = honest()
+    writes = f'torch.save(torch.ones(1), {place}"cache.pt")'
+    files = {**part.files, "model.py": part.files["model.py"].replace("# built", writes)}
+    report = checked(fake_packages, replace(part, files=files))
+    assert statuses(report)[-1] == "failed" and "cache.pt" in report.outcomes[-1].reason, report.outcomes
+
+
+def test_paths_are_those_of_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate("ab"):
+        write_photo(tmp_path / "mine" / f"{name}.png", seed=number)
+        write_pose(tmp_path / "mine" / f"{name}.pose.json", standing())
+    write_pairs(tmp_path / "mine" / "pairs.csv", [("a.png", "b.png")], "source,target")
+    entry = discover().find("dataset", "folder")
+    report = check_isolated(entry, options={"root": "mine"}, only=("pairs_have_the_documented_form",))
+    assert statuses(report) == ["passed"], report.outcomes
 
 
 def test_a_process_that_never_begins_is_told(fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch) -> None:

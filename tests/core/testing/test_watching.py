@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from pgsynth_core.testing.watching import Refused, Watch
 
@@ -46,6 +48,8 @@ HARM: dict[str, tuple[Callable[[], object], str]] = {
         "connects to 192.0.2.1",
     ),
     "lookup": (lambda: socket.getaddrinfo("example.invalid", 80), "connects to example.invalid"),
+    "database": (lambda: sqlite3.connect("new.db"), "writes {project}/new.db"),
+    "fork": (os.fork, "starts a process"),
     "program": (lambda: subprocess.run([sys.executable, "-c", ""], check=False), "starts a program: "),
 }
 
@@ -93,3 +97,17 @@ def test_a_folder_that_is_kept_is_kept_though_it_is_temporary(tmp_path: Path) ->
         with pytest.raises(PermissionError, match="package/a.txt"):
             (kept / "a.txt").write_text("a")
     assert watch.seen == (f"writes {kept}/a.txt",)
+
+
+def test_what_goes_past_the_hook_is_told_afterwards(project: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    (deep / "in").mkdir(parents=True)
+    (deep / "in" / "old.bin").write_bytes(b"old")
+    (deep / "in" / "same.bin").write_bytes(b"same")
+    watch = Watch(compared=[deep])
+    with watch:
+        torch.save(torch.ones(1), "weights.pt")
+        torch.save(torch.ones(1), deep / "in" / "old.bin")
+        torch.save(torch.ones(1), tmp_path / "elsewhere.pt")
+        sqlite3.connect(":memory:").close()
+    assert watch.seen == (f"writes {deep}/in/old.bin", f"writes {project}/weights.pt")
