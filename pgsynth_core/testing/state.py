@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import copy
+import gc
+import itertools
+import re
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Final
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -24,18 +32,46 @@ from pgsynth_core.testing.subject import Skip, Subject
 
 _OF_TORCH: Final = frozenset({"_parameters", "_modules", "_buffers"})
 _DEPTH: Final = 4
-"""How deep containers on a module are looked into."""
+"""How deep containers and objects on a module are looked into."""
+_MOST: Final = 10_000
+"""Of one of them, so many are looked at."""
+_PLAIN: Final = (nn.Module, type, ModuleType, FunctionType, BuiltinFunctionType, str, bytes, int, float, complex)
+"""What is not looked into: it has places of its own, or holds nothing of a call."""
+_PRIVATE: Final = re.compile("__.*(?<!__)$")
 
 
 def detaches_clean(subject: Subject) -> None:
     """With the chains taken off, the denoiser's tree and state dict are those of a denoiser that never had any."""
-    method = subject.around.method(device="meta")
-    network = method.base.denoiser
-    plain = copy.deepcopy(network)
-    stock = {path: _Stock() for path in chains_of(plain)}
-    detach(plain, stock)
-    assert not [key for key in plain.state_dict() if ".processor." in key], "weights stay behind"
-    assert not chains_of(plain) and "AttentionChain" not in repr(plain), "a chain stays behind"
+    around = subject.around
+    alone = around.spec.model_copy(update={"attn": (), "pose": (), "encoder": (), "adapters": {}})
+    given = _stock(around.method(device="meta"))
+    plain = _stock(replace(around, spec=alone).method(device="meta"))
+    _are_one("module", _tree(given), _tree(plain))
+    _are_one("weight", _shapes(given), _shapes(plain))
+
+
+def _stock(method: Method) -> nn.Module:
+    """A copy of the denoiser with its chains taken off."""
+    network = copy.deepcopy(method.base.denoiser)
+    detach(network, {path: _Stock() for path in chains_of(network)})
+    return network
+
+
+def _tree(network: nn.Module) -> dict[str, object]:
+    """Path -> class, hooks, and whether its forward is another."""
+    return {
+        path: (type(module), len(module._forward_hooks), len(module._forward_pre_hooks), "forward" in vars(module))
+        for path, module in network.named_modules()
+    }
+
+
+def _shapes(network: nn.Module) -> dict[str, object]:
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+def _are_one(what: str, given: Mapping[str, object], plain: Mapping[str, object]) -> None:
+    other = [name for name in {**given, **plain} if given.get(name) != plain.get(name)]
+    assert not other, f"the {what} {other[0]} stays behind on the denoiser, is changed or gone ({len(other)} such)"
 
 
 class _Stock:
@@ -48,7 +84,7 @@ def keeps_nothing_of_a_call(subject: Subject) -> None:
     first, second, third = (subject.inputs(batch=2, seed=seed) for seed in range(3))
     with torch.no_grad():
         _once(method, second)  # what is made once, by the grid alone, is made now
-        alive: list[Tensor] = []  # or a new tensor may get the address of one that is gone
+        alive: list[object] = []  # or a new tensor may get the address of one that is gone
         before = dict(_held(method, alive))
         predicted = _once(method, first)
         after = dict(_held(method, alive))
@@ -65,7 +101,7 @@ def _once(method: Method, inputs: Inputs) -> Tensor:
     return predicted
 
 
-def _held(method: Method, alive: list[Tensor]) -> Iterator[tuple[str, object]]:
+def _held(method: Method, alive: list[object]) -> Iterator[tuple[str, object]]:
     """Where in the modules tensors and containers are, with what tells one from another; tensors go into `alive`."""
     for path, module in method.named_modules():
         own = {name: value for name, value in vars(module).items() if name not in _OF_TORCH}
@@ -75,22 +111,52 @@ def _held(method: Method, alive: list[Tensor]) -> Iterator[tuple[str, object]]:
             yield f"{path}.{name}", (id(buffer), buffer._version)
 
 
-def _inside(place: str, value: object, depth: int, alive: list[Tensor]) -> Iterator[tuple[str, object]]:
+def _inside(place: str, value: object, depth: int, alive: list[object]) -> Iterator[tuple[str, object]]:
     if isinstance(value, Tensor):
         alive.append(value)
         yield place, (id(value), value._version)
-    elif isinstance(value, nn.Module) or depth == 0:
+    elif isinstance(value, np.ndarray):
+        alive.append(value)
+        yield place, (id(value), value.shape, hash(value.tobytes()) if value.size <= _MOST else 0)
+    elif isinstance(value, _PLAIN) or depth == 0:
         return
-    elif isinstance(value, Mapping):
-        yield place, len(value)
-        for key, item in list(value.items()):
-            yield from _inside(f"{place}[{key!r:.40}]", item, depth - 1, alive)
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield place, len(value)
-        for number, item in enumerate(value):
-            yield from _inside(f"{place}[{number}]", item, depth - 1, alive)
-    elif isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
-        yield from _inside(place, vars(value), depth - 1, alive)
+    else:
+        items = _items(value)
+        if items is None:
+            items = {f".{name}": item for name, item in _attributes(value)}
+        else:
+            yield place, len(items)
+        for name, item in itertools.islice(items.items(), _MOST):
+            yield from _inside(f"{place}{name}", item, depth - 1, alive)
+
+
+def _items(value: object) -> dict[str, object] | None:
+    """What is in a container, by place; None if it is none."""
+    if isinstance(value, Mapping):
+        return {f"[{number}: {key!r:.40}]": item for number, (key, item) in enumerate(list(value.items()))}
+    if isinstance(value, list | tuple | set | frozenset | deque):
+        return {f"[{number}]": item for number, item in enumerate(value)}
+    return None
+
+
+def _attributes(value: object) -> Iterator[tuple[str, object]]:
+    """What an object holds: its attributes and slots, or what the collector of garbage knows of it."""
+    found: dict[str, object] = {}
+    names = [name for kind in type(value).__mro__ for name in _slots(kind) if name not in ("__dict__", "__weakref__")]
+    for name in names:
+        with suppress(AttributeError):
+            found[name] = object.__getattribute__(value, name)
+    if isinstance(own := getattr(value, "__dict__", None), dict):
+        found |= own
+    yield from found.items()
+    if not found:
+        yield from ((f"<{number}>", item) for number, item in enumerate(gc.get_referents(value)))
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple(f"_{kind.__name__.lstrip('_')}{name}" if _PRIVATE.match(name) else name for name in names)
 
 
 def dropped_is_what_the_manifest_says(subject: Subject) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,37 @@ def keeping(self: Any, values: Tensor) -> Tensor:
 def listing(self: Any, values: Tensor) -> Tensor:
     """Holds a list that grows."""
     self.calls = [*getattr(self, "calls", ()), "another"]
+    return values
+
+
+def queueing(self: Any, values: Tensor) -> Tensor:
+    """Holds the tokens of the last two calls in a queue that grows no more."""
+    self.calls = getattr(self, "calls", deque([values, values], maxlen=2))
+    self.calls.append(values)
+    return values
+
+
+class Slotted:
+    """An object without a `__dict__`."""
+
+    __slots__ = ("__kept",)
+
+    def keep(self, values: object) -> None:
+        """Holds it."""
+        self.__kept = values
+
+
+def pocketing(self: Any, values: Tensor) -> Tensor:
+    """Holds the tokens of the last call on an object of its own."""
+    self.pocket = getattr(self, "pocket", Slotted())
+    self.pocket.keep(values)
+    return values
+
+
+def pocketing_numbers(self: Any, values: Tensor) -> Tensor:
+    """Holds the tokens of the last call as numbers, in the iterator of a list."""
+    if values.device.type != "meta":
+        self.pocket = iter([values.detach().float().numpy()])
     return values
 
 
@@ -107,6 +139,9 @@ LIES: dict[str, tuple[Changed, Check, str]] = {
     "neighbours": (lambda self, values: values - values.mean(0, keepdim=True), does.a_sample_alone_is_the_same, "not close"),
     "holds the last": (keeping, keeps.keeps_nothing_of_a_call, ".last keeps what a call made"),
     "grows": (listing, keeps.keeps_nothing_of_a_call, ".calls keeps what a call made"),
+    "queues": (queueing, keeps.keeps_nothing_of_a_call, "keeps what a call made"),
+    "pockets": (pocketing, keeps.keeps_nothing_of_a_call, ".pocket._Slotted__kept keeps what a call made"),
+    "pockets numbers": (pocketing_numbers, keeps.keeps_nothing_of_a_call, "keeps what a call made"),
     "remembers": (remembering, keeps.keeps_nothing_of_a_call, "after another photo"),
     "seed": (sowing, keeps.leaves_torch_as_it_was, "seed of all random numbers: 1234"),
     "common seed": (sowing_the_common_seed, keeps.leaves_torch_as_it_was, "seed of all random numbers: 0"),
@@ -189,6 +224,53 @@ def test_a_seed_set_while_it_is_built_is_told(toys: Registry, monkeypatch: pytes
     monkeypatch.setattr(encoder, "__init__", built)
     outcome = outcome_of(toys, does.same_inputs_same_output, keeps.leaves_torch_as_it_was)
     assert outcome.status == "failed" and "seed of all random numbers: 0" in outcome.reason, outcome
+
+
+# ------------------------------------------------------------------------------------------- attention
+def furnish(denoiser: Any) -> None:
+    """Leaves a layer of its own on the denoiser."""
+    denoiser.mine = torch.nn.Linear(2, 2)
+
+
+def reshape(denoiser: Any) -> None:
+    """Puts another layer in the place of one."""
+    denoiser.time_embedding.act = torch.nn.Identity()
+
+
+def hook(denoiser: Any) -> None:
+    """Looks at what passes."""
+    denoiser.conv_out.register_forward_hook(lambda *given: None)
+
+
+@pytest.mark.parametrize("change", [furnish, reshape, hook])
+def test_what_stays_behind_on_the_denoiser_is_told(
+    change: Callable[[Any], None], toys: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attention = load_part(toys.find("attention", "toy_reference"))
+    build = attention.__init__
+
+    def built(self: Any, config: Any, site: Any, context: Any) -> None:
+        build(self, config, site, context)
+        change(context.denoiser)
+
+    honest = check_part("attention", "toy_reference", registry=toys, only=[keeps.detaches_clean])
+    monkeypatch.setattr(attention, "__init__", built)
+    lying = check_part("attention", "toy_reference", registry=toys, only=[keeps.detaches_clean])
+    assert [honest.outcomes[0].status, lying.outcomes[0].status] == ["passed", "failed"], (honest, lying)
+    assert "stays behind" in lying.outcomes[0].reason
+
+
+def test_what_is_prepared_otherwise_is_told(toys: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    attention = load_part(toys.find("attention", "toy_ip"))
+    forward = attention.forward
+
+    def doubled(self: Any, call: Any, inner: Any) -> Any:
+        return forward(self, replace(call, prepared={name: 2 * value for name, value in call.prepared.items()}), inner)
+
+    honest = check_part("attention", "toy_ip", registry=toys, only=[does.prepared_is_the_same])
+    monkeypatch.setattr(attention, "forward", doubled)
+    lying = check_part("attention", "toy_ip", registry=toys, only=[does.prepared_is_the_same])
+    assert [honest.outcomes[0].status, lying.outcomes[0].status] == ["passed", "failed"], (honest, lying)
 
 
 # ------------------------------------------------------------------------------------------- the contract
