@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -80,7 +81,10 @@ def test_what_it_writes_at_import_is_refused_and_told(fake_packages: FakePackage
     assert "it writes" in found["config_can_be_imported"] and "at_import.txt" in found["config_can_be_imported"]
 
 
-def test_what_compiled_code_writes_at_import_is_told(fake_packages: FakePackages) -> None:
+def test_what_compiled_code_writes_at_import_is_told(
+    fake_packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the checks after it import the Config here
     writes = 'import sqlite3\nsqlite3.connect("file:here.db", uri=True).execute("create table t (x)")\n'
     found = failures(checked(fake_packages, Saboteur("liar", (), "check", {"parts.py": writes + CONFIG})))
     assert "writes" in found["config_leaves_no_trace"] and "here.db" in found["config_leaves_no_trace"], found
