@@ -42,6 +42,7 @@ def test_one_that_ends_the_process_fails_that_check_and_the_rest_goes_on(fake_pa
     assert report.outcomes[1].reason == "ended the process (exit code 9)."
 
 
+@pytest.mark.slow
 def test_one_that_halts_is_given_up(fake_packages: FakePackages) -> None:
     report = checked(fake_packages, wreckers()["hangs_in_forward"], 20.0, FEW[1:2])
     assert statuses(report) == ["failed"] and report.outcomes[0].reason == "is not done after 20 seconds."
