@@ -22,6 +22,8 @@ from pgsynth_core.registry import discover
 from ..fixtures.fake_packages import GROUP, FakePackages
 from ..fixtures.houses import PLUGIN, Answer, House, house, make_plugin, make_project, make_wheel
 
+pytestmark = pytest.mark.slow  # a real pip works in environments of their own
+
 __all__ = ["house"]
 
 BROKEN = "pgsynth-plugin-broken"

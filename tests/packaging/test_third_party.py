@@ -18,6 +18,8 @@ from PIL import Image, ImageChops
 
 from ..fixtures.environments import Answer, Environment, built_wheel
 
+pytestmark = pytest.mark.slow  # environments are made, and processes in them train
+
 NAME = "pgsynth-plugin-ipadapter"
 PORT = f"{NAME}:image_tokens"
 SOURCE = Path(__file__).resolve().parents[1] / "fixtures" / "pgsynth_plugin_ipadapter"

@@ -99,6 +99,7 @@ def test_what_is_no_part_is_found_too(kind: str, fake_packages: FakePackages, tm
     assert [item.origin.package for item in found] == ["pgsynth-plugin-own-thing"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=pytest.mark.slow if kind in ("attention", "base") else ()) for kind in PARTS]
 )

@@ -20,6 +20,8 @@ from pgsynth_core.testing import behaviour as does
 from pgsynth_core.testing import state as keeps
 from pgsynth_core.testing.subject import Check
 
+pytestmark = pytest.mark.slow  # each lie builds a method of its own
+
 Changed = Callable[[Any, Tensor], Tensor]
 """What a liar makes of the tokens that the honest toy gives."""
 

@@ -15,6 +15,8 @@ from ...fixtures.fake_packages import FakePackages, fake_packages
 from ...fixtures.people import standing, write_pairs, write_photo
 from ...fixtures.saboteurs import Saboteur, honest, saboteurs, wreckers
 
+pytestmark = pytest.mark.slow  # each starts processes that import torch
+
 __all__ = ["fake_packages"]
 
 FEW = ("config_can_be_imported", "ports_hold_values", "keeps_to_itself")
