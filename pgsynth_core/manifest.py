@@ -344,6 +344,11 @@ class Hook(_Strict):
     target: Target
     implements: tuple[str, ...] = Field(min_length=1)
 
+    @property
+    def name(self) -> str:
+        """What it is listed as: the attribute of its target."""
+        return self.target.partition(":")[2]
+
 
 class Contribution(_Strict):
     """A command or a panel of the TUI; shown from the manifest, imported when used."""
@@ -421,7 +426,7 @@ class Manifest(_Strict):
             *(f"preset:{preset.name}" for preset in self.preset),
             *(f"command:{command.name}" for command in self.command),
             *(f"panel:{panel.name}" for panel in self.panel),
-            *(f"hook:{hook.target.partition(':')[2]}" for hook in self.hook),
+            *(f"hook:{hook.name}" for hook in self.hook),
         )
 
 

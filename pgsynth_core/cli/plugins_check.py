@@ -108,7 +108,7 @@ def _wanted(name: str, kind: str, registry: Registry) -> tuple[tuple[Found, ...]
     try:
         found = registry.find_all(name, kind=kind, where=where)
     except SpecError:
-        if ":" in name or not _is_package(name, registry):
+        if ":" in name or normalised(name) not in registry.packages:
             raise
         return _of_package(normalised(name), kind, registry, where)
     if len(found) > 1:
@@ -120,14 +120,6 @@ def _wanted(name: str, kind: str, registry: Registry) -> tuple[tuple[Found, ...]
 
 def _kind(item: Found) -> str:
     return item.kind if isinstance(item, Entry) else "preset"
-
-
-def _is_package(name: str, registry: Registry) -> bool:
-    origins = [*(entry.origin for entry in registry.entries), *(preset.origin for preset in registry.presets)]
-    origins += [hook.origin for hook in registry.hooks]
-    origins += [extra.origin for extra in (*registry.commands, *registry.panels)]
-    left_out = {*(broken.package for broken in registry.broken), *(off.package for off in registry.disabled)}
-    return normalised(name) in left_out | {origin.package for origin in origins}
 
 
 def _of_package(

@@ -185,8 +185,8 @@ def _show(found: Planned, stream: Stream) -> None:
     ]
     draw_table(Table("", ("package", "here", "would be", "asked for by"), cells), stream)
     for offer in found.offers:
-        if offer.adds:
-            write(one_line(f"{offer.wheel.name} brings {', '.join(offer.adds)}"), stream)
+        if offer.manifest.adds:
+            write(one_line(f"{offer.wheel.name} brings {', '.join(offer.manifest.adds)}"), stream)
     for clash in found.clashes:
         tell_warning(clash)
 
@@ -222,7 +222,7 @@ def _told(arguments: argparse.Namespace, session: Session, found: Planned, kept:
             ],
             "installed": [one.model_dump(mode="json") for one in kept],
             "unchanged": [one.model_dump(mode="json") for one in found.unchanged],
-            "adds": {offer.wheel.name: offer.adds for offer in found.offers},
+            "adds": {offer.wheel.name: offer.manifest.adds for offer in found.offers},
             "clashes": found.clashes,
             "broken": broken_facts((discover() if kept else session.registry).broken),
         }

@@ -8,7 +8,7 @@ encoder's `null`; a pose's maps zero and its mask all True.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,6 +16,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.ports import over_ports
 from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.interfaces import Conditioning, Encoder
 
@@ -109,43 +110,6 @@ def chosen(rows: Rows, null: Conditioning, given: Conditioning) -> Conditioning:
         return torch.where(rows.view(-1, *[1] * (kept.ndim - 1)), dropped.to(kept.dtype), kept)
 
     return over_ports(pick, null, given)
-
-
-def over_ports(change: Callable[..., Tensor], *all_ports: Conditioning) -> Conditioning:
-    """A conditioning whose every tensor is `change` of the tensors at the same place of the given ones.
-
-    Everything that is no tensor (roles, spans, label set, grid) is taken from the last.
-    """
-    like = all_ports[-1]
-    tokens, regions = [ports.tokens for ports in all_ports], [ports.regions for ports in all_ports]
-
-    def at(name: str) -> Tensor | None:
-        values = [getattr(ports, name) for ports in all_ports]
-        return None if values[-1] is None else change(*values)
-
-    def levels(name: str) -> tuple[Tensor, ...]:
-        return tuple(change(*level) for level in zip(*(getattr(ports, name) for ports in all_ports), strict=True))
-
-    def named(name: str) -> dict[str, Tensor]:
-        return {key: change(*(getattr(ports, name)[key] for ports in all_ports)) for key in getattr(like, name)}
-
-    return replace(
-        like,
-        tokens=None if like.tokens is None else replace(like.tokens, values=change(*(t.values for t in tokens if t))),
-        regions=None
-        if like.regions is None
-        else replace(
-            like.regions,
-            values=change(*(r.values for r in regions if r)),
-            exists=change(*(r.exists for r in regions if r)),
-        ),
-        reference=named("reference"),
-        extra=named("extra"),
-        pose_mask=levels("pose_mask"),
-        parsing=levels("parsing"),
-        skeleton=at("skeleton"),
-        heatmaps=at("heatmaps"),
-    )
 
 
 def repeated(ports: Conditioning, times: int) -> Conditioning:

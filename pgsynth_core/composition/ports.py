@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from torch import Tensor
@@ -44,19 +45,41 @@ def tensors_by_mark(ports: Conditioning) -> dict[str, list[Tensor]]:
 
 def as_leaves(ports: Conditioning) -> Conditioning:
     """The same ports cut from what made them; float tensors will collect a gradient."""
+    return over_ports(lambda tensor: tensor.detach().requires_grad_(tensor.is_floating_point()), ports)
 
-    def leaf(tensor: Tensor) -> Tensor:
-        return tensor.detach().requires_grad_(tensor.is_floating_point())
 
-    tokens, regions = ports.tokens, ports.regions
+def over_ports(change: Callable[..., Tensor], *all_ports: Conditioning) -> Conditioning:
+    """A conditioning whose every tensor is `change` of the tensors at the same place of the given ones.
+
+    Everything that is no tensor (roles, spans, label set, grid) is taken from the last.
+    """
+    like = all_ports[-1]
+    tokens, regions = [ports.tokens for ports in all_ports], [ports.regions for ports in all_ports]
+
+    def at(name: str) -> Tensor | None:
+        values = [getattr(ports, name) for ports in all_ports]
+        return None if values[-1] is None else change(*values)
+
+    def levels(name: str) -> tuple[Tensor, ...]:
+        return tuple(change(*level) for level in zip(*(getattr(ports, name) for ports in all_ports), strict=True))
+
+    def named(name: str) -> dict[str, Tensor]:
+        return {key: change(*(getattr(ports, name)[key] for ports in all_ports)) for key in getattr(like, name)}
+
     return replace(
-        ports,
-        tokens=replace(tokens, values=leaf(tokens.values)) if tokens else None,
-        regions=replace(regions, values=leaf(regions.values), exists=leaf(regions.exists)) if regions else None,
-        reference={site: leaf(value) for site, value in ports.reference.items()},
-        pose_mask=tuple(leaf(mask) for mask in ports.pose_mask),
-        parsing=tuple(leaf(labels) for labels in ports.parsing),
-        skeleton=None if ports.skeleton is None else leaf(ports.skeleton),
-        heatmaps=None if ports.heatmaps is None else leaf(ports.heatmaps),
-        extra={name: leaf(value) for name, value in ports.extra.items()},
+        like,
+        tokens=None if like.tokens is None else replace(like.tokens, values=change(*(t.values for t in tokens if t))),
+        regions=None
+        if like.regions is None
+        else replace(
+            like.regions,
+            values=change(*(r.values for r in regions if r)),
+            exists=change(*(r.exists for r in regions if r)),
+        ),
+        reference=named("reference"),
+        extra=named("extra"),
+        pose_mask=levels("pose_mask"),
+        parsing=levels("parsing"),
+        skeleton=at("skeleton"),
+        heatmaps=at("heatmaps"),
     )

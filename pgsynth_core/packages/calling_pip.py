@@ -10,14 +10,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NamedTuple
 
 from pgsynth_core.errors import PgsynthError
 
-__all__ = ["PipFailed", "Said", "call", "call_pip", "last_words", "stoppable"]
+__all__ = ["PipFailed", "Said", "call", "call_pip", "heard", "last_words", "stoppable"]
 
 _ELSEWHERE: Final = (
     *("PIP_PYTHON", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"),
@@ -104,16 +104,23 @@ def stoppable() -> Iterator[None]:
 
     Only the main thread may; elsewhere nothing changes.
     """
+    with heard(_stop, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextmanager
+def heard(handler: Callable[[int, FrameType | None], None], *numbers: int) -> Iterator[None]:
+    """Have the handler hear these signals. Only the main thread may; elsewhere nothing changes."""
     try:
-        before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+        before = {number: signal.signal(number, handler) for number in numbers}
     except ValueError:
         yield
         return
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, was in before.items():
+            signal.signal(number, was)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

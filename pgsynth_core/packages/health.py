@@ -100,9 +100,7 @@ def _packages(registry: Registry) -> Iterator[Check]:
         adds = ", ".join(added.replace(":", " ") for added in off.adds) or "no parts that can be read"
         message = f"{off.version} is switched off by you; it has {adds}"
         yield Check(f"package {off.package}", "ok", f"{message}. On: pgsynth plugins enable {off.package}")
-    contributors = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
-    origins = {item.origin: None for items in contributors for item in items}
-    for origin in origins:
+    for origin in registry.origins:
         parts = [f"{entry.kind} {entry.name}" for entry in registry.entries if entry.origin == origin]
         brings = f"brings {', '.join(parts)}" if parts else "brings no parts"
         shown = f"brings {len(parts)} parts" if origin.first_party else brings

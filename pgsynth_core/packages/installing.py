@@ -125,10 +125,7 @@ def _is_here(wanted: Wanted, here: dict[str, str]) -> bool:
 
 def _is_well(name: str) -> bool:
     with everything_considered() as registry:
-        contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
-        found = {item.origin.package for items in contributed for item in items}
-        found |= {off.package for off in registry.disabled}
-        return name in found and name not in {broken.package for broken in registry.broken}
+        return name in registry.packages - {broken.package for broken in registry.broken}
 
 
 @contextmanager

@@ -117,8 +117,7 @@ def _rows(registry: Registry, checked: Callable[[Entry], Counts | None]) -> Iter
     yield from _contributed("command", registry.commands)
     yield from _contributed("panel", registry.panels)
     for hook in registry.hooks:
-        name, told = hook.item.target.partition(":")[2], f"is told of {', '.join(hook.item.implements)}"
-        yield _contribution("hook", name, told, hook.origin)
+        yield _contribution("hook", hook.item.name, f"is told of {', '.join(hook.item.implements)}", hook.origin)
     for off in registry.disabled:
         for kind, name in _added(off.adds) or [("package", off.package)]:
             summary = f"switched off; pgsynth plugins enable {off.package}"
@@ -152,9 +151,7 @@ def _added(adds: Sequence[str]) -> list[tuple[str, str]]:
 
 def not_installed(registry: Registry) -> tuple[KnownPackage, ...]:
     """Packages that the catalogue knows and that are neither here, nor here and broken or switched off."""
-    contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
-    here = {item.origin.package for items in contributed for item in items}
-    here |= {broken.package for broken in registry.broken} | {off.package for off in registry.disabled}
+    here = registry.packages
     return tuple(known for known in registry.known if normalised(known.name) not in here)
 
 

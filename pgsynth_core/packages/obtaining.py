@@ -40,15 +40,6 @@ class Offer:
     manifest: Manifest
 
     @property
-    def adds(self) -> tuple[str, ...]:
-        """``kind:name`` of its parts, presets, commands and panels."""
-        manifest = self.manifest
-        named = [f"{part.kind}:{part.name}" for part in manifest.component]
-        for kind, items in (("preset", manifest.preset), ("command", manifest.command), ("panel", manifest.panel)):
-            named += [f"{kind}:{item.name}" for item in items]
-        return tuple(named)
-
-    @property
     def requirement(self) -> str:
         """The wheel as pip is to be given it."""
         return with_extras(str(self.wheel.path), self.wanted.extras)

@@ -7,9 +7,7 @@ manifest and one version of pgsynth; with any other it is as if the part had nev
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -94,6 +92,8 @@ def keep_record(entry: Entry | PresetEntry, counts: Mapping[str, int]) -> None:
     Raises:
         UserError: If it cannot be written; what was kept is as it was.
     """
+    from pgsynth_core.runs.durable import replace_text  # a list of parts must not wait for it
+
     record = Record(
         version=entry.origin.version,
         manifest_sha256=entry.origin.manifest_sha256,
@@ -104,24 +104,11 @@ def keep_record(entry: Entry | PresetEntry, counts: Mapping[str, int]) -> None:
     checked = {**read_records(), _key(entry): record}
     text = json.dumps({key: checked[key].model_dump() for key in sorted(checked)}, indent=1)
     try:
-        _write(records_file(), text + "\n")
+        records_file().parent.mkdir(parents=True, exist_ok=True)
+        replace_text(records_file(), text + "\n")
     except (OSError, RuntimeError) as error:
         message = f"what was found cannot be kept: {getattr(error, 'strerror', None) or error}."
         raise UserError(message, cure=f"Choose a folder you may write to: export {CONFIG_VARIABLE}=FOLDER.") from error
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def _key(entry: Entry | PresetEntry) -> str:

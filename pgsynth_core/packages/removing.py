@@ -49,7 +49,7 @@ class Removal:
         version: Its version; several, with commas, if it is here more than once; empty if none is told.
         found: Its metadata folders; none if it is only on the user's list.
         files: What goes.
-        adds: ``kind:name`` of its parts, presets, commands and panels; empty if its manifest cannot be used.
+        adds: ``kind:name`` of what it adds, see `Manifest.adds`; empty if its manifest cannot be used.
         runs: Runs that were made with it.
         left: What stays and may be its own, or is not needed any more, a sentence each.
         listed: Whether it stands in the user's list.
@@ -67,9 +67,7 @@ class Removal:
 
 def plugin_names(registry: Registry, listed: UserList) -> tuple[str, ...]:
     """Every name that may be uninstalled: what says that it is a plugin, what is broken, what the user's list names."""
-    names = {one.name for one in present() if one.announces()}
-    names |= {broken.package for broken in registry.broken}
-    names |= {off.package for off in registry.disabled}
+    names = {one.name for one in present() if one.announces()} | registry.packages
     names |= {*listed.disabled, *(kept.name for kept in listed.plugin)}
     return tuple(sorted(names - {OWN_NAME}))
 
@@ -144,15 +142,8 @@ def _removal(name: str, found: tuple[Present, ...], registry: Registry, listed: 
             left += said
     version = ", ".join(dict.fromkeys(one.version for one in found if one.version))
     on_list = name in {kept.name for kept in listed.plugin} or name in listed.disabled
-    return Removal(name, version, found, tuple(files), tuple(_adds(name, registry)), (), tuple(left), on_list)
-
-
-def _adds(name: str, registry: Registry) -> Iterator[str]:
-    yield from (f"{entry.kind}:{entry.name}" for entry in registry.entries if entry.origin.package == name)
-    yield from (f"preset:{found.name}" for found in registry.presets if found.origin.package == name)
-    for kind, items in (("command", registry.commands), ("panel", registry.panels)):
-        yield from (f"{kind}:{found.item.name}" for found in items if found.origin.package == name)
-    yield from (added for off in registry.disabled if off.package == name for added in off.adds)
+    adds = tuple(added for added, package in registry.adds if package == name)
+    return Removal(name, version, found, tuple(files), adds, (), tuple(left), on_list)
 
 
 def _not_shared(one: Present) -> tuple[list[Path], list[str]]:

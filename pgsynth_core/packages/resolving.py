@@ -293,17 +293,11 @@ def everything_considered() -> Iterator[Registry]:
 
 def clashes(offers: Sequence[Offer], registry: Registry) -> tuple[str, ...]:
     """One sentence for each name that another package uses already, and what to write then."""
-    used: list[tuple[str, str]] = []
-    for entry in registry.entries:
-        used.append((f"{entry.kind}:{entry.name}", entry.origin.package))
-    used += [(f"preset:{found.name}", found.origin.package) for found in registry.presets]
-    used += [(f"command:{found.item.name}", found.origin.package) for found in registry.commands]
-    used += [(f"panel:{found.item.name}", found.origin.package) for found in registry.panels]
-    used += [(added, off.package) for off in registry.disabled for added in off.adds]
-    used += [(added, offer.wheel.name) for offer in offers for added in offer.adds]
+    used = [*registry.adds, *((added, offer.wheel.name) for offer in offers for added in offer.manifest.adds)]
+    used = [(added, package) for added, package in used if not added.startswith("hook:")]  # those run side by side
     said = []
     for offer in offers:
-        for added in offer.adds:
+        for added in offer.manifest.adds:
             others = dict.fromkeys(package for name, package in used if name == added and package != offer.wheel.name)
             kind, _, name = added.partition(":")
             for other in others:

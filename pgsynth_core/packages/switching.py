@@ -33,10 +33,7 @@ class Switched:
 
 def installed_packages(registry: Registry) -> tuple[str, ...]:
     """Every package with a manifest that is here, whole, broken or switched off; pgsynth itself left out."""
-    contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
-    here = {item.origin.package for items in contributed for item in items}
-    here |= {broken.package for broken in registry.broken} | {off.package for off in registry.disabled}
-    return tuple(sorted(here - {OWN_NAME}))
+    return tuple(sorted(registry.packages - {OWN_NAME}))
 
 
 def disable(registry: Registry, names: Sequence[str]) -> Switched:

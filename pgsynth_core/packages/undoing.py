@@ -11,12 +11,12 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
+from pgsynth_core.packages.calling_pip import heard
 from pgsynth_core.packages.environment import Environment
 from pgsynth_core.packages.present import compiled, present, versions
 from pgsynth_core.registry import normalised
@@ -218,20 +218,6 @@ def prune(folders: Iterable[Path], within: Iterable[Path]) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ctrl-C and requests to end wait: what is half put back is worse than either. Only in the main thread."""
-    waiting: list[int] = []
-
-    def later(number: int, frame: FrameType | None) -> None:
-        waiting.append(number)
-
-    numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    try:
-        before = {number: signal.signal(number, later) for number in numbers}
-    except ValueError:
+    """Ctrl-C and requests to end are passed over: what is half put back is worse. Only in the main thread."""
+    with heard(lambda number, frame: None, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         yield
-        return
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -84,6 +84,5 @@ def answer() -> None:
     for check in import_checks(registry, patience, packages=names):
         if check.status == "fail":
             faults.append({"where": check.name.removeprefix("package "), "message": check.message})
-    contributed = (registry.entries, registry.presets, registry.hooks, registry.commands, registry.panels)
-    found = {item.origin.package: item.origin.version for items in contributed for item in items}
+    found = {origin.package: origin.version for origin in registry.origins}
     print(f"\n{_MARK}{json.dumps({'found': found, 'faults': faults})}", flush=True)

@@ -233,6 +233,30 @@ class Registry:
     faults: tuple[Problem, ...] = ()
     limited: bool = False
 
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Every package that adds something, once, in the order found."""
+        adding = (self.entries, self.presets, self.commands, self.panels, self.hooks)
+        return tuple(dict.fromkeys(item.origin for items in adding for item in items))
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """Every package that is here, pgsynth itself, broken ones and those that are switched off included."""
+        left_out = {broken.package for broken in self.broken} | {off.package for off in self.disabled}
+        return frozenset(left_out | {origin.package for origin in self.origins})
+
+    @property
+    def adds(self) -> tuple[tuple[str, str], ...]:
+        """``kind:name`` and the package of everything that is added, as `Manifest.adds`; what is switched off, too."""
+        return (
+            *((f"{entry.kind}:{entry.name}", entry.origin.package) for entry in self.entries),
+            *((f"preset:{found.name}", found.origin.package) for found in self.presets),
+            *((f"command:{found.item.name}", found.origin.package) for found in self.commands),
+            *((f"panel:{found.item.name}", found.origin.package) for found in self.panels),
+            *((f"hook:{found.item.name}", found.origin.package) for found in self.hooks),
+            *((added, off.package) for off in self.disabled for added in off.adds),
+        )
+
     def of_kind(self, kind: Kind) -> tuple[Entry, ...]:
         """Every part of a kind."""
         return tuple(entry for entry in self.entries if entry.kind == kind)

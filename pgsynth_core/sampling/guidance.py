@@ -18,8 +18,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pgsynth_core.composition.chain import Prepared
-from pgsynth_core.composition.conditions import Conditions, conditions, labels_of, over_ports, stacked
+from pgsynth_core.composition.conditions import Conditions, conditions, labels_of, stacked
 from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.ports import over_ports
 from pgsynth_core.errors import PartError
 from pgsynth_core.interfaces import Conditioning
 from pgsynth_core.spec import Schedule, scales_by_step

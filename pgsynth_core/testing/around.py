@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from pgsynth_core.composition.build import build, no_weights
-from pgsynth_core.composition.conditions import over_ports
 from pgsynth_core.composition.inputs import Shapes, data_conditioning, noisy_latent, source_inputs
 from pgsynth_core.composition.method import Method
+from pgsynth_core.composition.ports import over_ports
 from pgsynth_core.composition.proof import shapes_for
 from pgsynth_core.contract import Verdict, check, with_adapters
 from pgsynth_core.errors import ContractError, UserError

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pgsynth_core import interfaces
 from pgsynth_core.composition.method import Method
-from pgsynth_core.composition.ports import port_of, port_tensors
+from pgsynth_core.composition.ports import over_ports, port_of, port_tensors
 from pgsynth_core.composition.proof import prove
 from pgsynth_core.manifest import Provides
 from pgsynth_core.testing.around import OTHER_GRID, Inputs
@@ -148,18 +148,7 @@ def one_sample(conditioning: interfaces.Conditioning, index: int) -> interfaces.
     def cut(tensor: Tensor) -> Tensor:
         return tensor[one] if tensor.shape[0] > 1 else tensor
 
-    tokens, regions = conditioning.tokens, conditioning.regions
-    return replace(
-        conditioning,
-        tokens=replace(tokens, values=cut(tokens.values)) if tokens else None,
-        regions=replace(regions, values=cut(regions.values), exists=cut(regions.exists)) if regions else None,
-        reference={name: cut(value) for name, value in conditioning.reference.items()},
-        pose_mask=tuple(cut(mask) for mask in conditioning.pose_mask),
-        parsing=tuple(cut(labels) for labels in conditioning.parsing),
-        skeleton=None if conditioning.skeleton is None else cut(conditioning.skeleton),
-        heatmaps=None if conditioning.heatmaps is None else cut(conditioning.heatmaps),
-        extra={name: cut(value) for name, value in conditioning.extra.items()},
-    )
+    return over_ports(cut, conditioning)
 
 
 def prepared_is_the_same(subject: Subject) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pty
 import subprocess
@@ -19,38 +18,24 @@ import pytest
 from pgsynth_core.cli import main
 from pgsynth_core.data import write_pose
 
+from ..fixtures.answers import Answer
 from ..fixtures.fake_packages import fake_packages
 from ..fixtures.people import standing, write_pairs, write_photo
 
-__all__ = ["Said", "fake_packages"]
+__all__ = ["Answer", "fake_packages"]
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command answered."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """stdout read as JSON."""
-        facts: dict[str, Any] = json.loads(self.out)
-        return facts
-
-
-Run = Callable[..., Said]
+Run = Callable[..., Answer]
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command in this process: ``run("plugins", "list")``."""
 
-    def run(*words: str) -> Said:
+    def run(*words: str) -> Answer:
         code = main(list(words))
         said = capsys.readouterr()
-        return Said(code, said.out, said.err)
+        return Answer(code, said.out, said.err)
 
     return run
 
@@ -65,7 +50,7 @@ def roots(repository: Path) -> str:
 def spawn(roots: str, tmp_path: Path) -> Run:
     """Run a command in a process of its own, in an empty folder; `site` is put before everything else on its path."""
 
-    def spawn(*words: str, site: Path | None = None, env: Mapping[str, str] | None = None, **more: Any) -> Said:
+    def spawn(*words: str, site: Path | None = None, env: Mapping[str, str] | None = None, **more: Any) -> Answer:
         path = roots if site is None else os.pathsep.join([str(site), roots])
         done = subprocess.run(
             [sys.executable, "-m", "pgsynth_core", *words],
@@ -76,7 +61,7 @@ def spawn(roots: str, tmp_path: Path) -> Run:
             check=False,
             **more,
         )
-        return Said(done.returncode, done.stdout, done.stderr)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     return spawn
 
@@ -139,7 +124,7 @@ class Made:
         data: The word that names its photos.
     """
 
-    said: Said
+    said: Answer
     runs: Path
     data: str
 
@@ -166,4 +151,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = main(["train", *SMALL, data, "train.steps=3", "--runs", str(runs), "--json", "--no-proof"])
-    return Made(Said(code, out.getvalue(), err.getvalue()), runs, data)
+    return Made(Answer(code, out.getvalue(), err.getvalue()), runs, data)

@@ -19,8 +19,9 @@ import pytest
 from pgsynth_core.cli.protocol import candidates
 from pgsynth_core.registry import discover
 
+from ..fixtures.answers import Answer
 from ..fixtures.fake_packages import GROUP, FakePackages
-from ..fixtures.houses import PLUGIN, Answer, House, house, make_plugin, make_project, make_wheel
+from ..fixtures.houses import PLUGIN, House, house, make_plugin, make_project, make_wheel
 
 pytestmark = pytest.mark.slow  # a real pip works in environments of their own
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
-from ..fixtures.environments import Answer, Environment, built_wheel
+from ..fixtures.answers import Answer
+from ..fixtures.environments import Environment, built_wheel
 
 pytestmark = pytest.mark.slow  # environments are made, and processes in them train
 

@@ -149,7 +149,7 @@ def test_a_known_version_must_be_that_very_file(tmp_path: Path) -> None:
     wanted, right = read_wanted([str(path)], []), read_wheel(path).sha256
     for row in (known(right), known(f"sha256:{right.upper()}"), known("0" * 64, version="2.0")):
         (offer,) = obtain(wanted, tmp_path / "fetched", known=[row], source=False)
-        assert offer.adds == ("encoder:x",) and offer.kept().source == str(path)
+        assert offer.manifest.adds == ("encoder:x",) and offer.kept().source == str(path)
     with pytest.raises(UserError) as refused:
         obtain(wanted, tmp_path / "fetched", known=[known("0" * 64)], source=False)
     assert right in str(refused.value) and "0" * 64 in str(refused.value) and "Do not use it" in str(refused.value)

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgsynth_core.composition.conditions import conditions, labels_of, over_ports
+from pgsynth_core.composition.conditions import conditions, labels_of
+from pgsynth_core.composition.ports import over_ports
 from pgsynth_core.errors import PartError
 from pgsynth_core.interfaces import Conditioning, SourceInputs
 from pgsynth_core.sampling.guidance import Guidance, Mix

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pgsynth_core.composition.conditions import chosen, conditions, labels_of, over_ports
-from pgsynth_core.composition.ports import port_tensors
+from pgsynth_core.composition.conditions import chosen, conditions, labels_of
+from pgsynth_core.composition.ports import over_ports, port_tensors
 from pgsynth_core.spec import LossWeights
 from pgsynth_core.training.draws import Chance, Draws
 from pgsynth_core.training.objective import Objective, training_schedule
