@@ -90,7 +90,7 @@ class Lifecycle:
             try:
                 getattr(manager.hook, hook)(**own)
             except FOREIGN_FAULTS as error:
-                self._disable(number, f"it raised {reason_of(error)}", hook=hook, error=error)
+                self._disable(number, f"it raised {reason_of(error, contributed.item.target)}", hook=hook, error=error)
 
     def _loaded(self, number: int) -> PluginManager | None:
         """The manager of an entry; None if it cannot be had, and then the entry is disabled."""

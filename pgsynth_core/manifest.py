@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pgsynth_core.errors import PartError, Problem
+from pgsynth_core.axes import AXES
+from pgsynth_core.errors import PartError, Problem, suggestion
 from pgsynth_core.options import of_type
 
 MANIFEST_VERSION: Final = 1
@@ -289,6 +290,18 @@ class Component(_Strict):
             if never := [value for value in values if not self.options[name].allows(value)]:
                 given = f"{name} = {never[0]!r}"
                 raise ValueError(f"{self.kind} {self.name}: `when` or `refuses` asks for {given}, which it never is")
+        return self
+
+    @model_validator(mode="after")
+    def _axes_are_known(self) -> Component:
+        """A letter may be free: one number, the same at every reader. A word is a symbol or an option."""
+        known = (*AXES, *self.options)
+        for name, port in (*self.needs.items(), *self.provides.items()):
+            every = [axis for axes in (port.axes, *(when.axes or () for when in port.when)) for axis in axes]
+            terms = [term.strip() for axis in every if isinstance(axis, str) for term in axis.split("+")]
+            if wrong := [term for term in terms if len(term) != 1 and not term.isdigit() and term not in known]:
+                cure = suggestion(wrong[0], known, what="axes")
+                raise ValueError(f"{self.kind} {self.name}: port {name}: there is no axis {wrong[0]!r}. {cure}")
         return self
 
     @model_validator(mode="after")

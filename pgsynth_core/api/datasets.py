@@ -48,7 +48,7 @@ def build_dataset(choice: PartChoice, context: DataContext, registry: Registry) 
     except PgsynthError:
         raise
     except FOREIGN_FAULTS as error:
-        message = f"{entry.qualified} ({choice.label}) could not be built: {reason_of(error)}."
+        message = f"{entry.qualified} ({choice.label}) could not be built: {reason_of(error, entry.component.target)}."
         raise PartError(message, cure=removal(entry.origin.package)) from error
     return made
 

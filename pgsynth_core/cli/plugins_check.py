@@ -158,6 +158,7 @@ def _options(found: Sequence[Found], words: Sequence[str], registry: Registry) -
         )
     entry = found[0]
     slot = SLOTS[entry.kind]
+    words = [word.removeprefix(f"{slot}.{entry.name}.") for word in words]  # as `compose` has them
     overrides = [f"{slot}={entry.qualified}", *(f"{slot}.{entry.name}.{word}" for word in words)]
     spec = resolve(None, overrides, registry).spec
     (choice,) = (choice for place, choice in spec.choices() if place == slot and choice.label == entry.name)
@@ -188,7 +189,12 @@ def _show(item: Found, report: Report, *, first: bool) -> None:
     if not first:
         say()
     noun = NOUNS[_kind(item)][0] if _kind(item) in NOUNS else "preset"
-    rows = [(outcome.check, outcome.status, outcome.reason) for outcome in report.outcomes]
+    rows: list[tuple[str, str, str]] = []
+    told: dict[str, str] = {}
+    for outcome in report.outcomes:
+        first_told = told.setdefault(outcome.reason, outcome.check)
+        again = outcome.reason and first_told != outcome.check
+        rows.append((outcome.check, outcome.status, f"as {first_told}" if again else outcome.reason))
     draw_table(Table(visible(f"{noun} {item.name} ({item.origin})"), ("check", "status", "reason"), rows))
     say(f"  {painted(_counted(report.counts), _STYLE['passed' if report.ok else 'failed'], 'stdout')}")
 
@@ -213,7 +219,7 @@ def _verdicts(found: Sequence[Found], reports: Sequence[Report]) -> Iterator[str
         names = ", ".join(item.name for item in bad)
         own = origin.package == OWN_NAME
         cure = removal(origin.package) if not own else "See: pgsynth doctor."
-        yield f"{origin} does not conform: {names}. Mend it, or tell its authors. {cure}"
+        yield f"{origin} does not conform: {names}. {cure}"
 
 
 COMMAND = Command(_parser, _run, "words:check_words")

@@ -240,11 +240,9 @@ def _built(
     except PgsynthError:
         raise
     except FOREIGN_FAULTS as error:
-        where = f" at {site.name}" if site else ""
-        raise PartError(
-            f"{entry.qualified} ({choice.label}) could not be built{where}: {reason_of(error)}.",
-            cure=_cure(entry, choice),
-        ) from error
+        where, reason = f" at {site.name}" if site else "", reason_of(error, entry.component.target)
+        message = f"{entry.qualified} ({choice.label}) could not be built{where}: {reason}."
+        raise PartError(message, cure=_cure(entry, choice)) from error
 
 
 def _cure(entry: Entry, choice: PartChoice) -> str:

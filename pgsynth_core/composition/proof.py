@@ -7,6 +7,7 @@ the method costs. A part that does not keep its contract is named with the port.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -194,10 +195,13 @@ class _Prover:
             raise
         except FOREIGN_FAULTS as error:
             height, width = self.spec.size
-            raise ProofError(
-                f"{choice.label} ({choice.part}) failed in forward: {reason_of(error)}.",
-                cure=f"It was given a batch of {BATCH} at {height}x{width} on the meta device, where no value exists.",
-            ) from error
+            cure = f"It was given a batch of {BATCH} at {height}x{width} on the meta device, where no value exists."
+            raise self._fault(choice, error, cure) from error
+
+    def _fault(self, choice: PartChoice, error: BaseException, cure: str) -> ProofError:
+        slot = next(slot for slot, chosen in self.spec.choices() if chosen is choice)
+        reason = reason_of(error, entry_of(self.registry, slot, choice).component.target)
+        return ProofError(f"{choice.label} ({choice.part}) failed in forward: {reason}.", cure=cure)
 
     def _check_references(self, given: Mapping[str, Conditioning]) -> None:
         """Every site at which somebody reads source features is supplied, by name."""
@@ -221,9 +225,7 @@ class _Prover:
             for owner, ports in owners.items():
                 for name, group in tensors_by_mark(ports).items():
                     taint.mark(f"{owner}.{name}", group)
-            joined = method.joined({label: owners[label] for label in given}, owners["data"])
-            conditioning = method.batched(joined, BATCH)
-            predicted = self._predicted(conditioning, noisy, timesteps)
+            predicted = self._stepped({label: owners[label] for label in given}, owners["data"], noisy, timesteps)
         if predicted.shape != noisy.shape:
             shapes = f"{tuple(predicted.shape)} for a latent {tuple(noisy.shape)}"
             self._problem(f"the denoiser predicts {shapes}.", "Mend the base.")
@@ -235,6 +237,40 @@ class _Prover:
             self._tell_unreached(label, names)
         for owner, ports in owners.items():
             self._check_gradients(owner, ports, set(unread))
+
+    def _stepped(
+        self, given: Mapping[str, Conditioning], data: Conditioning, noisy: Tensor, timesteps: Tensor
+    ) -> Tensor:
+        """One step; a fault names the part in whose code it was, and the forms of what that part reads."""
+        try:
+            conditioning = self.method.batched(self.method.joined(given, data), BATCH)
+            return self._predicted(conditioning, noisy, timesteps)
+        except PgsynthError:
+            raise
+        except FOREIGN_FAULTS as error:
+            choice = self._at_fault(error)
+            slot = next(slot for slot, chosen in self.spec.choices() if chosen is choice)
+            reads = {"tokens", *entry_of(self.registry, slot, choice).component.needed(choice.options)}
+            forms = [
+                f"{name} {list(form)}" for name, form in self.ports.items() if port_of(name.partition(".")[2]) in reads
+            ]
+            cure = f"It was given {', '.join(forms)}. Mend it, or the manifest that promises another form."
+            raise self._fault(choice, error, cure) from error
+
+    def _at_fault(self, error: BaseException) -> PartChoice:
+        """The part whose module is the innermost in the traceback; the base where it is none's."""
+        choices = {choice.label: choice for _, choice in self.spec.choices()}
+        links = [
+            link
+            for network in self.method.networks()
+            for chain in chains_of(network).values()
+            for link in chain.items()
+        ]
+        owners = {
+            id(module): label for label, part in (*self.method.poses.items(), *links) for module in part.modules()
+        }
+        inner = [id(frame.f_locals.get("self")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        return next((choices[owners[one]] for one in reversed(inner) if one in owners), self.spec.base)
 
     def _predicted(self, conditioning: Conditioning, noisy: Tensor, timesteps: Tensor) -> Tensor:
         """One step, its operations counted part by part."""

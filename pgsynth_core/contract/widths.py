@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from pgsynth_core.axes import port_info
 from pgsynth_core.contract.cures import Clinic, Cure, Finding
 from pgsynth_core.contract.plan import ordered
 from pgsynth_core.contract.verdict import Adapter
@@ -23,9 +24,14 @@ def adaptable(giver: End) -> bool:
 
 
 def width_clash(view: View, flow: Flow, reader: End) -> str:
-    """What is wrong if a reader takes another width than the first reader: no adapter behind the giver serves both."""
+    """What is wrong with widths that no adapter mends: one that is no number, or two readers that take two."""
     if not adaptable(flow.giver):
         return ""
+    if flow.giver.width is None and reader.width is not None and port_info(flow.port):  # a free one of its own unifies
+        return (
+            f"{flow.giver.name} gives `{flow.port}` as {flow.giver.form}, and {flow.giver.port.axes[-1]} stands for no "
+            f"number; {reader.name} reads {reader.form}. Its author writes a number, D or an option there."
+        )
     first = next((end for end in flow.readers if end.width is not None), reader)
     if reader.width in (None, first.width):
         return ""

@@ -58,7 +58,7 @@ def parts_named(registry: Registry, names: Sequence[str], *, where: str) -> tupl
         where: The place in the user's input, for messages.
 
     Raises:
-        SpecError: If one is unknown, in several packages or kinds, or is a preset; says how to write it.
+        SpecError: If one is unknown, named twice, in several packages or kinds, or is a preset; says how to write it.
     """
     problems: list[Problem] = []
     found: list[Entry] = []
@@ -67,6 +67,8 @@ def parts_named(registry: Registry, names: Sequence[str], *, where: str) -> tupl
             found.append(_part_named(registry, name, where))
         except SpecError as error:
             problems += error.problems
+    if twice := [entry.qualified for number, entry in enumerate(found) if entry in found[:number]]:
+        problems.append(Problem(f"{twice[0]} is named twice.", where, "Name it once, alone or with others."))
     if problems:
         raise SpecError(problems)
     return tuple(found)

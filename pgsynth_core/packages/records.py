@@ -1,11 +1,13 @@
 """What `pgsynth plugins check` found last of each part, kept for the listing. Floor 2, no torch.
 
 One file, ``checked.json`` in the user's configuration folder. A record holds for one version of the package, one
-manifest and one version of pgsynth; with any other it is as if the part had never been checked.
+manifest, one state of the package's modules and one version of pgsynth; with any other it is as if the part had never
+been checked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,6 +34,7 @@ class Record(BaseModel):
 
     version: str = Field(description="Of the package.")
     manifest_sha256: str = Field(description="Of the package's manifest.")
+    code: str = Field("", description="Of the names, sizes and times of the package's modules; empty of pgsynth's.")
     pgsynth: str = Field(description="The version that checked it.")
     counts: dict[str, Count] = Field(description="How many ran, passed, failed and were skipped.")
     date: str = Field(description="When, in UTC, ISO 8601.")
@@ -79,7 +82,8 @@ def record_of(entry: Entry | PresetEntry, records: Mapping[str, Record]) -> Reco
     if record is None:
         return None
     now = (entry.origin.version, entry.origin.manifest_sha256, own_version())
-    return record if (record.version, record.manifest_sha256, record.pgsynth) == now else None
+    same = (record.version, record.manifest_sha256, record.pgsynth) == now and record.code == _code(entry)
+    return record if same else None
 
 
 def keep_record(entry: Entry | PresetEntry, counts: Mapping[str, int]) -> None:
@@ -97,6 +101,7 @@ def keep_record(entry: Entry | PresetEntry, counts: Mapping[str, int]) -> None:
     record = Record(
         version=entry.origin.version,
         manifest_sha256=entry.origin.manifest_sha256,
+        code=_code(entry),
         pgsynth=own_version(),
         counts={name: counts[name] for name in _COUNTED},
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -109,6 +114,19 @@ def keep_record(entry: Entry | PresetEntry, counts: Mapping[str, int]) -> None:
     except (OSError, RuntimeError) as error:
         message = f"what was found cannot be kept: {getattr(error, 'strerror', None) or error}."
         raise UserError(message, cure=f"Choose a folder you may write to: export {CONFIG_VARIABLE}=FOLDER.") from error
+
+
+def _code(entry: Entry | PresetEntry) -> str:
+    """Changes with every edit of a package that is worked on in place; pgsynth's own has a version for that."""
+    if entry.origin.first_party:
+        return ""
+    folder = entry.origin.manifest_path.parent
+    try:
+        stats = sorted((str(path.relative_to(folder)), path.stat()) for path in folder.rglob("*.py"))
+    except OSError as error:
+        return f"cannot be read: {error}"
+    told = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _key(entry: Entry | PresetEntry) -> str:

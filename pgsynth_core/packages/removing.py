@@ -22,6 +22,7 @@ from pgsynth_core.packages.libraries import core_requirements
 from pgsynth_core.packages.present import Present, compiled, present
 from pgsynth_core.packages.requirements import applying, required_by
 from pgsynth_core.packages.resolving import everything_considered
+from pgsynth_core.packages.switching import taken_for_a_package
 from pgsynth_core.packages.undoing import Snapshot, prune
 from pgsynth_core.registry import (
     OWN_NAME,
@@ -91,7 +92,8 @@ def plan_removal(words: Sequence[str], environment: Environment, *, runs: str | 
         for name in dict.fromkeys(map(normalised, words)):
             found = tuple(one for one in here if one.name == name)
             if problem := _refusal(name, found, allowed, environment):
-                problems.append(problem)
+                part = None if found else taken_for_a_package(registry, name)
+                problems.append(part or problem)
                 continue
             removals.append(_removal(name, found, registry, listed))
     if problems:

@@ -302,6 +302,7 @@ def clashes(offers: Sequence[Offer], registry: Registry) -> tuple[str, ...]:
             kind, _, name = added.partition(":")
             for other in others:
                 said.append(
-                    f"the {kind} {name!r} is in {other} too: write {offer.wheel.name}:{name} or {other}:{name}."
+                    f"the {kind} {name!r} is in {other} too, and its plain name will do for neither any more: "
+                    f"write {offer.wheel.name}:{name} or {other}:{name}."
                 )
     return tuple(dict.fromkeys(said))

@@ -15,7 +15,7 @@ from pgsynth_core.registry import (
     read_user_list,
 )
 
-__all__ = ["Switched", "disable", "enable", "installed_packages"]
+__all__ = ["Switched", "disable", "enable", "installed_packages", "taken_for_a_package"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,16 @@ def _packages(registry: Registry, names: Sequence[str], *, there: Sequence[str])
 def _unknown(registry: Registry, name: str, there: Sequence[str]) -> Problem:
     if name == OWN_NAME:
         return Problem("pgsynth itself cannot be switched off.", cure=suggestion("", there, what="packages"))
-    plain = name.rpartition(":")[2].replace("-", "_")
-    if owners := sorted({entry.origin.package for entry in registry.entries if entry.name == plain}):
-        message = f"{plain!r} is a part of {' and of '.join(owners)}; a package is switched as a whole."
-        cure = f"Name the package: {owners[0]}." if owners != [OWN_NAME] else "pgsynth's own parts stay."
-        return Problem(message, cure=cure)
+    if part := taken_for_a_package(registry, name):
+        return part
     return Problem(f"there is no package {name!r} with parts here.", cure=suggestion(name, there, what="packages"))
+
+
+def taken_for_a_package(registry: Registry, name: str) -> Problem | None:
+    """What to say where a part is named and a package is meant; None if no part has that name."""
+    plain = name.rpartition(":")[2].replace("-", "_")
+    owners = sorted({entry.origin.package for entry in registry.entries if entry.name == plain})
+    if not owners:
+        return None
+    cure = f"Name the package: {owners[0]}." if owners != [OWN_NAME] else "pgsynth's own parts stay."
+    return Problem(f"{plain!r} is a part of {' and of '.join(owners)}; a package goes as a whole.", name, cure)

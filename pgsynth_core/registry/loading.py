@@ -50,7 +50,7 @@ def load_target(origin: Origin, target: str, *, part: str = "", extra: str = "")
         cure = f"{_cure(origin, '', '', None)} If it only is slow, wait longer: export {PATIENCE_VARIABLE}=600."
         raise PartError(f"{what} cannot be imported: {error}", where=target, cure=cure) from error
     except FOREIGN_FAULTS as error:
-        message = f"{what} cannot be imported: {reason_of(error)}"
+        message = f"{what} cannot be imported: {reason_of(error, target)}"
         raise PartError(message, where=target, cure=_cure(origin, module_name, extra, error)) from error
     if found is _MISSING:
         close = nearest(attribute, (name for name in vars(module) if not name.startswith("_")))

@@ -19,10 +19,26 @@ FOREIGN_FAULTS: Final = (Exception, SystemExit)
 """What other people's code may raise at us, and every guard catches. Never the user's own interrupt."""
 
 
-def reason_of(error: BaseException) -> str:
-    """The last entry of the error's traceback on one line: its type and what it says."""
+def reason_of(error: BaseException, target: str = "") -> str:
+    """The last entry of the error's traceback on one line: its type and what it says.
+
+    Args:
+        error: What was raised.
+        target: ``package.module:attribute`` of who raised it: the last line of that package is told too.
+    """
     last = traceback.format_exception_only(type(error), error)[-1]
-    return " ".join(last.split())[:500]
+    said = " ".join(last.split())[:500]
+    place = _place(error, target.partition(":")[0].partition(".")[0])
+    return f"{said} ({place})" if place else said
+
+
+def _place(error: BaseException, package: str) -> str:
+    """``file.py:12``; empty if the package is not on the way."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    frames = [frame for frame in traceback.walk_tb(error.__traceback__) if package]
+    own = [pair for pair in frames if str(pair[0].f_globals.get("__name__")).partition(".")[0] == package]
+    return f"{Path(own[-1][0].f_code.co_filename).name}:{own[-1][1]}" if own else ""
 
 
 def normalised(distribution: str) -> str:

@@ -164,10 +164,10 @@ class DisabledPackage:
 
 
 def removal(package: str) -> str:
-    """The cure for a package that is broken: the command that removes it, or that restores pgsynth itself."""
+    """The cure for a package that is broken: to mend it or remove it, or to restore pgsynth itself."""
     if package == OWN_NAME:
         return "Mend the file, or reinstall: pip install --force-reinstall --no-deps pgsynth."
-    return f"Remove it: pgsynth plugins uninstall {package}."
+    return f"Mend it if it is yours, or remove it: pgsynth plugins uninstall {package}."
 
 
 N = TypeVar("N", Entry, PresetEntry)

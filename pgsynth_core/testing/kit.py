@@ -196,5 +196,5 @@ def _outcome(check: Check, subject: Subject) -> Outcome:
     except (PgsynthError, AssertionError) as error:
         return Outcome(check.__name__, "failed", str(error))
     except FOREIGN_FAULTS as error:
-        return Outcome(check.__name__, "failed", reason_of(error))
+        return Outcome(check.__name__, "failed", reason_of(error, subject.entry.component.target))
     return Outcome(check.__name__, "passed")

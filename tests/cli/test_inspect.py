@@ -15,9 +15,9 @@ from PIL import Image
 from pgsynth_core.data import write_label_map, write_pose
 
 from ..fixtures.people import standing, write_photo
-from .conftest import SMALL, Made, Said
+from .conftest import SMALL, Answer, Made
 
-Run = Callable[..., Said]
+Run = Callable[..., Answer]
 
 PAINTED = (
     "tiny",

@@ -314,10 +314,11 @@ def test_what_is_no_plugin_stays(house: House, tmp_path: Path) -> None:
     put_there(house, make_wheel(tmp_path, "library"))
     put_there(house, make_plugin(tmp_path))
     before = house.state()
-    words = ["pgsynth", "torch", "library", "pgsynth-plugn-x"]
+    words = ["pgsynth", "torch", "library", "pgsynth-plugn-x", "qfft"]
     said = house.run("plugins", "uninstall", *words, "--yes", "--json")
     assert said.code == 2 and house.state() == before
-    own, core, library, typo = said.facts["problems"]
+    own, core, library, typo, part = said.facts["problems"]
+    assert part["message"] == "'qfft' is a part of pgsynth; a package goes as a whole."
     assert "pgsynth itself" in own["message"] and "stands on" in core["message"]
     assert library["cure"].endswith("-m pip uninstall library") and f"Did you mean '{PLUGIN}'?" in typo["cure"]
 

@@ -146,5 +146,5 @@ def test_a_hook_that_raises_is_switched_off_and_training_goes_on(
     made = train(tmp_path / "runs", trained.data)
     assert made.status.state == "finished" and list(made.losses()) == [1, 2]
     (told,) = {record.getMessage() for record in caplog.records if "diary" in record.getMessage()}
-    assert "pgsynth-plugin-diary 0.1.0 is switched off: it raised OSError: no diary." in told
-    assert "Remove it: pgsynth plugins uninstall pgsynth-plugin-diary." in told
+    assert "pgsynth-plugin-diary 0.1.0 is switched off: it raised OSError: no diary (hook.py:43)." in told
+    assert "remove it: pgsynth plugins uninstall pgsynth-plugin-diary." in told

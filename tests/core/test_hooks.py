@@ -138,7 +138,7 @@ def test_a_hook_that_raises_is_switched_off_and_the_others_run(
     disabled = only_disabled(lifecycle)
     assert (disabled.package, disabled.version, disabled.hook) == ("pgsynth-b", "1.0", "after_step")
     assert reason in disabled.problem.message
-    assert disabled.problem.cure == "Remove it: pgsynth plugins uninstall pgsynth-b."
+    assert disabled.problem.cure == "Mend it if it is yours, or remove it: pgsynth plugins uninstall pgsynth-b."
     assert [record.getMessage() for record in caplog.records] == [str(disabled.problem)]
 
 
@@ -176,7 +176,7 @@ def test_the_message_reads_as_sentences(watching: Watching) -> None:
     lifecycle.call("after_step", **STEP)
     assert str(only_disabled(lifecycle).problem) == (
         "the hook pgsynth_a.watch:Watch of pgsynth-a 1.0 is switched off: the hook cannot be imported: "
-        "RuntimeError: boom. Remove it: pgsynth plugins uninstall pgsynth-a."
+        "RuntimeError: boom (watch.py:3). Mend it if it is yours, or remove it: pgsynth plugins uninstall pgsynth-a."
     )
 
 

@@ -44,6 +44,32 @@ def test_sites_of_that_form_are_read() -> None:
     assert component.sites.allowed == ("denoiser:self:up_blocks.*", "pose.main:cross")
 
 
+# ------------------------------------------------------------------------------------------- axes
+def tokens(axes: str, when: str = "") -> str:
+    clause = f"[[component.provides.tokens.when]]\noptions = {{ width = [8] }}\naxes = {when}\n" if when else ""
+    return f"[component.provides.tokens]\naxes = {axes}\n{clause}"
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ('["B", "n_tokens", "D"]', "port tokens: there is no axis 'n_tokens'. Axes: B, N, D, "),
+        ('["B", "widht", "D"]', "there is no axis 'widht'. Did you mean 'width'?"),
+        ('["B", "width + dept", "D"]', "there is no axis 'dept'"),
+    ],
+)
+def test_an_axis_that_is_a_word_is_a_symbol_or_an_option(axes: str, words: str) -> None:
+    assert words in refusal("encoder", tokens(axes))
+    assert words in refusal("encoder", tokens('["B", "N", "D"]', axes))
+
+
+@pytest.mark.parametrize(
+    "axes", ['["B", 3, "D"]', '["B", "width + 1", "D"]', '["B", "width+width", "D"]', '["B", "Q", "D"]']
+)
+def test_numbers_options_sums_and_letters_are_axes(axes: str) -> None:
+    assert parsed("encoder", tokens(axes)).provides["tokens"].axes[0] == "B"
+
+
 # ------------------------------------------------------------------------------------------- bases
 @pytest.mark.parametrize(
     ("bind", "words"),

@@ -21,7 +21,7 @@ from ..fixtures.fake_packages import FakePackages
 from ..fixtures.generated import put_in_place, write_package
 
 NAME = "pgsynth-plugin-x"
-CURE = f"Remove it: pgsynth plugins uninstall {NAME}."
+CURE = f"Mend it if it is yours, or remove it: pgsynth plugins uninstall {NAME}."
 
 HEAD = """\
 import asyncio, time

@@ -92,7 +92,7 @@ class PanelPlace(Container):
         Args:
             error: Anything that code of the panel raised.
         """
-        reason = reason_of(error)
+        reason = reason_of(error, self.panel.item.target)
         if isinstance(error, StylesheetParseError):
             self._forget_styles()
             reason = "its DEFAULT_CSS cannot be read as a style sheet"

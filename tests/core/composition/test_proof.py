@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from diffusers import UNet2DConditionModel
+from torch import nn
 
 from pgsynth_core.composition.proof import Proof
 from pgsynth_core.errors import PartError, ProofError, UserError
+from pgsynth_plugins.attention.pma.model import PMA
 from pgsynth_plugins.bases.tiny.model import Tiny
 from pgsynth_plugins.encoders.qfft.model import QFFT
+from pgsynth_plugins.pose.controlnet.model import ControlNet
 
 from .conftest import Compose
 
@@ -99,6 +103,28 @@ def test_reference_at_sites_that_are_not_given_is_refused(composed: Compose) -> 
     with pytest.raises(UserError, match="no attention layer matches") as error:
         proof_of(composed, "encoder=toy_source", "attn=toy_reference", "attn.toy_reference.sites=denoiser:self:no.*")
     assert "toy_reference" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "label"),
+    [(PMA, "pma (pgsynth:pma)"), (ControlNet, "controlnet (pgsynth:controlnet)"), (Tiny, "tiny (pgsynth:tiny)")],
+)
+def test_a_part_that_fails_in_the_step_is_named_with_the_forms_it_read(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, part: type[nn.Module], label: str
+) -> None:
+    def refuse(self: object, *given: object, **named: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    parts = ("encoder=toy_tokens", "pose=controlnet", "attn=pma")
+    if part is Tiny:
+        monkeypatch.setattr(UNet2DConditionModel, "forward", refuse)
+    else:
+        monkeypatch.setattr(part, "forward", refuse)
+    with pytest.raises(ProofError) as error:
+        proof_of(composed, *parts)
+    (problem,) = error.value.problems
+    assert problem.message.startswith(f"{label} failed in forward: RuntimeError: mat1 and mat2 shapes")
+    assert "It was given toy_tokens.tokens [2, 6, 64]" in problem.cure
 
 
 def test_a_part_that_cannot_be_built_points_at_what_was_written(

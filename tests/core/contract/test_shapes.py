@@ -87,6 +87,13 @@ def test_a_free_symbol_is_one_number_for_all_readers(judged: Judged, extended: E
     assert problem.cure == "They cannot be used together; write attn=reader5."
 
 
+def test_a_width_that_is_no_number_is_told_before_a_layer_is_built(judged: Judged, extended: Extended) -> None:
+    registry = extended(component("encoder", "giver", '[component.provides.tokens]\naxes = ["B", "N", "Q"]\n'))
+    problem, *_ = judged("encoder=giver", registry).problems
+    assert "giver gives `tokens` as [B, N, Q], and Q stands for no number; " in problem.message
+    assert problem.message.endswith("reads [B, N, D]. Its author writes a number, D or an option there.")
+
+
 def test_an_axis_may_be_a_sum_of_options(judged: Judged, extended: Extended) -> None:
     options = "".join(f'{name} = {{ type = "int", default = 4, help = "So many." }}\n' for name in ("one", "two"))
     given = f'axes = ["B", "one + two", "D"]\n[component.options]\n{options}'

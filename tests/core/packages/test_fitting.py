@@ -121,6 +121,11 @@ def test_names_that_cannot_be_are_refused(registry: Registry, written: str, said
         parts_named(registry, (written,), where="here")
 
 
+def test_a_part_is_named_once(registry: Registry) -> None:
+    with pytest.raises(SpecError, match="pgsynth:qfft is named twice"):
+        parts_named(registry, ("qfft", "pma", "encoder=qfft"), where="here")
+
+
 def test_a_name_of_several_parts_is_told_apart(fake_packages: FakePackages) -> None:
     name = "pgsynth-plugin-x"
     fake_packages.install(name, manifest=fake_packages.manifest(name, fake_packages.part("metric", "pma")))

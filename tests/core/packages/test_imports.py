@@ -49,7 +49,7 @@ def test_one_that_kills_its_process_does_not_hide_the_others(fake_packages: Fake
     assert set(found) == {"a", "c"} and all(check.status == "fail" for check in found.values())
     assert found["a"].message.startswith("encoder a ended the process that imported it (signal 9)")
     assert "ZeroDivisionError" in found["c"].message
-    assert found["a"].cure == "Remove it: pgsynth plugins uninstall pgsynth-plugin-a."
+    assert found["a"].cure == "Mend it if it is yours, or remove it: pgsynth plugins uninstall pgsynth-plugin-a."
 
 
 DEAF = "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\ntime.sleep(60)\n"

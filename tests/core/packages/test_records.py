@@ -54,6 +54,16 @@ def test_it_holds_for_what_was_checked_alone(entry: Entry, change: dict[str, str
     assert record_of(replace(entry, origin=replace(entry.origin, **change)), read_records()) is None
 
 
+def test_an_edit_of_a_module_is_another_part_and_no_other_file_is(entry: Entry) -> None:
+    keep_record(entry, COUNTS)
+    folder = entry.origin.manifest_path.parent
+    (folder / "notes.txt").write_text("seen", "utf-8")
+    assert record_of(entry, read_records()) is not None
+    (folder / "deep").mkdir()
+    (folder / "deep" / "more.py").write_text("x = 1\n", "utf-8")
+    assert record_of(entry, read_records()) is None
+
+
 def test_another_pgsynth_has_checked_nothing(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_record(entry, COUNTS)
     monkeypatch.setattr("pgsynth_core.packages.records.own_version", lambda: "99.0")

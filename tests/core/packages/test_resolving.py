@@ -168,7 +168,7 @@ def test_names_in_use_are_told_with_both_packages(
     offers: tuple[Offer, ...], fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_packages.install("pgsynth-plugin-y", manifest=FakePackages.manifest("pgsynth-plugin-y"))
-    expected = f"the encoder 'x' is in pgsynth-plugin-y too: write {PLUGIN}:x or pgsynth-plugin-y:x."
+    expected = f"the encoder 'x' is in pgsynth-plugin-y too, and its plain name will do for neither any more: write {PLUGIN}:x or pgsynth-plugin-y:x."
     assert clashes(offers, discover()) == (expected,)
     monkeypatch.setenv("PGSYNTH_PLUGINS", "")
     assert clashes(offers, discover()) == ()

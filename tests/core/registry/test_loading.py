@@ -59,15 +59,17 @@ def test_a_part_and_its_options_are_loaded(entry_of: Callable[..., Entry]) -> No
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("import absent_library", "ModuleNotFoundError: No module named 'absent_library'"),
+        ("1 / 0", "ZeroDivisionError: division by zero (parts.py:1)"),
+        ("def far():\n    import json\n    json.loads('{')\nfar()", "JSONDecodeError: Expecting property name"),
+        ("def far():\n    import json\n    json.loads('{')\nfar()", "(parts.py:3)"),
+        ("import absent_library", "ModuleNotFoundError: No module named 'absent_library' (parts.py:1)"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
-        ("def broken(:", "SyntaxError: invalid syntax"),
+        ("def broken(:", "SyntaxError: invalid syntax (parts.py:1)"),
         ("class Bad(Exception):\n    def __str__(self): return 1 / 0\nraise Bad()", "Bad: <exception str() failed>"),
         ("def __getattr__(name): raise OSError('lazy')", "OSError: lazy"),
     ],
-    ids=["raises", "import", "exits", "lines", "syntax", "unprintable", "lazy"],
+    ids=["raises", "deep", "place", "import", "exits", "lines", "syntax", "unprintable", "lazy"],
 )
 def test_a_module_that_fails_is_named_with_reason_and_cure(
     entry_of: Callable[..., Entry], parts: str, reason: str
@@ -79,7 +81,7 @@ def test_a_module_that_fails_is_named_with_reason_and_cure(
     assert problem.message.startswith("encoder x of pgsynth-plugin-x 1.0 cannot be imported: ")
     assert reason in problem.message and "\n" not in problem.message
     assert problem.where == "pgsynth_plugin_x.parts:Part"
-    assert problem.cure == "Remove it: pgsynth plugins uninstall pgsynth-plugin-x."
+    assert problem.cure == "Mend it if it is yours, or remove it: pgsynth plugins uninstall pgsynth-plugin-x."
     assert refused.value.__cause__ is not None
 
 
