@@ -34,10 +34,10 @@ demo: install ## a small method, composed, trained, sampled and scored on this m
 test: lint test-main test-compiled test-matrix ## lint, then every test a bare CPU machine can run in minutes
 
 test-main: install ## the tests, shapes checked
-	$(PYTEST) -n $(WORKERS) --dist loadfile
+	$(PYTEST) -n $(WORKERS) --dist worksteal
 
 test-compiled: install ## torch.compile against eager, without the shape-checking hook
-	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist loadfile -m "compiled and not (slow or gpu)")
+	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "compiled and not (slow or gpu)")
 
 test-matrix: install ## combinations of parts, every pair of parts in one of them, without the shape-checking hook
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "matrix and not slow")

@@ -47,16 +47,14 @@ def call_pip(*arguments: str) -> Said:
     return call([sys.executable, "-P", "-m", "pip", arguments[0], *_ALWAYS, *arguments[1:]], environ)
 
 
-def call(command: Sequence[str], environ: dict[str, str], patience: float | None = None) -> Said:
+def call(command: Sequence[str], environ: dict[str, str]) -> Said:
     """Run a command in a session of its own, so that Ctrl-C reaches us and we stop it in order.
 
     Args:
         command: The words.
         environ: Its environment.
-        patience: Seconds to wait for it; None for as long as it takes.
 
     Raises:
-        subprocess.TimeoutExpired: If it takes longer; it and all that it started is dead then.
         PipFailed: If it cannot be started.
     """
     try:
@@ -73,7 +71,7 @@ def call(command: Sequence[str], environ: dict[str, str], patience: float | None
     except OSError as error:
         raise PipFailed(f"{command[0]} cannot be started: {error.strerror or error}.") from error
     try:
-        out, err = process.communicate(timeout=patience)
+        out, err = process.communicate()
     except BaseException:
         _end(process)
         raise

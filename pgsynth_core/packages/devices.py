@@ -5,47 +5,18 @@ A torch that does not fit its driver may raise, hang or kill its process; none o
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Final
 
 from pgsynth_core.packages.checks import Check
+from pgsynth_core.registry import FOREIGN_FAULTS, reason_of
+from pgsynth_core.registry.fresh import FreshPython, state_fact
 
 __all__ = ["device_checks"]
 
 _GIB: Final = 2**30
-_MARK: Final = "pgsynth-devices:"
-
-_ASK_TORCH: Final = f"""
-import json, torch
-
-def works(device):
-    try:
-        ones = torch.ones(8, 8, device=device)
-        return "" if (ones @ ones).sum().item() == 512 else "a product of two matrices came out wrong"
-    except Exception as error:
-        return f"{{type(error).__name__}}: {{error}}"
-
-devices = []
-for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-    found = torch.cuda.get_device_properties(index)
-    with torch.cuda.device(index):
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    devices.append(dict(
-        place=f"cuda:{{index}}", name=found.name, memory=found.total_memory, bf16=bf16,
-        capability=f"{{found.major}}.{{found.minor}}", fault=works(f"cuda:{{index}}"),
-    ))
-if torch.backends.mps.is_available():
-    devices.append(dict(place="mps", name="Apple GPU", memory=0, bf16=False, capability="", fault=works("mps")))
-facts = dict(
-    torch=torch.__version__, threads=torch.get_num_threads(), devices=devices,
-    cuda=torch.version.cuda or torch.version.hip, cudnn=torch.backends.cudnn.version() if devices else None,
-)
-print({_MARK!r} + json.dumps(facts))
-"""
 
 
 def device_checks(patience: float = 120.0) -> Iterator[Check]:
@@ -54,21 +25,16 @@ def device_checks(patience: float = 120.0) -> Iterator[Check]:
     Args:
         patience: Seconds to wait; importing torch from a cold disk takes tens of them.
     """
-    command = [sys.executable, "-P", "-W", "ignore", "-c", _ASK_TORCH]
-    try:
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
-    except subprocess.TimeoutExpired:
-        cure = "Try again; if it stays so, restart the machine or reinstall the GPU's driver."
-        yield Check("torch at work", "fail", f"torch gave no answer within {patience:g} seconds.", cure)
-        return
-    answer = next((line for line in ran.stdout.splitlines() if line.startswith(_MARK)), None)
-    if ran.returncode or answer is None:
-        said = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1][:500]
-        ended = f"was killed by signal {-ran.returncode}" if ran.returncode < 0 else f"ended with {ran.returncode}"
-        cure = "Install a torch that fits this machine: https://pytorch.org/get-started/locally."
-        yield Check("torch at work", "fail", f"a process that only uses torch {ended}: {said}", cure)
-        return
-    yield from _described(json.loads(answer.removeprefix(_MARK)))
+    with FreshPython("pgsynth_core.packages.devices:answer") as child:
+        facts = next(child.facts(patience), None)
+        if facts:
+            yield from _described(facts)
+        elif child.late:
+            cure = "Try again; if it stays so, restart the machine or reinstall the GPU's driver."
+            yield Check("torch at work", "fail", f"torch gave no answer within {patience:g} seconds.", cure)
+        else:
+            cure = "Install a torch that fits this machine: https://pytorch.org/get-started/locally."
+            yield Check("torch at work", "fail", f"a process that only uses torch ended {child.ended}", cure)
 
 
 def _described(facts: dict[str, Any]) -> Iterator[Check]:
@@ -98,3 +64,36 @@ def _device(device: dict[str, Any]) -> Check:
         cure = "Install a torch built for this device: https://pytorch.org/get-started/locally."
         return Check(device["place"], "fail", f"{', '.join(facts)}: it does not compute: {device['fault']}", cure)
     return Check(device["place"], "ok", ", ".join(facts))
+
+
+# ------------------------------------------------------------------------------------------- in the child
+def answer() -> None:
+    """Compute something on every device; run by the child only."""
+    torch: Any = import_module("torch")  # in the child alone, which the floors cannot know
+    devices = []
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        place, found = f"cuda:{index}", torch.cuda.get_device_properties(index)
+        with torch.cuda.device(index):
+            bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        known = {"place": place, "name": found.name, "memory": found.total_memory, "bf16": bf16}
+        devices.append({**known, "capability": f"{found.major}.{found.minor}", "fault": _fault_of(torch, place)})
+    if torch.backends.mps.is_available():
+        known = {"place": "mps", "name": "Apple GPU", "memory": 0, "bf16": False}
+        devices.append({**known, "capability": "", "fault": _fault_of(torch, "mps")})
+    state_fact(
+        {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "devices": devices,
+            "cuda": torch.version.cuda or torch.version.hip,
+            "cudnn": torch.backends.cudnn.version() if devices else None,
+        }
+    )
+
+
+def _fault_of(torch: Any, device: str) -> str:
+    try:
+        ones = torch.ones(8, 8, device=device)
+        return "" if (ones @ ones).sum().item() == 512 else "a product of two matrices came out wrong"
+    except FOREIGN_FAULTS as error:
+        return reason_of(error)

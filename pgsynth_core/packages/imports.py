@@ -7,18 +7,13 @@ comes, so that whatever ends it can be named; then another one goes on with the 
 from __future__ import annotations
 
 import importlib
-import json
-import os
-import select
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from pgsynth_core.errors import PartError
+from pgsynth_core.errors import PartError, PgsynthError
 from pgsynth_core.packages.checks import Check
 from pgsynth_core.registry import (
     FOREIGN_FAULTS,
@@ -32,10 +27,10 @@ from pgsynth_core.registry import (
     load_target,
     removal,
 )
+from pgsynth_core.registry.fresh import FreshPython, state_fact
 
 __all__ = ["import_checks"]
 
-_MARK: Final = "pgsynth-import:"
 _BASELINE: Final = ("pgsynth_core.interfaces", "diffusers")
 _BARE: Final = "bare"
 """Given to the child in the place of an import: not even what every part imports anyway."""
@@ -103,50 +98,15 @@ def _words(key: str) -> str:
 
 def _ask(done: list[str], patience: float) -> tuple[list[dict[str, Any]], str]:
     """What the child said, and how it ended."""
-    paths = os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, "-P", "-W", "ignore", "-c", "from pgsynth_core.packages.imports import answer; answer()"]
-    with tempfile.TemporaryFile() as errors:
-        try:
-            child = subprocess.Popen(
-                [*command, *done],
-                env=os.environ | {"PYTHONPATH": paths, PATIENCE_VARIABLE: f"{patience:g}"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
-        except OSError as error:
-            return [], f"cannot be started: {error}."
-        with child:
-            try:
-                said, late = _heard(child, patience)
-            finally:
-                child.kill()  # if it has ended, nothing happens
-        errors.seek(0)
-        ended = f"is not imported after {patience:g} seconds." if late else _end(child.returncode, errors.read())
-    lines = said.decode("utf-8", "replace").splitlines()
-    return [json.loads(line.removeprefix(_MARK)) for line in lines if line.startswith(_MARK)], ended
-
-
-def _heard(child: subprocess.Popen[bytes], patience: float) -> tuple[bytes, bool]:
-    """All that it said, and whether it was silent for too long; an import it interrupts itself after that time."""
-    assert child.stdout is not None, "a pipe was asked for"
-    said = b""
-    while True:
-        most = patience + (_GRACE if said else _BASELINE_SECONDS)
-        ready, _, _ = select.select([child.stdout], [], [], most)
-        if not ready:
-            return said, True
-        more = os.read(child.stdout.fileno(), 2**16)
-        if not more:
-            child.wait()
-            return said, False
-        said += more
-
-
-def _end(code: int, stderr: bytes) -> str:
-    last = (stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1][:500]
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"ended the process that imported it ({how}): {last}"
+    environ = {PATIENCE_VARIABLE: f"{patience:g}"}
+    try:
+        with FreshPython("pgsynth_core.packages.imports:answer", *done, environ=environ) as child:
+            said = list(child.facts(patience + _GRACE, starting=patience + _BASELINE_SECONDS))
+            if child.late:
+                return said, f"is not imported after {patience:g} seconds."
+            return said, f"ended the process that imported it {child.ended}"
+    except PgsynthError as error:
+        return [], f"cannot go on: {error}"
 
 
 def _check(line: dict[str, Any], message: str, cure: str, *, missing: bool = False) -> Check:
@@ -164,18 +124,14 @@ def answer() -> None:
         if key in sys.argv[1:]:
             continue
         fact = {"what": key, "package": item.origin.package, "cure": removal(item.origin.package)}
-        _say(fact)
+        state_fact(fact)
         fault, cure, missing = "", "", False
         try:
             item.load()
         except PartError as error:
             fault, cure = error.problems[0].message, error.problems[0].cure
             missing = bool(item.extra) and isinstance(error.__cause__, ModuleNotFoundError)
-        _say({**fact, "fault": fault, "cure": cure, "missing": missing})
-
-
-def _say(fact: dict[str, Any]) -> None:
-    print(f"\n{_MARK}{json.dumps(fact)}", flush=True)  # a line of its own, whatever was printed before
+        state_fact({**fact, "fault": fault, "cure": cure, "missing": missing})
 
 
 def _imports(registry: Registry) -> Iterator[_Import]:

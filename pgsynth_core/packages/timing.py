@@ -12,7 +12,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -21,10 +20,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgsynth_core.registry import FOREIGN_FAULTS, Registry, reason_of
+from pgsynth_core.registry.fresh import FreshPython, state_fact
 
 __all__ = ["Imported", "import_times"]
 
-_MARK: Final = "pgsynth-time:"
+_STARTING: Final = 120.0
+"""Seconds more, until what every part needs anyway is imported."""
 _MOST_BROUGHT: Final = 3
 _BASELINES: Final = {
     "config": ("pgsynth_core.options",),
@@ -85,20 +86,12 @@ def _wanted(registry: Registry, packages: Sequence[str]) -> Iterator[dict[str, s
 def _timed(stage: str, wanted: list[dict[str, str]], patience: float) -> list[Imported]:
     if not wanted:
         return []
-    paths = os.pathsep.join(path for path in sys.path if path)
-    code = "from pgsynth_core.packages.timing import answer; answer()"
-    ran = subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-c", code],
-        input=json.dumps({"baseline": _BASELINES[stage], "wanted": wanted, "patience": patience}),
-        env=os.environ | {"PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    answers = [json.loads(line.removeprefix(_MARK)) for line in ran.stdout.splitlines() if line.startswith(_MARK)]
+    asked = {"baseline": _BASELINES[stage], "wanted": wanted, "patience": patience}
+    with FreshPython("pgsynth_core.packages.timing:answer", given=asked) as child:
+        answers = list(child.facts(patience + _STARTING))
+        last = (child.printed or ["it said nothing"])[-1][:300]
     rows = [_row(wanted[answer["number"]], answer) for answer in answers]
     missing = [one for number, one in enumerate(wanted) if number not in {answer["number"] for answer in answers}]
-    last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
     return rows + [_row(one, {"fault": f"could not be timed: {last}"}) for one in missing]
 
 
@@ -125,7 +118,7 @@ def answer() -> None:
         except FOREIGN_FAULTS:  # an extra, or torch itself, is broken: parts are charged for what is missing
             continue
     for number, one in enumerate(asked["wanted"]):
-        print("\n" + _MARK + json.dumps({"number": number, **_in_a_copy(one["module"], asked["patience"])}), flush=True)
+        state_fact({"number": number, **_in_a_copy(one["module"], asked["patience"])})
 
 
 def _in_a_copy(module: str, patience: float) -> dict[str, Any]:

@@ -6,22 +6,18 @@ only an optional extra brings is no fault.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from pgsynth_core.errors import PartError, Problem
-from pgsynth_core.packages.calling_pip import call
 from pgsynth_core.packages.imports import import_checks
 from pgsynth_core.registry import ALLOWED_VARIABLE, CONFIG_VARIABLE, discover
+from pgsynth_core.registry.fresh import FreshPython, state_fact
 
 __all__ = ["verify"]
 
-_MARK: Final = "pgsynth-verified:"
 _PATIENCE: Final = 120.0
 """Seconds for one import: a plugin may bring heavy libraries, read from a slow disk."""
 _STARTING: Final = 180.0
@@ -40,21 +36,18 @@ def verify(wanted: Iterable[tuple[str, str]], patience: float = _PATIENCE) -> No
     """
     pairs = list(wanted)
     with tempfile.TemporaryDirectory(prefix="pgsynth-") as nobodys:  # no list of the user's switches anything off
-        paths = os.pathsep.join(path for path in sys.path if path)
-        environ = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-        environ |= {ALLOWED_VARIABLE: ",".join(name for name, _ in pairs), CONFIG_VARIABLE: nobodys}
-        code = "from pgsynth_core.packages.verifying import answer; answer()"
-        command = [sys.executable, "-P", "-W", "ignore", "-c", code, str(patience)]
-        try:
-            said = call([*command, *(name for name, _ in pairs)], environ, patience=patience + _STARTING)
-        except subprocess.TimeoutExpired as error:
-            message = f"it is not imported after {patience:g} seconds."
-            raise PartError(message, where=", ".join(name for name, _ in pairs)) from error
-    line = next((line for line in said.out.splitlines() if line.startswith(_MARK)), "")
-    if not line:
-        last = (said.err.strip().splitlines() or ["it said nothing"])[-1][:500]
+        environ = {"PYTHONDONTWRITEBYTECODE": "1", CONFIG_VARIABLE: nobodys}
+        environ |= {ALLOWED_VARIABLE: ",".join(name for name, _ in pairs)}
+        words = (str(patience), *(name for name, _ in pairs))
+        with FreshPython("pgsynth_core.packages.verifying:answer", *words, environ=environ) as child:
+            facts = next(child.facts(patience + _STARTING), None)
+            last = (child.printed or ["it said nothing"])[-1][:500]
+    if child.late:
+        message = f"it is not imported after {patience:g} seconds."
+        raise PartError(message, where=", ".join(name for name, _ in pairs))
+    if facts is None:
         raise PartError(f"pgsynth does not run any more with it here: {last}")
-    if problems := _problems(json.loads(line.removeprefix(_MARK)), pairs):
+    if problems := _problems(facts, pairs):
         raise PartError(problems)
 
 
@@ -85,4 +78,4 @@ def answer() -> None:
         if check.status == "fail":
             faults.append({"where": check.name.removeprefix("package "), "message": check.message})
     found = {origin.package: origin.version for origin in registry.origins}
-    print(f"\n{_MARK}{json.dumps({'found': found, 'faults': faults})}", flush=True)
+    state_fact({"found": found, "faults": faults})

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.registry import Entry, discover
+from pgsynth_core.registry.fresh import FreshPython, state_fact
 from pgsynth_core.testing.report import Outcome, Report
 
 __all__ = ["PATIENCE", "answer", "check_isolated"]
@@ -31,9 +27,6 @@ STARTING: Final = 300.0
 """Seconds until the first check begins: torch is imported meanwhile, and no part."""
 MOST_LOST: Final = 3
 """Processes that a part may end or halt; the checks that are left are skipped then, or it would take hours."""
-
-_SHORT: Final = 0.2
-_CODE: Final = "from pgsynth_core.testing.isolated import answer; answer()"
 
 
 def check_isolated(
@@ -106,14 +99,13 @@ class _Trial:
         """Do what is left in one process; gives 1 if it was lost."""
         with (
             tempfile.TemporaryDirectory(prefix="pgsynth-check-", ignore_cleanup_errors=True) as folder,
-            tempfile.TemporaryFile() as printed,
-            _Child(self._request(), printed, folder) as child,
+            FreshPython("pgsynth_core.testing.isolated:answer", given=self._request(), folder=folder) as child,
         ):
-            for line in child.lines(STARTING, patience):
-                self._take(json.loads(line))
+            for fact in child.facts(patience, starting=STARTING):
+                self._take(fact)
             if self.finished:
                 return 0
-            ended = child.ended(patience)
+            ended = f"is not done after {patience:g} seconds." if child.late else f"ended the process {child.ended}"
         if self.under_way:
             self.outcomes.append(Outcome(self.under_way, "failed", ended))
             self.carried["failed"] = self.under_way  # if nothing can run without it
@@ -123,9 +115,8 @@ class _Trial:
             self.plan = []
         return 1
 
-    def _request(self) -> str:
-        done = [outcome.check for outcome in self.outcomes]
-        return json.dumps({**self.asked, **self.carried, "done": done})
+    def _request(self) -> dict[str, Any]:
+        return {**self.asked, **self.carried, "done": [outcome.check for outcome in self.outcomes]}
 
     def _take(self, said: Mapping[str, Any]) -> None:
         if "plan" in said:
@@ -145,105 +136,24 @@ class _Trial:
         self.outcomes.sort(key=lambda outcome: place.get(outcome.check, -1))
 
 
-class _Child:
-    """The process that runs the checks; it and all that it started are gone when this is left.
-
-    Args:
-        request: What to do, as JSON.
-        printed: Takes what the part prints.
-        folder: Its working folder, empty: whatever is there later is the part's.
-    """
-
-    def __init__(self, request: str, printed: Any, folder: str) -> None:
-        self._printed = printed
-        self._late = False
-        self._reading, writing = os.pipe()
-        paths = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
-        command = [sys.executable, "-P", "-W", "ignore", "-c", _CODE, request, str(writing)]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                env=os.environ | {"PYTHONPATH": paths},
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=printed,
-                stderr=printed,
-                pass_fds=(writing,),
-                start_new_session=True,  # what it starts can be ended with it
-            )
-        finally:
-            os.close(writing)
-
-    def __enter__(self) -> _Child:  # noqa: PYI034 - the checker of shapes knows no Self
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._kill()
-        os.close(self._reading)
-
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def lines(self, starting: float, patience: float) -> Iterator[str]:
-        """What it says, until it ends, or says nothing for too long."""
-        held, until = b"", time.monotonic() + starting
-        while (left := until - time.monotonic()) > 0:
-            over = self._process.poll() is not None  # before looking: what it said last is read then
-            if select.select([self._reading], [], [], 0 if over else min(left, _SHORT))[0]:
-                piece = os.read(self._reading, 65536)
-                if not piece:
-                    return
-                *whole, held = (held + piece).split(b"\n")
-                yield from (line.decode("utf-8", "replace") for line in whole)
-                until = time.monotonic() + patience
-            elif over:
-                return
-        self._late = True
-
-    def ended(self, patience: float) -> str:
-        """How it ended, in words."""
-        if self._late:
-            return f"is not done after {patience:g} seconds."
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
-        code = self._process.poll()
-        how = "without a word" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
-        self._printed.seek(0)
-        lines = self._printed.read().decode("utf-8", "replace").strip().splitlines()
-        return f"ended the process ({how}){f': {lines[-1][:500]}' if lines else '.'}"
-
-
 # ------------------------------------------------------------------------------------------- in that process
 def answer() -> None:
-    """Run the checks that the first argument asks for, saying each to the file of the second; run by the child only."""
+    """Run the checks that are asked for, stating each; run by the child only."""
     from pgsynth_core.testing.kit import checks_of, outcomes
     from pgsynth_core.testing.subject import Subject
 
-    asked = json.loads(sys.argv[1])
-    with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as heard:
-
-        def say(**facts: Any) -> None:
-            heard.write(json.dumps(facts) + "\n")
-            heard.flush()
-
-        registry = discover()
-        entry = registry.find(asked["kind"], asked["name"])
-        tried, here = tuple(asked.get("tried", ())), (Path.cwd(),)
-        subject = Subject(entry, registry, asked["options"], asked["compiled"], tried, here)
-        subject.changes.update(dict.fromkeys(asked.get("changes", ())))
-        names = [check.__name__ for check in checks_of(entry.kind)]
-        plan = [name for name in names if not asked["only"] or name in asked["only"]]
-        say(plan=plan)
-        done = {*names} - {*plan} | {*asked["done"]}
-        for outcome in outcomes(subject, done, failed=asked.get("failed", ""), begins=lambda name: say(begins=name)):
-            say(
-                check=outcome.check,
-                status=outcome.status,
-                reason=outcome.reason,
-                tried=subject.watch.seen,
-                changes=list(subject.changes),
-            )
-        heard.flush()
-        os._exit(0)  # threads that the part left need not end
+    asked = json.load(sys.stdin)
+    registry = discover()
+    entry = registry.find(asked["kind"], asked["name"])
+    tried, here = tuple(asked.get("tried", ())), (Path.cwd(),)
+    subject = Subject(entry, registry, asked["options"], asked["compiled"], tried, here)
+    subject.changes.update(dict.fromkeys(asked.get("changes", ())))
+    names = [check.__name__ for check in checks_of(entry.kind)]
+    plan = [name for name in names if not asked["only"] or name in asked["only"]]
+    state_fact({"plan": plan})
+    done = {*names} - {*plan} | {*asked["done"]}
+    for outcome in outcomes(
+        subject, done, failed=asked.get("failed", ""), begins=lambda name: state_fact({"begins": name})
+    ):
+        state_fact({**asdict(outcome), "tried": subject.watch.seen, "changes": list(subject.changes)})
+    os._exit(0)  # threads that the part left need not end

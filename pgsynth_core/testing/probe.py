@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.registry import FOREIGN_FAULTS, reason_of
+from pgsynth_core.registry.fresh import FreshPython, state_fact
 from pgsynth_core.testing.watching import Watch
 
 __all__ = ["HEAVY", "Probed", "answer", "probe"]
@@ -25,7 +24,6 @@ __all__ = ["HEAVY", "Probed", "answer", "probe"]
 HEAVY: Final = ("torch", "diffusers", "transformers", "timm", "open_clip")
 PATIENCE: Final = 60.0
 """Seconds until a module counts as one that is never imported."""
-_MARK: Final = "pgsynth-probe:"
 
 
 @dataclass(frozen=True)
@@ -55,29 +53,15 @@ def probe(module: str, *, package: str = "", patience: float = PATIENCE) -> Prob
         package: Its package's folder, where nothing may change; empty: nobody looks.
         patience: Seconds to wait.
     """
-    paths = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
-    code = "from pgsynth_core.testing.probe import answer; answer()"
     with tempfile.TemporaryDirectory(prefix="pgsynth-probe-") as folder:
-        try:
-            ran = subprocess.run(
-                [sys.executable, "-P", "-c", code, module, package],
-                env=os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=patience,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Probed(fault=f"{module} is not imported after {patience:g} seconds.")
-    said = ran.stdout.decode("utf-8", "replace").splitlines()
-    facts = next((line.removeprefix(_MARK) for line in said if line.startswith(_MARK)), None)
-    lines = [line for line in said if not line.startswith(_MARK)] + ran.stderr.decode("utf-8", "replace").splitlines()
-    other = [line for line in lines if line.strip()]
-    if facts is None:
-        last = other[-1][:500] if other else "it said nothing"
-        return Probed(fault=f"importing {module} ended the process (exit code {ran.returncode}): {last}")
-    found = json.loads(facts)
+        target, environ = "pgsynth_core.testing.probe:answer", {"PYTHONDONTWRITEBYTECODE": "1"}
+        with FreshPython(target, module, package, environ=environ, folder=folder, warnings="default") as child:
+            found = next(child.facts(patience), None)
+            other, ended = child.printed, "" if found or child.late else child.ended
+    if child.late:
+        return Probed(fault=f"{module} is not imported after {patience:g} seconds.")
+    if found is None:
+        return Probed(fault=f"importing {module} ended the process {ended}")
     printed = (f"prints: {other[0][:200]}",) if other else ()
     lists = {key: tuple(found.pop(key)) for key in ("heavy", "traces")}
     return Probed(**found, heavy=lists["heavy"], traces=(*lists["traces"], *printed))
@@ -105,7 +89,7 @@ def answer() -> None:
         "traces": [*watch.seen, *changed, *_threads()],
     }
     sys.stdout.flush()
-    os.write(1, f"\n{_MARK}{json.dumps(facts)}\n".encode())
+    state_fact(facts)
     os._exit(0)  # threads that it left need not end
 
 

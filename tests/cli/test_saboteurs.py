@@ -58,7 +58,7 @@ def _imported(saboteur: Saboteur) -> bool:
     return any(name.startswith(top_level(saboteur.package)) for name in sys.modules)
 
 
-def test_there_are_fifteen_and_two_more_lies() -> None:
+def test_there_are_fifteen_and_one() -> None:
     assert len(ALL) == 16 and {one.when for one in ALL.values()} == {"list", "import", "check", "run"}
 
 

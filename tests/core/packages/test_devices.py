@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from pgsynth_core.packages.checks import Check
 from pgsynth_core.packages.devices import device_checks
 from pgsynth_core.packages.health import doctor
 from pgsynth_core.registry import Registry
+from pgsynth_core.registry.fresh import FreshPython
 
 GPU = {"place": "cuda:0", "name": "GPU X", "memory": 80 * 2**30, "bf16": True, "capability": "9.0", "fault": ""}
 FACTS = {"torch": "2.15.0", "threads": 4, "cuda": "13.2", "cudnn": 92600, "devices": [GPU]}
@@ -26,19 +25,17 @@ def fake_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 
     def write(text: str) -> None:
         (tmp_path / "torch.py").write_text(text, encoding="utf-8")
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.syspath_prepend(tmp_path)
 
     return write
 
 
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Call it with the facts that the asked process prints, among other things."""
+    """Call it with the facts that the asked process states."""
 
     def answer(**facts: object) -> None:
-        printed = "a library greets\npgsynth-devices:" + json.dumps(FACTS | facts)
-        ran = subprocess.CompletedProcess([], 0, stdout=printed, stderr="")
-        monkeypatch.setattr(subprocess, "run", lambda *given, **more: ran)
+        monkeypatch.setattr(FreshPython, "facts", lambda self, patience: iter([FACTS | facts]))
 
     return answer
 
@@ -48,10 +45,10 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     [
         (
             "raise ImportError('libcudart.so.13: cannot open')",
-            "ended with 1: ImportError: libcudart.so.13: cannot open",
+            "ended (exit code 1): ImportError: libcudart.so.13: cannot open",
         ),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was killed by signal 11: it said nothing"),
-        ("raise SystemExit(0)", "ended with 0: it said nothing"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended (signal 11)."),
+        ("raise SystemExit(0)", "ended (exit code 0)."),
         ("__version__ = '0'", "has no attribute 'cuda'"),
     ],
     ids=["import", "crash", "exit", "odd"],

@@ -48,7 +48,7 @@ def test_an_honest_one_passes(fake_packages: FakePackages) -> None:
         ("import_error", "config_can_be_imported"),
         ("system_exit", "config_can_be_imported"),
         ("torch_at_declaration", "config_imports_no_torch"),
-        ("slow_import", "config_is_quick"),
+        pytest.param("slow_import", "config_is_quick", marks=pytest.mark.slow),
         ("prints_at_import", "config_leaves_no_trace"),
         ("filters_warnings", "config_leaves_no_trace"),
         ("thread_at_import", "config_leaves_no_trace"),

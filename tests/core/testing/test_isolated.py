@@ -9,6 +9,7 @@ import pytest
 
 from pgsynth_core.data import write_pose
 from pgsynth_core.registry import discover
+from pgsynth_core.registry.fresh import FreshPython
 from pgsynth_core.testing import Report, check_isolated, checks_of
 
 from ...fixtures.fake_packages import FakePackages, fake_packages
@@ -81,9 +82,9 @@ def test_paths_are_those_of_whoever_asks(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_process_that_never_begins_is_told(fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgsynth_core.testing.isolated._CODE", "raise SystemExit('no luck')")
+    monkeypatch.setattr("pgsynth_core.testing.isolated.FreshPython", lambda _, **more: FreshPython("json:no", **more))
     report = checked(fake_packages, honest())
-    assert not report.ok and "no luck" in report.outcomes[0].reason
+    assert not report.ok and "(exit code 1): ImportError: cannot import name 'no'" in report.outcomes[0].reason
     assert {outcome.check for outcome in report.outcomes} == {"the_checks_begin"}
 
 

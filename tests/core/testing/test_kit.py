@@ -23,7 +23,12 @@ from ...fixtures.fake_packages import FakePackages
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("encoder", "toy_tokens"), ("encoder", "toy_wide"), ("attention", "toy_ip"), ("pose", "toy_stem")],
+    [
+        ("encoder", "toy_wide"),
+        ("pose", "toy_stem"),
+        pytest.param("encoder", "toy_tokens", marks=pytest.mark.slow),
+        pytest.param("attention", "toy_ip", marks=pytest.mark.slow),
+    ],
 )
 def test_an_honest_part_of_a_third_party_passes(toys: Registry, kind: Kind, name: str) -> None:
     report = check_part(kind, name, registry=toys)
