@@ -20,7 +20,7 @@ from pluggy import PluginManager, PluginValidationError
 from pgsynth_core.errors import PartError, Problem, suggestion
 from pgsynth_core.events import HOOK_NAMES, PROJECT, Events
 from pgsynth_core.manifest import Hook
-from pgsynth_core.registry import FOREIGN_FAULTS, Contributed, Registry, load_target, reason_of, removal
+from pgsynth_core.registry import Contributed, Registry, load_target, raise_interrupts, reason_of, removal
 
 __all__ = ["Disabled", "Lifecycle", "lifecycle_of"]
 
@@ -89,7 +89,8 @@ class Lifecycle:
             own = copy.deepcopy(arguments)
             try:
                 getattr(manager.hook, hook)(**own)
-            except FOREIGN_FAULTS as error:
+            except BaseException as error:  # noqa: BLE001 - what extensions panic with is no Exception
+                raise_interrupts(error)
                 self._disable(number, f"it raised {reason_of(error, contributed.item.target)}", hook=hook, error=error)
 
     def _loaded(self, number: int) -> PluginManager | None:
@@ -97,7 +98,8 @@ class Lifecycle:
         if number not in self._managers:
             try:
                 self._managers[number] = _registered(self._on[number])
-            except FOREIGN_FAULTS as error:
+            except BaseException as error:  # noqa: BLE001 - what extensions panic with is no Exception
+                raise_interrupts(error)
                 reason = error.problems[0].message if isinstance(error, PartError) else reason_of(error)
                 self._disable(number, reason.replace(f" of {self._on[number].origin}", "", 1), error=error)
         return self._managers.get(number)

@@ -134,10 +134,10 @@ def _chosen(words: list[str], listed: tuple[str, ...]) -> tuple[str, ...]:
 
 # ------------------------------------------------------------------------------------------- look, ask, do
 def _do(arguments: argparse.Namespace, session: Session, wanted: tuple[Wanted, ...]) -> int:
-    from pgsynth_core.packages.calling_pip import stoppable
     from pgsynth_core.packages.environment import NotByPip, Task, refuse_unless_pip, this_environment
     from pgsynth_core.packages.installing import Planned, carry_out, planned
     from pgsynth_core.registry import read_user_list
+    from pgsynth_core.registry.stopping import stoppable
 
     environment = this_environment()
     try:

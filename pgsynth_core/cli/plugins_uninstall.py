@@ -44,9 +44,9 @@ def _parser() -> Parser:
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
-    from pgsynth_core.packages.calling_pip import stoppable
     from pgsynth_core.packages.environment import NotByPip, Task, refuse_unless_pip, this_environment
     from pgsynth_core.packages.removing import list_or_empty, plan_removal, remove_plugins
+    from pgsynth_core.registry.stopping import stoppable
 
     environment = this_environment()
     removals = plan_removal(arguments.name, environment, runs=arguments.runs)

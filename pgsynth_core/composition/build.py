@@ -19,7 +19,16 @@ from pgsynth_core.errors import PartError, PgsynthError
 from pgsynth_core.interfaces import AttentionProcessor, Base, BuildContext, Encoder, PoseBranch, Site, WeightFinder
 from pgsynth_core.manifest import Component
 from pgsynth_core.options import PartConfig
-from pgsynth_core.registry import FOREIGN_FAULTS, Entry, Registry, configure, load_config, load_part, reason_of, removal
+from pgsynth_core.registry import (
+    Entry,
+    Registry,
+    configure,
+    load_config,
+    load_part,
+    raise_interrupts,
+    reason_of,
+    removal,
+)
 from pgsynth_core.spec import KIND_OF_SLOT, PartChoice, Spec
 
 T = TypeVar("T", bound=nn.Module)
@@ -239,7 +248,8 @@ def _built(
         return target(config, context) if site is None else target(config, site, context)
     except PgsynthError:
         raise
-    except FOREIGN_FAULTS as error:
+    except BaseException as error:
+        raise_interrupts(error)
         where, reason = f" at {site.name}" if site else "", reason_of(error, entry.component.target)
         message = f"{entry.qualified} ({choice.label}) could not be built{where}: {reason}."
         raise PartError(message, cure=_cure(entry, choice)) from error

@@ -94,7 +94,7 @@ class AttentionChain(nn.ModuleDict):
             assert isinstance(link, AttentionProcessor), "chains are built of them"
             kept = step.prepared.get(f"{self.site.name}/{label}", {})
             seen = None if step.watch is None else partial(step.watch, self.site, label, link)
-            inner = partial(_run, link, kept, inner, seen)
+            inner = partial(_run, (label, link), kept, inner, seen)
         out: Tensor = inner(call).hidden
         for layer in attn.get_submodule("to_out").children():
             out = layer(out)
@@ -105,12 +105,21 @@ _Seen = Callable[[AttentionCall, Inner], None]
 
 
 def _run(
-    link: AttentionProcessor, prepared: Mapping[str, Tensor], inner: Inner, seen: _Seen | None, call: AttentionCall
+    labelled: tuple[str, AttentionProcessor],
+    prepared: Mapping[str, Tensor],
+    inner: Inner,
+    seen: _Seen | None,
+    call: AttentionCall,
 ) -> AttentionResult:
+    label, link = labelled
     call = replace(call, prepared=prepared)
     if seen is not None:
         seen(call, inner)
     result: AttentionResult = link(call, inner)
+    batch, heads, queries, width = call.query.shape
+    if result.hidden.shape != (batch, queries, heads * width):
+        given, wanted = list(result.hidden.shape), [batch, queries, heads * width]
+        raise PartError(f"{label} gives {given} at {call.site.name}, where {wanted} is read.", cure=f"Mend {label}.")
     return result
 
 

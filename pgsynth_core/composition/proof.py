@@ -24,7 +24,7 @@ from pgsynth_core.composition.promises import broken_promises
 from pgsynth_core.composition.taint import Taint
 from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import PgsynthError, Problem, ProofError
-from pgsynth_core.interfaces import Base, Conditioning, Site, SourceInputs
+from pgsynth_core.interfaces import Base, Conditioning, PoseFeatures, Site, SourceInputs
 from pgsynth_core.registry import FOREIGN_FAULTS, Registry, reason_of
 from pgsynth_core.spec import PartChoice, Spec
 
@@ -113,6 +113,7 @@ class _Prover:
     method: Method
     problems: list[Problem] = field(default_factory=list)
     ports: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    features: dict[str, tuple[int, ...]] = field(default_factory=dict)
     flops: dict[str, int] = field(default_factory=dict)
 
     def run(self, start: float) -> Proof:
@@ -241,36 +242,28 @@ class _Prover:
     def _stepped(
         self, given: Mapping[str, Conditioning], data: Conditioning, noisy: Tensor, timesteps: Tensor
     ) -> Tensor:
-        """One step; a fault names the part in whose code it was, and the forms of what that part reads."""
+        """One step; a fault names the part in whose code it was, and the forms of what was given there."""
         try:
             conditioning = self.method.batched(self.method.joined(given, data), BATCH)
             return self._predicted(conditioning, noisy, timesteps)
         except PgsynthError:
             raise
         except FOREIGN_FAULTS as error:
-            choice = self._at_fault(error)
-            slot = next(slot for slot, chosen in self.spec.choices() if chosen is choice)
-            reads = {"tokens", *entry_of(self.registry, slot, choice).component.needed(choice.options)}
-            forms = [
-                f"{name} {list(form)}" for name, form in self.ports.items() if port_of(name.partition(".")[2]) in reads
-            ]
-            cure = f"It was given {', '.join(forms)}. Mend it, or the manifest that promises another form."
-            raise self._fault(choice, error, cure) from error
+            forms = ", ".join(f"{name} {list(form)}" for name, form in (self.ports | self.features).items())
+            if choice := self._at_fault(error):
+                raise self._fault(choice, error, f"It was given {forms}, as far as it reads it.") from error
+            message = f"the denoiser of {self.spec.base.label} failed with what parts give it: {reason_of(error)}."
+            cure = f"Mend the one that gives another form than the denoiser takes: {forms}."
+            raise ProofError(message, cure=cure) from error
 
-    def _at_fault(self, error: BaseException) -> PartChoice:
-        """The part whose module is the innermost in the traceback; the base where it is none's."""
+    def _at_fault(self, error: BaseException) -> PartChoice | None:
+        """The part whose module is the innermost in the traceback; None where only the denoiser is in it."""
         choices = {choice.label: choice for _, choice in self.spec.choices()}
-        links = [
-            link
-            for network in self.method.networks()
-            for chain in chains_of(network).values()
-            for link in chain.items()
-        ]
-        owners = {
-            id(module): label for label, part in (*self.method.poses.items(), *links) for module in part.modules()
-        }
+        chains = [chain for network in self.method.networks() for chain in chains_of(network).values()]
+        parts = [*self.method.poses.items(), *(link for chain in chains for link in chain.items())]
+        owners = {id(module): choices[label] for label, part in parts for module in part.modules()}
         inner = [id(frame.f_locals.get("self")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-        return next((choices[owners[one]] for one in reversed(inner) if one in owners), self.spec.base)
+        return next((owners[one] for one in reversed(inner) if one in owners), None)
 
     def _predicted(self, conditioning: Conditioning, noisy: Tensor, timesteps: Tensor) -> Tensor:
         """One step, its operations counted part by part."""
@@ -282,6 +275,7 @@ class _Prover:
                 lambda label=label: method.pose_features(label, noisy, timesteps, attention)  # type: ignore[misc]
             )
             features.append(one)
+            self.features |= {f"{label}.{name}": form for name, form in _forms(one)}
         predicted, self.flops[self.spec.base.label] = counted_flops(
             lambda: method.denoise(noisy, timesteps, attention, add_features(features))
         )
@@ -347,6 +341,14 @@ def _unreached(module: nn.Module, outputs: Sequence[Tensor]) -> list[str]:
     if totals := [output.sum() for output in outputs if output.requires_grad]:
         torch.stack(totals).sum().backward()  # type: ignore[no-untyped-call]
     return [name for name, value in module.named_parameters() if value.requires_grad and value.grad is None]
+
+
+def _forms(features: PoseFeatures) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The shape of everything that a pose branch gives."""
+    for name, given in vars(features).items():
+        for number, tensor in enumerate(given if isinstance(given, tuple) else (given,)):
+            if tensor is not None:
+                yield (f"{name}[{number}]" if isinstance(given, tuple) else name), tuple(tensor.shape)
 
 
 def _by_owner(names: Sequence[str], base: str) -> dict[str, list[str]]:

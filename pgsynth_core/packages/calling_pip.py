@@ -10,14 +10,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from pgsynth_core.errors import PgsynthError
 
-__all__ = ["PipFailed", "Said", "call", "call_pip", "heard", "last_words", "stoppable"]
+__all__ = ["PipFailed", "Said", "call", "call_pip", "last_words"]
 
 _ELSEWHERE: Final = (
     *("PIP_PYTHON", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"),
@@ -94,32 +93,3 @@ def last_words(said: Said) -> str:
     lines = [line.rstrip() for line in said.err.splitlines() if line.strip()]
     errors = [line for line in lines if line.lstrip().startswith("ERROR")]
     return "\n".join((errors or lines or [f"it ended with {said.code} and said nothing"])[-_MOST_LINES:])
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Have whoever ends this process (SIGTERM, a closed terminal) stop it like Ctrl-C: in order, leaving nothing.
-
-    Only the main thread may; elsewhere nothing changes.
-    """
-    with heard(_stop, signal.SIGTERM, signal.SIGHUP):
-        yield
-
-
-@contextmanager
-def heard(handler: Callable[[int, FrameType | None], None], *numbers: int) -> Iterator[None]:
-    """Have the handler hear these signals. Only the main thread may; elsewhere nothing changes."""
-    try:
-        before = {number: signal.signal(number, handler) for number in numbers}
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number, was in before.items():
-            signal.signal(number, was)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(f"signal {number}")

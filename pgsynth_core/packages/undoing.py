@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgsynth_core.packages.calling_pip import heard
 from pgsynth_core.packages.environment import Environment
 from pgsynth_core.packages.present import compiled, present, versions
 from pgsynth_core.registry import normalised
+from pgsynth_core.registry.stopping import heard
 from pgsynth_core.runs.durable import remove, require_room
 
 __all__ = ["Snapshot", "prune", "undisturbed"]

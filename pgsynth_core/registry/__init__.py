@@ -16,7 +16,7 @@ from pgsynth_core.registry.discovery import (
     own_version,
 )
 from pgsynth_core.registry.loading import PATIENCE_VARIABLE, configure, load_config, load_part, load_target, patience
-from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, reason_of
+from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, raise_interrupts, reason_of
 from pgsynth_core.registry.registry import (
     NOUNS,
     OWN_NAME,
@@ -72,6 +72,7 @@ __all__ = [
     "normalised",
     "own_version",
     "patience",
+    "raise_interrupts",
     "read_user_list",
     "reason_of",
     "registry_of",

@@ -14,22 +14,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.errors import PgsynthError
+from pgsynth_core.registry.stopping import stoppable
 
 __all__ = ["FreshPython", "state_fact"]
 
 _PIPE: Final = "PGSYNTH_FACTS_PIPE"
 _SHORT: Final = 0.2
-_GRACE: Final = 2.0
-"""Seconds to end in order, and with it what it started itself, once it is told to."""
+_GRACE: Final = 5.0
+"""Seconds to end in order, and with it what it started itself, once it is told to; who was started so has fewer."""
+_MOST_PRINTED: Final = 16 * 2**20
+"""Bytes; a module that prints without end would fill the disk."""
 
 
 class FreshPython:
     """A process that calls ``module:function``; it and all that it started are gone when this is left.
+
+    That holds where this process is asked to end meanwhile (Ctrl-C, SIGTERM, a closed terminal), not where it is
+    killed.
 
     Args:
         target: What it calls.
@@ -55,7 +61,8 @@ class FreshPython:
         module, _, function = target.partition(":")
         code = f"from {module} import {function}; {function}()"
         paths = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
-        self._late = False
+        self._late = self._flooded = False
+        self._left = ExitStack()
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed when this is left
         self._reading, writing = os.pipe()
         try:
@@ -80,17 +87,24 @@ class FreshPython:
             os.close(writing)
 
     def __enter__(self) -> FreshPython:  # noqa: PYI034 - the checker of shapes knows no Self
+        self._left.enter_context(stoppable())
         return self
 
     def __exit__(self, *error: object) -> None:
+        try:
+            self._end()
+        finally:
+            os.close(self._reading)
+            self._printed.close()
+            self._left.close()
+
+    def _end(self) -> None:
         if self._process.poll() is None:
             self._signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                self._process.wait(_GRACE)
+                self._process.wait(_GRACE / 5 if _PIPE in os.environ else _GRACE)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        os.close(self._reading)
-        self._printed.close()
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
@@ -105,6 +119,10 @@ class FreshPython:
         """
         held, until = b"", time.monotonic() + (patience if starting is None else starting)
         while (left := until - time.monotonic()) > 0:
+            if os.fstat(self._printed.fileno()).st_size > _MOST_PRINTED:
+                self._flooded = True
+                self._end()
+                return
             over = self._process.poll() is not None  # before looking: what it said last is read then
             if select.select([self._reading], [], [], 0 if over else min(left, _SHORT))[0]:
                 piece = os.read(self._reading, 65536)
@@ -135,6 +153,8 @@ class FreshPython:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         code = self._process.poll()
+        if self._flooded:
+            return f"(it printed more than {_MOST_PRINTED // 2**20} MiB)."
         how = "without a word" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
         lines = self.printed
         return f"({how}): {lines[-1].strip()[:500]}" if lines else f"({how})."

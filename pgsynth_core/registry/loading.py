@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from pgsynth_core.errors import PartError, nearest
 from pgsynth_core.options import PartConfig
-from pgsynth_core.registry.locate import FOREIGN_FAULTS, reason_of
+from pgsynth_core.registry.locate import raise_interrupts, reason_of
 from pgsynth_core.registry.registry import Entry, Origin, removal
 
 __all__ = ["PATIENCE_VARIABLE", "configure", "load_config", "load_part", "load_target", "patience"]
@@ -49,7 +49,8 @@ def load_target(origin: Origin, target: str, *, part: str = "", extra: str = "")
     except _TooLongError as error:
         cure = f"{_cure(origin, '', '', None)} If it only is slow, wait longer: export {PATIENCE_VARIABLE}=600."
         raise PartError(f"{what} cannot be imported: {error}", where=target, cure=cure) from error
-    except FOREIGN_FAULTS as error:
+    except BaseException as error:
+        raise_interrupts(error)
         message = f"{what} cannot be imported: {reason_of(error, target)}"
         raise PartError(message, where=target, cure=_cure(origin, module_name, extra, error)) from error
     if found is _MISSING:

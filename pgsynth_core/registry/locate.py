@@ -13,10 +13,19 @@ from typing import Final
 
 from pgsynth_core.errors import PartError
 
-__all__ = ["FOREIGN_FAULTS", "file_in_package", "normalised", "reason_of"]
+__all__ = ["FOREIGN_FAULTS", "file_in_package", "normalised", "raise_interrupts", "reason_of"]
 
 FOREIGN_FAULTS: Final = (Exception, SystemExit)
 """What other people's code may raise at us, and every guard catches. Never the user's own interrupt."""
+
+
+def raise_interrupts(error: BaseException) -> None:
+    """Raise again what is no fault but a request to end.
+
+    For guards that catch everything: what extensions panic with (of Rust, for one) is no `Exception`.
+    """
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        raise error
 
 
 def reason_of(error: BaseException, target: str = "") -> str:

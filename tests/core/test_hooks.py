@@ -123,8 +123,12 @@ RAISING = "class Watch:\n    @hookimpl\n    def after_step(self): seen.append('t
 
 @pytest.mark.parametrize(
     ("failure", "reason"),
-    [("1 / 0", "ZeroDivisionError: division by zero"), ("raise SystemExit(1)", "SystemExit: 1")],
-    ids=["raises", "exits"],
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit(1)", "SystemExit: 1"),
+        ("raise type('PanicException', (BaseException,), {})('at lib.rs')", "PanicException: at lib.rs"),
+    ],
+    ids=["raises", "exits", "panics"],
 )
 def test_a_hook_that_raises_is_switched_off_and_the_others_run(
     watching: Watching, caplog: pytest.LogCaptureFixture, failure: str, reason: str
@@ -159,8 +163,9 @@ def test_a_hook_that_raises_is_switched_off_and_the_others_run(
         ("class Watched: ...", "has no 'Watch'. Did you mean 'Watched'?"),
         ("import absent", "ModuleNotFoundError: No module named 'absent'"),
         ("raise SystemExit(2)", "SystemExit: 2"),
+        ("raise type('PanicException', (BaseException,), {})('at lib.rs')", "PanicException: at lib.rs"),
     ],
-    ids=["misspelled", "argument", "other", "unmarked", "init", "attribute", "import", "exits"],
+    ids=["misspelled", "argument", "other", "unmarked", "init", "attribute", "import", "exits", "panics"],
 )
 def test_a_hook_that_does_not_fit_is_switched_off_before_it_is_told(watching: Watching, body: str, words: str) -> None:
     lifecycle = Lifecycle(watching(a=body, b=GOOD))

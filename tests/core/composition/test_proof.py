@@ -8,6 +8,7 @@ from torch import nn
 
 from pgsynth_core.composition.proof import Proof
 from pgsynth_core.errors import PartError, ProofError, UserError
+from pgsynth_core.interfaces import AttentionCall, AttentionResult, Inner
 from pgsynth_plugins.attention.pma.model import PMA
 from pgsynth_plugins.bases.tiny.model import Tiny
 from pgsynth_plugins.encoders.qfft.model import QFFT
@@ -106,25 +107,34 @@ def test_reference_at_sites_that_are_not_given_is_refused(composed: Compose) -> 
 
 
 @pytest.mark.parametrize(
-    ("part", "label"),
-    [(PMA, "pma (pgsynth:pma)"), (ControlNet, "controlnet (pgsynth:controlnet)"), (Tiny, "tiny (pgsynth:tiny)")],
+    ("part", "words"),
+    [
+        (PMA, "pma (pgsynth:pma) failed in forward: RuntimeError: mat1 and mat2 shapes"),
+        (ControlNet, "controlnet (pgsynth:controlnet) failed in forward: RuntimeError: mat1 and mat2 shapes"),
+        (UNet2DConditionModel, "the denoiser of tiny failed with what parts give it: RuntimeError: mat1 and mat2"),
+    ],
 )
-def test_a_part_that_fails_in_the_step_is_named_with_the_forms_it_read(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch, part: type[nn.Module], label: str
+def test_a_fault_in_the_step_names_the_part_and_what_was_given(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, part: type[nn.Module], words: str
 ) -> None:
     def refuse(self: object, *given: object, **named: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    parts = ("encoder=toy_tokens", "pose=controlnet", "attn=pma")
-    if part is Tiny:
-        monkeypatch.setattr(UNet2DConditionModel, "forward", refuse)
-    else:
-        monkeypatch.setattr(part, "forward", refuse)
+    monkeypatch.setattr(part, "forward", refuse)
     with pytest.raises(ProofError) as error:
-        proof_of(composed, *parts)
+        proof_of(composed, "encoder=toy_tokens", "pose=toy_stem+controlnet", "attn=pma")
     (problem,) = error.value.problems
-    assert problem.message.startswith(f"{label} failed in forward: RuntimeError: mat1 and mat2 shapes")
-    assert "It was given toy_tokens.tokens [2, 6, 64]" in problem.cure
+    assert problem.message.startswith(words) and "toy_tokens.tokens [2, 6, 64]" in problem.cure
+    assert part is not UNet2DConditionModel or "toy_stem.stem [2, 32, " in problem.cure
+
+
+def test_a_processor_that_gives_another_width_is_named(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    def widened(self: PMA, call: AttentionCall, inner: Inner) -> AttentionResult:
+        return AttentionResult(hidden=inner(call).hidden.repeat(1, 1, 2))
+
+    monkeypatch.setattr(PMA, "forward", widened)
+    with pytest.raises(PartError, match=r"pma gives \[2, 143, 64\] at pose:cross:.*, where \[2, 143, 32\] is read"):
+        proof_of(composed, "encoder=toy_tokens", "attn=pma")
 
 
 def test_a_part_that_cannot_be_built_points_at_what_was_written(

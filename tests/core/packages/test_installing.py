@@ -12,7 +12,7 @@ import pytest
 
 from pgsynth_core.errors import PartError, PgsynthError, UserError
 from pgsynth_core.packages import calling_pip, installing, undoing
-from pgsynth_core.packages.calling_pip import PipFailed, Said, call, last_words, stoppable
+from pgsynth_core.packages.calling_pip import PipFailed, Said, call, last_words
 from pgsynth_core.packages.environment import Environment
 from pgsynth_core.packages.installing import (
     Planned,
@@ -30,6 +30,7 @@ from pgsynth_core.packages.verifying import verify
 from pgsynth_core.packages.wanted import Wanted
 from pgsynth_core.packages.wheels import Wheel, read_plugin, read_wheel
 from pgsynth_core.registry import KeptPackage, UserList, read_user_list, write_user_list
+from pgsynth_core.registry.stopping import stoppable
 
 from ...fixtures.fake_packages import FakePackages, fake_packages
 from ...fixtures.houses import PLUGIN, make_plugin, make_wheel

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +30,14 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
         return FreshPython("asked:answer", *words, **more)  # type: ignore[arg-type]
 
     return ask
+
+
+def gone(process: int) -> None:
+    """It ends within seconds: whoever adopts it needs a moment to bury it."""
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):
+            os.kill(process, 0)
+            time.sleep(0.1)
 
 
 def test_facts_and_print_do_not_mix(asked: Asked, tmp_path: Path) -> None:
@@ -64,10 +75,31 @@ def test_who_is_silent_too_long_ends_with_all_it_started(asked: Asked, stubborn:
     with asked(f"import signal\n{stubborn}{start}state_fact({{'other': other.pid}})\ntime.sleep(600)") as child:
         (fact,) = child.facts(0.5, starting=60.0)
         assert child.late
-    with pytest.raises(ProcessLookupError):
-        for _ in range(100):  # whoever adopts it needs a moment to bury it
-            os.kill(fact["other"], 0)
-            time.sleep(0.1)
+    gone(fact["other"])
+
+
+def test_who_prints_without_end_is_given_up(asked: Asked) -> None:
+    with asked("while True: print('x' * 65536)") as child:
+        assert not list(child.facts(60.0)) and not child.late
+        assert child.ended == "(it printed more than 16 MiB)."
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_who_is_asked_to_end_takes_it_along(asked: Asked, tmp_path: Path, number: int) -> None:
+    with asked("state_fact({'pid': os.getpid()})\ntime.sleep(600)") as child:
+        assert next(child.facts(60.0))
+    code = "from pgsynth_core.registry.fresh import FreshPython\n"
+    code += (
+        "with FreshPython('asked:answer') as child:\n    for fact in child.facts(600.0): print(fact['pid'], flush=True)"
+    )
+    paths = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-P", "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}) as outer:
+        assert outer.stdout is not None
+        inner = int(outer.stdout.readline())
+        outer.send_signal(number)
+        outer.wait(30)
+    gone(inner)
 
 
 def test_what_cannot_be_started_leaves_nothing_open(asked: Asked, tmp_path: Path) -> None:

@@ -64,12 +64,13 @@ def test_a_part_and_its_options_are_loaded(entry_of: Callable[..., Entry]) -> No
         ("def far():\n    import json\n    json.loads('{')\nfar()", "(parts.py:3)"),
         ("import absent_library", "ModuleNotFoundError: No module named 'absent_library' (parts.py:1)"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise type('PanicException', (BaseException,), {})('at lib.rs')", "PanicException: at lib.rs"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("def broken(:", "SyntaxError: invalid syntax (parts.py:1)"),
         ("class Bad(Exception):\n    def __str__(self): return 1 / 0\nraise Bad()", "Bad: <exception str() failed>"),
         ("def __getattr__(name): raise OSError('lazy')", "OSError: lazy"),
     ],
-    ids=["raises", "deep", "place", "import", "exits", "lines", "syntax", "unprintable", "lazy"],
+    ids=["raises", "deep", "place", "import", "exits", "panics", "lines", "syntax", "unprintable", "lazy"],
 )
 def test_a_module_that_fails_is_named_with_reason_and_cure(
     entry_of: Callable[..., Entry], parts: str, reason: str
