@@ -158,7 +158,7 @@ def _do(arguments: argparse.Namespace, session: Session, wanted: tuple[Wanted, .
         if arguments.dry_run or not agreed(arguments, "Install this?"):
             return _told(arguments, session, found, ())
         with progress("Installing, and looking at what was installed"):
-            kept = carry_out(found, environment, source=arguments.source, tell=tell)
+            kept = carry_out(found, environment, tell=tell)
         return _told(arguments, session, found, kept)
 
 

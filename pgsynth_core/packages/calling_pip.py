@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from pgsynth_core.errors import PgsynthError
@@ -40,10 +41,16 @@ class Said(NamedTuple):
     err: str
 
 
-def call_pip(*arguments: str) -> Said:
-    """Run ``pip`` with these arguments."""
+def call_pip(*arguments: str, alone: bool = False) -> Said:
+    """Run ``pip`` with these arguments.
+
+    Args:
+        arguments: Its command, then the rest.
+        alone: It may start no program, so that it builds nothing.
+    """
     environ = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
-    return call([sys.executable, "-P", "-m", "pip", arguments[0], *_ALWAYS, *arguments[1:]], environ)
+    pip = [str(Path(__file__).with_name("pip_alone.py"))] if alone else ["-m", "pip"]
+    return call([sys.executable, "-P", *pip, arguments[0], *_ALWAYS, *arguments[1:]], environ)
 
 
 def call(command: Sequence[str], environ: dict[str, str]) -> Said:

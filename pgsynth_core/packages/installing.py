@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from pgsynth_core.errors import PgsynthError, Problem, UserError
 from pgsynth_core.packages.calling_pip import PipFailed, call_pip, last_words
 from pgsynth_core.packages.environment import Environment
-from pgsynth_core.packages.obtaining import ONLY_WHEELS, Offer, fetch, obtain
+from pgsynth_core.packages.obtaining import ONLY_WHEELS, Offer, along, fetch_exactly, obtain
 from pgsynth_core.packages.present import plain_version, present, versions
 from pgsynth_core.packages.resolving import Change, Plan, clashes, everything_considered, resolve
 from pgsynth_core.packages.undoing import Snapshot, undisturbed
@@ -51,12 +51,18 @@ class Planned:
         unchanged: What was asked for and is here as it was asked for.
         clashes: Names that other packages use already, a sentence each.
         folder: Where the wheels lie, for as long as the plan is open.
+        wheels: Of everything that would change.
+        along: The plugins that come because others require them.
+        here: Every package that was here when the plan was made, with its version.
     """
 
     plan: Plan | None
     unchanged: tuple[KeptPackage, ...]
     clashes: tuple[str, ...]
     folder: Path
+    wheels: tuple[Wheel, ...] = ()
+    along: tuple[Offer, ...] = ()
+    here: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -65,8 +71,8 @@ class Planned:
 
     @property
     def offers(self) -> tuple[Offer, ...]:
-        """The plugins that would be installed."""
-        return self.plan.offers if self.plan else ()
+        """The plugins that would be installed: those asked for, then those that they require."""
+        return (*self.plan.offers, *self.along) if self.plan else ()
 
 
 @dataclass
@@ -100,8 +106,11 @@ def planned(wanted: Sequence[Wanted], *, source: bool = False, upgrade: bool = F
             same = tuple(KeptPackage(name=one.name, version=here[one.name], extras=one.extras) for one in done)
             offers = obtain(asked, space.folder / "wheels", known=registry.known, source=source)
             plan = resolve(offers, space.folder, source=source) if offers else None
-            told = clashes(offers, registry)
-        yield Planned(plan, same, told, space.folder)
+            others = _others(plan, space.folder, source=source) if plan else ()
+            required = along(others, known=registry.known)
+            told = clashes((*offers, *required), registry)
+        wheels = (*(offer.wheel for offer in offers), *others)
+        yield Planned(plan, same, told, space.folder, wheels, required, here)
     except RollbackFailed:
         space.keep = True
         raise
@@ -150,29 +159,28 @@ def alone_here(environment: Environment) -> Iterator[None]:
 
 # ------------------------------------------------------------------------------------------- the change itself
 def carry_out(
-    found: Planned, environment: Environment, *, source: bool = False, tell: Callable[[str], None] = print
+    found: Planned, environment: Environment, *, tell: Callable[[str], None] = print
 ) -> tuple[KeptPackage, ...]:
     """Install what was planned, verify it, and put it on the user's list; whatever fails, everything is as it was.
 
     Args:
         found: The plan.
         environment: Where.
-        source: What the index has only as source may be built.
         tell: Where to say that something is undone.
 
     Returns:
         What is now on the user's list.
 
     Raises:
-        UserError: If it cannot be installed or does not work; everything is as it was.
+        UserError: If it cannot be installed, does not work, or the plan is out of date; everything is as it was.
         PipFailed: If pip fails; everything is as it was.
         RollbackFailed: If it is not.
     """
     assert found.plan is not None, "there is something to do"
-    plan = found.plan
+    plan, wheels = found.plan, found.wheels
     with alone_here(environment):
+        _refuse_out_of_date(found)
         read_user_list()  # one that cannot be read is told before anything changes
-        wheels = _all_wheels(plan, found.folder, source=source)
         coming = [path for wheel in wheels for path in destinations(wheel, environment.paths)]
         _refuse_overwriting(wheels, environment)
         names = [change.package for change in plan.changes]
@@ -180,7 +188,7 @@ def carry_out(
         try:
             _install(plan, wheels, found.folder)
             _compare(plan, snapshot)
-            verify((offer.wheel.name, offer.wheel.version) for offer in plan.offers)
+            verify((offer.wheel.name, offer.wheel.version) for offer in found.offers)
             kept = tuple(offer.kept() for offer in plan.offers)
             changed_user_list(lambda listed: _with(listed, found.unchanged, kept))
         except BaseException as error:
@@ -226,23 +234,55 @@ def _unmended(snapshot: Snapshot, differences: Sequence[str], error: BaseExcepti
     return "\n".join(lines)
 
 
-def _all_wheels(plan: Plan, folder: Path, *, source: bool) -> tuple[Wheel, ...]:
-    """The wheels of the plugins and of everything else that changes, the very ones that were shown.
+def _others(plan: Plan, folder: Path, *, source: bool) -> tuple[Wheel, ...]:
+    """The wheels of what changes beside the plugins that were asked for, the very files that pip named.
 
     Raises:
-        UserError: If pip cannot get one of them, or gets another than the index named before.
+        UserError: If pip cannot get one of them, gets another than the index named before, or the index named none.
     """
-    own = {offer.wheel.name: offer.wheel for offer in plan.offers}
+    own = {offer.wheel.name for offer in plan.offers}
     others = [change for change in plan.changes if change.package not in own]
+    if unknown := [change for change in others if not change.sha256]:
+        raise UserError(
+            Problem(
+                f"the index says no SHA-256 of {one.package} {one.after}, so that nothing tells it from another file.",
+                one.package,
+                f"If you trust it, install it first: pip install {one.package}=={one.after}.",
+            )
+            for one in unknown
+        )
     if not others:
-        return tuple(own.values())
-    fetched = fetch([f"{one.package}=={one.after}" for one in others], folder / "others", source=source)
+        return ()
+    fetched = fetch_exactly(
+        {f"{one.package}=={one.after}": one.sha256 for one in others}, folder / "others", source=source
+    )
     for change in others:
         wheel = fetched.get(change.package)
-        if wheel is None or (change.sha256 and wheel.sha256 != change.sha256):
+        if wheel is None or plain_version(wheel.version) != change.after:
             message = f"pip got another {change.package} {change.after} than it named before."
             raise UserError(message, where=change.package, cure="Run it again.")
-    return (*own.values(), *fetched.values())
+    return tuple(fetched.values())
+
+
+def _refuse_out_of_date(found: Planned) -> None:
+    """While somebody was asked, another command may have changed what was looked at.
+
+    Raises:
+        UserError: If what is here is not what was here when the plan was made.
+    """
+    import importlib
+
+    importlib.invalidate_caches()
+    now = versions()
+    changed = [
+        f"{name} ({found.here.get(name, 'not there')} -> {now.get(name, 'not there')})"
+        for name in sorted(found.here.keys() | now.keys())
+        if found.here.get(name) != now.get(name)
+    ]
+    if changed:
+        more = f" and {len(changed) - _MOST_TOLD} more" if len(changed) > _MOST_TOLD else ""
+        message = f"the environment changed meanwhile: {', '.join(changed[:_MOST_TOLD])}{more}. Nothing was done."
+        raise UserError(message, cure="Run it again, and look at what it shows then.")
 
 
 def _refuse_overwriting(wheels: Sequence[Wheel], environment: Environment) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,10 @@ from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.manifest import KnownPackage, Manifest
 from pgsynth_core.packages.calling_pip import call_pip, last_words
 from pgsynth_core.packages.wanted import Wanted, with_extras
-from pgsynth_core.packages.wheels import Wheel, read_plugin, read_wheel
+from pgsynth_core.packages.wheels import Wheel, announces, read_plugin, read_wheel
 from pgsynth_core.registry import KeptPackage, normalised
 
-__all__ = ["ONLY_WHEELS", "Offer", "fetch", "obtain"]
+__all__ = ["ONLY_WHEELS", "Offer", "along", "fetch", "fetch_exactly", "obtain"]
 
 ONLY_WHEELS: Final = "--only-binary=:all:"
 
@@ -30,7 +30,7 @@ class Offer:
     """A plugin that could be installed.
 
     Attributes:
-        wanted: What was asked for.
+        wanted: What was asked for, by the user or by a plugin.
         wheel: Its wheel.
         manifest: What it says of itself; valid, and of a contract that this pgsynth keeps.
     """
@@ -88,15 +88,60 @@ def obtain(wanted: Sequence[Wanted], folder: Path, *, known: Sequence[KnownPacka
     return tuple(offers)
 
 
+def along(wheels: Iterable[Wheel], *, known: Sequence[KnownPackage]) -> tuple[Offer, ...]:
+    """The plugins among these wheels, which others require: held to the same as those that are asked for.
+
+    Args:
+        wheels: What others require.
+        known: The catalogue; a version that stands there must be that very file.
+
+    Raises:
+        UserError: If one is no plugin that this pgsynth can use, or not the one that the catalogue knows.
+    """
+    offers: list[Offer] = []
+    problems: list[Problem] = []
+    for wheel in wheels:
+        try:
+            if announces(wheel):
+                wanted = Wanted(wheel.name, wheel.name, f"{wheel.name}=={wheel.version}")
+                _refuse_another(wanted, wheel, known)
+                offers.append(Offer(wanted, wheel, read_plugin(wheel)))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    return tuple(offers)
+
+
 def fetch(requirements: Sequence[str], folder: Path, *, source: bool) -> dict[str, Wheel]:
     """The wheels of these requirements, and of nothing that they require; by name.
 
     Raises:
         UserError: If pip cannot get one.
     """
+    return _fetched(requirements, ["--", *requirements], folder, source=source)
+
+
+def fetch_exactly(pinned: Mapping[str, str], folder: Path, *, source: bool) -> dict[str, Wheel]:
+    """The wheels of these files of the index, by name; of what is there only as source, pip compares that.
+
+    Args:
+        pinned: Each ``NAME==VERSION`` with the SHA-256 of its file.
+        folder: An empty folder for them.
+        source: What the index has only as source may be built.
+
+    Raises:
+        UserError: If pip cannot get one, or gets another file.
+    """
+    listed = folder.with_suffix(".txt")
+    listed.write_text("".join(f"{text} --hash=sha256:{sha256}\n" for text, sha256 in pinned.items()), encoding="utf-8")
+    return _fetched(tuple(pinned), ["--require-hashes", f"--requirement={listed}"], folder, source=source)
+
+
+def _fetched(requirements: Sequence[str], words: Sequence[str], folder: Path, *, source: bool) -> dict[str, Wheel]:
     folder.mkdir(parents=True)
     allowed = [] if source else [ONLY_WHEELS]
-    said = call_pip("wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", *allowed, "--", *requirements)
+    said = call_pip("wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", *allowed, *words, alone=not source)
     if said.code:
         cure = "Check the name, the version and the connection."
         if folders := [text for text in requirements if Path(text).is_dir()]:

@@ -21,6 +21,7 @@ from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.packages.calling_pip import Said, call_pip, last_words
 from pgsynth_core.packages.libraries import core_requirements
 from pgsynth_core.packages.obtaining import ONLY_WHEELS, Offer
+from pgsynth_core.packages.pip_alone import NOTHING_STARTED
 from pgsynth_core.packages.present import Present, plain_version, present, versions
 from pgsynth_core.packages.requirements import applying, required_by
 from pgsynth_core.registry import ALLOWED_VARIABLE, OWN_NAME, Registry, discover
@@ -40,7 +41,7 @@ class Change:
         before: Its version; empty if it is not here.
         after: The version that it would have.
         required_by: Who asks for it: ``you``, or packages with what they ask for.
-        sha256: Of its wheel, where the index says so.
+        sha256: Of its wheel, or of its source archive where the index has no wheel; empty if the index says none.
     """
 
     package: str
@@ -68,6 +69,9 @@ class Plan:
 def resolve(offers: Sequence[Offer], folder: Path, *, source: bool) -> Plan:
     """Ask pip what installing these plugins would change.
 
+    Nothing is built for that unless source is allowed. If it is, what a library further down requires by an address is
+    refused, too, but only after pip has got it and run its build; `read_plugin` finds it before in the plugins alone.
+
     Args:
         offers: Their wheels.
         folder: A folder of ours.
@@ -75,7 +79,7 @@ def resolve(offers: Sequence[Offer], folder: Path, *, source: bool) -> Plan:
 
     Raises:
         UserError: If they cannot be installed beside what is here: a package that pgsynth stands on would move, or
-            one that others need in another version.
+            one that others need in another version. If something would come from an address.
     """
     here = versions()
     constraints = folder / "constraints.txt"
@@ -90,6 +94,7 @@ def resolve(offers: Sequence[Offer], folder: Path, *, source: bool) -> Plan:
         if not source:
             cure += " If what it needs is there only as source, add --source: to build it runs its code."
         raise UserError(message, where=_texts(offers), cure=cure)
+    _refuse_addresses(report, offers)
     changes = _changes(report, offers, here)
     _refuse_moves(changes)
     lying = tuple(present())
@@ -118,13 +123,23 @@ def _texts(offers: Sequence[Offer]) -> str:
 def _ask(
     offers: Sequence[Offer], report: Path, *, source: bool, constraints: Path | None = None
 ) -> tuple[Said, dict[str, Any] | None]:
-    """What pip would install; None if it finds no way, or says something else."""
-    flags = ["--dry-run", "--quiet", f"--report={report}", *([] if source else [ONLY_WHEELS])]
+    """What pip would install; None if it finds no way, or says something else.
+
+    Raises:
+        UserError: If pip is too old, or would have to run somebody's code to find out.
+    """
+    flags = ["--dry-run", f"--report={report}", *([] if source else [ONLY_WHEELS])]
     flags += [f"--constraint={constraints}"] if constraints else []
-    said = call_pip("install", *flags, "--", *(offer.requirement for offer in offers))
+    said = call_pip("install", *flags, "--", *(offer.requirement for offer in offers), alone=not source)
     if "no such option" in said.err:
         cure = "Upgrade it: python -m pip install --upgrade pip."
         raise UserError(f"pip {_FIRST_WITH_REPORTS} or newer is needed, to look before anything changes.", cure=cure)
+    if NOTHING_STARTED in said.err:
+        lines = [line for line in said.out.splitlines() if line.startswith(("Collecting ", "Processing "))]
+        reason = lines[-1] if lines else last_words(said)
+        message = f"something that this requires is there from an address only, which would run its code: {reason}."
+        cure = "Tell the author of what asks for it to name a version in place of the address."
+        raise UserError(message, where=_texts(offers), cure=cure)
     try:
         read: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -149,9 +164,8 @@ def _changes(report: Mapping[str, Any], offers: Sequence[Offer], here: Mapping[s
 
 
 def _hash(item: Mapping[str, Any]) -> str:
-    told = item.get("download_info", {})
-    hashes = told.get("archive_info", {}).get("hashes") or {}
-    return str(hashes.get("sha256", "")) if str(told.get("url", "")).endswith(".whl") else ""
+    hashes = item.get("download_info", {}).get("archive_info", {}).get("hashes") or {}
+    return str(hashes.get("sha256", ""))
 
 
 def _asked(requires: Mapping[str, Sequence[str]], offers: Sequence[Offer]) -> dict[str, tuple[str, ...]]:
@@ -174,6 +188,28 @@ def _asked(requires: Mapping[str, Sequence[str]], offers: Sequence[Offer]) -> di
 
 
 # ------------------------------------------------------------------------------------------- what may not
+def _refuse_addresses(report: Mapping[str, Any], offers: Sequence[Offer]) -> None:
+    """By name and version there may be another package than what lies at the address.
+
+    Raises:
+        UserError: With everything that would come from an address.
+    """
+    ours = {offer.wheel.name for offer in offers}
+    direct = [item for item in report["install"] if item.get("is_direct")]
+    named = [(canonicalize_name(item["metadata"]["name"]), item["download_info"]["url"]) for item in direct]
+    problems = [
+        Problem(
+            f"{name} would come from {address}: nothing is installed from an address.",
+            name,
+            "Tell the author of what asks for it to name a version in place of the address.",
+        )
+        for name, address in named
+        if name not in ours
+    ]
+    if problems:
+        raise UserError(problems)
+
+
 def _refuse_moves(changes: Sequence[Change]) -> None:
     """pgsynth and what it stands on stay as they are; what only an extra needs may come, in the tested range.
 

@@ -12,17 +12,19 @@ from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass, replace
+from email import message_from_string
 from importlib.util import cache_from_source
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from pgsynth_core.errors import PartError, Problem, UserError
 from pgsynth_core.manifest import Manifest, parse_manifest
 from pgsynth_core.registry import GROUP, Origin, registry_of
 
-__all__ = ["Wheel", "destinations", "read_plugin", "read_wheel"]
+__all__ = ["Wheel", "announces", "destinations", "read_plugin", "read_wheel"]
 
 _LARGEST_TEXT: Final = 4 * 2**20
 _SCRIPT_GROUPS: Final = ("console_scripts", "gui_scripts")
@@ -192,6 +194,11 @@ def _section(wheel: Wheel, group: str) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------------------------------- whether it is a plugin
+def announces(wheel: Wheel) -> bool:
+    """Whether it says that it is a plugin of pgsynth."""
+    return bool(_section(wheel, GROUP))
+
+
 def read_plugin(wheel: Wheel) -> Manifest:
     """The manifest that the wheel carries.
 
@@ -212,6 +219,7 @@ def read_plugin(wheel: Wheel) -> Manifest:
         message = f"its entry point is called {name!r}; it must be called {wheel.name!r}, as the package itself."
         raise UserError(message, where=where, cure=_AUTHOR)
     _refuse_intrusion(wheel)
+    _refuse_addresses(wheel)
     top, _, inside = value.partition(":")
     member = _member(wheel, top.strip(), inside.strip())
     if member is None:
@@ -242,6 +250,24 @@ def _refuse_intrusion(wheel: Wheel) -> None:
         if set(parts if deep else parts[:1]) & set(_OWN_FOLDERS):
             message = f"it would write among pgsynth's own files: {member}."
             raise UserError(message, where=wheel.path.name, cure=_AUTHOR)
+
+
+def _refuse_addresses(wheel: Wheel) -> None:
+    """pip would get what lies at an address and build it, which runs its code, before anybody is asked."""
+    problems = []
+    for text in message_from_string(wheel.texts.get("METADATA", "")).get_all("Requires-Dist", []):  # as pip reads it
+        try:
+            requirement = Requirement(" ".join(text.split()))  # a long line goes on in the next
+        except InvalidRequirement:  # pip refuses it
+            continue
+        if requirement.url:
+            message = (
+                f"{wheel.name} {wheel.version} requires {str(requirement)!r}: nothing is installed from an address."
+            )
+            cure = f"Tell its author to name a version in place of the address: {requirement.name}==VERSION."
+            problems.append(Problem(message, wheel.path.name, cure))
+    if problems:
+        raise UserError(problems)
 
 
 def _contradictions(wheel: Wheel, manifest: Manifest, where: str) -> Iterator[Problem]:

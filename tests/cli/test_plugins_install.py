@@ -197,6 +197,42 @@ def test_the_core_does_not_move(house: House, tmp_path: Path) -> None:
     assert "-> 99.0), asked for by pgsynth-plugin-x (torch==99.0)" in said.err and "cure: " in said.err
 
 
+def test_nothing_comes_from_an_address_and_nothing_there_is_run(house: House, tmp_path: Path) -> None:
+    project, built = make_project(tmp_path / "evil", "evil"), tmp_path / "built"
+    backend = project / "backend.py"
+    backend.write_text(f"open({str(built)!r}, 'w').close()\n{backend.read_text()}", encoding="utf-8")
+    make_wheel(house.links, "evil")  # a stranger's of that name
+    make_wheel(house.links, "middle", requires=[f"evil @ file://{project}"])
+    near = make_plugin(tmp_path / "near", requires=[f"evil @ file://{project}"])
+    far = make_plugin(tmp_path / "far", requires=["middle"])
+    before = house.state()
+    said = house.run("plugins", "install", str(near), "--dry-run")
+    assert said.code == 2 and f"{PLUGIN} 1.0 requires 'evil @ file://" in said.err and "evil==VERSION" in said.err
+    for last in ("--dry-run", "--yes"):
+        said = house.run("plugins", "install", str(far), last)
+        assert said.code == 2 and f"Processing {project} (from middle" in said.err, said.err
+    assert not built.exists() and house.state() == before
+    said = house.run("plugins", "install", str(far), "--source", "--yes")
+    assert said.code == 2 and f"evil would come from file://{project}" in said.err and house.state() == before
+
+
+def test_a_plugin_that_another_requires_is_looked_at_too(house: House, tmp_path: Path) -> None:
+    other = "pgsynth-plugin-y"
+    wheel = make_plugin(tmp_path, requires=[other])
+    make_plugin(house.links, other, manifest=FakePackages.manifest(other, contract=99))
+    before = house.state()
+    said = house.run("plugins", "install", str(wheel), "--dry-run")
+    assert said.code == 2 and "contract = 99" in said.err, said.err
+    make_plugin(house.links, other, files={"pgsynth_plugin_y/parts.py": "import gone"})
+    said = house.run("plugins", "install", str(wheel), "--yes")
+    assert said.code == 2 and "No module named 'gone'" in said.err and house.state() == before, said.err
+    make_plugin(house.links, other)
+    said = house.run("plugins", "install", str(wheel), "--yes", "--json")
+    assert said.code == 0 and said.facts["adds"] == {PLUGIN: ["encoder:x"], other: ["encoder:x"]}, said.err
+    assert f"{other} brings encoder:x" in said.err and f"write {other}:x or {PLUGIN}:x" in said.err
+    assert len(said.facts["clashes"]) == 2 and other not in house.listed
+
+
 def test_what_pip_cannot_get_is_told(house: House) -> None:
     before = house.state()
     said = house.run("plugins", "install", "pgsynth-plugin-nowhere", "--yes")

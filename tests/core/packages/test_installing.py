@@ -23,7 +23,9 @@ from pgsynth_core.packages.installing import (
     remember,
     undo,
 )
-from pgsynth_core.packages.obtaining import Offer
+from pgsynth_core.packages.obtaining import Offer, fetch_exactly
+from pgsynth_core.packages.pip_alone import NOTHING_STARTED
+from pgsynth_core.packages.present import versions
 from pgsynth_core.packages.resolving import Change, Plan
 from pgsynth_core.packages.undoing import Snapshot, undisturbed
 from pgsynth_core.packages.verifying import verify
@@ -33,7 +35,7 @@ from pgsynth_core.registry import KeptPackage, UserList, read_user_list, write_u
 from pgsynth_core.registry.stopping import stoppable
 
 from ...fixtures.fake_packages import FakePackages, fake_packages
-from ...fixtures.houses import PLUGIN, make_plugin, make_wheel
+from ...fixtures.houses import PLUGIN, make_plugin, make_project, make_wheel
 
 __all__ = ["fake_packages"]
 
@@ -253,11 +255,49 @@ def test_what_was_switched_meanwhile_stays_so(
     monkeypatch.setattr(installing, "_install", install)
     monkeypatch.setattr(installing, "_compare", lambda plan, snapshot: None)
     monkeypatch.setattr(installing, "verify", list)
-    carry_out(Planned(plan, (), (), tmp_path / "space"), environment)
+    carry_out(Planned(plan, (), (), tmp_path / "space", (wheel,), here=versions()), environment)
     assert read_user_list() == UserList(disabled=("other",), plugin=(KeptPackage(name=PLUGIN, version="1.0"),))
 
 
+# ------------------------------------------------------------------------------------------- what was shown
+def test_a_plan_that_is_out_of_date_is_not_carried_out(
+    environment: Environment, fake_packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    fake_packages.metadata("small", version="1.0")
+    plan = Plan((), (Change("small", "1.0", "2.0", (), "0" * 64),), tmp_path / "constraints.txt")
+    found = Planned(plan, (), (), tmp_path / "space", here={**versions(), "gone": "3.0"})
+    fake_packages.metadata("came", version="1.5")
+    before = state(fake_packages.site)
+    with pytest.raises(UserError) as refused:
+        carry_out(found, environment)
+    assert "meanwhile: came (not there -> 1.5), gone (3.0 -> not there). Nothing was done." in str(refused.value)
+    assert "Run it again" in str(refused.value) and state(fake_packages.site) == before
+
+
+def test_only_the_file_that_was_shown_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = read_wheel(make_wheel(tmp_path / "links", "small", version="2.0"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    assert fetch_exactly({"small==2.0": wheel.sha256}, tmp_path / "a", source=False)["small"].sha256 == wheel.sha256
+    with pytest.raises(UserError, match="DO NOT MATCH THE HASHES"):
+        fetch_exactly({"small==2.0": "0" * 64}, tmp_path / "b", source=False)
+    plan = Plan((), (Change("small", "", "2.0", (), ""),), tmp_path / "constraints.txt")
+    with pytest.raises(UserError, match=r"no SHA-256 of small 2\.0.*pip install small==2\.0"):
+        installing._others(plan, tmp_path, source=False)
+
+
 # ------------------------------------------------------------------------------------------- calling
+def test_a_pip_that_only_looks_builds_nothing(tmp_path: Path) -> None:
+    project, built = make_project(tmp_path / "mine"), tmp_path / "built"
+    backend = project / "backend.py"
+    backend.write_text(f"open({str(built)!r}, 'w').close()\n{backend.read_text()}", encoding="utf-8")
+    words = ("install", "--dry-run", "--quiet", "--no-deps", "--no-index", str(project))
+    said = calling_pip.call_pip(*words, alone=True)
+    assert said.code and NOTHING_STARTED in said.err and not built.exists()
+    assert not calling_pip.call_pip(*words).code and built.exists()
+
+
 def test_what_would_lead_pip_elsewhere_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, str]] = []
 

@@ -13,6 +13,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.packages import resolving
 from pgsynth_core.packages.calling_pip import Said
 from pgsynth_core.packages.obtaining import Offer, obtain
+from pgsynth_core.packages.pip_alone import NOTHING_STARTED
 from pgsynth_core.packages.present import present, versions
 from pgsynth_core.packages.resolving import Plan, clashes, everything_considered, resolve
 from pgsynth_core.packages.wanted import read_wanted
@@ -30,7 +31,8 @@ Resolve = Callable[..., Plan]
 def report(items: list[Item]) -> dict[str, Any]:
     def one(name: str, version: str, requires: list[str]) -> dict[str, Any]:
         told = {"url": f"file:///{name}.whl", "archive_info": {"hashes": {"sha256": "0" * 64}}}
-        return {"metadata": {"name": name, "version": version, "requires_dist": requires}, "download_info": told}
+        said = {"name": name, "version": version, "requires_dist": requires}
+        return {"metadata": said, "download_info": told, "is_direct": name in (PLUGIN, "elsewhere")}
 
     return {"version": "1", "install": [one(*item) for item in items]}
 
@@ -47,7 +49,8 @@ def resolved(
     """Resolve with a pip that answers as told: with what stands on pgsynth held, and without."""
 
     def resolved(held: list[Item] | None, free: list[Item] | None = None) -> Plan:
-        def answer(*words: str) -> Said:
+        def answer(*words: str, alone: bool) -> Said:
+            assert alone
             asked = dict(word.split("=", 1) for word in words if word.startswith("--") and "=" in word)
             items = held if "--constraint" in asked else free
             if items is None:
@@ -155,10 +158,24 @@ def test_where_pip_finds_no_way_its_own_words_are_told(resolved: Resolve) -> Non
     assert "--source" in str(refused.value)
 
 
+def test_what_would_come_from_an_address_is_refused(resolved: Resolve) -> None:
+    with pytest.raises(UserError, match=r"elsewhere would come from file:///elsewhere\.whl: nothing is installed"):
+        resolved([(PLUGIN, "1.0", ["middle"]), ("middle", "1.0", []), ("elsewhere", "1.0", [])])
+
+
+def test_what_pip_would_have_to_build_to_look_at_is_told(
+    offers: tuple[Offer, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = "Collecting middle\nCollecting evil@ git+https://x (from middle)\n  Cloning x\n"
+    monkeypatch.setattr(resolving, "call_pip", lambda *words, alone: Said(1, out, f"ERROR: x: {NOTHING_STARTED}: git"))
+    with pytest.raises(UserError, match=r"from an address only.*: Collecting evil@ git\+https://x \(from middle\)"):
+        resolve(offers, tmp_path, source=False)
+
+
 def test_a_pip_too_old_to_look_first_is_told(
     offers: tuple[Offer, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resolving, "call_pip", lambda *words: Said(2, "", "no such option: --report"))
+    monkeypatch.setattr(resolving, "call_pip", lambda *words, alone: Said(2, "", "no such option: --report"))
     with pytest.raises(UserError, match=r"pip 23\.0 or newer"):
         resolve(offers, tmp_path, source=False)
 

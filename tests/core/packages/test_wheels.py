@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.manifest import KnownPackage
-from pgsynth_core.packages.obtaining import obtain
+from pgsynth_core.packages.obtaining import along, obtain
 from pgsynth_core.packages.wanted import read_wanted
 from pgsynth_core.packages.wheels import destinations, read_plugin, read_wheel
 
@@ -94,12 +95,25 @@ BAD_MANIFESTS = [
         id="endless line",
     ),
     pytest.param({"files": {"a\\..\\x": ""}}, ["outside of the environment"], id="backslashes"),
+    *(
+        pytest.param(
+            {"requires": ["small", text]},
+            [f"{PLUGIN} 1.0 requires 'evil", "nothing is installed from an address", "evil==VERSION"],
+            id=name,
+        )
+        for name, text in (
+            ("address", "evil @ git+https://example.org/evil"),
+            ("address for an extra", "evil @ file:///evil ; extra == 'fast'"),
+            ("address in small letters", "other\nrequires-dist: evil @ https://example.org/evil.zip"),
+            ("address on a second line", "evil @\n https://example.org/evil.zip"),
+        )
+    ),
 ]
 
 
 @pytest.mark.parametrize(("given", "expected"), BAD_MANIFESTS)
-def test_what_is_no_usable_plugin_is_refused(tmp_path: Path, given: dict[str, str], expected: list[str]) -> None:
-    path = make_plugin(tmp_path, **given)  # type: ignore[arg-type]
+def test_what_is_no_usable_plugin_is_refused(tmp_path: Path, given: dict[str, Any], expected: list[str]) -> None:
+    path = make_plugin(tmp_path, **given)
     with pytest.raises(UserError) as refused:
         read_plugin(read_wheel(path))
     for words in expected:
@@ -153,6 +167,16 @@ def test_a_known_version_must_be_that_very_file(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         obtain(wanted, tmp_path / "fetched", known=[known("0" * 64)], source=False)
     assert right in str(refused.value) and "0" * 64 in str(refused.value) and "Do not use it" in str(refused.value)
+
+
+def test_a_plugin_that_another_requires_is_held_to_the_same(tmp_path: Path) -> None:
+    library, right = read_wheel(make_wheel(tmp_path, "library")), read_wheel(make_plugin(tmp_path))
+    (offer,) = along([library, right], known=[known(right.sha256)])
+    assert offer.wheel is right and offer.manifest.adds == ("encoder:x",)
+    newer = make_plugin(tmp_path, "pgsynth-plugin-y", manifest=FakePackages.manifest("pgsynth-plugin-y", contract=99))
+    with pytest.raises(UserError) as refused:
+        along([right, read_wheel(newer)], known=[known("0" * 64)])
+    assert "the catalogue knows" in str(refused.value) and "a newer pgsynth" in str(refused.value)
 
 
 def test_a_wheel_that_is_given_is_copied_before_it_is_read(tmp_path: Path) -> None:
