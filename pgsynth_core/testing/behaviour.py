@@ -214,7 +214,10 @@ def compiled_equals_eager(subject: Subject) -> None:
     with torch.no_grad():
         conditioning = method.encode(inputs.source, inputs.data)
         if subject.entry.kind == "encoder":
-            source = replace(method.inputs_for(method.plans[subject.label], inputs.source), features={})
+            parts = method.encode_parts(inputs.source, inputs.data)
+            others = {label: ports for label, ports in parts.items() if label != subject.label}
+            known = method.with_tokens(subject.label, inputs.source, others, inputs.data)
+            source = replace(method.inputs_for(method.plans[subject.label], known), features={})
             encode = torch.compile(method.encoders[subject.label], fullgraph=True)
             eager = method.encoders[subject.label](source, inputs.data.latent_grid)
             _same_ports(encode(source, inputs.data.latent_grid), eager, atol=1e-4)
