@@ -63,8 +63,8 @@ def write(text: str, stream: Stream) -> None:
     """A line to the stream; what its encoding cannot hold is written out.
 
     Raises:
-        BrokenPipeError: If nobody reads the result any more. What is said about the work goes nowhere then, and the
-            work goes on: training takes days, and whoever listened may have left.
+        OSError: If the result cannot be written; BrokenPipeError, if nobody reads it any more. What is said about the
+            work goes nowhere then, and the work goes on: training takes days, and whoever listened may have left.
     """
     file = _file(stream)
     encoding = file.encoding or "utf-8"
@@ -72,8 +72,8 @@ def write(text: str, stream: Stream) -> None:
         text = text.translate(_PLAIN_LINES)
     try:
         file.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    except BrokenPipeError:
-        if stream == "stdout":  # nobody wants the rest of the result
+    except OSError:  # nobody reads it, the terminal is closed, the disk of a log is full
+        if stream == "stdout":  # the rest of the result has nowhere to go
             raise
         abandon(stream)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMAND"]
 
 _MOST_RUNS = 3
+_MOST_OUTSIDE = 10
 
 _EPILOG = """\
 Works whatever is broken: nothing of the package is imported. What goes is what it lists
@@ -29,8 +30,9 @@ examples:
   pgsynth plugins uninstall --dry-run NAME    only say what would go
 
 With --json: ok, dry_run, plugins (name, version, adds: kind:name of what it brought, runs
-that were made with it, left: what stays, files: how many), uninstalled (names), problems
-(of your list), broken; if it is refused: ok, problems, broken, and commands where another
+that were made with it, left: what stays, files: how many, outside: those of them that lie
+in no folder of its own), uninstalled (names), problems (of your list, and what is still
+found), broken; if it is refused: ok, problems, broken, and commands where another
 tool has to do it (each a list of words)."""
 
 
@@ -73,6 +75,7 @@ def _show(removals: Sequence[Removal], stream: Stream) -> None:
                 one_line(f"{one.name} {one.version or '(no version)'} would go, {len(one.files)} files{brought}"),
                 stream,
             )
+            _show_outside(one, stream)
         else:
             write(one_line(f"{one.name} is not here; it would be taken off your list"), stream)
         if one.runs:
@@ -82,6 +85,14 @@ def _show(removals: Sequence[Removal], stream: Stream) -> None:
             tell_warning(f"{number}: {newest}{f' and {more} more' if more > 0 else ''}")
         for line in one.left:
             tell_note(line)
+
+
+def _show_outside(one: Removal, stream: Stream) -> None:
+    """What goes and lies in no folder that is plainly its own."""
+    for path in one.outside[:_MOST_OUTSIDE]:
+        write(one_line(f"  with it {path}"), stream)
+    if (more := len(one.outside) - _MOST_OUTSIDE) > 0:
+        write(f"  and {more} more that lie in no folder of its own", stream)
 
 
 def _told(
@@ -105,6 +116,7 @@ def _told(
                 "runs": one.runs,
                 "left": one.left,
                 "files": len(one.files),
+                "outside": [str(path) for path in one.outside],
             }
             for one in removals
         ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -198,7 +198,7 @@ def carry_out(
 
 
 def undo(snapshot: Snapshot, error: BaseException, tell: Callable[[str], None]) -> None:
-    """Put everything back, and have the error say so.
+    """Put everything back, then have the error say so: nothing is said before, for words may fail or wait.
 
     Raises:
         UserError: In place of one: with its problems, and that nothing is changed.
@@ -206,11 +206,11 @@ def undo(snapshot: Snapshot, error: BaseException, tell: Callable[[str], None]) 
         RollbackFailed: If something differs all the same.
     """
     with undisturbed():
-        tell("Putting back what was there ...")
         differences = snapshot.put_back()
     if differences:
         raise RollbackFailed(_unmended(snapshot, differences, error)) from error
-    tell(_PUT_BACK)
+    with suppress(OSError, ValueError):  # the terminal may be closed, the disk of a log full
+        tell(_PUT_BACK)
     if isinstance(error, UserError):
         problems = [Problem(one.message, one.where, f"{one.cure} {_PUT_BACK}".strip()) for one in error.problems]
         raise UserError(problems) from error

@@ -5,21 +5,26 @@ What goes is what a package lists as its own, and nothing that is not certainly 
 
 from __future__ import annotations
 
+import importlib
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from packaging.utils import canonicalize_name
 
 from pgsynth_core.errors import PgsynthError, Problem, UserError, suggestion
-from pgsynth_core.manifest import read_manifest
 from pgsynth_core.packages.environment import Environment
 from pgsynth_core.packages.installing import RollbackFailed, alone_here, undo
 from pgsynth_core.packages.libraries import core_requirements
-from pgsynth_core.packages.present import Present, compiled, present
+from pgsynth_core.packages.older_forms import belongs_here, older_form
+from pgsynth_core.packages.owned import owned
+from pgsynth_core.packages.present import Present, present
 from pgsynth_core.packages.requirements import applying, required_by
 from pgsynth_core.packages.resolving import everything_considered
 from pgsynth_core.packages.switching import taken_for_a_package
@@ -50,6 +55,7 @@ class Removal:
         version: Its version; several, with commas, if it is here more than once; empty if none is told.
         found: Its metadata folders; none if it is only on the user's list.
         files: What goes.
+        outside: What of it lies in no folder that is plainly its own, see `owned.Owned`.
         adds: ``kind:name`` of what it adds, see `Manifest.adds`; empty if its manifest cannot be used.
         runs: Runs that were made with it.
         left: What stays and may be its own, or is not needed any more, a sentence each.
@@ -60,6 +66,7 @@ class Removal:
     version: str
     found: tuple[Present, ...]
     files: tuple[Path, ...]
+    outside: tuple[Path, ...]
     adds: tuple[str, ...]
     runs: tuple[str, ...]
     left: tuple[str, ...]
@@ -91,6 +98,8 @@ def plan_removal(words: Sequence[str], environment: Environment, *, runs: str | 
         allowed = plugin_names(registry, listed)
         for name in dict.fromkeys(map(normalised, words)):
             found = tuple(one for one in here if one.name == name)
+            if any(not one.older for one in found):  # an older form elsewhere is the source of what lies here
+                found = tuple(one for one in found if not one.older or belongs_here(one, environment))
             if problem := _refusal(name, found, allowed, environment):
                 part = None if found else taken_for_a_package(registry, name)
                 problems.append(part or problem)
@@ -125,6 +134,8 @@ def _refusal(name: str, found: tuple[Present, ...], allowed: Sequence[str], envi
         if found:
             return Problem(f"{name} is here, and is no plugin of pgsynth.", name, f"To remove it: {by_pip}")
         return Problem("there is no plugin of that name here.", name, suggestion(name, allowed, what="plugins"))
+    if older := [one for one in found if one.older and belongs_here(one, environment)]:
+        return older_form(older[0], environment)
     elsewhere = [one for one in found if one.site not in environment.sites]
     if elsewhere:
         message = f"it lies in {elsewhere[0].site}, which is not a folder of this environment, {environment.prefix}."
@@ -133,62 +144,14 @@ def _refusal(name: str, found: tuple[Present, ...], allowed: Sequence[str], envi
 
 
 def _removal(name: str, found: tuple[Present, ...], registry: Registry, listed: UserList) -> Removal:
-    files, left = dict[Path, None](), list[str]()
-    for one in found:
-        mine, said = _not_shared(one)
-        files |= dict.fromkeys(mine)
-        left += said
-        if not one.listed:
-            more, said = _of_a_ghost(one)
-            files |= dict.fromkeys(more)
-            left += said
+    own = [owned(one) for one in found]
+    files = tuple(dict.fromkeys(path for each in own for path in each.files))
+    outside = tuple(dict.fromkeys(path for each in own for path in each.outside))
+    left = tuple(line for each in own for line in each.left)
     version = ", ".join(dict.fromkeys(one.version for one in found if one.version))
     on_list = name in {kept.name for kept in listed.plugin} or name in listed.disabled
     adds = tuple(added for added, package in registry.adds if package == name)
-    return Removal(name, version, found, tuple(files), adds, (), tuple(left), on_list)
-
-
-def _not_shared(one: Present) -> tuple[list[Path], list[str]]:
-    """Its files but for those that another package lists as well, and whose those are."""
-    files = one.files()
-    mine, theirs = {str(path): path for path in files}, dict[Path, str]()
-    for other in present():
-        if other.info != one.info and other.name != one.name:
-            for path in (mine[text] for text in other.written() if text in mine):
-                theirs |= dict.fromkeys((path, *compiled(path)), other.name)
-    shared = [path for path in files if path in theirs]
-    said = [f"{shared[0]} stays: it is on the list of {theirs[shared[0]]}, too ({len(shared)} such)"] if shared else []
-    return [path for path in files if path not in theirs], said
-
-
-def _of_a_ghost(one: Present) -> tuple[list[Path], list[str]]:
-    """Of one that does not list its files: what is certainly its own all the same, and what to look at by hand."""
-    certain: list[Path] = []
-    said: list[str] = []
-    for entry in one.manifests():
-        top, _, inside = entry.value.partition(":")
-        folder = one.site / top
-        if not top.isidentifier() or not folder.is_dir() or folder.is_symlink():
-            continue
-        if _is_its_own(folder / inside, one) and not _somebody_elses(folder, one):
-            certain += [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-        else:
-            said.append(f"{one.name} does not list its files. If this folder is its own, delete it: {folder}")
-    if not certain and not said:
-        said.append(f"{one.name} does not list its files. If it left any, they are in {one.site}")
-    return certain, said
-
-
-def _is_its_own(manifest: Path, one: Present) -> bool:
-    """Whether the folder holds a manifest that bears the package's name, one that cannot be read counts as none."""
-    try:
-        return read_manifest(manifest)[0].package.name == one.name
-    except PgsynthError:
-        return False
-
-
-def _somebody_elses(folder: Path, one: Present) -> bool:
-    return any(other.lists(folder) for other in present() if other.info != one.info)
+    return Removal(name, version, found, files, outside, adds, (), left, on_list)
 
 
 def _idle(one: Removal, here: Sequence[Present], together: frozenset[str]) -> Iterator[str]:
@@ -235,7 +198,7 @@ def remove_plugins(
         tell: Where to say that something is undone.
 
     Returns:
-        Why the list could not be changed; empty if it could, or names none of them.
+        What of it did not come about: the list that could not be changed, what is still found on the import path.
 
     Raises:
         UserError: If a file cannot be removed; everything is as it was.
@@ -247,12 +210,13 @@ def remove_plugins(
         with alone_here(environment):
             files = [path for one in removals for path in one.files]
             snapshot = Snapshot.take(environment, [one.name for one in removals], files, folder / "before")
+            leaving = frozenset(_no_longer_searched(files))
             try:
                 _remove(removals, environment)
             except BaseException as error:
                 undo(snapshot, error, tell)
                 raise
-            return _forget([one for one in removals if one.listed])
+            return (*_forget([one for one in removals if one.listed]), *_still_found(removals, leaving))
     except RollbackFailed:
         keep = True
         raise
@@ -275,6 +239,24 @@ def _remove(removals: Sequence[Removal], environment: Environment) -> None:
     names = {one.name for one in removals}
     if there := [one.info for one in present(environment.sites) if one.name in names]:
         raise UserError(f"{there[0]} cannot be removed.", where=", ".join(names), cure="Have it writable for you.")
+
+
+def _no_longer_searched(files: Iterable[Path]) -> Iterator[str]:
+    """Folders that are on the import path because of a file that goes: of what was used as it lay."""
+    for path in files:
+        if path.suffix == ".pth":
+            with suppress(OSError, UnicodeDecodeError):
+                yield from map(os.path.realpath, path.read_text(encoding="utf-8").splitlines())
+
+
+def _still_found(removals: Sequence[Removal], leaving: frozenset[str]) -> Iterator[Problem]:
+    """What Python still finds of these names, wherever and in whatever form."""
+    importlib.invalidate_caches()
+    for one in removals:
+        found = (str(each.locate_file("")) for each in metadata.Distribution.discover(name=one.name))
+        for place in dict.fromkeys(place for place in found if os.path.realpath(place) not in leaving):
+            cure = "Remove it where it was installed, or take that folder off the import path."
+            yield Problem(f"it is still found, in {place}.", one.name, cure)
 
 
 def _forget(removals: Sequence[Removal]) -> tuple[Problem, ...]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import Distribution
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pgsynth_core.packages.present import Present
+from pgsynth_core.registry import FOREIGN_FAULTS
 
 __all__ = ["applying", "required_by"]
 
 
 def required_by(one: Present) -> list[str]:
     """What a distribution that is here says it requires, as written."""
+    if one.older:
+        try:
+            return list(Distribution.at(one.info).requires or ())
+        except FOREIGN_FAULTS:
+            return []
     head = one.text("METADATA").partition("\n\n")[0].splitlines()
     return [line.partition(":")[2].strip() for line in head if line.startswith("Requires-Dist:")]
 

@@ -21,6 +21,7 @@ from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.packages.calling_pip import Said, call_pip, last_words
 from pgsynth_core.packages.libraries import core_requirements
 from pgsynth_core.packages.obtaining import ONLY_WHEELS, Offer
+from pgsynth_core.packages.older_forms import refuse_older_forms
 from pgsynth_core.packages.pip_alone import NOTHING_STARTED
 from pgsynth_core.packages.present import Present, plain_version, present, versions
 from pgsynth_core.packages.requirements import applying, required_by
@@ -98,6 +99,7 @@ def resolve(offers: Sequence[Offer], folder: Path, *, source: bool) -> Plan:
     changes = _changes(report, offers, here)
     _refuse_moves(changes)
     lying = tuple(present())
+    refuse_older_forms({change.package: change.after for change in changes}, lying)
     _refuse_remains(changes, lying)
     _refuse_what_conda_has(changes, lying)
     _refuse_breaks(changes, lying)

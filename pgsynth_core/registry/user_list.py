@@ -106,7 +106,7 @@ def _unread(reason: str) -> Problem:
 
 
 def write_user_list(listed: UserList) -> None:
-    """Write the user's list: beside, synced to disk, renamed.
+    """Write the user's list: beside, synced to disk, renamed; where it is a link, beside what the link leads to.
 
     Raises:
         UserError: If it cannot be written; it is as it was.
@@ -120,7 +120,7 @@ def write_user_list(listed: UserList) -> None:
         plugins.append(tomlkit.item(kept.model_dump(exclude_defaults=True)))
     if listed.plugin:
         document["plugin"] = plugins
-    path = user_list_file()
+    path = Path(os.path.realpath(user_list_file()))
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

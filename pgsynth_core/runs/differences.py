@@ -23,7 +23,7 @@ from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
 from pgsynth_core.runs.lock import LOCK_VERSION, RESTORE, Lock, LockedPart, installed
 from pgsynth_core.spec import KIND_OF_SLOT
-from pgsynth_core.spec.locked import absence, install_command
+from pgsynth_core.spec.locked import absence, install_command, reinstall_command
 
 __all__ = [
     "LockProblem",
@@ -228,8 +228,7 @@ def _packages(made: Lock, registry: Registry) -> Iterator[LockProblem]:
             yield LockProblem(message, cure=cure, level="warning", package=name)
         elif here[name].manifest_sha256 != locked.manifest_sha256:
             message = f"{name} {locked.version}{brings} has another manifest than when the run was made."
-            wanted = shlex.quote(f"{name}=={locked.version}")
-            cure = f"If nobody changed it on purpose: pip install --force-reinstall {wanted}."
+            cure = f"If nobody changed it on purpose: {reinstall_command(name, locked.version)}."
             yield LockProblem(message, cure=cure, level="warning", package=name)
 
 

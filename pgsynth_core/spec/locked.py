@@ -6,12 +6,15 @@ command that installs it, what is here in another version with what that changed
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Annotated, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +22,7 @@ from pgsynth_core.errors import Problem, UserError, suggestion
 from pgsynth_core.manifest import CONTRACT_CURRENT
 from pgsynth_core.registry import (
     ALLOWED_VARIABLE,
+    FOREIGN_FAULTS,
     NOUNS,
     OWN_NAME,
     Entry,
@@ -46,6 +50,7 @@ __all__ = [
     "missing_part",
     "other_axes",
     "read_lock",
+    "reinstall_command",
     "version_told",
 ]
 
@@ -175,6 +180,33 @@ def install_command(package: str, version: str) -> str:
     return f"pip install {wanted}" if package == OWN_NAME else f"pgsynth plugins install {wanted}"
 
 
+def reinstall_command(package: str, version: str) -> str:
+    """What brings back a package that is here in that version and is not as it was: words that follow a colon.
+
+    `install_command` would find nothing to do. Only the package itself is brought back, and from where it came from:
+    what it needs, torch among it, stays, and the index may have a stranger's of that name.
+    """
+    source, editable = _source(package)
+    by = "pip install --force-reinstall --no-deps" if package == OWN_NAME or not source else "pgsynth plugins install"
+    if editable:
+        return f"set right its folder, which is used as it lies, then run {by} -e {shlex.quote(source)}"
+    return f"{by} {shlex.quote(source or (f'{package}=={version}' if version else package))}"
+
+
+def _source(package: str) -> tuple[str, bool]:
+    """The file or folder that a package here came from, and whether it is used as it lies; empty: the package index."""
+    with suppress(UserError):
+        for kept in read_user_list().plugin:
+            if kept.name == package and kept.source:
+                return kept.source, kept.editable
+    with suppress(*FOREIGN_FAULTS):  # pip noted nothing, or nothing that can be read
+        noted = json.loads(metadata.distribution(package).read_text("direct_url.json") or "{}")
+        url = urlsplit(noted["url"])
+        if url.scheme == "file":
+            return unquote(url.path), bool(noted.get("dir_info", {}).get("editable"))
+    return "", False
+
+
 # ------------------------------------------------------------------------------------------- read
 def read_lock(node: Node, problems: Problems, *, quiet: bool = False) -> SpecLock:
     """The lock in a file.
@@ -253,9 +285,7 @@ def absence(package: str, version: str, registry: Registry) -> tuple[str, str]:
     if origin := next((entry.origin for entry in registry.entries if entry.origin.package == package), None):
         return f"is installed as {origin.version} and has no such part.", f"Install the version that has it: {command}."
     if broken := next((broken for broken in registry.broken if broken.package == package), None):
-        wanted = shlex.quote(f"{package}=={version}" if version else package)
-        again = f"Install it again: pip install --force-reinstall {wanted}."
-        return f"is broken: {broken.problems[0].message}", again
+        return f"is broken: {broken.problems[0].message}", f"To mend it: {reinstall_command(package, version)}."
     if allowed is not None and package not in allowed:
         return f"{ALLOWED_VARIABLE} does not allow.", f"Name it there, or unset {ALLOWED_VARIABLE}."
     return "is not installed.", f"Install it: {command}."
@@ -311,9 +341,11 @@ def differences(
         brings = f"{package} {locked.version}, which brings {', '.join(parts)}"
         if locked.version != origin.version:
             message = f"{locked.mark}: written with {brings}; {origin.version} is installed."
+            command = install_command(package, locked.version)
         else:
+            command = reinstall_command(package, locked.version)
             message = f"{locked.mark}: {brings}, has another manifest than when this was written."
-        cure = f"For the same: {install_command(package, locked.version)}. To keep it as it is, write the spec anew."
+        cure = f"For the same: {command}. To keep it as it is, write the spec anew."
         yield Difference(package, message, _told(parts, unwritten), cure)
 
 

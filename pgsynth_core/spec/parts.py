@@ -11,7 +11,7 @@ from pgsynth_core.manifest import Component, Refusal
 from pgsynth_core.registry import Entry, Registry
 from pgsynth_core.spec.draft import Draft, PartDraft
 from pgsynth_core.spec.grammar import KIND_OF_SLOT, SINGLE_SLOTS
-from pgsynth_core.spec.locked import install_command, missing_part, version_told
+from pgsynth_core.spec.locked import install_command, missing_part, reinstall_command, version_told
 from pgsynth_core.spec.model import PartChoice
 from pgsynth_core.spec.nodes import DEFAULT, NOWHERE, Problems
 from pgsynth_core.spec.reserved import MEANINGS, MODULE_NAMES
@@ -171,9 +171,10 @@ def _as_it_was(entry: Entry, draft: Draft) -> _Then:
     locked = draft.lock.other(entry.origin)
     if locked is None:
         return _Then()
-    command = install_command(entry.origin.package, locked.version)
+    again = reinstall_command if locked.version == entry.origin.version else install_command
+    command = again(entry.origin.package, locked.version)
     told = f" It is of {entry.origin}; {version_told(locked, entry.origin)}."
-    return _Then(told, f"Install it as it was, {command}, or change the spec. ")
+    return _Then(told, f"To have it as it was: {command}; or change the spec. ")
 
 
 def _refusals(component: Component, options: dict[str, Any], faulty: set[str]) -> Iterator[Refusal]:

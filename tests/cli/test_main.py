@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 import pytest
 
 import pgsynth_core
+from pgsynth_core.cli import console
 from pgsynth_core.cli import main as main_function
 from pgsynth_core.cli.verbs import VERBS, Command
 from pgsynth_core.errors import PgsynthError
@@ -187,6 +189,24 @@ def test_a_reader_that_leaves_is_no_error(roots: str) -> None:
 def test_without_the_boundary_it_would_be_one(roots: str) -> None:
     code, said = piped(roots, "", "import sys; print('x' * 100000); sys.exit(0)")
     assert code != 0 and "BrokenPipeError" in said
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO, errno.ENOSPC])
+def test_what_is_said_about_the_work_never_stops_it(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    class Gone:
+        encoding = "utf-8"
+
+        def write(self, text: str) -> None:
+            raise OSError(number, os.strerror(number))
+
+        def fileno(self) -> int:
+            raise OSError("a captured stream has none")
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    console.tell("a word")
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with pytest.raises(OSError):
+        console.say("a result")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")

@@ -18,6 +18,7 @@ import pytest
 
 from pgsynth_core.cli.protocol import candidates
 from pgsynth_core.registry import discover
+from pgsynth_core.spec.locked import reinstall_command
 
 from ..fixtures.answers import Answer
 from ..fixtures.fake_packages import GROUP, FakePackages
@@ -310,6 +311,25 @@ def test_an_interrupted_installation_changes_nothing(house: House, tmp_path: Pat
     assert "everything is as it was" in err and err.rstrip().endswith("Interrupted.")
 
 
+def test_a_terminal_closed_half_way_changes_nothing(house: House, tmp_path: Path) -> None:
+    put_there(house, make_plugin(tmp_path, version="0.9"))
+    before = house.state()
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        house.command("plugins", "install", str(make_plugin(tmp_path)), "--yes"),
+        env={**house.environ, **sabotaged(house, tmp_path, "hang")},
+        cwd=house.desk,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    _await(lambda: (house.site / "~gsynth_plugin_x").exists())
+    os.close(master)  # every write fails from here on
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) != 0 and house.state() == before
+
+
 def _await(happened: Callable[[], bool]) -> None:
     end = time.monotonic() + 120
     while not happened():
@@ -318,6 +338,54 @@ def _await(happened: Callable[[], bool]) -> None:
 
 
 # ------------------------------------------------------------------------------------------- uninstall
+def test_what_is_here_in_an_older_form_is_left_to_pip(house: House, tmp_path: Path) -> None:
+    make_wheel(house.links, "small", version="2.0")
+    for name in ("small", PLUGIN):
+        info = house.packages.metadata(name, entry_points=f"[{GROUP}]\nx = x:y.toml\n" if name == PLUGIN else "")
+        (info / "METADATA").rename(info / "PKG-INFO")
+        info.rename(info.with_suffix(".egg-info"))
+    wheel = make_plugin(tmp_path, "pgsynth-plugin-y", requires=["small>=2"])
+    before = house.state()
+    said = house.run("plugins", "install", str(wheel), "--yes")
+    assert said.code == 2 and "small 1.0 is here in an older form" in said.err and house.state() == before, said.err
+    said = house.run("plugins", "uninstall", PLUGIN, "--yes")
+    assert said.code == 2 and "pgsynth_plugin_x-1.0.egg-info" in said.err and house.state() == before, said.err
+    command = said.err.partition("Run: ")[2].splitlines()[0].removesuffix(".").split()
+    assert house.started([*command, "--yes"]).code == 0
+    said = house.run("plugins", "install", str(make_plugin(tmp_path)), "--yes")
+    assert said.code == 0, said.err
+
+
+def test_the_command_that_brings_back_what_was_changed_does(house: House) -> None:
+    make_plugin(house.links, requires=["small"])
+    make_wheel(house.links, "small")
+    assert house.run("plugins", "install", PLUGIN, "--yes").code == 0
+    (house.site / "small" / "__init__.py").write_text("mine = 1\n")
+    manifest = house.site / "pgsynth_plugin_x" / "pgsynth.toml"
+    before = manifest.read_bytes()
+    manifest.write_bytes(before + b"# a comment\n")
+    kept = house.state()
+    command = reinstall_command(PLUGIN, "1.0").split()
+    done = house.started([house.python, "-P", "-m", *command])
+    assert done.code == 0 and manifest.read_bytes() == before, done.err
+    changed = {path for path, fact in house.state().items() if kept.get(path) != fact and "small" in path}
+    assert not changed, "what it needs stays as it is"
+
+
+def test_a_list_that_claims_the_environment_takes_nothing_of_it(house: House, tmp_path: Path) -> None:
+    put_there(house, make_plugin(tmp_path))
+    before = house.state()
+    (info,) = house.site.glob("pgsynth_plugin_x-*.dist-info")
+    with (info / "RECORD").open("a", encoding="utf-8") as record:
+        record.write("../../../bin/python,,\n../../../pyvenv.cfg,,\n_house.pth,,\nhers.py,,\n")
+    (house.site / "hers.py").touch()
+    said = house.run("plugins", "uninstall", PLUGIN, "--yes")
+    assert said.code == 0 and f"with it {house.site / 'hers.py'}" in said.err and "(3 such)" in said.err, said.err
+    gone = {path for path in before if path not in house.state()}
+    assert gone and all("pgsynth_plugin_x" in path for path in gone)
+    assert house.run("plugins", "list").code == 0
+
+
 def test_whatever_is_broken_goes(house: House, tmp_path: Path) -> None:
     put_there(house, make_plugin(tmp_path, files={"pgsynth_plugin_x/parts.py": "raise SystemExit('imported')"}))
     (house.site / "pgsynth_plugin_x" / "pgsynth.toml").write_text("broken")

@@ -313,7 +313,7 @@ def test_a_later_version_without_an_option_is_refused_with_both_versions(
         done = other.pgsynth(*words)
         assert done.code == 2 and "Traceback" not in done.err
         assert f"ip_adapter has no option 'scale'. It is of {NAME} 2.0; this was written with 1.0." in done.err
-        assert f"Install it as it was, pgsynth plugins install {NAME}==1.0, or change the spec." in done.err
+        assert f"To have it as it was: pgsynth plugins install {NAME}==1.0; or change the spec." in done.err
 
 
 def test_a_later_version_that_knows_its_old_names_goes_on(shelf: Shelf, trained: Path, other: Environment) -> None:

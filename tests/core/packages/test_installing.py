@@ -149,6 +149,21 @@ def test_errors_say_that_nothing_is_changed(environment: Environment, installed:
     assert told.count("Nothing is changed: everything is as it was.") == 3
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("I/O operation on closed file")])
+def test_a_terminal_that_is_closed_keeps_nothing_from_being_put_back(
+    environment: Environment, installed: Path, tmp_path: Path, error: Exception
+) -> None:
+    snapshot = Snapshot.take(environment, [PLUGIN], [], tmp_path / "copies")
+    (installed / "parts.py").unlink()
+
+    def closed(line: str) -> None:
+        raise error
+
+    with pytest.raises(PipFailed, match="Nothing is changed"):
+        undo(snapshot, PipFailed("full"), closed)
+    assert (installed / "parts.py").exists()
+
+
 def test_nothing_interrupts_putting_back() -> None:
     with undisturbed():
         os.kill(os.getpid(), signal.SIGINT)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.packages import resolving
+from pgsynth_core.packages import older_forms, resolving
 from pgsynth_core.packages.calling_pip import Said
+from pgsynth_core.packages.environment import this_environment
 from pgsynth_core.packages.obtaining import Offer, obtain
 from pgsynth_core.packages.pip_alone import NOTHING_STARTED
 from pgsynth_core.packages.present import present, versions
@@ -201,3 +205,59 @@ def test_remains_are_read_as_far_as_they_go(fake_packages: FakePackages) -> None
     found = {one.name: one for one in present([fake_packages.site])}
     assert found["nameless"].version == "" and not found["nameless"].announces()
     assert found[PLUGIN].version == "1.0" and found[PLUGIN].announces() and not found[PLUGIN].listed
+
+
+# ------------------------------------------------------------------------------------------- older forms of metadata
+def older(packages: FakePackages, name: str, version: str) -> Path:
+    info = packages.site / f"{name}-{version}-py3.11.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    (info / "requires.txt").write_text("small<2\n", encoding="utf-8")
+    (info / "installed-files.txt").write_text(f"../{name}/__init__.py\n", encoding="utf-8")
+    return info
+
+
+def test_a_library_in_an_older_form_is_held_too(resolved: Resolve, fake_packages: FakePackages) -> None:
+    older(fake_packages, "torch", "2.0")
+    assert versions()["torch"] == "2.0"
+    plan = resolved([(PLUGIN, "1.0", [])])
+    assert "torch==2.0" in plan.constraints.read_text(encoding="utf-8").splitlines()
+    with pytest.raises(UserError, match=r"torch would move \(2\.0 -> 2\.1\)"):
+        resolved(None, [(PLUGIN, "1.0", ["torch==2.1"]), ("torch", "2.1", [])])
+
+
+def test_what_is_here_in_an_older_form_is_not_changed_and_counts(
+    resolved: Resolve, fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = older(fake_packages, "leaf", "1.0")
+    distribution(fake_packages, "small", "1.0")
+    here = replace(this_environment(), paths={"purelib": fake_packages.site, "platlib": fake_packages.site})
+    with pytest.raises(UserError, match=r"leaf 1\.0, which is here, needs small<2"):
+        resolved([(PLUGIN, "1.0", ["small"]), ("small", "2.0", [])])
+    assert resolved([(PLUGIN, "1.0", ["leaf"]), ("leaf", "2.0", [])]), "elsewhere, pip leaves it as it is"
+    monkeypatch.setattr(older_forms, "this_environment", lambda: here)
+    with pytest.raises(UserError) as refused:
+        resolved([(PLUGIN, "1.0", ["leaf"]), ("leaf", "2.0", [])])
+    (problem,) = refused.value.problems
+    assert f"leaf 1.0 is here in an older form, which does not say for certain what its files are: {info}" in str(
+        problem
+    )
+    assert problem.cure.endswith("-m pip uninstall leaf, then this again.")
+    (one,) = (one for one in present() if one.name == "leaf")
+    assert one.lists(fake_packages.site / "leaf" / "__init__.py") and one.lists(fake_packages.site / "leaf")
+
+
+def test_every_form_that_python_finds_is_here(
+    fake_packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = "Metadata-Version: 2.1\nName: {}\nVersion: 1.0\n"
+    (tmp_path / "Folded-1.0-py3.11.egg" / "EGG-INFO").mkdir(parents=True)
+    (tmp_path / "Folded-1.0-py3.11.egg" / "EGG-INFO" / "PKG-INFO").write_text(head.format("Folded"))
+    with zipfile.ZipFile(tmp_path / "zipped-1.0-py3.11.egg", "w") as archive:
+        archive.writestr("EGG-INFO/PKG-INFO", head.format("zipped"))
+    for name in ("Folded", "zipped"):
+        monkeypatch.syspath_prepend(str(tmp_path / f"{name}-1.0-py3.11.egg"))
+    (fake_packages.site / "single.egg-info").write_text(head.format("single"))
+    found = versions()
+    for name in ("folded", "zipped", "single"):
+        assert found[name] == metadata.version(name) == "1.0"

@@ -100,6 +100,16 @@ def test_a_list_that_cannot_be_written_is_told(settings: Path) -> None:
         write_user_list(UserList(disabled=("x",)))
 
 
+def test_a_list_that_is_a_link_stays_one(settings: Path, tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    settings.mkdir(parents=True)
+    user_list_file().symlink_to(tmp_path / "dotfiles" / "mine.toml")
+    for name in ("x", "y"):  # at first there is nothing behind the link
+        write_user_list(UserList(disabled=(name,)))
+        assert user_list_file().is_symlink() and read_user_list() == UserList(disabled=(name,))
+    assert [path.name for path in (tmp_path / "dotfiles").iterdir()] == ["mine.toml"]
+
+
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")

@@ -19,11 +19,14 @@ from pgsynth_core.registry import (
     KeptPackage,
     Registry,
     UserList,
+    user_list_file,
     write_user_list,
 )
 from pgsynth_core.spec import Resolved, lock_of, other_axes, resolve
-from pgsynth_core.spec.locked import install_command
+from pgsynth_core.spec.locked import install_command, reinstall_command
 from pgsynth_core.spec.write import to_yaml
+
+from ...fixtures.fake_packages import FakePackages
 
 WORDS = ("base=tiny", "encoder=qfft+clip", "attn=other:hpfa")
 AXES = {"D": 64, "Z": 12}
@@ -105,6 +108,7 @@ def test_another_version_is_told_with_what_was_and_what_is(registry: Registry, f
 def test_another_manifest_of_the_same_version_is_told(registry: Registry, file: Path) -> None:
     (other,) = resolve(file, (), changed(registry, manifest_sha256="1" * 64)).differences
     assert "other 1.0, which brings clip, hpfa, has another manifest than when this was written." in str(other)
+    assert "For the same: pip install --force-reinstall --no-deps other==1.0. To keep it" in str(other)
 
 
 def test_pgsynth_itself_is_installed_by_pip(registry: Registry, file: Path) -> None:
@@ -136,7 +140,7 @@ def test_an_option_that_went_names_both_versions_and_the_command(registry: Regis
     assert problem.where == f"{file}:{line_of(file, 'gain')}"
     assert problem.message == "qfft has no option 'gain'. It is of pgsynth 2.0; this was written with 1.0."
     assert problem.cure.startswith(
-        "Install it as it was, pip install pgsynth==1.0, or change the spec. Options of qfft:"
+        "To have it as it was: pip install pgsynth==1.0; or change the spec. Options of qfft:"
     )
     (plain,) = refused(file, registry)
     assert plain.message == "qfft has no option 'gain'." and "install" not in plain.cure
@@ -147,7 +151,7 @@ def test_a_value_that_is_not_allowed_any_more_names_them_too(registry: Registry,
     (problem,) = refused(file, changed(registry, "pgsynth", manifest_sha256="1" * 64))
     assert "is not in its range" in problem.message
     assert problem.message.endswith("It is of pgsynth 1.0; this was written with another manifest of that version.")
-    assert problem.cure.startswith("Install it as it was, pip install pgsynth==1.0")
+    assert "--force-reinstall --no-deps " in problem.cure
 
 
 def test_what_was_renamed_is_found_and_told_with_the_rest(registry: Registry, file: Path) -> None:
@@ -291,3 +295,24 @@ def test_a_package_of_the_users_own_file_is_restored_from_there(
     write_user_list(UserList(plugin=(KeptPackage(name="pgsynth-plugin-x", version="1.0", source="/w/x.whl"),)))
     assert install_command("pgsynth-plugin-x", "1.0") == "pgsynth plugins restore"
     assert install_command("pgsynth-plugin-x", "1.1") == "pgsynth plugins install pgsynth-plugin-x==1.1"
+
+
+def test_a_package_is_brought_back_alone_and_from_where_it_came(
+    fake_packages: FakePackages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path))
+    name, by_index = "pgsynth-plugin-x", "pip install --force-reinstall --no-deps pgsynth-plugin-x==1.0"
+    assert reinstall_command(name, "1.0") == by_index
+    info = fake_packages.metadata(name)
+    assert reinstall_command(name, "1.0") == by_index
+    (info / "direct_url.json").write_text('{"url": "file:///my%20x", "dir_info": {}}')  # of pip alone
+    assert reinstall_command(name, "1.0") == "pgsynth plugins install '/my x'"
+    (info / "direct_url.json").write_text('{"url": "https://nowhere/x.whl"}')
+    assert reinstall_command(name, "1.0") == by_index
+    write_user_list(UserList(plugin=(KeptPackage(name=name, version="1.0", source="/w/x", editable=True),)))
+    assert reinstall_command(name, "1.0").endswith("then run pgsynth plugins install -e /w/x")
+    write_user_list(UserList(plugin=(KeptPackage(name=name, version="1.0", source="/w/x.whl"),)))
+    assert reinstall_command(name, "1.0") == "pgsynth plugins install /w/x.whl"
+    user_list_file().write_text("broken = [")
+    (info / "direct_url.json").write_text("[")
+    assert reinstall_command(name, "") == "pip install --force-reinstall --no-deps pgsynth-plugin-x"
