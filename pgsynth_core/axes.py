@@ -1,7 +1,8 @@
 """The dictionary of names: axes of tensors and ports of the contract. Floor 0, no torch.
 
 An axis entry of a manifest is an int, a symbol of `AXES`, the name of an integer option of the part, or a sum of
-those (``"local_queries + global_queries"``). Shape suffixes in dense maths (``q_BND``) use the same letters.
+those (``"local_queries + global_queries"``). A letter, and of a package's own port (``package:port``) any word, may
+stand for a number that is free. Shape suffixes in dense maths (``q_BND``) use the same letters.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def axis_value(axis: Axis, bound: Mapping[str, int], options: Mapping[str, objec
         return axis
     total = 0
     for term in (piece.strip() for piece in axis.split("+")):
-        if term.isdigit():
+        if term.isascii() and term.isdigit():
             total += int(term)
         elif term in bound:
             total += bound[term]

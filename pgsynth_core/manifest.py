@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pgsynth_core.axes import AXES
+from pgsynth_core.axes import AXES, DATA_PORTS
 from pgsynth_core.errors import PartError, Problem, suggestion
 from pgsynth_core.options import of_type
 
@@ -53,6 +53,15 @@ def _sites(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
+def _axis(value: object) -> object:
+    if isinstance(value, str) or (type(value) is int and _NUMBER.fullmatch(str(value))):
+        return value
+    raise ValueError(f"an axis is {_AN_AXIS}")
+
+
+_NUMBER: Final = re.compile("[1-9][0-9]{0,8}")
+_AN_AXIS: Final = "a whole number from 1 to 999999999, a symbol, an option's name, or a sum of those"
+AxisEntry = Annotated[int | str, BeforeValidator(_axis)]
 Count = Annotated[int, Field(ge=1)]
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_sites)]
 Size = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}x[1-9][0-9]{0,3})?$")]
@@ -75,7 +84,7 @@ class Condition(_Strict):
 class When(Condition):
     """Replaces the keys it names while its options hold. `needed` / `provided` = false withdraws the port."""
 
-    axes: tuple[int | str, ...] | None = None
+    axes: tuple[AxisEntry, ...] | None = None
     dtype: DType | None = None
     range: Range | None = None
     roles: tuple[Role, ...] | None = None
@@ -90,7 +99,7 @@ class When(Condition):
 class Port(_Strict):
     """One port a part reads or writes. `axes` entries: int, symbol of `axes.AXES`, option name, or a sum."""
 
-    axes: tuple[int | str, ...]
+    axes: tuple[AxisEntry, ...]
     dtype: DType = "float"
     range: Range = "any"
     roles: tuple[Role, ...] = ()
@@ -293,15 +302,32 @@ class Component(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _ports_suit_its_kind(self) -> Component:
+        for name, port in (*self.needs.items(), *self.provides.items()):
+            if self.kind != "attention" and "chain" in (port.scope, *(when.scope for when in port.when)):
+                message = f"{self.kind} {self.name}: port {name}: scope = 'chain' is for kind attention"
+                raise ValueError(f"{message}; elsewhere it is 'composition', which may be left out")
+        if self.kind == "dataset":
+            for name in (name for name in self.provides if name not in DATA_PORTS and ":" not in name):
+                cure = suggestion(name, tuple(DATA_PORTS), what="data ports")
+                raise ValueError(f"dataset {self.name}: `{name}` is no port that datasets provide. {cure}")
+        return self
+
+    @model_validator(mode="after")
     def _axes_are_known(self) -> Component:
-        """A letter may be free: one number, the same at every reader. A word is a symbol or an option."""
+        """A letter may be free: one number, the same at every reader. So may a word, of a package's own port.
+
+        Of a port that core knows, a word is a symbol or an option: a misspelt one must not pass as free.
+        """
         known = (*AXES, *self.options)
         for name, port in (*self.needs.items(), *self.provides.items()):
             every = [axis for axes in (port.axes, *(when.axes or () for when in port.when)) for axis in axes]
             terms = [term.strip() for axis in every if isinstance(axis, str) for term in axis.split("+")]
-            if wrong := [term for term in terms if len(term) != 1 and not term.isdigit() and term not in known]:
+            free = [term for term in terms if term.isidentifier() and (len(term) == 1 or ":" in name)]
+            if wrong := [term for term in terms if term not in (*free, *known) and not _NUMBER.fullmatch(term)]:
                 cure = suggestion(wrong[0], known, what="axes")
-                raise ValueError(f"{self.kind} {self.name}: port {name}: there is no axis {wrong[0]!r}. {cure}")
+                message = f"{self.kind} {self.name}: port {name}: there is no axis {wrong[0]!r}. {cure}"
+                raise ValueError(message if wrong[0].isidentifier() else f"{message} An axis is {_AN_AXIS}")
         return self
 
     @model_validator(mode="after")
@@ -517,9 +543,8 @@ def _explained(raw: Mapping[str, Any], failure: Any, where: str) -> Problem:
         place.append(f"[{at['name']}]" if named and at else str(key))
     whole = failure["type"] == "missing" or isinstance(failure["input"], Mapping)
     given = "" if whole else f" (given: {failure['input']!r:.80})"
-    return Problem(
-        f"{'.'.join(place) or 'the file'}: {re.sub('^Value error, ', '', failure['msg'])}{given}.", where=where
-    )
+    said = re.sub("^Value error, ", "", failure["msg"]).removesuffix(".")
+    return Problem(f"{'.'.join(place) or 'the file'}: {said}{given}.", where=where)
 
 
 def _has(container: Any, key: Any) -> bool:

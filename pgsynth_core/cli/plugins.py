@@ -16,7 +16,7 @@ from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.manifest import Kind
 from pgsynth_core.packages.listing import Counts, Row, listing
 from pgsynth_core.packages.records import Record, read_records, record_of
-from pgsynth_core.registry import NOUNS, Entry
+from pgsynth_core.registry import NOUNS, Entry, PresetEntry
 
 __all__ = ["KINDS", "LIST", "counted", "counts_of"]
 
@@ -29,8 +29,8 @@ examples:
   pgsynth plugins list --kind encoder
   pgsynth plugins list --status broken
 
-Checked says what the last `pgsynth plugins check` of a part counted, if the part is still as
-it was then.
+Checked says what the last `pgsynth plugins check` of a part or preset counted, if the files
+of its package are still as they were then.
 
 With --json: ok, plugins (kind, name, qualified, package, version, status, summary,
 first_party, paper, licence, checked), broken (package, version, problems). Status is
@@ -71,8 +71,8 @@ def _list(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def counts_of(records: Mapping[str, Record], entry: Entry) -> Counts | None:
-    """What the last conformance run of a part counted, if it is still that part."""
+def counts_of(records: Mapping[str, Record], entry: Entry | PresetEntry) -> Counts | None:
+    """What the last conformance run of a part or preset counted, if it is still as it was then."""
     record = record_of(entry, records)
     return record.counts if record else None
 

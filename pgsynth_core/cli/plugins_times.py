@@ -19,8 +19,8 @@ _FAST = 0.05
 
 _EPILOG = """\
 Options are read without torch; code is timed beyond torch, diffusers and pgsynth's own
-interfaces, which every part imports. Nothing is imported to list, check or compose a part:
-what it costs is paid when it is built.
+interfaces, which every part imports. Nothing is imported to list or explain a part: what it
+costs is paid when it is built.
 
 With --json: ok (everything could be imported), times (package, part, stage, module, seconds,
 fault, brought), broken. Stage is config (its options) or target (its code)."""
@@ -38,10 +38,13 @@ def _parser() -> Parser:
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     registry = session.registry
-    here = tuple(dict.fromkeys([OWN_NAME, *(entry.origin.package for entry in registry.entries)]))
+    here = tuple(dict.fromkeys([OWN_NAME, *(origin.package for origin in registry.origins)]))
     asked = tuple(normalised(name) for name in arguments.packages)
     if unknown := [name for name in asked if name not in here]:
-        raise UserError(f"no parts of {unknown[0]!r} are here.", cure=suggestion(unknown[0], here, what="packages"))
+        raise UserError(
+            f"nothing of {unknown[0]!r} is here that could be timed.",
+            cure=suggestion(unknown[0], here, what="packages"),
+        )
     with progress("Importing every part in a process of its own"):
         rows = import_times(registry, patience=float(arguments.timeout), packages=asked)
     if arguments.json:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal
 
 from pgsynth_core.contract import Verdict, check, fits, with_adapters
 from pgsynth_core.errors import Problem, SpecError, UserError, suggestion
 from pgsynth_core.manifest import SLOTS
-from pgsynth_core.registry import NOUNS, Entry, Registry
+from pgsynth_core.registry import FOREIGN_FAULTS, NOUNS, OWN_NAME, Entry, Registry, reason_of, removal
 from pgsynth_core.spec import SINGLE_SLOTS, Spec, resolve
 
 __all__ = ["Fit", "fit_of", "fits_of", "parts_named"]
@@ -98,12 +99,39 @@ def fit_of(registry: Registry, parts: Sequence[Entry]) -> Fit:
     names = tuple(part.qualified for part in parts)
     if fault := _uncomposable(parts):
         return Fit(names, "does not fit", reasons=(fault,))
-    overrides = _overrides(registry, parts)
-    try:
-        verdict = check(resolve(None, [*_NOTHING, *overrides], registry).spec, registry)
-    except UserError as error:
-        return Fit(names, "does not fit", reasons=error.problems)
+    return _guarded(partial(_fit, parts=parts), registry, names, [part.origin.package for part in parts])
+
+
+def _fit(registry: Registry, *, parts: Sequence[Entry]) -> Fit:
+    names, overrides = tuple(part.qualified for part in parts), _overrides(registry, parts)
+    verdict = check(resolve(None, [*_NOTHING, *overrides], registry).spec, registry)
     return _judged(names, overrides, verdict, registry)
+
+
+def _guarded(
+    ask: Callable[[Registry], Fit],
+    registry: Registry,
+    names: tuple[str, ...],
+    suspects: Sequence[str],
+    beside: Sequence[str] = (),
+) -> Fit:
+    """The answer; a manifest of which the contract makes nothing is the fault of its package, and stops nobody's.
+
+    Cures try the parts of every package: what fails among all is asked again among pgsynth's and those in question.
+    `suspects` are the packages to blame if that fails too, before those `beside` them.
+    """
+    near = tuple(entry for entry in registry.entries if entry.origin.package in (OWN_NAME, *suspects, *beside))
+    for among in (registry, replace(registry, entries=near)):
+        try:
+            return ask(among)
+        except UserError as error:
+            return Fit(names, "does not fit", reasons=error.problems)
+        except FOREIGN_FAULTS as error:
+            said = reason_of(error)
+    blamed = sorted({*suspects} - {OWN_NAME}) or sorted({*beside} - {OWN_NAME}) or [OWN_NAME]
+    cure = removal(blamed[0]) if len(blamed) == 1 else "See which alone: pgsynth plugins show PART."
+    message = f"the contract cannot be checked with the manifest of {' or '.join(blamed)}: {said}"
+    return Fit(names, "does not fit", reasons=(Problem(message, cure=cure),))
 
 
 def _judged(names: tuple[str, ...], overrides: tuple[str, ...], verdict: Verdict, registry: Registry) -> Fit:
@@ -180,13 +208,19 @@ def fits_of(registry: Registry, part: Entry) -> tuple[Fit, ...]:
     others = [other for other in registry.entries if other.kind in SLOTS and other.qualified != part.qualified]
     singles = [other for other in others if other.kind == part.kind and SLOTS[part.kind] in SINGLE_SLOTS]
     told = [other for other in others if other not in singles][:MOST_FITS]
-    return (alone, *(_beside(registry, spec, alone, other, there=other.qualified in here) for other in told))
+    packages = tuple(name.partition(":")[0] for name in here)
+    fits_beside: list[Fit] = []
+    for other in told:
+        names = (part.qualified, other.qualified)
+        if other.qualified in here:  # the part needs it, or one like it
+            fits_beside.append(Fit(names, "fits", alone.overrides))
+            continue
+        ask = partial(_beside, spec=spec, other=other, names=names)
+        fits_beside.append(_guarded(ask, registry, names, (other.origin.package,), packages))
+    return (alone, *fits_beside)
 
 
-def _beside(registry: Registry, spec: Spec, alone: Fit, other: Entry, *, there: bool) -> Fit:
-    names = (*alone.parts, other.qualified)
-    if there:  # the part needs it, or one like it
-        return Fit(names, "fits", alone.overrides)
+def _beside(registry: Registry, *, spec: Spec, other: Entry, names: tuple[str, ...]) -> Fit:
     written = other.name if other.name in registry.names(other.kind) else other.qualified
     verdict = fits(spec, SLOTS[other.kind], written, registry, mended=True)
     reasons = tuple(Problem(misfit.message, cure=misfit.cure) for misfit in verdict.problems)

@@ -13,10 +13,11 @@ from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.manifest import Contribution, Kind, KnownPackage, Paper
 from pgsynth_core.registry import Contributed, Entry, Origin, PresetEntry, Registry, normalised
 
-__all__ = ["Counts", "Identity", "Row", "identity_of", "listing", "not_installed", "unchecked"]
+__all__ = ["Checked", "Counts", "Identity", "Row", "identity_of", "listing", "not_installed", "unchecked"]
 
 Status = Literal["installed", "disabled", "known", "broken"]
 Counts = Mapping[str, int]
+Checked = Callable[[Entry | PresetEntry], Counts | None]
 _ORDER: Final = (*get_args(Kind), "preset", "command", "panel", "hook", "package")
 
 
@@ -75,20 +76,18 @@ def identity_of(item: Entry | PresetEntry) -> Identity:
     }
 
 
-def unchecked(entry: Entry) -> Counts | None:
+def unchecked(entry: Entry | PresetEntry) -> Counts | None:
     """What is known of a part's conformance where nobody asked: nothing."""
     return None
 
 
-def listing(
-    registry: Registry, *, kind: str = "", checked: Callable[[Entry], Counts | None] = unchecked
-) -> tuple[Row, ...]:
+def listing(registry: Registry, *, kind: str = "", checked: Checked = unchecked) -> tuple[Row, ...]:
     """Everything there is: parts by kind, presets, what is switched off or not installed, broken packages.
 
     Args:
         registry: What is installed.
         kind: Only this kind of part, ``preset`` or ``package``; empty for all.
-        checked: What the last conformance run of a part counted.
+        checked: What the last conformance run of a part or preset counted.
 
     Raises:
         SpecError: If there is no such kind.
@@ -99,7 +98,7 @@ def listing(
     return tuple(sorted(rows, key=lambda row: _ORDER.index(row.kind)))
 
 
-def _rows(registry: Registry, checked: Callable[[Entry], Counts | None]) -> Iterator[Row]:
+def _rows(registry: Registry, checked: Checked) -> Iterator[Row]:
     for entry in registry.entries:
         part = entry.component
         yield Row(
@@ -112,8 +111,14 @@ def _rows(registry: Registry, checked: Callable[[Entry], Counts | None]) -> Iter
             checked=checked(entry),
         )
     for found in registry.presets:
-        own, paper = found.origin.first_party, _title(found.preset.paper)
-        yield Row(**identity_of(found), status="installed", summary=found.preset.summary, first_party=own, paper=paper)
+        yield Row(
+            **identity_of(found),
+            status="installed",
+            summary=found.preset.summary,
+            first_party=found.origin.first_party,
+            paper=_title(found.preset.paper),
+            checked=checked(found),
+        )
     yield from _contributed("command", registry.commands)
     yield from _contributed("panel", registry.panels)
     for hook in registry.hooks:

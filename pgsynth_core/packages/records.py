@@ -1,7 +1,7 @@
 """What `pgsynth plugins check` found last of each part, kept for the listing. Floor 2, no torch.
 
 One file, ``checked.json`` in the user's configuration folder. A record holds for one version of the package, one
-manifest, one state of the package's modules and one version of pgsynth; with any other it is as if the part had never
+manifest, one state of the package's files and one version of pgsynth; with any other it is as if the part had never
 been checked.
 """
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.registry import CONFIG_VARIABLE, Entry, PresetEntry, config_folder, own_version
+from pgsynth_core.registry import CONFIG_VARIABLE, FOREIGN_FAULTS, Entry, PresetEntry, config_folder, own_version
 
 __all__ = ["Record", "keep_record", "read_records", "record_of", "records_file"]
 
@@ -34,7 +36,7 @@ class Record(BaseModel):
 
     version: str = Field(description="Of the package.")
     manifest_sha256: str = Field(description="Of the package's manifest.")
-    code: str = Field("", description="Of the names, sizes and times of the package's modules; empty of pgsynth's.")
+    code: str = Field("", description="Of the names, sizes and times of the package's files; empty of pgsynth's.")
     pgsynth: str = Field(description="The version that checked it.")
     counts: dict[str, Count] = Field(description="How many ran, passed, failed and were skipped.")
     date: str = Field(description="When, in UTC, ISO 8601.")
@@ -117,16 +119,45 @@ def keep_record(entry: Entry | PresetEntry, counts: Mapping[str, int]) -> None:
 
 
 def _code(entry: Entry | PresetEntry) -> str:
-    """Changes with every edit of a package that is worked on in place; pgsynth's own has a version for that."""
+    """Changes with every edit of a package that is worked on in place; pgsynth's own has a version for that.
+
+    Counted are all files, for weights and compiled modules change a part as well as its text does: of the folder of the
+    manifest, and of the top-level packages that the part or preset is in. None is opened.
+    """
     if entry.origin.first_party:
         return ""
-    folder = entry.origin.manifest_path.parent
     try:
-        stats = sorted((str(path.relative_to(folder)), path.stat()) for path in folder.rglob("*.py"))
-    except OSError as error:
+        places = dict.fromkeys((entry.origin.manifest_path.parent, *_top_levels(entry)))
+        told = "\n".join(sorted({_told(file) for place in places for file in _files(place)}))
+    except FOREIGN_FAULTS as error:  # looking a package up runs its finders
         return f"cannot be read: {error}"
-    told = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
-    return hashlib.sha256(told.encode()).hexdigest()
+    return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _top_levels(entry: Entry | PresetEntry) -> Iterator[Path]:
+    """The folders, or single files, of the top-level packages of its targets, found without importing them."""
+    targets = [entry.preset.file] if isinstance(entry, PresetEntry) else []
+    targets += [entry.component.target, entry.component.config] if isinstance(entry, Entry) else []
+    for top in dict.fromkeys(target.partition(":")[0].partition(".")[0] for target in targets):
+        spec = find_spec(top)
+        if spec is not None and spec.submodule_search_locations is not None:
+            yield from map(Path, spec.submodule_search_locations)
+        elif spec is not None and spec.origin:
+            yield Path(spec.origin)
+
+
+def _told(file: Path) -> str:
+    stat = file.stat() if file.exists() else file.lstat()  # a link that leads nowhere
+    return f"{file} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """Every file there but Python's bytecode, which comes by importing."""
+    if place.is_file():
+        yield place
+    for folder, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        yield from (Path(folder, name) for name in names if not name.endswith(".pyc"))
 
 
 def _key(entry: Entry | PresetEntry) -> str:

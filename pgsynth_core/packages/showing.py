@@ -5,7 +5,7 @@ Plain data for whoever prints it: frozen dataclasses of strings and tuples, read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from pgsynth_core.axes import AXES, port_info
 from pgsynth_core.manifest import Component, Needs, Option, Paper, Port, Provides, Refusal, When
 from pgsynth_core.packages.fitting import Fit, fits_of
-from pgsynth_core.packages.listing import Counts, identity_of, unchecked
+from pgsynth_core.packages.listing import Checked, Counts, identity_of, unchecked
 from pgsynth_core.registry import Entry, PresetEntry, Registry
 from pgsynth_core.spec.values import options_of
 
@@ -100,7 +100,7 @@ def show(
     *,
     kind: str = "",
     where: str = "",
-    checked: Callable[[Entry], Counts | None] = unchecked,
+    checked: Checked = unchecked,
 ) -> tuple[Shown, ...]:
     """Every part and preset of that name, with its contract in words.
 
@@ -109,7 +109,7 @@ def show(
         name: Plain or qualified; a plain name may be in several kinds or packages.
         kind: Only this kind of part, or ``preset``.
         where: The place in the user's input, for messages.
-        checked: What the last conformance run of a part counted.
+        checked: What the last conformance run of a part or preset counted.
 
     Raises:
         SpecError: If there is none of that name.
@@ -118,7 +118,7 @@ def show(
     return tuple(
         replace(_shown_part(item), checked=checked(item), fits=fits_of(registry, item))
         if isinstance(item, Entry)
-        else _shown_preset(item)
+        else replace(_shown_preset(item), checked=checked(item))
         for item in found
     )
 

@@ -26,6 +26,8 @@ __all__ = ["PATIENCE_VARIABLE", "configure", "load_config", "load_part", "load_t
 
 PATIENCE_VARIABLE: Final = "PGSYNTH_IMPORT_SECONDS"
 _PATIENCE: Final = 120.0
+_LONGEST: Final = 86_400.0
+"""Seconds, a day: the system's clock refuses numbers that are far larger."""
 
 
 def load_target(origin: Origin, target: str, *, part: str = "", extra: str = "") -> object:
@@ -110,12 +112,12 @@ class _TooLongError(BaseException):
 
 
 def patience() -> float:
-    """Seconds that one import may take: ``PGSYNTH_IMPORT_SECONDS``, else 120; no limit if it is 0."""
+    """Seconds that one import may take: ``PGSYNTH_IMPORT_SECONDS``, at most a day; else 120; no limit if it is 0."""
     try:
         given = float(os.environ.get(PATIENCE_VARIABLE, _PATIENCE))
     except ValueError:
         return _PATIENCE
-    return given if given >= 0 else _PATIENCE
+    return min(given, _LONGEST) if given >= 0 else _PATIENCE  # what is no number is not, either
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def _some(dataset: Dataset) -> Iterator[tuple[int, Pair]]:
 
 
 def pairs_have_the_documented_form(subject: Subject) -> None:
-    """Names, uint8 photos, float32 keypoints [18, 3] with their confidence in [0, 1], labels of the label set."""
+    """Names, uint8 photos, keypoints with their confidence in [0, 1], labels of the label set, and what it promises."""
     dataset = build_dataset(subject)
     count = len(dataset)
     assert type(count) is int and count > 0, f"it has {count!r} pairs"
@@ -66,6 +66,7 @@ def pairs_have_the_documented_form(subject: Subject) -> None:
         assert pair.name == name, f"pair({index}) is called {pair.name!r}, and name({index}) says {name!r}"
         for person in (pair.source, pair.target):
             _is_well_formed(person, dataset)
+        _has_what_is_promised(pair, dataset, subject)
 
 
 def _is_well_formed(person: Person, dataset: Dataset) -> None:
@@ -80,6 +81,19 @@ def _is_well_formed(person: Person, dataset: Dataset) -> None:
     assert label_set in LABELS, f"{person.name}: label set {label_set!r}; there are {', '.join(LABELS)}"
     most, labels = int(person.parsing.max()), len(LABELS[label_set].names)
     assert most < labels, f"{person.name}: label {most} where {label_set} has {labels}"
+
+
+def _has_what_is_promised(pair: Pair, dataset: Dataset, subject: Subject) -> None:
+    """By its manifest; photos and joints are in every pair, so that only the label map of the source may be absent."""
+    component = subject.entry.component
+    options = {**component.defaults(), **subject.options}
+    if "source_parsing" not in component.provided(options):
+        return
+    parsing = pair.source.parsing
+    assert parsing is not None, f"{pair.name}: the manifest provides source_parsing, and the source has no label map"
+    said = str(options.get("label_set") or component.label_set)
+    told = f"the manifest says {said!r}" if said else "the manifest says none"
+    assert dataset.label_set == said, f"its label set is {dataset.label_set!r}, and {told}"
 
 
 def names_are_unique(subject: Subject) -> None:

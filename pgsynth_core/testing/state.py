@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -79,7 +79,7 @@ class _Stock:
 
 
 def keeps_nothing_of_a_call(subject: Subject) -> None:
-    """Another photo in between changes nothing, and no module holds a tensor, or more than before, afterwards."""
+    """Another photo before or in between changes nothing; no module holds a tensor, or more than before, afterwards."""
     method = subject.small_method()
     first, second, third = (subject.inputs(batch=2, seed=seed) for seed in range(3))
     with torch.no_grad():
@@ -92,7 +92,35 @@ def keeps_nothing_of_a_call(subject: Subject) -> None:
         again = _once(method, first)
     changed = [place for place, value in after.items() if before.get(place) != value]
     assert not changed, f"{changed[0]} keeps what a call made{f', and {len(changed) - 1} more' if changed[1:] else ''}"
-    assert torch.equal(predicted, again), "a module keeps something: after another photo the same one gives another"
+    assert torch.equal(predicted, again), f"{_KEEPS}: after another photo the same one gives another"
+    _keeps_not_the_first(method, subject.around.method(), first)
+
+
+_KEEPS: Final = "a module keeps something"
+
+
+def _keeps_not_the_first(used: Method, fresh: Method, inputs: Inputs) -> None:
+    """What the first photo ever leaves behind for good shows only beside a method that has seen none."""
+    fresh.load_state_dict(used.state_dict())
+    with _awake(used), _awake(fresh), torch.no_grad():
+        same = torch.equal(_once(used, inputs), _once(fresh, inputs))
+    assert same, f"{_KEEPS}: a photo gives another prediction where it is the first than where another was"
+
+
+@contextmanager
+def _awake(method: Method) -> Iterator[None]:
+    """With small numbers in every weight that is zero: many layers begin so, and hide what is behind them."""
+    noise = torch.Generator().manual_seed(0)
+    asleep = [weight for weight in method.parameters() if not weight.any()]
+    try:
+        with torch.no_grad():
+            for weight in asleep:
+                weight.copy_(torch.empty(weight.shape).normal_(0.0, 0.02, generator=noise))
+        yield
+    finally:
+        with torch.no_grad():
+            for weight in asleep:
+                weight.zero_()
 
 
 def _once(method: Method, inputs: Inputs) -> Tensor:

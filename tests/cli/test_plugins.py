@@ -168,6 +168,18 @@ def test_import_times_are_told(run: Run, fake_packages: FakePackages) -> None:
     assert facts["ok"] is False and {row["stage"] for row in facts["times"]} == {"config", "target"}
 
 
+HOOK = '[[hook]]\ntarget = "pgsynth_plugin_x.parts:Watch"\nimplements = ["composed"]\n'
+
+
+@pytest.mark.parametrize("noun", ["hook", "command", "panel"])
+def test_a_package_without_parts_is_timed(noun: str, run: Run, fake_packages: FakePackages) -> None:
+    other = f'[[{noun}]]\nname = "watch"\ntitle = "Watch"\ntarget = "pgsynth_plugin_x.parts:Watch"\n'
+    block = HOOK if noun == "hook" else other
+    fake_packages.install(manifest=fake_packages.manifest("pgsynth-plugin-x", block))
+    facts = run("plugins", "times", "pgsynth-plugin-x", "--json").facts
+    assert [row["module"] for row in facts["times"]] == ["pgsynth_plugin_x.parts"] and facts["ok"]
+
+
 # ------------------------------------------------------------------------------------------- sync
 MANIFEST = """\
 manifest = 1

@@ -130,6 +130,11 @@ def test_a_package_is_all_that_it_brings(run: Run, asked: Asked, fake_packages: 
 def test_a_preset_is_checked(run: Run) -> None:
     said = run("plugins", "check", "qen")
     assert said.code == 0 and "3 ran: 3 passed, 0 failed; 0 skipped" in said.out
+    counts = {"ran": 3, "passed": 3, "failed": 0, "skipped": 0}
+    (shown,) = run("plugins", "show", "qen", "--json").facts["shown"]
+    listed = run("plugins", "list", "--kind", "preset", "--json").facts["plugins"]
+    assert shown["checked"] == counts and "checked: 3 passed" in run("plugins", "show", "qen").out
+    assert {row["name"]: row["checked"] for row in listed} == {row["name"]: None for row in listed} | {"qen": counts}
 
 
 def test_a_name_of_several_is_refused_with_both(run: Run, asked: Asked, fake_packages: FakePackages) -> None:

@@ -70,6 +70,50 @@ def test_numbers_options_sums_and_letters_are_axes(axes: str) -> None:
     assert parsed("encoder", tokens(axes)).provides["tokens"].axes[0] == "B"
 
 
+OWN = '[component.{end}."pgsynth-plugin-x:depth"]\naxes = ["B", "planes", "rows_of_depth + 1", {last}]\n'
+
+
+@pytest.mark.parametrize("end", ["needs", "provides"])
+def test_the_axes_of_a_port_of_its_own_may_be_any_word(end: str) -> None:
+    ports = getattr(parsed("encoder", OWN.format(end=end, last='"columns"')), end)
+    assert ports["pgsynth-plugin-x:depth"].axes == ("B", "planes", "rows_of_depth + 1", "columns")
+    assert "there is no axis 'two words'" in refusal("encoder", OWN.format(end=end, last='"two words"'))
+
+
+@pytest.mark.parametrize("axis", ["0", "-5", "true", "1000000000", "1.5"])
+def test_an_axis_that_is_a_number_is_a_length(axis: str) -> None:
+    for more in (tokens(f'["B", "N", {axis}]'), tokens('["B", "N", "D"]', f'["B", "N", {axis}]')):
+        message = refusal("encoder", more)
+        assert "a whole number from 1 to 999999999" in message and f"given: {axis.capitalize()}" in message
+
+
+@pytest.mark.parametrize("axis", ["²", "²²", "٣", "0", "00", "9999999999", "width + 0", "width +", "", "?", "1 2"])
+def test_a_number_in_words_is_written_in_plain_digits(axis: str) -> None:
+    message = refusal("encoder", tokens(f'["B", "N", "{axis}"]'))
+    assert "there is no axis" in message and "a whole number from 1 to 999999999" in message
+
+
+# ------------------------------------------------------------------------------------------- ports of a kind
+@pytest.mark.parametrize("end", ["needs", "provides"])
+def test_the_chain_is_of_attention_processors(end: str) -> None:
+    chain = f'[component.{end}.tokens]\naxes = ["B", "N", "D"]\nscope = "chain"\n'
+    at_times = chain.replace("scope", f"[[component.{end}.tokens.when]]\noptions = {{ width = [8] }}\nscope")
+    for more in (chain, at_times):
+        assert "port tokens: scope = 'chain' is for kind attention" in refusal("encoder", more)
+        assert getattr(parsed("attention", more), end)
+
+
+def test_a_dataset_provides_data_ports_or_its_own() -> None:
+    given = '[component.provides.{port}]\naxes = ["B", "N", "D"]\n'
+    message = refusal("dataset", given.format(port="tokens"))
+    assert "`tokens` is no port that datasets provide. Data ports: source_image, " in message
+    assert message.endswith("source_parsing.") and "Did you mean 'source_parsing'?" in refusal(
+        "dataset", given.format(port="source_parsin")
+    )
+    for port in ("source_parsing", '"pgsynth-plugin-x:depth"'):
+        assert parsed("dataset", given.format(port=port)).provides
+
+
 # ------------------------------------------------------------------------------------------- bases
 @pytest.mark.parametrize(
     ("bind", "words"),

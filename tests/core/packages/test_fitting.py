@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from pgsynth_core.contract import check, with_adapters
 from pgsynth_core.errors import SpecError
+from pgsynth_core.manifest import Provides
 from pgsynth_core.packages.fitting import MOST_FITS, fit_of, fits_of, parts_named
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.spec import resolve
@@ -91,6 +93,47 @@ def test_what_no_composition_has_is_said_so(fake_packages: FakePackages) -> None
     fit = fit_of(found, parts_named(found, ("x", "qfft"), where="here"))
     assert fit.answer == "does not fit" and "is a metric" in fit.reasons[0].message
     assert fits_of(found, found.find("metric", "x")) == ()
+
+
+@pytest.fixture
+def odd(fake_packages: FakePackages) -> Registry:
+    """With an encoder beside an honest one, of whose manifest the contract makes nothing: it passed the reading."""
+    wide = '[component.provides.tokens]\naxes = ["B", "N", "D"]\n'
+    for name in ("odd", "honest"):
+        package = f"pgsynth-plugin-{name}"
+        part = fake_packages.part("encoder", name, package=package, more=wide)
+        fake_packages.install(package, manifest=fake_packages.manifest(package, part))
+    found = discover()
+    port = Provides(axes=("B", "N", "D"), scope="chain")
+    entries = [
+        replace(entry, component=entry.component.model_copy(update={"provides": {"tokens": port}}))
+        if entry.name == "odd"
+        else entry
+        for entry in found.entries
+    ]
+    return replace(found, entries=tuple(entries))
+
+
+@pytest.mark.parametrize("name", ["pma", "controlnet", "tiny", "honest", "figures", "hpfa"])
+def test_a_package_that_the_contract_cannot_judge_stops_no_other(odd: Registry, name: str) -> None:
+    (part,) = parts_named(odd, (name,), where="here")
+    alone, *others = fits_of(odd, part)
+    answers = {fit.parts[-1]: fit for fit in others}
+    reason = answers.pop("pgsynth-plugin-odd:odd")
+    assert reason.answer == "does not fit" and "pgsynth-plugin-odd" in reason.reasons[0].message
+    assert "plugins uninstall pgsynth-plugin-odd" in reason.reasons[0].cure
+    without = tuple(entry for entry in odd.entries if entry.name != "odd")
+    wanted = fits_of(replace(odd, entries=without), part)
+    assert [fit.answer for fit in (alone, *answers.values())] == [fit.answer for fit in wanted]
+
+
+def test_a_part_that_the_contract_cannot_judge_is_told_so(odd: Registry) -> None:
+    (fit,) = fits_of(odd, odd.find("encoder", "odd"))
+    assert fit.answer == "does not fit" and not fit.command
+    assert "the manifest of pgsynth-plugin-odd" in fit.reasons[0].message and "ValueError" in fit.reasons[0].message
+    assert fit_of(odd, parts_named(odd, ("odd", "pma"), where="here")).reasons == fit.reasons
+    (reason,) = fit_of(odd, parts_named(odd, ("odd", "honest"), where="here")).reasons
+    assert "of pgsynth-plugin-honest or pgsynth-plugin-odd" in reason.message and "plugins show" in reason.cure
 
 
 def test_a_full_registry_is_not_tried_whole(fake_packages: FakePackages) -> None:

@@ -54,13 +54,42 @@ def test_it_holds_for_what_was_checked_alone(entry: Entry, change: dict[str, str
     assert record_of(replace(entry, origin=replace(entry.origin, **change)), read_records()) is None
 
 
-def test_an_edit_of_a_module_is_another_part_and_no_other_file_is(entry: Entry) -> None:
+@pytest.mark.parametrize("name", ["deep/more.py", "parts.py", "weights.json", "ops.cpython-312-x86_64-linux-gnu.so"])
+def test_an_edit_of_any_file_of_the_package_is_another_part(entry: Entry, name: str) -> None:
+    keep_record(entry, COUNTS)
+    file = entry.origin.manifest_path.parent / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("x = 1\n", "utf-8")
+    assert record_of(entry, read_records()) is None
+
+
+def test_bytecode_comes_by_importing_and_is_no_edit(entry: Entry) -> None:
     keep_record(entry, COUNTS)
     folder = entry.origin.manifest_path.parent
-    (folder / "notes.txt").write_text("seen", "utf-8")
+    (folder / "__pycache__").mkdir()
+    for name in ("__pycache__/parts.cpython-312.pyc", "__pycache__/parts.tmp", "old.pyc"):
+        (folder / name).write_text("seen", "utf-8")
     assert record_of(entry, read_records()) is not None
-    (folder / "deep").mkdir()
-    (folder / "deep" / "more.py").write_text("x = 1\n", "utf-8")
+
+
+@pytest.mark.parametrize("other", ["pgsynth_x_code/deep/model.py", "pgsynth_x_single.py"])
+def test_an_edit_where_its_code_is_is_another_part(entry: Entry, fake_packages: FakePackages, other: str) -> None:
+    file = fake_packages.site / other
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (file.parent.parent / "__init__.py").touch()
+    file.write_text("raise SystemExit  # it is not imported\n", "utf-8")
+    target = other.removesuffix(".py").replace("/", ".") + ":Part"
+    moved = replace(entry, component=entry.component.model_copy(update={"target": target}))
+    keep_record(moved, COUNTS)
+    assert record_of(moved, read_records()) is not None
+    file.write_text("x = 1\n", "utf-8")
+    assert record_of(moved, read_records()) is None
+
+
+def test_a_link_that_leads_nowhere_is_a_file_too(entry: Entry) -> None:
+    (entry.origin.manifest_path.parent / "data").symlink_to("/nowhere/at/all")
+    keep_record(entry, COUNTS)
+    (entry.origin.manifest_path.parent / "parts.py").write_text("x = 1\n", "utf-8")
     assert record_of(entry, read_records()) is None
 
 

@@ -149,6 +149,16 @@ def test_an_import_that_does_not_end_is_given_up(
     assert signal.getsignal(signal.SIGALRM) == before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("given", ["inf", "1e30", "9300000000", "nan"])
+def test_a_package_is_not_blamed_for_a_limit_that_no_clock_takes(
+    fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv(PATIENCE_VARIABLE, given)
+    fake_packages.install()
+    assert load_config(discover().find("encoder", "x")).__name__ == "Config"
+    assert patience() == (120.0 if given == "nan" else 86_400.0)
+
+
 @pytest.mark.parametrize(("given", "seconds"), [(None, 120.0), ("7", 7.0), ("0", 0.0), ("-1", 120.0), ("soon", 120.0)])
 def test_how_long_is_waited(monkeypatch: pytest.MonkeyPatch, given: str | None, seconds: float) -> None:
     monkeypatch.delenv(PATIENCE_VARIABLE, raising=False)

@@ -107,14 +107,15 @@ LIES = {
 OPTIONS = {
     "needy": ('root: str = Field(default="", description="Its folder.")', '{ type = "str", default = "", help = "Its folder." }'),
     "full": ('size: int = Field(default=8, ge=1, description="Its size.")', '{ type = "int", default = 8, ge = 1, help = "Its size." }'),
+    "parsing": ('parsing: bool = Field(default=False, description="Label maps too.")', '{ type = "bool", default = false, help = "Label maps too." }'),
 }  # fmt: skip
 """Of a dataset that needs to be told where its data is, and of one that does not: in the Config, in the manifest."""
 
 
-def checked(packages: FakePackages, model: str, option: str = "") -> Report:
+def checked(packages: FakePackages, model: str, option: str = "", more: str = "") -> Report:
     top = top_level(NAME)
     config = CONFIG
-    block = f'[[component]]\nkind = "dataset"\nname = "pictures"\nsummary = "Grey."\nlicence = "Apache-2.0"\ntarget = "{top}.model:Part"\nconfig = "{top}.parts:Config"\n'
+    block = f'[[component]]\nkind = "dataset"\nname = "pictures"\nsummary = "Grey."\nlicence = "Apache-2.0"\ntarget = "{top}.model:Part"\nconfig = "{top}.parts:Config"\n{more}'
     if option:
         coded, written = OPTIONS[option]
         config = CONFIG.replace("pass", coded).replace("from", "from pydantic import Field\nfrom", 1)
@@ -136,6 +137,28 @@ def test_a_lie_fails_its_check(lie: str, fake_packages: FakePackages) -> None:
     assert before in MODEL
     report = checked(fake_packages, MODEL.replace(before, after))
     assert check in {outcome.check for outcome in report.outcomes if outcome.status == "failed"}, report.outcomes
+
+
+PROMISE = '[component.provides.source_parsing]\naxes = ["B", "H", "W"]\ndtype = "label"\n'
+AT_TIMES = "[[component.provides.source_parsing.when]]\noptions = { parsing = [false] }\nprovided = false\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "parsing", "fault"),
+    [
+        (f'label_set = "atr18"\n{PROMISE}', True, ""),
+        (f'label_set = "atr18"\n{PROMISE}', False, "provides source_parsing, and the source has no label map"),
+        (f'label_set = "lip20"\n{PROMISE}', True, "its label set is 'atr18', and the manifest says 'lip20'"),
+        (PROMISE, True, "its label set is 'atr18', and the manifest says none"),
+        (PROMISE + AT_TIMES, False, ""),
+    ],
+)
+def test_it_gives_what_its_manifest_promises(more: str, parsing: bool, fault: str, fake_packages: FakePackages) -> None:
+    model = MODEL if parsing else MODEL.replace("parsing=np.zeros((20, 10), np.uint8)", "parsing=None")
+    report = checked(fake_packages, model, "parsing" if AT_TIMES in more else "", more)
+    failed = {outcome.check: outcome.reason for outcome in report.outcomes if outcome.status == "failed"}
+    assert set(failed) == ({"pairs_have_the_documented_form"} if fault else set()), report.outcomes
+    assert fault in failed.get("pairs_have_the_documented_form", "")
 
 
 NEEDY = MODEL.replace("# built", 'raise UserError("pictures was given no folder.")')

@@ -17,6 +17,8 @@ from pgsynth_core.registry import Registry, load_part
 from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, checks_of, compose_around
 from pgsynth_core.testing.behaviour import contract_is_honest, features_are_of_one_source
 from pgsynth_core.testing.kit import DATASET_CHECKS
+from pgsynth_core.testing.state import keeps_nothing_of_a_call
+from pgsynth_core.testing.subject import Subject
 
 from ...fixtures.fake_packages import FakePackages
 
@@ -47,6 +49,22 @@ def test_a_lie_fails_the_check_of_honesty(toys: Registry, kind: Kind, name: str)
     assert "contract_is_honest" in failed and not report.ok
     with pytest.raises(PartError, match=f"pgsynth-toys:{name}: contract_is_honest"):
         report.raise_if_failed()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "liar_first_image"), ("attention", "liar_first_mask")])
+def test_what_the_first_photo_leaves_for_good_is_found(toys: Registry, kind: Kind, name: str) -> None:
+    (outcome,) = check_part(kind, name, registry=toys, only=[keeps_nothing_of_a_call]).outcomes
+    assert outcome.status == "failed" and "where it is the first" in outcome.reason, outcome
+
+
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "toy_wide"), ("attention", "toy_ip"), ("attention", "pma")])
+def test_what_keeps_nothing_is_as_it_was(toys: Registry, kind: Kind, name: str) -> None:
+    subject = Subject(toys.find(kind, name), toys, {})
+    method = subject.small_method()
+    before = {key: value.clone() for key, value in method.state_dict().items()}
+    keeps_nothing_of_a_call(subject)
+    after = method.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
 
 
 def test_the_cures_lead_to_a_composition(toys: Registry) -> None:
