@@ -147,7 +147,11 @@ AT_TIMES = "[[component.provides.source_parsing.when]]\noptions = { parsing = [f
     ("more", "parsing", "fault"),
     [
         (f'label_set = "atr18"\n{PROMISE}', True, ""),
-        (f'label_set = "atr18"\n{PROMISE}', False, "provides source_parsing, and the source has no label map"),
+        (
+            f'label_set = "atr18"\n{PROMISE}',
+            False,
+            "provides source_parsing, and no source that was tried has a label map",
+        ),
         (f'label_set = "lip20"\n{PROMISE}', True, "its label set is 'atr18', and the manifest says 'lip20'"),
         (PROMISE, True, "its label set is 'atr18', and the manifest says none"),
         (PROMISE + AT_TIMES, False, ""),
@@ -159,6 +163,14 @@ def test_it_gives_what_its_manifest_promises(more: str, parsing: bool, fault: st
     failed = {outcome.check: outcome.reason for outcome in report.outcomes if outcome.status == "failed"}
     assert set(failed) == ({"pairs_have_the_documented_form"} if fault else set()), report.outcomes
     assert fault in failed.get("pairs_have_the_documented_form", "")
+
+
+def test_a_single_pair_may_lack_its_label_map(fake_packages: FakePackages) -> None:
+    model = MODEL.replace(
+        "np.zeros((20, 10), np.uint8))", 'None if name == "photo-0" else np.zeros((20, 10), np.uint8))'
+    )
+    assert model != MODEL
+    checked(fake_packages, model, more=f'label_set = "atr18"\n{PROMISE}').raise_if_failed()
 
 
 NEEDY = MODEL.replace("# built", 'raise UserError("pictures was given no folder.")')
