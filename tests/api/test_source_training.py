@@ -72,7 +72,7 @@ def same(run: Run, other: Run) -> bool:
     [
         ("reference", {"sample_every": 1}),
         ("reference", {"checkpointing": "true"}),
-        ("hpfa", {"sample_every": 1, "checkpointing": "true"}),
+        pytest.param("hpfa", {"sample_every": 1, "checkpointing": "true"}, marks=pytest.mark.slow),
     ],
 )
 def test_neither_checkpointing_nor_pictures_on_the_way_change_a_bit(
@@ -85,7 +85,11 @@ def test_neither_checkpointing_nor_pictures_on_the_way_change_a_bit(
 
 
 @pytest.mark.parametrize(
-    ("reader", "settings"), [("reference", {}), ("hpfa", {"sample_every": 1, "checkpointing": "true"})]
+    ("reader", "settings"),
+    [
+        ("reference", {}),
+        pytest.param("hpfa", {"sample_every": 1, "checkpointing": "true"}, marks=pytest.mark.slow),
+    ],
 )
 def test_accumulated_batches_are_one_large_batch(reader: str, settings: dict[str, Any], train: Train) -> None:
     large, accumulated, half = (

@@ -185,6 +185,7 @@ def test_the_start_over_of_a_run_that_several_processes_began_is_told(run: Run) 
     )
 
 
+@pytest.mark.slow
 def test_moments_that_do_not_fit_are_told_with_what_helps(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def lacking(self: Trained, moments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB.")

@@ -57,7 +57,7 @@ def test_what_the_first_photo_leaves_for_good_is_found(toys: Registry, kind: Kin
     assert outcome.status == "failed" and "where it is the first" in outcome.reason, outcome
 
 
-@pytest.mark.parametrize(("kind", "name"), [("encoder", "toy_wide"), ("attention", "toy_ip"), ("attention", "pma")])
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "toy_wide"), ("attention", "toy_ip")])
 def test_what_keeps_nothing_is_as_it_was(toys: Registry, kind: Kind, name: str) -> None:
     subject = Subject(toys.find(kind, name), toys, {})
     method = subject.small_method()

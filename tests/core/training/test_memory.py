@@ -86,6 +86,7 @@ def test_an_estimate_reads_no_weight_and_leaves_the_default_device_alone(plain: 
 
 
 # ------------------------------------------------------------------------------------------- savings
+@pytest.mark.slow
 def test_every_saving_is_what_the_setting_would_save(plain: TrainingMemory) -> None:
     composition = compose(*SMALL)
     now, found = savings(composition.spec, composition.registry, composition.verdict)
@@ -122,6 +123,7 @@ def test_what_is_set_already_is_not_suggested() -> None:
     assert found == ()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sharded_is_not_suggested_there() -> None:
     composition = compose(*SMALL)
     found = [

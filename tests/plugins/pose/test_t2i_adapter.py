@@ -328,7 +328,7 @@ def test_a_run_that_starts_from_weights_is_loaded_as_it_was(
     loads_as_trained("t2i_adapter", f"pose.t2i_adapter.weights={folder}")
 
 
-@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize("block", [1, *(pytest.param(block, marks=pytest.mark.slow) for block in (2, 4))])
 @pytest.mark.parametrize("kind", TYPES)
 def test_it_composes(kind: str, block: int, composed: Composed) -> None:
     words = (f"pose.t2i_adapter.type={kind}", f"base.tiny.unshuffle={block}", f"size={13 * block}x{11 * block}")
