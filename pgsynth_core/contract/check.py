@@ -31,6 +31,7 @@ RULES: Final[tuple[Rule, ...]] = (
     needs.without_data,
     needs.without_role,
     chains.unchained,
+    widths.no_width,
     shapes.ill_formed,
     shapes.unsupplied,
     outputs.unread,

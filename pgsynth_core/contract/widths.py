@@ -11,7 +11,7 @@ from pgsynth_core.contract.plan import ordered
 from pgsynth_core.contract.verdict import Adapter
 from pgsynth_core.contract.view import End, Flow, View
 
-__all__ = ["adaptable", "adapters", "stale_adapters", "width_clash"]
+__all__ = ["adaptable", "adapters", "no_width", "stale_adapters", "width_clash"]
 
 
 def adaptable(giver: End) -> bool:
@@ -24,14 +24,9 @@ def adaptable(giver: End) -> bool:
 
 
 def width_clash(view: View, flow: Flow, reader: End) -> str:
-    """What is wrong with widths that no adapter mends: one that is no number, or two readers that take two."""
+    """What is wrong if a reader takes another width than the first reader: no adapter behind the giver serves both."""
     if not adaptable(flow.giver):
         return ""
-    if flow.giver.width is None and reader.width is not None and port_info(flow.port):  # a free one of its own unifies
-        return (
-            f"{flow.giver.name} gives `{flow.port}` as {flow.giver.form}, and {flow.giver.port.axes[-1]} stands for no "
-            f"number; {reader.name} reads {reader.form}. Its author writes a number, D or an option there."
-        )
     first = next((end for end in flow.readers if end.width is not None), reader)
     if reader.width in (None, first.width):
         return ""
@@ -39,6 +34,20 @@ def width_clash(view: View, flow: Flow, reader: End) -> str:
         f"{reader.name} reads `{flow.port}` of {flow.giver.name} with width {reader.width}, "
         f"{_who(view, first)} with {first.width}."
     )
+
+
+def no_width(view: View) -> Iterator[Finding]:
+    """Ports that core knows, given with a last axis that is no number: no layer that reads them could be built."""
+    for flow in view.flows:
+        giver, widths = flow.giver, [reader for reader in flow.readers if reader.width is not None]
+        if giver.part and giver.width is None and widths and adaptable(giver) and port_info(flow.port):
+            last = giver.port.axes[-1]
+            message = (
+                f"{giver.name} gives `{flow.port}` as {giver.form}, and {last} stands for no number; "
+                f"{widths[0].name} reads {widths[0].form}."
+            )
+            cure = Cure(f"Its author writes a number, D or an option for {last}. Until then: leave {giver.name} out.")
+            yield Finding(("width", giver.part.key, flow.port), message, partial(_as_it_is, cure), (giver.part,))
 
 
 def _who(view: View, reader: End) -> str:

@@ -192,7 +192,7 @@ def _require_name(kind: str, name: str, registry: Registry, taken: Collection[st
         message = f"{name!r} means {meaning} in a spec." if meaning else f"{name!r} is an attribute of torch's modules."
         raise UserError(message, where=where, cure=f"Write another, e.g. {name}_{kind}.")
     for origin in _holders(kind, name, registry):
-        message = f"there is a {FORMS[kind].noun} {name!r} already, of {origin}."
+        message = f"the {FORMS[kind].noun} {name!r} is there already, of {origin}."
         cure = f"Write another name; with this one, both must be written package:{name}."
         raise UserError(message, where=where, cure=cure)
     if kind == "command" and _word(name) in taken:

@@ -38,7 +38,7 @@ def reason_of(error: BaseException, target: str = "") -> str:
     last = traceback.format_exception_only(type(error), error)[-1]
     said = " ".join(last.split())[:500]
     place = _place(error, target.partition(":")[0].partition(".")[0])
-    return f"{said} ({place})" if place else said
+    return f"{said.removesuffix('.')} ({place})" if place else said
 
 
 def _place(error: BaseException, package: str) -> str:
