@@ -319,7 +319,7 @@ class Component(_Strict):
 
         Of a port that core knows, a word is a symbol or an option: a misspelt one must not pass as free.
         """
-        known = (*AXES, *self.options)
+        known = (*AXES, *(name for name, option in self.options.items() if option.type in ("int", "choice")))
         for name, port in (*self.needs.items(), *self.provides.items()):
             every = [axis for axes in (port.axes, *(when.axes or () for when in port.when)) for axis in axes]
             terms = [term.strip() for axis in every if isinstance(axis, str) for term in axis.split("+")]

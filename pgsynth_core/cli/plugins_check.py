@@ -136,7 +136,11 @@ def _of_package(
         raise UserError(f"the package {package} is switched off.", where=where, cure=cure)
     if not found:
         noun = NOUNS[kind][1] if kind in NOUNS else "parts or presets"
-        raise UserError(f"the package {package} brings no {noun}.", where=where, cure="See: pgsynth plugins list.")
+        raise UserError(
+            f"the package {package} brings no {noun}.",
+            where=where,
+            cure="Whether it can be imported: pgsynth doctor --deep.",
+        )
     return found, faults
 
 

@@ -108,6 +108,7 @@ def _tell(fit: Fit) -> None:
         _SAID[fit.answer]
         if len(fit.parts) > 1
         else _SAID[fit.answer]
+        .replace("they fit as they are", "it fits as it is")
         .replace("they fit", "it fits")
         .replace("need more", "needs more")
         .replace("they cannot", "it cannot")

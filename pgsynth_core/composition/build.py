@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -66,10 +66,22 @@ class Building:
 
     def find(self, label: str, weight_id: str, files: Sequence[str] = (), /) -> str | None:
         """The finder, noting who was given weights."""
-        path = self.weights(weight_id, files)
+        try:
+            path = self.weights(weight_id, files)
+        except PartError as error:
+            without = self._without(label)
+            named = (replace(one, where=one.where or label, cure=f"{one.cure}{without}") for one in error.problems)
+            raise PartError(named) from error
         if path is not None:
             self.pretrained.add(label)
         return path
+
+    def _without(self, label: str) -> str:
+        """How a part does without its weights; empty if no option says so."""
+        slot, choice = next(pair for pair in self.spec.choices() if pair[1].label == label)
+        component = self.entry(slot, choice).component
+        switches = [one.option for one in component.weights if choice.options.get(one.option) is True]
+        return f" Without them: {slot}.{label}.{switches[0]}=false." if switches else ""
 
     def note_copy(self, copied: nn.Module) -> None:
         """Note a copy of the denoiser that is being taken: it has weights from where the base has, if that has any."""

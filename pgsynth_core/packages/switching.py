@@ -90,5 +90,6 @@ def taken_for_a_package(registry: Registry, name: str) -> Problem | None:
     owners = sorted({entry.origin.package for entry in registry.entries if entry.name == plain})
     if not owners:
         return None
-    cure = f"Name the package: {owners[0]}." if owners != [OWN_NAME] else "pgsynth's own parts stay."
+    others = [owner for owner in owners if owner != OWN_NAME]
+    cure = f"Name the package: {others[0]}." if others else "Leave it out of a spec: pgsynth's own parts stay."
     return Problem(f"{plain!r} is a part of {' and of '.join(owners)}; a package goes as a whole.", name, cure)

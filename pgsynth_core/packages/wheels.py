@@ -209,7 +209,11 @@ def read_plugin(wheel: Wheel) -> Manifest:
     announced = _section(wheel, GROUP)
     if not announced:
         message = f"{wheel.name} {wheel.version} is no plugin of pgsynth: it has no entry point in the group {GROUP}."
-        cure = f"Check the name. A library is installed by: pip install {wheel.name}."
+        top = wheel.name.replace("-", "_")
+        cure = (
+            f"A library is installed by: pip install {wheel.name}. A plugin says in its pyproject.toml: "
+            f'[project.entry-points."{GROUP}"] {wheel.name} = "{top}:pgsynth.toml".'
+        )
         raise UserError(message, where=where, cure=cure)
     if len(announced) > 1:
         message = f"it has {len(announced)} entry points in the group {GROUP}; a plugin has one manifest."

@@ -213,7 +213,8 @@ def _announced_file(distribution: metadata.Distribution, name: str) -> Path | No
     if len(entries) > 1:
         raise PartError(f"it has {len(entries)} entry points in the group {GROUP}; a distribution has one manifest.")
     if normalised(entries[0].name) != name:
-        raise PartError(f"its entry point is called {entries[0].name!r}; it must be called {name!r}, as it is itself.")
+        message = f"its entry point is called {entries[0].name!r}; it must be called {name!r}, as it is itself."
+        raise PartError(message, cure="Its author writes that in pyproject.toml, and installs it again.")
     return file_in_package(entries[0].value)
 
 
