@@ -12,7 +12,7 @@ from pgsynth_core.api import Composition
 from pgsynth_core.composition.build import build, no_weights
 from pgsynth_core.composition.method import Method
 from pgsynth_core.composition.weights import kept_tensors, load_kept, trained_parameters
-from pgsynth_core.errors import SpecError, UserError
+from pgsynth_core.errors import PartError, SpecError, UserError
 from pgsynth_core.interfaces import BuildContext, WeightFinder
 from pgsynth_plugins.encoders.sourcenet import Config
 from pgsynth_plugins.encoders.sourcenet.model import SourceNet
@@ -54,6 +54,19 @@ def test_what_is_frozen_of_a_part_without_weights_comes_back_on_another_seed(mad
     assert ours.keys() == theirs.keys() and "base.codec.table" in ours
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert copied(first) and not copied(first).keys() & trained_parameters(first, "tiny").keys()
+
+
+def test_weights_that_are_not_here_name_the_part_and_the_option_that_does_without(composed: Compose) -> None:
+    composition = composed("encoder=qfft", "encoder.qfft.pretrained=true")
+
+    def nowhere(name: str, files: Sequence[str] = (), /) -> str | None:
+        raise PartError(f"weights {name!r} are not on this machine.", cure="Get them.")
+
+    with pytest.raises(PartError) as refused:
+        spec, registry, verdict = composition.spec, composition.registry, composition.verdict
+        build(spec, registry, verdict, device="meta", weights=nowhere)
+    (problem,) = refused.value.problems
+    assert problem.where == "qfft" and problem.cure == "Get them. Without them: encoder.qfft.pretrained=false."
 
 
 def test_what_is_frozen_does_not_train(made: Build) -> None:

@@ -40,6 +40,12 @@ def test_what_is_gone_can_be_taken_off_the_list() -> None:
     assert read_user_list() == UserList()
 
 
+def test_a_name_that_pgsynth_and_a_package_use_means_the_package(fake_packages: FakePackages) -> None:
+    fake_packages.install(NAME, manifest=fake_packages.manifest(NAME, fake_packages.part("encoder", "qfft")))
+    with pytest.raises(UserError, match=f"Name the package: {NAME}"):
+        disable(discover(), ["qfft"])
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
