@@ -78,9 +78,7 @@ def _certain(one: Present, files: Iterable[Path]) -> Iterator[Path]:
     python = os.path.realpath(sys.executable)
     really = {folder: _leads_into(folder, places) for folder in {path.parent for path in files}}
     for path in files:
-        if (
-            path.parent in sites and path.suffix == ".pth"
-        ):  # read at every start; that of a source folder bears its name
+        if path.parent in sites and path.suffix == ".pth":  # read at every start; a source folder's bears its name
             certain = one.name in normalised(path.stem)
         else:
             certain = really[path.parent] or (path in started and os.path.realpath(path) != python)
