@@ -39,9 +39,25 @@ def one_line(text: object) -> str:
     return " ".join(visible(text).split())
 
 
+_results: list[Any] = []
+"""stdout, while `only_results` keeps it from others."""
+
+
 def _file(stream: Stream) -> Any:
     """The stream as it is now: tests and callers may have put another in its place."""
-    return getattr(sys, stream)
+    return _results[-1] if stream == "stdout" and _results else getattr(sys, stream)
+
+
+@contextmanager
+def only_results() -> Iterator[None]:
+    """Keep stdout for results: what a part or a library prints there meanwhile goes to stderr."""
+    _results.append(_file("stdout"))
+    before, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = before
+        _results.pop()
 
 
 def is_terminal(stream: Stream) -> bool:
@@ -157,6 +173,10 @@ class Table:
             yield "  " + "  ".join(padded).rstrip()
 
 
+def _words_of(table: Table, column: int) -> list[str]:
+    return " ".join(one_line(row[column]) for row in (table.head, *table.rows)).split()
+
+
 def draw_table(table: Table, stream: Stream = "stdout") -> None:
     """A table, to stdout unless told: on a terminal its long cells wrap, elsewhere every row is one line.
 
@@ -178,8 +198,11 @@ def draw_table(table: Table, stream: Stream = "stdout") -> None:
     else:
         whole = [place == 0 and width <= console.width // 3 for place, width in enumerate(widths)]
     drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name, unbroken in zip(table.head, whole, strict=True):
-        drawn.add_column(name, overflow="fold", no_wrap=unbroken)
+    words = [max(map(len, _words_of(table, place)), default=0) for place in range(len(table.head))]
+    if sum(words) + 2 * len(words) + 2 > console.width:  # somewhere a word has to be broken: rich decides
+        words = [0] * len(words)
+    for name, unbroken, least in zip(table.head, whole, words, strict=True):
+        drawn.add_column(name, overflow="fold", no_wrap=unbroken, min_width=least)
     for row in table.rows:
         drawn.add_row(*(Text(one_line(cell)) for cell in row))
     if table.title:

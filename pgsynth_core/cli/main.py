@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from pgsynth_core.cli import extras
 from pgsynth_core.cli.arguments import ArgumentsError, Parser
-from pgsynth_core.cli.console import abandon, one_line, painted, say, say_json, tell
+from pgsynth_core.cli.console import abandon, one_line, only_results, painted, say, say_json, tell
 from pgsynth_core.cli.overview import group_overview, overview, unknown_command
 from pgsynth_core.cli.report import broken_facts, failure_line, problem_facts, tell_problems
 from pgsynth_core.cli.verbs import VERBS, Session, Verb, groups
@@ -67,7 +67,10 @@ def _run(words: list[str], session: Session) -> int:
         _refuse_nowhere()
         command = verb.load()
         arguments = _read(command.parser(), rest[len(verb.words) :])
-        return command.run(arguments, session) if arguments else DONE
+        if not arguments:
+            return DONE
+        with only_results():
+            return command.run(arguments, session)
     if rest[0] in groups() and (len(rest) == 1 or rest[1] in ("-h", "--help")):
         say(group_overview(rest[0]))
         return DONE

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
+from textwrap import shorten
 from typing import Final, get_args
 
 from pgsynth_core.cli.arguments import Parser, add_common, one_of
@@ -122,7 +123,7 @@ _PAPER_WIDTH: Final = 32
 def _short(title: str) -> str:
     """A paper's title up to its colon, and not too long: enough to know it by."""
     first = title.partition(":")[0]
-    return first if len(first) <= _PAPER_WIDTH else f"{first[: _PAPER_WIDTH - 1].rstrip()}…"
+    return shorten(first, _PAPER_WIDTH, placeholder="…")
 
 
 def counted(checked: Counts | None) -> str:

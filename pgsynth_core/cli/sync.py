@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pgsynth_core.cli.arguments import Parser, add_common
 from pgsynth_core.cli.console import say, say_json, visible
-from pgsynth_core.cli.report import broken_facts
+from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.packages.syncing import Change, sync
 
@@ -23,7 +23,7 @@ Only the lines of [component.options] change. With --check nothing is written, a
 exit code is 2 if something would be: for continuous integration.
 
 With --json: ok (false if --check found differences), path, written, changes (part,
-option, before, after), broken."""
+option, before, after), unannounced, broken."""
 
 
 def _parser() -> Parser:
@@ -40,24 +40,34 @@ def _parser() -> Parser:
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     done = sync(None if arguments.path is None else Path(arguments.path), check=arguments.check)
+    if done.unannounced:
+        tell_warning(done.unannounced)
     code = OUT_OF_STEP if done.changes and not done.written else 0
     if arguments.json:
         facts = {"ok": not code, "path": str(done.path), "written": done.written}
+        facts["unannounced"] = done.unannounced
         changes = [asdict(change) for change in done.changes]
         say_json({**facts, "changes": changes, "broken": broken_facts(session.registry.broken)})
         return code
     for change in done.changes:
         for line in _lines(change):
             say(line)
-    number = f"{len(done.changes)} option{'s' if len(done.changes) != 1 else ''}"
     if not done.changes:
         say(f"{visible(done.path)}: nothing to change")
     elif done.written:
-        say(f"{visible(done.path)}: {number} written")
+        say(f"{visible(done.path)}: {_counted(done.changes)}")
     else:
         command = f"pgsynth plugins sync {arguments.path or ''}".rstrip()
-        say(visible(f"{done.path}: {number} differ; to write them: {command}"))
+        say(visible(f"{done.path}: {_counted(done.changes)}, nothing is written; to write it: {command}"))
     return code
+
+
+def _counted(changes: Sequence[Change]) -> str:
+    """``options: 2 new, 1 changed``."""
+    signs = [(change.before is not None, change.after is not None) for change in changes]
+    kinds = {"new": (False, True), "changed": (True, True), "gone": (True, False)}
+    counts = [f"{signs.count(sign)} {word}" for word, sign in kinds.items() if sign in signs]
+    return f"options: {', '.join(counts) or 'another order'}"
 
 
 def _lines(change: Change) -> Iterator[str]:

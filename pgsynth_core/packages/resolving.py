@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -176,7 +176,7 @@ def _asked(requires: Mapping[str, Sequence[str]], offers: Sequence[Offer]) -> di
     lines = {one.name: one for one in present()}
     asked: dict[str, list[str]] = {}
     seen = set(requires)
-    queue = list(requires)
+    queue = sorted(requires, key=lambda name: name not in extras)  # what was asked for is the reason of the rest
     while queue:
         name = queue.pop(0)
         texts = requires.get(name) or (required_by(lines[name]) if name in lines else ())
@@ -216,28 +216,40 @@ def _refuse_moves(changes: Sequence[Change]) -> None:
     """pgsynth and what it stands on stay as they are; what only an extra needs may come, in the tested range.
 
     Raises:
-        UserError: With everything that would move, from where to where, and who asks for it.
+        UserError: With everything that a plugin asks to move, from where to where, and what would move along.
     """
     core = core_requirements()
-    moved = []
+    plugins = {change.package for change in changes if change.required_by == (_BY_REQUEST,)}
+    moved: list[tuple[Change, Problem]] = []
     for change in changes:
         requirement = core.get(change.package)
         if change.package != OWN_NAME and requirement is None:
             continue
         if requirement is None and not change.before:
             message = f"pip does not know that pgsynth is here, and {_asker(change)} asks for it."
-            moved.append(Problem(message, OWN_NAME, "In pgsynth's checkout: pip install -e ."))
+            moved.append((change, Problem(message, OWN_NAME, "In pgsynth's checkout: pip install -e .")))
             continue
         comes = not change.before and requirement is not None
         if comes and requirement is not None and requirement.specifier.contains(change.after, prereleases=True):
             continue
-        way = f"{change.before or 'not installed'} -> {change.after}"
         asking = " and ".join(change.required_by) or "what it needs"
-        message = f"{change.package} would move ({way}), asked for by {asking}. pgsynth stands on it as it is."
+        message = f"{change.package} would move ({_way(change)}), asked for by {asking}. pgsynth stands on it as it is."
         cure = f"Take another version of {_asker(change)}, one that works with {_range(change, requirement)}"
-        moved.append(Problem(message, change.package, f"{cure}; or give it an environment of its own."))
-    if moved:
-        raise UserError(moved)
+        problem = Problem(message, change.package, f"{cure}; or give it an environment of its own.")
+        moved.append((change, problem))
+    told = {change: problem for change, problem in moved if _asker(change) in plugins} or dict(moved)
+    others = [change for change in changes if change not in told and change.before not in ("", change.after)]
+    along = [f"{change.package} ({_way(change)})" for change in others]
+    problems = list(told.values())
+    if problems and along:
+        last = problems[-1]
+        problems[-1] = replace(last, message=f"{last.message} With it would move {', '.join(along)}.")
+    if problems:
+        raise UserError(problems)
+
+
+def _way(change: Change) -> str:
+    return f"{change.before or 'not installed'} -> {change.after}"
 
 
 def _asker(change: Change) -> str:

@@ -22,7 +22,17 @@ from tomlkit.items import Item, Key, Table
 from pgsynth_core.errors import PartError, Problem, UserError
 from pgsynth_core.manifest import parse_manifest
 from pgsynth_core.options import PartConfig, option_table
-from pgsynth_core.registry import OWN_NAME, Origin, checkout_manifest, first_party_manifest, load_target, normalised
+from pgsynth_core.registry import (
+    GROUP,
+    OWN_NAME,
+    Origin,
+    announcement,
+    checkout_manifest,
+    first_party_manifest,
+    folders_of,
+    load_target,
+    normalised,
+)
 
 __all__ = ["Change", "Synced", "sync"]
 
@@ -57,11 +67,13 @@ class Synced:
         path: The manifest.
         changes: The differences; empty if the manifest was right.
         written: Whether the file was written.
+        unannounced: What its pyproject.toml lacks, so that nobody finds the package once it is installed; else empty.
     """
 
     path: Path
     changes: tuple[Change, ...]
     written: bool
+    unannounced: str = ""
 
 
 def sync(manifest: Path | None = None, *, check: bool = False) -> Synced:
@@ -74,8 +86,8 @@ def sync(manifest: Path | None = None, *, check: bool = False) -> Synced:
 
     Raises:
         UserError: If no manifest is given and pgsynth does not run from a checkout, or the file cannot be written.
-        PartError: If the manifest cannot be read or is not valid, or a Config cannot be imported or declared: all
-            problems at once, and nothing is written.
+        PartError: If the manifest cannot be read or is not valid, or a Config cannot be imported or declared, or is
+            that of another copy of the package: all problems at once, and nothing is written.
     """
     path = Path(os.path.realpath(manifest or _own_manifest()))  # resolve() would raise at a ring of links
     try:
@@ -98,7 +110,8 @@ def _synced(path: Path, *, check: bool) -> Synced:
     parse_manifest(changed, where=str(path))
     if changes and not check:
         _write_atomically(path, changed)
-    return Synced(path, changes, written=bool(changes) and not check)
+    name = str(_table(raw.get("package")).get("name", ""))
+    return Synced(path, changes, bool(changes) and not check, _unannounced(path, name))
 
 
 def _own_manifest() -> Path:
@@ -136,7 +149,11 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------------- what should stand there
 def _wanted(raw: Mapping[str, Any], path: Path) -> dict[int, Rows]:
-    """For each component by its index, the options its Config declares."""
+    """For each component by its index, the options its Config declares.
+
+    Raises:
+        PartError: With everything that keeps a Config from being read.
+    """
     name = normalised(str(_table(raw.get("package")).get("name", "")))
     origin = Origin(name, "(this manifest)", path, "", first_party=name == OWN_NAME)
     tables: dict[int, Rows] = {}
@@ -145,8 +162,7 @@ def _wanted(raw: Mapping[str, Any], path: Path) -> dict[int, Rows]:
         try:
             tables[index] = _declared(component, origin)
         except PartError as error:
-            cure = f"Mend it, or make its package importable here: pip install -e {shlex.quote(str(_project(path)))}."
-            problems += [replace(problem, cure=cure) for problem in error.problems]
+            problems += error.problems
     if problems:
         raise PartError(problems)
     return tables
@@ -162,13 +178,49 @@ def _declared(component: Mapping[str, Any], origin: Origin) -> Rows:
     if ":" not in target:
         message = f'{part} has no `config = "module:Config"` (given: {target!r}).'
         raise PartError(message, where=str(origin.manifest_path))
-    config = load_target(origin, target, part=f"the Config of {part}")
+    _refuse_another_copy(part, target, origin.manifest_path)
+    try:
+        config = load_target(origin, target, part=f"the Config of {part}")
+    except PartError as error:  # whoever writes the manifest has the package at hand
+        cure = f"Mend the module, or the line `config` in {origin.manifest_path}."
+        raise PartError(replace(problem, cure=cure) for problem in error.problems) from error
     if not (isinstance(config, type) and issubclass(config, PartConfig)):
         raise PartError(f"{part}: {target} is not a subclass of pgsynth_core.options.PartConfig.", where=target)
     try:
         return option_table(config)
     except TypeError as error:
         raise PartError(f"{part}: {error}", where=target) from error
+
+
+def _refuse_another_copy(part: str, target: str, manifest: Path) -> None:
+    """The options of the folder in which one works would be read from a copy of it that was installed earlier.
+
+    Raises:
+        PartError: If Python would import the package from elsewhere, or finds none.
+    """
+    top = target.partition(":")[0].partition(".")[0]
+    folders = folders_of(top) if top else None
+    cure = f"Have the folder used as it lies: pip install -e {shlex.quote(str(_project(manifest)))}."
+    if folders is None:
+        message = f"the Config of {part} cannot be imported: there is no package {top!r} on the import path."
+        raise PartError(message, where=target, cure=cure)
+    if folders and manifest.parent.name == top and manifest.parent not in map(Path, map(os.path.realpath, folders)):
+        message = f"the Config of {part} would be read from another copy of its package: {folders[0]}."
+        raise PartError(message, where=target, cure=cure)
+
+
+def _unannounced(manifest: Path, name: str) -> str:
+    """What the package's pyproject.toml lacks; empty if it lacks nothing, or something else packs it."""
+    try:
+        file = (_project(manifest) / "pyproject.toml").read_text(encoding="utf-8")
+        project = _table(tomllib.loads(file).get("project"))
+    except (OSError, ValueError):
+        return ""
+    elsewhere = "entry-points" in project.get("dynamic", ()) or normalised(name) == OWN_NAME
+    if not project or elsewhere or GROUP in _table(project.get("entry-points")):
+        return ""
+    lines = announcement(normalised(name), manifest.parent.name)
+    return f"its pyproject.toml does not announce it: add {lines}, and install it again."
 
 
 def _components(raw: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from pgsynth_core.errors import PartError, Problem, UserError
 from pgsynth_core.manifest import Manifest, parse_manifest
-from pgsynth_core.registry import GROUP, Origin, registry_of
+from pgsynth_core.registry import GROUP, Origin, announcement, registry_of
 
 __all__ = ["Wheel", "announces", "destinations", "read_plugin", "read_wheel"]
 
@@ -209,11 +209,8 @@ def read_plugin(wheel: Wheel) -> Manifest:
     announced = _section(wheel, GROUP)
     if not announced:
         message = f"{wheel.name} {wheel.version} is no plugin of pgsynth: it has no entry point in the group {GROUP}."
-        top = wheel.name.replace("-", "_")
-        cure = (
-            f"A library is installed by: pip install {wheel.name}. A plugin says in its pyproject.toml: "
-            f'[project.entry-points."{GROUP}"] {wheel.name} = "{top}:pgsynth.toml".'
-        )
+        cure = f"A library is installed by: pip install {wheel.name}. A plugin says in its pyproject.toml: "
+        cure += f"{announcement(wheel.name, wheel.name.replace('-', '_'))}."
         raise UserError(message, where=where, cure=cure)
     if len(announced) > 1:
         message = f"it has {len(announced)} entry points in the group {GROUP}; a plugin has one manifest."

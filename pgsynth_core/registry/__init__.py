@@ -10,13 +10,21 @@ from pgsynth_core.registry.discovery import (
     ALLOWED_VARIABLE,
     GROUP,
     allowed_packages,
+    announcement,
     checkout_manifest,
     discover,
     first_party_manifest,
     own_version,
 )
 from pgsynth_core.registry.loading import PATIENCE_VARIABLE, configure, load_config, load_part, load_target, patience
-from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, raise_interrupts, reason_of
+from pgsynth_core.registry.locate import (
+    FOREIGN_FAULTS,
+    file_in_package,
+    folders_of,
+    normalised,
+    raise_interrupts,
+    reason_of,
+)
 from pgsynth_core.registry.registry import (
     NOUNS,
     OWN_NAME,
@@ -59,6 +67,7 @@ __all__ = [
     "Registry",
     "UserList",
     "allowed_packages",
+    "announcement",
     "changed_user_list",
     "checkout_manifest",
     "config_folder",
@@ -66,6 +75,7 @@ __all__ = [
     "discover",
     "file_in_package",
     "first_party_manifest",
+    "folders_of",
     "load_config",
     "load_part",
     "load_target",

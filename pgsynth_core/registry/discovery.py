@@ -28,6 +28,7 @@ __all__ = [
     "ALLOWED_VARIABLE",
     "GROUP",
     "allowed_packages",
+    "announcement",
     "checkout_manifest",
     "discover",
     "first_party_manifest",
@@ -78,6 +79,16 @@ def _switched_off(found: Read | Broken, listed: UserList) -> DisabledPackage | N
     if origin.first_party or origin.package not in listed.disabled:
         return None
     return DisabledPackage(origin.package, origin.version, manifest.adds)
+
+
+def announcement(name: str, top: str) -> str:
+    """What a package writes in its pyproject.toml to be found.
+
+    Args:
+        name: The distribution.
+        top: Its top-level package, which holds the manifest.
+    """
+    return f'[project.entry-points."{GROUP}"] {name} = "{top}:pgsynth.toml"'
 
 
 def allowed_packages() -> frozenset[str] | None:

@@ -150,6 +150,8 @@ def _wrong_kind(entry: Entry, target: str, loaded: object, expected: str) -> Par
 
 def _cure(origin: Origin, module_name: str, extra: str, error: BaseException | None) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and f"{module_name}.".startswith(f"{missing}."):
+        return f"Its manifest names that module: {origin.manifest_path}. {removal(origin.package)}"
     if extra and missing and missing.partition(".")[0] != module_name.partition(".")[0]:
         return f'Install what it needs: pip install "{origin.package}[{extra}]".'
     if origin.first_party:

@@ -13,7 +13,7 @@ from typing import Final
 
 from pgsynth_core.errors import PartError
 
-__all__ = ["FOREIGN_FAULTS", "file_in_package", "normalised", "raise_interrupts", "reason_of"]
+__all__ = ["FOREIGN_FAULTS", "file_in_package", "folders_of", "normalised", "raise_interrupts", "reason_of"]
 
 FOREIGN_FAULTS: Final = (Exception, SystemExit)
 """What other people's code may raise at us, and every guard catches. Never the user's own interrupt."""
@@ -55,6 +55,19 @@ def normalised(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
+def folders_of(top: str) -> tuple[Path, ...] | None:
+    """Where a top-level package lies: none if it is a single module; None if it is not on the import path.
+
+    Raises:
+        PartError: If looking for it fails.
+    """
+    try:
+        spec = find_spec(top)
+    except FOREIGN_FAULTS as error:
+        raise PartError(f"looking for the package {top} failed: {reason_of(error)}.") from error
+    return spec if spec is None else tuple(map(Path, spec.submodule_search_locations or ()))
+
+
 def file_in_package(reference: str) -> Path:
     """The file that ``top_level_package:path/inside.toml`` names.
 
@@ -69,15 +82,12 @@ def file_in_package(reference: str) -> Path:
         raise PartError(f"{reference!r} is not of the form top_level_package:path/to/file.")
     if path.is_absolute() or ".." in path.parts or "\\" in inside:
         raise PartError(f"{reference!r} leaves the folder of the package {top}; only files inside it are read.")
-    try:
-        spec = find_spec(top)
-    except FOREIGN_FAULTS as error:
-        raise PartError(f"looking for the package {top} failed: {reason_of(error)}.") from error
-    if spec is None:
+    folders = folders_of(top)
+    if folders is None:
         raise PartError(f"{reference!r}: there is no package {top} on the import path.")
-    if spec.submodule_search_locations is None:
+    if not folders:
         raise PartError(f"{reference!r}: {top} is a single module, not a package, so it holds no files.")
-    for folder in spec.submodule_search_locations:
-        if (candidate := Path(folder) / path).is_file():
+    for folder in folders:
+        if (candidate := folder / path).is_file():
             return candidate
     raise PartError(f"{reference!r}: the package {top} has no file {inside}.")

@@ -206,9 +206,10 @@ def manifest(fake_packages: FakePackages) -> Path:
 
 def test_options_are_written_into_the_manifest(run: Run, manifest: Path) -> None:
     checked = run("plugins", "sync", str(manifest), "--check")
-    assert checked.code == 2 and "encoder x: width" in checked.out and "1 option differ" in checked.out
+    assert checked.code == 2 and "encoder x: width" in checked.out and "options: 1 new, nothing is written" in checked.out
     assert manifest.read_text("utf-8") == MANIFEST, "--check writes nothing"
-    assert run("plugins", "sync", str(manifest)).code == 0
+    written = run("plugins", "sync", str(manifest))
+    assert written.code == 0 and written.out.endswith(f"{manifest}: options: 1 new\n")
     assert "width" in manifest.read_text("utf-8")
     assert "nothing to change" in run("plugins", "sync", "--check", str(manifest)).out
 
@@ -226,14 +227,32 @@ def test_the_package_one_is_in_is_meant(run: Run, manifest: Path, monkeypatch: p
 
 def test_what_is_to_be_installed_is_the_project(run: Run, manifest: Path) -> None:
     (manifest.parent.parent / "pyproject.toml").write_text("", encoding="utf-8")
-    manifest.write_text(MANIFEST.replace("parts:Config", "parts:Options"), encoding="utf-8")
+    manifest.write_text(MANIFEST.replace("plugin_x.parts:Config", "plugin_z.parts:Config"), encoding="utf-8")
     said = run("plugins", "sync", str(manifest))
     assert said.code == 2 and f"pip install -e {manifest.parent.parent}." in said.err
+    manifest.write_text(MANIFEST.replace("parts:Config", "options:Config"), encoding="utf-8")
+    said = run("plugins", "sync", str(manifest))
+    assert said.code == 2 and f"Mend the module, or the line `config` in {manifest}." in said.err
+
+
+def test_what_a_part_prints_is_no_result(run: Run, manifest: Path) -> None:
+    parts = manifest.parent / "parts.py"
+    parts.write_text(f"import sys\nprint('noise')\nsys.stdout.write('more\\n')\n{parts.read_text()}", encoding="utf-8")
+    said = run("plugins", "sync", str(manifest), "--check", "--json")
+    assert said.facts["changes"] and "noise" in said.err and "more" in said.err
+    assert run("plugins", "list", "--kind", "base").out.startswith("bases"), "what comes after it goes to stdout again"
+
+
+def test_a_package_that_announces_nothing_is_told(run: Run, manifest: Path) -> None:
+    (manifest.parent.parent / "pyproject.toml").write_text('[project]\nname = "pgsynth-plugin-x"\n', encoding="utf-8")
+    said = run("plugins", "sync", str(manifest))
+    assert said.code == 0 and 'warning: its pyproject.toml does not announce it: add [project.entry-points."' in said.err
+    assert "does not announce" in run("plugins", "sync", str(manifest), "--json").facts["unannounced"]
 
 
 def test_differences_are_data(run: Run, manifest: Path) -> None:
     said = run("plugins", "sync", str(manifest), "--check", "--json")
-    assert said.code == 2 and set(said.facts) == {"ok", "path", "written", "changes", "broken"}
+    assert said.code == 2 and set(said.facts) == {"ok", "path", "written", "changes", "unannounced", "broken"}
     assert said.facts["ok"] is False and said.facts["written"] is False
     assert said.facts["changes"][0]["option"] == "width" and said.facts["changes"][0]["before"] is None
     assert run("plugins", "sync", str(manifest), "--json").facts["written"] is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -244,7 +245,41 @@ def test_every_config_that_fails_is_told_at_once(manifest: Manifest) -> None:
     assert "the Config of encoder a of pgsynth-plugin-x" in message and "no 'Absent'" in message
     assert "encoder b: option 'depth'" in message and "needs a default and Field(description=...)" in message
     assert "encoder c: pgsynth_plugin_x.conf:NotConfig is not a subclass" in message
-    assert "No module named 'pgsynth_plugin_x.absent'" in message and "pip install -e" in message
+    assert "No module named 'pgsynth_plugin_x.absent'" in message and "pip install" not in message, "it is here"
+
+
+def test_options_are_those_of_the_folder_not_of_a_copy(manifest: Manifest, tmp_path: Path) -> None:
+    installed = manifest(component("a"))
+    sync(installed)
+    folder = tmp_path / "work" / installed.parent.name
+    shutil.copytree(installed.parent, folder)
+    (folder / "conf.py").write_text(CONFIG.replace("depth", "layers"))
+    (folder.parent / "pyproject.toml").write_text('[project]\nname = "pgsynth-plugin-x"\n')
+    message = refused(folder / "pgsynth.toml")
+    assert f"read from another copy of its package: {installed.parent}" in message
+    assert f"pip install -e {folder.parent}" in message
+
+
+def test_a_package_that_is_nowhere_is_installed_first(tmp_path: Path) -> None:
+    path = tmp_path / "pgsynth.toml"
+    path.write_text(HEAD + component("a"))
+    message = refused(path)
+    assert "no package 'pgsynth_plugin_x' on the import path" in message and f"pip install -e {tmp_path}" in message
+
+
+def test_what_announces_nothing_is_told(manifest: Manifest) -> None:
+    path = manifest(component("a"))
+    project = path.parent.parent / "pyproject.toml"
+    lines = '[project.entry-points."pgsynth.manifest"]\npgsynth-plugin-x = "pgsynth_plugin_x:pgsynth.toml"\n'
+    assert sync(path).unannounced == "", "something else packs it"
+    for text, told in (('[project]\nname = "x"\n', True), (lines, False), ('[project]\nname = "x"\n' + lines, False)):
+        project.write_text(text)
+        assert bool(sync(path).unannounced) is told
+    project.write_text("[project.entry-points.console_scripts]\nx = 'y:z'\n")
+    for line in lines.splitlines():
+        assert line in sync(path).unannounced
+    project.write_text("[project]\ndynamic = ['entry-points']\n")
+    assert sync(path).unannounced == ""
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,14 @@ def test_a_module_that_fails_is_named_with_reason_and_cure(
     assert refused.value.__cause__ is not None
 
 
+def test_a_module_that_is_not_there_is_named_with_the_manifest(entry_of: Callable[..., Entry]) -> None:
+    entry = entry_of()
+    (entry.origin.manifest_path.parent / "parts.py").unlink()
+    with pytest.raises(PartError) as refused:
+        load_part(entry)
+    assert problem_of(refused).cure.startswith(f"Its manifest names that module: {entry.origin.manifest_path}. Mend it")
+
+
 def test_the_users_interrupt_passes(entry_of: Callable[..., Entry]) -> None:
     entry = entry_of("raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
