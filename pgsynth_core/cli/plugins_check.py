@@ -52,7 +52,7 @@ Found = Entry | PresetEntry
 def _parser() -> Parser:
     parser = Parser("plugins check", _DESCRIPTION, epilog=_EPILOG)
     parser.usage = "pgsynth plugins check NAME [option=value ...] [flags]"
-    parser.add_argument("words", nargs="+", metavar="NAME, option=value", help="what to check, see below")
+    parser.add_argument("words", nargs="*", metavar="NAME, option=value", help="what to check, see below")
     kind = parser.add_argument("--kind", metavar="KIND", help="only this kind, where a name is used by several")
     kind.type, kind.choices = one_of(KINDS, "kind", "kinds"), KINDS
     parser.add_argument("--compiled", action="store_true", help="torch.compile it too: minutes for each part")
@@ -93,7 +93,7 @@ def _split(words: Sequence[str]) -> tuple[str, list[str]]:
     names = [word for word in words if "=" not in word]
     if len(names) != 1:
         said = "no part is named." if not names else f"one part or package at a time: {', '.join(names)}."
-        raise ArgumentsError(said, where="pgsynth plugins check", cure="See: pgsynth plugins check --help.")
+        raise ArgumentsError(said, where="pgsynth plugins check", cure="Name one, e.g. pgsynth plugins check pma.")
     return names[0], [word for word in words if "=" in word]
 
 

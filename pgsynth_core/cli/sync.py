@@ -32,7 +32,7 @@ def _parser() -> Parser:
         "Write the options of a package's parts, as their Config declares them, into its\nmanifest.",
         epilog=_EPILOG,
     )
-    parser.add_argument("path", nargs="?", metavar="PATH", help="a pgsynth.toml; else that of the package you are in")
+    parser.add_argument("path", nargs="?", metavar="PATH", help="a pgsynth.toml, or its folder; else that you are in")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 2 if something would change")
     add_common(parser)
     return parser

@@ -81,7 +81,17 @@ class Building:
         slot, choice = next(pair for pair in self.spec.choices() if pair[1].label == label)
         component = self.entry(slot, choice).component
         switches = [one.option for one in component.weights if choice.options.get(one.option) is True]
-        return f" Without them: {slot}.{label}.{switches[0]}=false." if switches else ""
+        if not switches:
+            return ""
+        changed = {switches[0]: False}
+        for refusal in component.refuses:  # what makes no sense without weights is switched along
+            options = {**choice.options, **changed}
+            if refusal.applies(options):
+                changed |= {name: not options[name] for name in refusal.options if isinstance(options[name], bool)}
+                changed[switches[0]] = False
+        return (
+            f" Without them: {' '.join(f'{slot}.{label}.{name}={value}' for name, value in changed.items()).lower()}."
+        )
 
     def note_copy(self, copied: nn.Module) -> None:
         """Note a copy of the denoiser that is being taken: it has weights from where the base has, if that has any."""

@@ -38,7 +38,7 @@ def broken_promises(
         promise = provided.get(port_of(name))
         if promise is not None and not name.endswith(".exists"):
             yield from _tensor_problems(choice, name, promise, tensor, bound)
-    if given.tokens is not None and "tokens" in provided:
+    if given.tokens is not None and given.tokens.values.ndim == 3 and "tokens" in provided:
         yield from _role_problems(label, provided["tokens"].roles, given.tokens)
 
 

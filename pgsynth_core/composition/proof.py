@@ -140,8 +140,14 @@ class _Prover:
         if self.problems:
             raise ProofError(self.problems)
 
-    def _problem(self, message: str, cure: str) -> None:
-        self.problems.append(Problem(message, cure=cure))
+    def _problem(self, message: str, cure: str, *labels: str) -> None:
+        """Note what is wrong, and the packages of the parts to mend: who composes may never have heard of those."""
+        choices = [(slot, choice) for slot, choice in self.spec.choices() if choice.label in labels]
+        entries = [entry_of(self.registry, slot, choice) for slot, choice in choices]
+        others = [entry for entry in entries if not entry.origin.first_party]
+        cures = dict.fromkeys(f"Not yours? pgsynth plugins uninstall {entry.origin.package}" for entry in others)
+        places = dict.fromkeys(f"{entry.origin} ({entry.origin.manifest_path})" for entry in others)
+        self.problems.append(Problem(message, " and ".join(places), " ".join([cure, *cures])))
 
     # ---------------------------------------------------------------- encoders, one by one
     def _encoders(self, source: SourceInputs, data: Conditioning) -> dict[str, Conditioning]:
@@ -163,12 +169,13 @@ class _Prover:
         self.ports |= {f"{label}.{name}": tuple(tensor.shape) for name, tensor in tensors.items()}
         component = entry_of(self.registry, "encoder", choice).component
         needed = component.needed(choice.options)
-        self.problems += broken_promises(choice, component.provided(choice.options), ports, self._bound())
+        for broken in broken_promises(choice, component.provided(choice.options), ports, self._bound()):
+            self._problem(broken.message, broken.cure, label)
         for name in taint.missing_in(list(tensors.values())):
             if name in needed and needed[name].optional:
                 continue
             self._problem(
-                f"{label} declares that it needs `{name}` and does not read it.", "Read it, or drop the need."
+                f"{label} declares that it needs `{name}` and does not read it.", "Read it, or drop the need.", label
             )
         self._tell_unreached(label, _unreached(self.method.encoders[label], list(tensors.values())))
         return ports
@@ -202,7 +209,8 @@ class _Prover:
     def _fault(self, choice: PartChoice, error: BaseException, cure: str) -> ProofError:
         slot = next(slot for slot, chosen in self.spec.choices() if chosen is choice)
         reason = reason_of(error, entry_of(self.registry, slot, choice).component.target)
-        return ProofError(f"{choice.label} ({choice.part}) failed in forward: {reason}.", cure=cure)
+        self._problem(f"{choice.label} ({choice.part}) failed in forward: {reason}.", cure, choice.label)
+        return ProofError(self.problems[-1:])
 
     def _check_references(self, given: Mapping[str, Conditioning]) -> None:
         """Every site at which somebody reads source features is supplied, by name."""
@@ -213,6 +221,7 @@ class _Prover:
                 self._problem(
                     f"{label} reads `reference` at {len(sites)} sites, {len(missing)} are not given: {missing[0]}, …",
                     f"Narrow attn.{label}.sites, or compose an encoder that gives them.",
+                    label,
                 )
 
     # ---------------------------------------------------------------- one step of everything else
@@ -229,7 +238,7 @@ class _Prover:
             predicted = self._stepped({label: owners[label] for label in given}, owners["data"], noisy, timesteps)
         if predicted.shape != noisy.shape:
             shapes = f"{tuple(predicted.shape)} for a latent {tuple(noisy.shape)}"
-            self._problem(f"the denoiser predicts {shapes}.", "Mend the base.")
+            self._problem(f"the denoiser predicts {shapes}.", "Mend the base.", self.spec.base.label)
         unread = taint.missing_in(predicted)
         for name in unread:
             self._tell_unread(name)
@@ -285,23 +294,25 @@ class _Prover:
         for name, tensor in port_tensors(ports).items():
             if f"{owner}.{name}" in unread or not tensor.is_floating_point() or tensor.grad is not None:
                 continue
-            readers = ", ".join(self._readers(owner, name)) or "whoever reads it"
+            readers = self._readers(owner, name)
             self._problem(
                 f"`{name}` from {owner} is read, but no gradient comes back: it is detached on the way.",
-                f"Readers must not detach it: {readers}.",
+                f"Readers must not detach it: {', '.join(readers) or 'whoever reads it'}.",
+                *readers,
             )
 
     def _tell_unread(self, mark: str) -> None:
         owner, _, name = mark.partition(".")
-        readers = ", ".join(self._readers(owner, name))
+        labels = self._readers(owner, name)
+        readers = ", ".join(labels)
         if not name:
-            self._problem(f"the prediction does not depend on the {mark}.", "Mend the base.")
+            self._problem(f"the prediction does not depend on the {mark}.", "Mend the base.", self.spec.base.label)
         elif owner == "data":
-            self._problem(
-                f"{readers} declares that it needs `{name}` and does not read it.", "Read it, or drop the need."
-            )
+            message = f"{readers} declares that it needs `{name}` and does not read it."
+            self._problem(message, "Read it, or drop the need.", *labels)
         elif readers:
-            self._problem(f"{owner} produces `{name}` and it is not read, though {readers} should.", f"Mend {readers}.")
+            message = f"{owner} produces `{name}` and it is not read, though {readers} should."
+            self._problem(message, f"Mend {readers}.", *labels)
         else:
             self._problem(f"{owner} produces `{name}` and nothing reads it.", f"Leave {owner} out, or add a reader.")
 
@@ -321,6 +332,7 @@ class _Prover:
             self._problem(
                 f"{label}: no gradient reaches {len(names)} of its trainable parameters, e.g. {names[0]}.",
                 "Use them, freeze them with requires_grad_(False), or leave them out.",
+                label,
             )
 
     # ---------------------------------------------------------------- figures

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, get_args
 
+from pgsynth_core.errors import UserError
 from pgsynth_core.hooks import Lifecycle
 from pgsynth_core.manifest import CONTRACT_CURRENT, CONTRACT_FLOOR, MANIFEST_VERSION, Kind
 from pgsynth_core.packages.checks import Check
@@ -26,6 +27,7 @@ from pgsynth_core.registry import (
     allowed_packages,
     discover,
     first_party_manifest,
+    read_user_list,
     reason_of,
 )
 from pgsynth_core.runs import RUNS_VARIABLE, list_runs, runs_root
@@ -96,6 +98,9 @@ def _packages(registry: Registry) -> Iterator[Check]:
         )
     for fault in registry.faults:
         yield Check("your list of packages", "warn", f"{fault.where}: {fault.message}", fault.cure)
+    if missing := _missing(registry):
+        cure = "To install them again: pgsynth plugins restore; to forget one: pgsynth plugins uninstall NAME."
+        yield Check("your list of packages", "warn", f"not here any more: {', '.join(missing)}.", cure)
     for off in registry.disabled:
         adds = ", ".join(added.replace(":", " ") for added in off.adds) or "no parts that can be read"
         message = f"{off.version} is switched off by you; it has {adds}"
@@ -109,6 +114,15 @@ def _packages(registry: Registry) -> Iterator[Check]:
         for problem in broken.problems:
             message = f"{problem.where}: {problem.message}" if problem.where else problem.message
             yield Check(f"package {broken.package}", "fail", f"{broken.version} {message}".strip(), problem.cure)
+
+
+def _missing(registry: Registry) -> list[str]:
+    """What the user's list has and this environment has not; one that cannot be read is told elsewhere."""
+    try:
+        listed = () if registry.limited else read_user_list().plugin
+    except UserError:
+        return []
+    return [f"{kept.name} {kept.version}" for kept in listed if kept.name not in registry.packages]
 
 
 def _hooks(registry: Registry) -> Iterator[Check]:

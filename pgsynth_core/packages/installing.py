@@ -198,7 +198,7 @@ def carry_out(
 
 
 def undo(snapshot: Snapshot, error: BaseException, tell: Callable[[str], None]) -> None:
-    """Put everything back, then have the error say so: nothing is said before, for words may fail or wait.
+    """Put everything back, then have the error say so, or say it where it has no words: not before, words may fail.
 
     Raises:
         UserError: In place of one: with its problems, and that nothing is changed.
@@ -209,8 +209,9 @@ def undo(snapshot: Snapshot, error: BaseException, tell: Callable[[str], None]) 
         differences = snapshot.put_back()
     if differences:
         raise RollbackFailed(_unmended(snapshot, differences, error)) from error
-    with suppress(OSError, ValueError):  # the terminal may be closed, the disk of a log full
-        tell(_PUT_BACK)
+    if not isinstance(error, PgsynthError):
+        with suppress(OSError, ValueError):  # the terminal may be closed, the disk of a log full
+            tell(_PUT_BACK)
     if isinstance(error, UserError):
         problems = [Problem(one.message, one.where, f"{one.cure} {_PUT_BACK}".strip()) for one in error.problems]
         raise UserError(problems) from error

@@ -80,16 +80,17 @@ def sync(manifest: Path | None = None, *, check: bool = False) -> Synced:
     """Bring the options of a manifest in line with the Configs it names.
 
     Args:
-        manifest: A `pgsynth.toml` or `registry.toml`; None for the one of the package in whose folder this is run,
-            else pgsynth's own, in a checkout.
+        manifest: A `pgsynth.toml` or `registry.toml`, or the folder of its package; None for the one of the package in
+            whose folder this is run, else pgsynth's own, in its checkout.
         check: Report the differences, write nothing.
 
     Raises:
-        UserError: If no manifest is given and pgsynth does not run from a checkout, or the file cannot be written.
+        UserError: If there is none where it is looked for, or several, or the file cannot be written.
         PartError: If the manifest cannot be read or is not valid, or a Config cannot be imported or declared, or is
             that of another copy of the package: all problems at once, and nothing is written.
     """
-    path = Path(os.path.realpath(manifest or _own_manifest()))  # resolve() would raise at a ring of links
+    named = _in_folder(manifest) if manifest and os.path.isdir(manifest) else manifest  # Path.is_dir raises
+    path = Path(os.path.realpath(named or _own_manifest()))  # resolve() would raise at a ring of links
     try:
         return _synced(path, check=check)
     except PartError as error:
@@ -115,18 +116,27 @@ def _synced(path: Path, *, check: bool) -> Synced:
 
 
 def _own_manifest() -> Path:
-    here = Path.cwd()
-    near = [found for found in (here / "pgsynth.toml", *sorted(here.glob("*/pgsynth.toml"))) if found.is_file()]
+    here, own = Path.cwd(), checkout_manifest()
+    if first_party_manifest() == own and own.parent in (here, *here.parents) and not _manifests(here):
+        return own
+    return _in_folder(here)
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return [found for found in (folder / "pgsynth.toml", *sorted(folder.glob("*/pgsynth.toml"))) if found.is_file()]
+
+
+def _in_folder(folder: Path) -> Path:
+    """The one manifest of the package that lies there."""
+    near = _manifests(folder)
     if len(near) > 1:
-        listed = ", ".join(str(found.relative_to(here)) for found in near)
-        raise UserError(f"there are several manifests here: {listed}.", cure="Name one: pgsynth plugins sync PATH.")
-    if near:
-        return near[0]
-    path = first_party_manifest()
-    if path != checkout_manifest():
-        cure = "Name the manifest of your package: pgsynth plugins sync PATH; or work in a checkout of pgsynth."
-        raise UserError(f"pgsynth's own manifest is part of the installation here ({path}).", cure=cure)
-    return path
+        listed = ", ".join(str(found.relative_to(folder)) for found in near)
+        message = f"there are several manifests here: {listed}."
+        raise UserError(message, where=str(folder), cure="Name one: pgsynth plugins sync PATH.")
+    if not near:
+        cure = "Go into the folder of your package, or name its manifest: pgsynth plugins sync PATH."
+        raise UserError("there is no pgsynth.toml here, nor one folder down.", where=str(folder), cure=cure)
+    return near[0]
 
 
 def _read(path: Path) -> str:
@@ -135,8 +145,7 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise PartError("it is not UTF-8 text.", where=str(path)) from error
     except OSError as error:
-        file = path / "pgsynth.toml" if os.path.isdir(path) else "PATH"  # Path.is_dir raises
-        cure = f"Name a pgsynth.toml or registry.toml that you may read: pgsynth plugins sync {file}."
+        cure = "Name a pgsynth.toml or registry.toml that you may read: pgsynth plugins sync PATH."
         raise PartError(f"cannot read the manifest: {error.strerror or error}.", where=str(path), cure=cure) from error
 
 

@@ -152,7 +152,7 @@ def _silently(module: str, writer: int) -> None:
         importlib.import_module(module)
         said = {"seconds": time.perf_counter() - start, "brought": _brought(before, module)}
     except FOREIGN_FAULTS as error:
-        said = {"fault": reason_of(error)}
+        said = {"fault": reason_of(error, module)}
     os.write(writer, json.dumps(said).encode() + b"\n")
 
 

@@ -77,7 +77,7 @@ def answer() -> None:
         try:
             importlib.import_module(sys.argv[1])
         except FOREIGN_FAULTS as error:
-            fault = reason_of(error)
+            fault = reason_of(error, sys.argv[1])
     spent = time.process_time() - own
     after = _state()
     changed = [f"changes {name}" for name, value in before.items() if after[name] != value]

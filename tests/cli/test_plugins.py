@@ -206,7 +206,9 @@ def manifest(fake_packages: FakePackages) -> Path:
 
 def test_options_are_written_into_the_manifest(run: Run, manifest: Path) -> None:
     checked = run("plugins", "sync", str(manifest), "--check")
-    assert checked.code == 2 and "encoder x: width" in checked.out and "options: 1 new, nothing is written" in checked.out
+    assert (
+        checked.code == 2 and "encoder x: width" in checked.out and "options: 1 new, nothing is written" in checked.out
+    )
     assert manifest.read_text("utf-8") == MANIFEST, "--check writes nothing"
     written = run("plugins", "sync", str(manifest))
     assert written.code == 0 and written.out.endswith(f"{manifest}: options: 1 new\n")
@@ -246,7 +248,9 @@ def test_what_a_part_prints_is_no_result(run: Run, manifest: Path) -> None:
 def test_a_package_that_announces_nothing_is_told(run: Run, manifest: Path) -> None:
     (manifest.parent.parent / "pyproject.toml").write_text('[project]\nname = "pgsynth-plugin-x"\n', encoding="utf-8")
     said = run("plugins", "sync", str(manifest))
-    assert said.code == 0 and 'warning: its pyproject.toml does not announce it: add [project.entry-points."' in said.err
+    assert (
+        said.code == 0 and 'warning: its pyproject.toml does not announce it: add [project.entry-points."' in said.err
+    )
     assert "does not announce" in run("plugins", "sync", str(manifest), "--json").facts["unannounced"]
 
 

@@ -99,6 +99,17 @@ def test_whoever_uses_it_is_told(run: Run, fake_packages: FakePackages, saboteur
     assert run("compose", "tiny", "--no-proof").code == 0
 
 
+@pytest.mark.parametrize("name", ["reads_nothing", "gives_pooled", "gives_transposed"])
+def test_a_contract_that_lies_is_told_with_its_package(run: Run, fake_packages: FakePackages, name: str) -> None:
+    saboteur = ALL[name]
+    folder = saboteur.install(fake_packages)
+    said = run("compose", "base=tiny", f"encoder={name}", "attn=pma", "attn.pma.mask=none", "data=figures", "--json")
+    (problem,) = said.facts["problems"]
+    assert problem["where"] == f"{saboteur.package} 1.0 ({folder / 'pgsynth.toml'})"
+    assert all(word in problem["message"] for word in saboteur.reason), problem
+    assert problem["cure"].endswith(f"pgsynth plugins uninstall {saboteur.package}")
+
+
 def test_a_look_into_every_package_names_them_all(run: Run, fake_packages: FakePackages) -> None:
     met = [one for one in ALL.values() if one.when in ("list", "import") and not one.part]
     for saboteur in ALL.values():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from pgsynth_core.errors import SpecError
+from pgsynth_core.api import compose
+from pgsynth_core.composition.build import build
+from pgsynth_core.errors import PartError, SpecError
 from pgsynth_core.packages.scaffold import scaffold
 from pgsynth_core.packages.syncing import sync
 from pgsynth_core.registry import Registry, discover
@@ -34,13 +37,16 @@ def test_it_is_short() -> None:
     assert 40 < sum(len(lines_of(file)) for file in files) < MOST_LINES
 
 
+def _renamed(text: str) -> str:
+    return text.replace("tennet", "resnet").replace("Tennet", "Resnet")
+
+
 def test_only_what_had_to_change_was_changed(tmp_path: Path) -> None:
-    made = scaffold("encoder", "resnet", Registry(), folder=tmp_path / "made")
+    made = scaffold("encoder", "tennet", Registry(), folder=tmp_path / "made")  # resnet may be installed here
+    texts = {_renamed(name): _renamed((made.folder / name).read_text("utf-8")) for name in made.files}
     committed = {file.relative_to(TUTORIAL).as_posix() for file in TUTORIAL.rglob("*") if file.is_file()}
-    assert {name for name in committed if "cache" not in name} == set(made.files), "but for what tools leave behind"
-    differ = {
-        name for name in made.files if (TUTORIAL / name).read_text("utf-8") != (made.folder / name).read_text("utf-8")
-    }
+    assert {name for name in committed if "cache" not in name} == set(texts), "but for what tools leave behind"
+    differ = {name for name, text in texts.items() if (TUTORIAL / name).read_text("utf-8") != text}
     own = {f"pgsynth_plugin_resnet/{name}" for name in ("__init__.py", "model.py", "pgsynth.toml")}
     assert own <= differ <= own | {"README.md", "pyproject.toml"}, "the last two say what the package does"
 
@@ -61,6 +67,20 @@ def test_it_conforms(fake_packages: FakePackages) -> None:
 def test_it_conforms_with_other_options(options: dict[str, object], fake_packages: FakePackages) -> None:
     put_in_place(fake_packages, TUTORIAL)
     check_part("encoder", "resnet", options=options, registry=discover()).raise_if_failed()
+
+
+def test_without_weights_the_cure_is_one_that_composes(fake_packages: FakePackages) -> None:
+    put_in_place(fake_packages, TUTORIAL)
+    composition = compose("base=tiny", "encoder=resnet", "data=figures")
+
+    def nowhere(name: str, files: Sequence[str] = (), /) -> str | None:
+        raise PartError(f"{name} is nowhere.", cure="Get them.")
+
+    with pytest.raises(PartError) as refused:
+        build(composition.spec, composition.registry, composition.verdict, device="meta", weights=nowhere)
+    settings = refused.value.problems[0].cure.partition("Without them: ")[2].removesuffix(".").split()
+    assert settings == ["encoder.resnet.pretrained=false", "encoder.resnet.train_backbone=true"]
+    compose("base=tiny", "encoder=resnet", "data=figures", *settings).proof()
 
 
 def test_noise_for_ever_is_refused(fake_packages: FakePackages) -> None:

@@ -146,8 +146,6 @@ def test_the_tutorial_is_the_package_that_is_tested() -> None:
         assert blocks
         for block in blocks:
             assert any(block in text for text in texts), block
-    (line,) = re.findall(r"In `forward`, `(cells = [^`]*)`", TEXT)
-    assert f"        {line}\n" in (package / "model.py").read_text("utf-8")
 
 
 def test_the_yaml_composes(tmp_path: Path) -> None:

@@ -66,7 +66,9 @@ def test_weights_that_are_not_here_name_the_part_and_the_option_that_does_withou
         spec, registry, verdict = composition.spec, composition.registry, composition.verdict
         build(spec, registry, verdict, device="meta", weights=nowhere)
     (problem,) = refused.value.problems
-    assert problem.where == "qfft" and problem.cure == "Get them. Without them: encoder.qfft.pretrained=false."
+    assert problem.where == "qfft" and problem.cure == (
+        "Get them. Without them: encoder.qfft.pretrained=false encoder.qfft.train_backbone=true."
+    )
 
 
 def test_what_is_frozen_does_not_train(made: Build) -> None:

@@ -93,6 +93,20 @@ def test_packages_are_named_with_what_is_wrong(registry_from: RegistryOf) -> Non
     ]
 
 
+def test_what_the_users_list_has_and_is_not_here_is_told(
+    fake_packages: FakePackages, plain_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSYNTH_CONFIG", str(plain_environment))
+    rows = "".join(f'[[plugin]]\nname = "pgsynth-plugin-{name}"\nversion = "1.0"\n' for name in "xy")
+    (plain_environment / "plugins.toml").write_text(rows, encoding="utf-8")
+    fake_packages.install("pgsynth-plugin-x")
+    (found,) = named(doctor(), "your list of packages")
+    assert found.status == "warn" and found.message == "not here any more: pgsynth-plugin-y 1.0."
+    assert "pgsynth plugins restore" in found.cure
+    fake_packages.install("pgsynth-plugin-y")
+    assert not named(doctor(), "your list of packages")
+
+
 def test_a_name_in_two_packages_is_a_warning(registry_from: RegistryOf) -> None:
     part = (FakePackages.part("encoder", "x"),)
     (check,) = named(doctor(registry_from({"pgsynth": part, "pgsynth-x": part})), "names")

@@ -146,7 +146,7 @@ def test_errors_say_that_nothing_is_changed(environment: Environment, installed:
     with pytest.raises(PipFailed, match="full\nNothing is changed"):
         undo(snapshot, PipFailed("full"), told.append)
     undo(snapshot, KeyboardInterrupt(), told.append)  # the caller raises it again
-    assert told.count("Nothing is changed: everything is as it was.") == 3
+    assert told.count("Nothing is changed: everything is as it was.") == 1, "the others say it themselves"
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("I/O operation on closed file")])
@@ -159,8 +159,7 @@ def test_a_terminal_that_is_closed_keeps_nothing_from_being_put_back(
     def closed(line: str) -> None:
         raise error
 
-    with pytest.raises(PipFailed, match="Nothing is changed"):
-        undo(snapshot, PipFailed("full"), closed)
+    undo(snapshot, KeyboardInterrupt(), closed)
     assert (installed / "parts.py").exists()
 
 

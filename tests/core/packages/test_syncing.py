@@ -306,14 +306,12 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         "a" * 300: "cannot read the manifest: File name too long.",
         "ring.toml": "cannot read the manifest: Too many levels of symbolic links.",
         "latin.toml": "it is not UTF-8 text.",
-        ".": "cannot read the manifest: Is a directory.",
     }
     for name, reason in reasons.items():
         with pytest.raises(PartError) as error:
             sync(tmp_path / name)
         (problem,) = error.value.problems
         assert problem.message == reason and problem.cure
-    assert f"pgsynth plugins sync {tmp_path}/pgsynth.toml." in problem.cure
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "shutil.copymode", "pathlib.Path.replace"])
@@ -366,6 +364,21 @@ def test_without_a_path_it_is_the_checkouts(repository: Path) -> None:
 
 def test_an_installed_pgsynth_has_nothing_to_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pgsynth_core.packages.syncing.first_party_manifest", lambda: tmp_path / "registry.toml")
-    with pytest.raises(UserError, match="part of the installation") as error:
+    with pytest.raises(UserError, match=r"no pgsynth\.toml here") as error:
         sync()
     assert "pgsynth plugins sync PATH" in str(error.value)
+
+
+def test_elsewhere_our_own_is_not_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no pgsynth\.toml here"):
+        sync(check=True)
+
+
+def test_the_folder_of_a_package_will_do(manifest: Manifest) -> None:
+    path = manifest(component("a"))
+    for folder in (path.parent, path.parent.parent):
+        assert sync(folder, check=True).path == path
+    (path.parent / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no pgsynth\.toml here"):
+        sync(path.parent / "empty")
