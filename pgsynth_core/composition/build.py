@@ -89,9 +89,8 @@ class Building:
             if refusal.applies(options):
                 changed |= {name: not options[name] for name in refusal.options if isinstance(options[name], bool)}
                 changed[switches[0]] = False
-        return (
-            f" Without them: {' '.join(f'{slot}.{label}.{name}={value}' for name, value in changed.items()).lower()}."
-        )
+        settings = [f"{slot}.{label}.{name}={'true' if value else 'false'}" for name, value in changed.items()]
+        return f" Without them: {' '.join(settings)}."
 
     def note_copy(self, copied: nn.Module) -> None:
         """Note a copy of the denoiser that is being taken: it has weights from where the base has, if that has any."""
