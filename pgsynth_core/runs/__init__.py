@@ -8,9 +8,10 @@ trains, `queue` what waits to be trained. These forms are only ever added to.
 from __future__ import annotations
 
 from pgsynth_core.runs.checkpoints import BUNDLE, Checkpoint, best_checkpoint, latest_checkpoint, list_checkpoints
+from pgsynth_core.runs.curves import Curve, read_losses
 from pgsynth_core.runs.differences import LockProblem, check_lock, check_weights
 from pgsynth_core.runs.durable import refusing, require_new, require_room, require_writable
-from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events, read_losses
+from pgsynth_core.runs.events import DAMAGED, EventLog, last_events, read_events
 from pgsynth_core.runs.find import (
     LATEST,
     find_beginning,
@@ -38,6 +39,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "STATES",
     "Checkpoint",
+    "Curve",
     "Ended",
     "EventLog",
     "Lock",

@@ -21,7 +21,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.schema import checked, is_sound, is_text
 
-__all__ = ["DAMAGED", "EventLog", "event_of", "last_events", "read_events", "read_losses"]
+__all__ = ["DAMAGED", "EventLog", "event_of", "last_events", "read_events"]
 
 DAMAGED: Final = "damaged"
 """Kind of what `read_events` gives in place of a line it cannot read; never in a file."""
@@ -152,34 +152,6 @@ def last_events(path: Path) -> Iterator[Event]:
                 rest.append(first)
             if not torn and (found := event_of(b"".join(reversed(rest)))):
                 yield found
-
-
-def read_losses(path: Path) -> dict[int, float]:
-    """Step to loss, in order, as if the run had never been interrupted: superseded steps are left out.
-
-    A session goes on from a checkpoint, and so from what the session that wrote it had done until there; where nobody
-    knows which that was, from the one before.
-    """
-    sessions: list[tuple[int | None, int, dict[int, float]]] = []  # (which it goes on from, its step, its losses)
-    named: dict[str, int] = {}
-    for event in read_events(path):
-        number, loss = event.get("step"), event.get("loss")
-        if not isinstance(number, int):
-            continue
-        if event["kind"] == "run" or not sessions:
-            began = number if event["kind"] == "run" else 0
-            after = named.get(event.get("after", ""), len(sessions) - 1)
-            named[event.get("session", "")] = len(sessions)
-            sessions.append((after if began and sessions else None, began, {}))
-        if event["kind"] == "step" and isinstance(loss, int | float):
-            sessions[-1][2][number] = loss
-    losses: dict[int, float] = {}
-    at, until = len(sessions) - 1 if sessions else None, math.inf
-    while at is not None:
-        at, began, own = sessions[at]
-        losses |= {step: loss for step, loss in own.items() if step <= until}
-        until = min(until, began)
-    return dict(sorted(losses.items()))
 
 
 def event_of(line: bytes) -> Event | None:
