@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, final
 
 from pgsynth_core.runs.durable import refusing
-from pgsynth_core.runs.events import event_of, read_events
+from pgsynth_core.runs.events import Event, event_of, read_events
 
 __all__ = ["Curve", "Points", "read_losses"]
 
@@ -138,15 +138,19 @@ def _take(event: Mapping[str, Any], name: str, sessions: _Sessions) -> None:
 
 @final
 class Curve:
-    """One number of a run by step, read bit by bit.
+    """One number of a run by step, read bit by bit; and on the way, what else happened.
 
     Args:
         path: Its event log; it need not exist yet.
         name: A field of `schema.StepEvent` that is a number.
+
+    Attributes:
+        others: Every event that was read but steps, oldest first.
     """
 
     def __init__(self, path: Path, name: str = "loss") -> None:
         self.name = name
+        self.others: list[Event] = []
         self._path = path
         self._line = _pattern(name)
         self._file: BinaryIO | None = None
@@ -192,6 +196,7 @@ class Curve:
             self._file.close()
         self._file, self._rest = None, b""
         self._sessions, self._joined = _Sessions(), None
+        self.others = []
 
     def _open(self) -> None:
         """Begin anew where another file stands under the name, or the file has become shorter."""
@@ -220,6 +225,8 @@ class Curve:
         for line in lines.split(b"\n"):
             if line and (event := event_of(line)):
                 _take(event, self.name, self._sessions)
+                if event["kind"] != "step":
+                    self.others.append(event)
 
 
 def _pattern(name: str) -> re.Pattern[bytes]:

@@ -21,7 +21,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.schema import checked, is_sound, is_text
 
-__all__ = ["DAMAGED", "EventLog", "event_of", "last_events", "read_events"]
+__all__ = ["DAMAGED", "Event", "EventLog", "event_of", "last_events", "read_events"]
 
 DAMAGED: Final = "damaged"
 """Kind of what `read_events` gives in place of a line it cannot read; never in a file."""

@@ -42,6 +42,12 @@ def write(log: Path, begun: int, *steps: int, session: str = "", after: str = ""
                 events.write("checkpoint", step=step, path=f"checkpoints/step-{step:08}")
 
 
+@pytest.fixture
+def curve(log: Path) -> Iterator[Curve]:
+    with closing(Curve(log)) as curve:
+        yield curve
+
+
 def test_a_curve_is_what_the_events_say(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(log, 0, *range(1, 40), session="a")
     write(log, 12, *range(13, 30), session="b", after="a", scale=2.0)
@@ -56,10 +62,15 @@ def test_a_curve_is_what_the_events_say(log: Path, monkeypatch: pytest.MonkeyPat
     assert whole(log, "mse") == {}, "no event says it"
 
 
-@pytest.fixture
-def curve(log: Path) -> Iterator[Curve]:
-    with closing(Curve(log)) as curve:
-        yield curve
+def test_what_else_happened_is_kept(log: Path, curve: Curve) -> None:
+    write(log, 0, *range(1, 8))
+    read(curve)
+    assert [event["kind"] for event in curve.others] == ["run", "checkpoint", "checkpoint"]
+    write(log, 6, 7)
+    read(curve)
+    assert [event["step"] for event in curve.others] == [0, 3, 6, 6]
+    curve.close()
+    assert curve.others == []
 
 
 def test_it_follows_a_run_that_trains(log: Path, curve: Curve) -> None:
