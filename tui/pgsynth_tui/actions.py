@@ -1,0 +1,120 @@
+"""Every action: its name, its keys, what it does. From this one table come key bindings, footer, help and palette.
+
+Keys are such that arrive in tmux and every terminal: no Ctrl with A, B, H, I, J, M, O, S, Z or space, nothing that
+needs Kitty's protocol. Any can be changed in the settings by its id, ``place.name``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from textual.binding import Binding, BindingType
+
+from pgsynth_core.errors import suggestion
+
+__all__ = ["ACTIONS", "EVERYWHERE", "VIEWS", "Action", "actions_of", "bindings", "keymap_faults"]
+
+EVERYWHERE: Final = "everywhere"
+VIEWS: Final[Mapping[str, str]] = {
+    "runs": "Runs",
+    "watch": "Watch",
+}
+"""The views in order, and their titles; the first is ``1``."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that can be done.
+
+    Attributes:
+        place: The view where it can be done, or `EVERYWHERE`.
+        name: Of its method, ``action_<name>``.
+        keys: What does it, commas between several.
+        label: One or two words, for the footer.
+        does: A sentence, for help and palette.
+        footer: Whether it stands in the footer, which has room for seven.
+    """
+
+    place: str
+    name: str
+    keys: str
+    label: str
+    does: str
+    footer: bool = False
+
+    @property
+    def id(self) -> str:
+        """What it is called in the settings."""
+        return f"{self.place}.{self.name.partition('(')[0]}" if "(" not in self.name else f"{self.place}.{self.label}"
+
+
+ACTIONS: Final = (
+    *(
+        Action(EVERYWHERE, f"view('{view}')", str(number), view, f"Go to {title}.")
+        for number, (view, title) in enumerate(VIEWS.items(), 1)
+    ),
+    Action(EVERYWHERE, "help", "question_mark,f1", "Help", "Show what can be done here, and the keys.", footer=True),
+    Action(EVERYWHERE, "palette", "colon,ctrl+p", "Commands", "Find an action by words.", footer=True),
+    Action(EVERYWHERE, "change_theme", "T", "Theme", "Choose colours: dark, light, high contrast, the terminal's own."),
+    Action(EVERYWHERE, "copy_command", "y", "Copy command", "Copy the command line that stands below."),
+    Action(EVERYWHERE, "leave", "q", "Quit", "Leave. Whatever trains goes on training.", footer=True),
+    Action("runs", "watch", "enter", "Watch", "Watch the run: curves, log, samples.", footer=True),
+    Action(
+        "runs",
+        "filter",
+        "slash",
+        "Filter",
+        "Show only runs whose name or state has these words; !word: not.",
+        footer=True,
+    ),
+    Action("runs", "mark", "space", "Mark", "Mark the run, to watch or compare several.", footer=True),
+    Action("runs", "stop", "x", "Stop", "Have the run finish its step, save and stop; says what is lost.", footer=True),
+    Action("runs", "resume", "r", "Resume", "Go on with the run from its last checkpoint, detached.", footer=True),
+    Action("runs", "remove", "d", "Remove", "Delete the run with everything in it, after asking."),
+    Action("watch", "log_scale", "l", "Log scale", "Draw the curve over a logarithmic scale, or not.", footer=True),
+    Action(
+        "watch",
+        "smoother",
+        "plus,equals_sign",
+        "Smoother",
+        "Smooth the curve more; the values stay faint behind it.",
+        footer=True,
+    ),
+    Action("watch", "rougher", "minus", "Rougher", "Smooth the curve less."),
+    Action(
+        "watch",
+        "next_number",
+        "n",
+        "Number",
+        "Draw another number: loss, its terms, gradient norm, learning rate.",
+        footer=True,
+    ),
+    Action("watch", "pause", "p", "Pause", "Stop drawing anew, or go on.", footer=True),
+    Action("watch", "back", "escape", "Back", "Go back to the runs."),
+)
+
+
+def actions_of(place: str) -> tuple[Action, ...]:
+    """What can be done in a view, then what can be done everywhere."""
+    return tuple(action for at in (place, EVERYWHERE) for action in ACTIONS if action.place == at)
+
+
+def bindings(place: str) -> list[BindingType]:
+    """The actions of one place, as Textual takes them."""
+    return [
+        Binding(action.keys, action.name, action.label, show=action.footer, tooltip=action.does, id=action.id)
+        for action in ACTIONS
+        if action.place == place
+    ]
+
+
+def keymap_faults(keymap: Mapping[str, str]) -> list[str]:
+    """A sentence for each id of the settings that is no action's."""
+    known = tuple(action.id for action in ACTIONS)
+    return [
+        f"keys: there is no action {name!r}. {suggestion(name, known, what='actions')}"
+        for name in keymap
+        if name not in known
+    ]

@@ -1,0 +1,218 @@
+"""The app: it owns the stores, looks at the runs in a thread, and shows one view at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual import work
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.message import Message
+from textual.worker import get_current_worker
+
+from pgsynth_core.registry import Registry
+from pgsynth_core.runs import runs_root
+from pgsynth_tui import shell
+from pgsynth_tui.actions import EVERYWHERE, VIEWS, actions_of, bindings, keymap_faults
+from pgsynth_tui.dialogs import Help
+from pgsynth_tui.panels import PanelApp
+from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_remembered
+from pgsynth_tui.stores.runs import RunStore
+from pgsynth_tui.themes import DARK, THEMES
+from pgsynth_tui.view import View
+from pgsynth_tui.views.runs import RunsView
+from pgsynth_tui.views.watch import WatchView
+
+__all__ = ["PgsynthApp", "RunsChanged"]
+
+_LOOK: Final = 0.5
+"""Seconds between two looks at the runs while one moves."""
+_IDLE: Final = 2.0
+"""The same where none does."""
+
+
+class RunsChanged(Message):
+    """The store of runs is otherwise than before; only the last of several is told."""
+
+    def can_replace(self, message: Message) -> bool:
+        """One word of it is enough."""
+        return isinstance(message, RunsChanged)
+
+
+class ActionsOf(Provider):
+    """Actions for the palette, of the view that is shown."""
+
+    async def discover(self) -> Hits:
+        """All of them."""
+        for words, does, call in self._all():
+            yield DiscoveryHit(words, call, help=does)
+
+    async def search(self, query: str) -> Hits:
+        """Those that the query finds, in their names or their sentences."""
+        matcher = self.matcher(query)
+        for words, does, call in self._all():
+            if (score := max(matcher.match(words), matcher.match(does))) > 0:
+                yield Hit(score, matcher.highlight(words), call, help=does)
+
+    def _all(self) -> list[tuple[str, str, Callable[[], object]]]:
+        view = self.screen
+        place = view.PLACE if isinstance(view, View) else EVERYWHERE
+        names = {"everywhere": "pgsynth", **VIEWS}
+        return [
+            (
+                f"{names[action.place]}: {action.label}",
+                action.does,
+                partial(view.run_action, _namespaced(action.place, action.name)),
+            )
+            for action in actions_of(place)
+        ]
+
+
+def _namespaced(place: str, name: str) -> str:
+    return f"app.{name}" if place == EVERYWHERE else f"screen.{name}"
+
+
+class PgsynthApp(PanelApp):
+    """pgsynth in a terminal.
+
+    Args:
+        registry: What is installed.
+        runs: Where runs are; None for ``$PGSYNTH_RUNS`` or ``./runs``.
+        settings: The user's.
+        faults: What was wrong with them, to be told.
+
+    Attributes:
+        store: The runs.
+        marked: Runs to watch or compare together, in the order in which they were marked.
+        chosen: The run that is looked at; None if there is none.
+        plain: Whether only ASCII is drawn.
+    """
+
+    TITLE = "pgsynth"
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar = {ActionsOf}
+    BINDINGS = bindings(EVERYWHERE)
+    MODES: ClassVar = {"runs": RunsView, "watch": WatchView}
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        runs: str | None = None,
+        settings: Settings | None = None,
+        faults: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.registry = registry
+        self.settings = settings or Settings()
+        self.runs_given = runs
+        self.store = RunStore(runs_root(runs))
+        self.plain = self.settings.ascii
+        remembered = read_remembered()
+        self.marked: list[Path] = [Path(path) for path in remembered.marked]
+        self.chosen: Path | None = None
+        self.command = ""
+        self._faults = (*faults, *keymap_faults(self.settings.keys))
+        self._first = remembered.view if remembered.view in VIEWS else next(iter(VIEWS))
+        self._theme = self.settings.theme or remembered.theme
+        self._stopped = threading.Event()
+
+    # ---------------------------------------------------------------- beginning and end
+    def on_mount(self) -> None:
+        """Colours, keys, the first view; then the runs are looked at."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._theme if self._theme in self.available_themes else DARK.name
+        self.set_keymap({name: keys for name, keys in self.settings.keys.items()})
+        self.switch_mode(self._first)
+        for fault in self._faults:
+            self.notify(fault, severity="warning", timeout=20, markup=False)
+        for broken in self.registry.broken:
+            self.notify(
+                f"{broken.package} is broken: {broken.problems[0]}", severity="warning", timeout=20, markup=False
+            )
+        self._look()
+
+    def on_unmount(self) -> None:
+        """The thread that looks ends with the app."""
+        self._stopped.set()
+        view = str(self.current_mode)
+        marked = tuple(map(str, self.marked))
+        write_remembered(Remembered(theme=self.theme, view=view if view in VIEWS else "", marked=marked))
+
+    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
+    def _look(self) -> None:
+        worker = get_current_worker()
+        while not worker.is_cancelled and not self._stopped.is_set():
+            if self.store.look():
+                self.post_message(RunsChanged())
+            moving = any(row.status.live or row.status.state == "queued" for row in self.store.rows)
+            self._stopped.wait(_LOOK if moving else _IDLE)
+
+    def on_runs_changed(self) -> None:
+        """Tell the view that is shown."""
+        live = {row.folder.path for row in self.store.rows}
+        self.marked = [path for path in self.marked if path in live]
+        if isinstance(self.screen, View):
+            self.screen.changed()
+
+    def say_command(self, *words: str) -> None:
+        """Show the command line of what was just done, or would be."""
+        runs = ["--runs", self.runs_given] if self.runs_given else []
+        self.command = shell.command_line([*words, *runs])
+        if isinstance(self.screen, View):
+            self.screen.show_command(self.command)
+
+    # ---------------------------------------------------------------- what is done by commands
+    @work(thread=True, group="commands", exit_on_error=False)
+    def command_in_background(self, *words: str, done: str) -> None:
+        """Run a command and tell how it went; the views see what it did in the files.
+
+        Args:
+            words: After ``pgsynth``.
+            done: What to say if it went well.
+        """
+        runs = ["--runs", str(self.store.root)]
+        answer = shell.run(*words, *runs)
+        if answer.ok:
+            self.call_from_thread(self.notify, done, markup=False)
+        else:
+            for problem in answer.problems:
+                self.call_from_thread(self.notify, str(problem), severity="error", timeout=30, markup=False)
+
+    # ---------------------------------------------------------------- actions
+    async def action_view(self, name: str) -> None:
+        """Show a view."""
+        if name in VIEWS and name != self.current_mode:
+            await self.switch_mode(name)
+
+    def action_help(self) -> None:
+        """What can be done here."""
+        view = self.screen
+        if isinstance(view, View):
+            self.push_screen(Help(view.PLACE, (type(view).__doc__ or "").split("\n\n")[0], self.settings.keys))
+
+    def action_palette(self) -> None:
+        """Find an action by words."""
+        self.action_command_palette()
+
+    def action_copy_command(self) -> None:
+        """The command line below goes to the clipboard of the terminal."""
+        if self.command:
+            self.copy_to_clipboard(self.command)
+            self.notify("copied", markup=False)
+
+    def action_leave(self) -> None:
+        """End; what trains goes on, and the normal screen says so."""
+        live = [row for row in self.store.rows if row.status.live]
+        if not live:
+            self.exit()
+            return
+        names = [row.id for row in live]
+        runs = f" --runs {self.runs_given}" if self.runs_given else ""
+        lines = [f"{len(live)} run{'s train' if len(live) > 1 else ' trains'} on without you: {', '.join(names)}"]
+        lines += [f"  see them again: pgsynth tui{runs}", f"  stop one: pgsynth runs stop {names[0]}{runs}"]
+        self.exit(message="\n".join(lines))

@@ -1,0 +1,102 @@
+"""The user's settings of the terminal UI, and what it remembers by itself.
+
+    tui.toml    in the settings folder: theme, ascii, images, and under [keys] action = "key,key"; the user's, never
+                written here
+    tui.json    in the state folder: where one was, and what was marked; written when one leaves
+
+Whatever is wrong with either is told and passed over: nothing of it keeps the UI from starting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pgsynth_core.errors import UserError, suggestion
+from pgsynth_core.registry import config_folder
+from pgsynth_core.runs.durable import json_text, replace_text
+from pgsynth_core.runs.locks import state_folder
+
+__all__ = ["Remembered", "Settings", "read_remembered", "read_settings", "settings_file", "write_remembered"]
+
+STATE_VERSION: Final = 1
+
+
+class Settings(BaseModel):
+    """``tui.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    theme: str = Field(default="", description="Name of a theme; empty: the one chosen last.")
+    ascii: bool = Field(default=False, description="Plain ASCII only.")
+    images: Literal["auto", "cells", "kitty", "ascii"] = Field(default="auto", description="How pictures are drawn.")
+    keys: dict[str, str] = Field(default_factory=dict, description="Id of an action to its keys.")
+
+
+class Remembered(BaseModel):
+    """``tui.json``. What a later version added is passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    version: int = STATE_VERSION
+    theme: str = ""
+    view: str = ""
+    marked: tuple[str, ...] = ()
+
+
+def settings_file() -> Path:
+    """Where the settings are, whether or not there are any."""
+    return config_folder() / "tui.toml"
+
+
+def read_settings() -> tuple[Settings, list[str]]:
+    """The settings, and a sentence for each thing that is wrong with them; what is right holds."""
+    try:
+        raw = tomllib.loads(settings_file().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings(), []
+    except (OSError, RuntimeError, ValueError) as error:  # not TOML, no UTF-8, no home
+        return Settings(), [f"your settings cannot be read: {getattr(error, 'strerror', None) or error}."]
+    faults: list[str] = []
+    while True:
+        try:
+            return Settings.model_validate(raw), faults
+        except ValidationError as error:
+            for fault in error.errors():
+                name = str(fault["loc"][0])
+                known = tuple(Settings.model_fields)
+                why = suggestion(name, known, what="settings") if name not in known else f"{fault['msg']}."
+                faults.append(f"settings: {'.'.join(map(str, fault['loc']))}: {why}")
+                raw.pop(name, None)
+
+
+def _state_file() -> Path:
+    return state_folder().parent / "tui.json"
+
+
+def read_remembered() -> Remembered:
+    """What was remembered; nothing of a file that cannot be read, which is moved aside."""
+    try:
+        path = _state_file()
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+        return Remembered.model_validate(raw)
+    except FileNotFoundError:
+        return Remembered()
+    except UserError:  # there is no state folder
+        return Remembered()
+    except (OSError, ValueError):
+        with suppress(OSError):
+            os.replace(path, path.with_suffix(".broken"))
+        return Remembered()
+
+
+def write_remembered(remembered: Remembered) -> None:
+    """Remember, as far as the disk lets one."""
+    with suppress(OSError, UserError):
+        replace_text(_state_file(), json_text(remembered.model_dump(mode="json")))

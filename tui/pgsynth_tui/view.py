@@ -1,0 +1,100 @@
+"""What every view has: the titles above, what is said below, the footer; and what is too small to show it.
+
+A view shows what stores hold and posts what the user wants. It reads no file and starts no process: that is done by
+workers of the app.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.events import Click
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from pgsynth_tui.actions import VIEWS
+
+if TYPE_CHECKING:
+    from pgsynth_tui.app import PgsynthApp
+
+__all__ = ["LEAST", "View"]
+
+LEAST = (60, 16)
+"""Columns and rows below which nothing can be shown."""
+
+
+class _Title(Static):
+    """The name of a view, to click on."""
+
+    def __init__(self, view: str, number: int, *, here: bool) -> None:
+        super().__init__(f"{number} {VIEWS[view]}", classes="here" if here else "", markup=False)
+        self._view = view
+
+    async def on_click(self, event: Click) -> None:
+        """Go there."""
+        event.stop()
+        await self.app.run_action(f"view('{self._view}')")
+
+
+class View(Screen[None]):
+    """One of the views.
+
+    Attributes:
+        PLACE: Its name in the table of actions.
+    """
+
+    PLACE: ClassVar[str] = ""
+    DEFAULT_CSS = """
+    View #titles { height: 1; layout: horizontal; background: $panel; }
+    View _Title { width: auto; padding: 0 2; color: $text-muted; }
+    View _Title.here { background: $primary; color: $background; text-style: bold; }
+    View #body { height: 1fr; }
+    View #command {
+        height: 1; background: $surface; color: $text-muted; padding: 0 1;
+        text-overflow: ellipsis; text-wrap: nowrap;
+    }
+    View #small { display: none; height: 1fr; content-align: center middle; }
+    View.-tiny #titles, View.-tiny #body, View.-tiny #command, View.-tiny Footer { display: none; }
+    View.-tiny #small { display: block; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Titles, body, the command, the footer."""
+        with Container(id="titles"):
+            for number, view in enumerate(VIEWS, 1):
+                yield _Title(view, number, here=view == self.PLACE)
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield Static("", id="command", markup=False)
+        yield Static("", id="small", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def compose_body(self) -> ComposeResult:
+        """What the view is there for."""
+        yield from ()
+
+    @property
+    def ours(self) -> PgsynthApp:
+        """The app."""
+        return cast("PgsynthApp", self.app)
+
+    def on_resize(self) -> None:
+        """A terminal that is too small says what it needs."""
+        columns, rows = self.app.size
+        self.set_class(columns < LEAST[0] or rows < LEAST[1], "-tiny")
+        self.set_class(columns < 100, "-narrow")
+        needed = f"{LEAST[0]} columns and {LEAST[1]} rows are needed, here are {columns} and {rows}."
+        self.query_one("#small", Static).update(needed)
+
+    def show_command(self, line: str) -> None:
+        """The command line that does what the view shows, or what was just done."""
+        self.query_one("#command", Static).update(f"$ {line}" if line else "")
+
+    def on_screen_resume(self) -> None:
+        """It is shown again: what happened meanwhile is."""
+        self.changed()
+
+    def changed(self) -> None:
+        """The stores have changed; called for the view that is shown only."""

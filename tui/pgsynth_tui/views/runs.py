@@ -1,0 +1,248 @@
+"""The runs: what trains, what waits, how each stands; start again, stop, order, remove."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.widgets import DataTable, Input, Static
+
+from pgsynth_core.runs import latest_checkpoint
+from pgsynth_core.runs.durable import amount
+from pgsynth_core.runs.removing import size_of
+from pgsynth_tui.actions import bindings
+from pgsynth_tui.dialogs import Ask
+from pgsynth_tui.shell import command_line
+from pgsynth_tui.stores.runs import RunRow
+from pgsynth_tui.view import View
+from pgsynth_tui.words import STATE_STYLES, clock, pace, sparkline, state_text
+
+__all__ = ["RunsView"]
+
+COLUMNS = ("", "run", "state", "step", "loss", "curve", "pace", "left", "on")
+NARROW = ("", "run", "state", "step", "loss", "left")
+
+
+class RunsView(View):
+    """Every run and how it stands, the newest first. What it says is derived from the run's files and from the process
+    that trains it, never stored: it is right after a kill, a reboot or on another machine, too. What you start here
+    trains by itself, also when you leave.
+
+    """
+
+    PLACE = "runs"
+    BINDINGS: ClassVar = bindings("runs")
+    DEFAULT_CSS = """
+    RunsView DataTable { height: 1fr; }
+    RunsView #nothing { height: 1fr; content-align: center middle; color: $text-muted; display: none; }
+    RunsView #reason { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
+    RunsView Input { display: none; height: 1; border: none; background: $surface; }
+    RunsView Input.open { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = ""
+        self._columns: tuple[str, ...] = ()
+
+    def compose_body(self) -> ComposeResult:
+        """The table, why there is nothing in it, what is said of the run under the cursor."""
+        yield Input(placeholder="words of the name or state; !word: not", id="filter", compact=True)
+        yield DataTable(cursor_type="row", id="table")
+        yield Static("", id="nothing", markup=False)
+        yield Static("", id="reason", markup=False)
+
+    def on_mount(self) -> None:
+        """The table has the keys."""
+        self.query_one(DataTable).focus()
+        self.changed()
+
+    # ---------------------------------------------------------------- what is shown
+    def changed(self) -> None:
+        """Draw the rows that are otherwise than before; the cursor stays on its run."""
+        if not self.is_mounted:
+            return
+        table: DataTable[Text] = self.query_one(DataTable)
+        narrow = self.app.size.width < 100
+        columns = NARROW if narrow else COLUMNS
+        rows = [row for row in self.ours.store.rows if row.fits(self._filter)]
+        keys = [str(row.folder.path) for row in rows]
+        if columns != self._columns or [str(key.value) for key in table.rows] != keys:
+            at = self._chosen_key()
+            table.clear(columns=True)
+            self._columns = columns
+            for name in columns:
+                table.add_column(name, key=name or "mark")
+            for row, key in zip(rows, keys, strict=True):
+                table.add_row(*self._cells(row), key=key)
+            if at in keys:
+                table.move_cursor(row=keys.index(at), animate=False)
+        else:
+            for row, key in zip(rows, keys, strict=True):
+                for name, cell in zip(columns, self._cells(row), strict=True):
+                    if table.get_cell(key, name or "mark") != cell:
+                        table.update_cell(key, name or "mark", cell, update_width=True)
+        self._say_nothing(bool(rows))
+        self._say_of_cursor()
+
+    def _cells(self, row: RunRow) -> list[Text]:
+        plain, status = self.ours.plain, row.status
+        colour = self.app.theme_variables.get(STATE_STYLES[status.state].removeprefix("$"), "")
+        place = f" #{row.position}" if row.position else ""
+        steps = f"{status.step}/{status.steps}" if status.steps else str(status.step)
+        cells = {
+            "": Text("*" if row.folder.path in self.ours.marked else " "),
+            "run": Text(row.id),
+            "state": Text(state_text(status.state, plain=plain) + place, style=_rich(colour)),
+            "step": Text(steps, justify="right"),
+            "loss": Text("" if status.loss is None else f"{status.loss:.4f}", justify="right"),
+            "curve": Text(sparkline(row.sparks, plain=plain)),
+            "pace": Text(pace(row.seconds_per_step), justify="right"),
+            "left": Text(clock(row.eta), justify="right"),
+            "on": Text(row.device),
+        }
+        return [cells[name] for name in self._columns]
+
+    def _say_nothing(self, anything: bool) -> None:
+        """Why the table is empty, and what to do."""
+        store, nothing = self.ours.store, self.query_one("#nothing", Static)
+        nothing.display, self.query_one(DataTable).display = not anything, anything
+        if store.problem:
+            nothing.update(store.problem)
+        elif self._filter and store.rows:
+            nothing.update(f"none of {len(store.rows)} runs has {self._filter!r}; esc shows all")
+        else:
+            nothing.update(f"there is no run in {store.root}\n\npgsynth train tiny data=figures --detach begins one")
+
+    def _say_of_cursor(self) -> None:
+        row = self._row()
+        self.query_one("#reason", Static).update(_sentence(row) if row else "")
+        if row:
+            self.ours.say_command("runs", "show", row.id)
+
+    # ---------------------------------------------------------------- which run
+    def _chosen_key(self) -> str:
+        table = self.query_one(DataTable)
+        if not table.row_count:
+            return str(self.ours.chosen or "")
+        return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
+
+    def _row(self) -> RunRow | None:
+        key = self._chosen_key()
+        return self.ours.store.row(Path(key)) if key else None
+
+    @on(DataTable.RowHighlighted)
+    def _on_cursor(self) -> None:
+        self._say_of_cursor()
+
+    @on(DataTable.RowSelected)
+    async def _on_chosen(self) -> None:
+        await self.action_watch()
+
+    # ---------------------------------------------------------------- filter
+    def action_filter(self) -> None:
+        """Type words."""
+        entry = self.query_one(Input)
+        entry.add_class("open")
+        entry.focus()
+
+    @on(Input.Changed)
+    def _on_typed(self, event: Input.Changed) -> None:
+        self._filter = event.value
+        self.changed()
+
+    @on(Input.Submitted)
+    def _on_submitted(self) -> None:
+        self.query_one(Input).set_class(bool(self._filter), "open")
+        self.query_one(DataTable).focus()
+
+    def key_escape(self) -> None:
+        """All runs again."""
+        entry = self.query_one(Input)
+        entry.value = ""
+        entry.remove_class("open")
+        self.query_one(DataTable).focus()
+
+    # ---------------------------------------------------------------- actions
+    async def action_watch(self) -> None:
+        """Watch the run, and with it those that are marked."""
+        if row := self._row():
+            self.ours.chosen = row.folder.path
+            await self.ours.action_view("watch")
+
+    def action_mark(self) -> None:
+        """Mark it, or take the mark away, and go on to the next."""
+        if row := self._row():
+            marked = self.ours.marked
+            marked.remove(row.folder.path) if row.folder.path in marked else marked.append(row.folder.path)
+            self.changed()
+            self.query_one(DataTable).action_cursor_down()
+
+    def action_stop(self) -> None:
+        """Say what is lost, ask, and stop it."""
+        row = self._row()
+        if row is None:
+            return
+        if not row.status.live and row.status.state != "queued":
+            self.notify(f"{row.id} is {row.status.state}: there is nothing to stop.", markup=False)
+            return
+        words = ("runs", "stop", row.id)
+        lines = (_sentence(row), *_kept(row))
+        title = f"Take {row.id} out of the queue?" if row.status.state == "queued" else f"Stop {row.id}?"
+        self._asked(Ask(title, lines, command=command_line(words), yes="Stop"), words, f"{row.id}: stopped")
+
+    def action_resume(self) -> None:
+        """Go on with it, detached."""
+        row = self._row()
+        if row is None:
+            return
+        if row.status.live or row.status.state == "queued":
+            self.notify(f"{row.id} is {row.status.state} already.", markup=False)
+            return
+        words = ("runs", "resume", row.id, "--detach")
+        self.ours.say_command(*words)
+        self.ours.command_in_background(*words, done=f"{row.id}: in the queue")
+
+    def action_remove(self) -> None:
+        """Ask, and delete it."""
+        if row := self._row():
+            words = ("runs", "rm", row.id, "--yes")
+            lines = (_sentence(row), f"Everything in it is deleted: {amount(size_of(row.folder.path))}.")
+            self._asked(
+                Ask(f"Delete {row.id}?", lines, command=command_line(words), yes="Delete"), words, f"{row.id}: deleted"
+            )
+
+    def _asked(self, question: Ask, words: tuple[str, ...], done: str) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.ours.say_command(*words)
+                self.ours.command_in_background(*words, done=done)
+
+        self.app.push_screen(question, answered)
+
+
+def _rich(colour: str) -> str:
+    """A colour as rich takes it; none of the terminal's own, which Textual names its own way."""
+    return colour if colour.startswith("#") else ""
+
+
+def _sentence(row: RunRow) -> str:
+    """What is known of a run, in a line."""
+    status = row.status
+    of = f" of {status.steps}" if status.steps else ""
+    when = "" if status.when is None else f", last heard of {clock(time.time() - status.when)} ago"
+    why = f": {status.reason}" if status.reason else ""
+    return f"{row.id} is {status.state}, at step {status.step}{of}{when}{why}"
+
+
+def _kept(row: RunRow) -> tuple[str, ...]:
+    """What is on disk of a run that is to be stopped, and what would be lost by a kill."""
+    if not row.status.live:
+        return ()
+    checkpoint = latest_checkpoint(row.folder)
+    saved = f"Its last checkpoint is of step {checkpoint.step}." if checkpoint else "It has no checkpoint yet."
+    return (f"{saved} It finishes its step, saves, and ends; it can be resumed. Nothing is lost.",)

@@ -1,0 +1,235 @@
+"""Watching runs: their curves as they grow, what happened, the log, the machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Log, Static
+from textual.worker import get_current_worker
+
+from pgsynth_core.runs import RunFolder
+from pgsynth_tui.actions import bindings
+from pgsynth_tui.stores.machine import machine_line
+from pgsynth_tui.stores.watch import NUMBERS, Drawn, LogTail, WatchStore
+from pgsynth_tui.themes import SERIES
+from pgsynth_tui.view import View
+from pgsynth_tui.widgets.plot import Line, Plot
+from pgsynth_tui.words import clock, pace, state_text
+
+__all__ = ["WatchView"]
+
+_SLICE: Final = 0.05
+"""Seconds of reading between two looks at whether something else is wanted."""
+_STILL: Final = 0.5
+"""Seconds between two looks at what is new: curves are drawn twice a second at most."""
+_SMOOTH: Final = (0.0, 0.6, 0.9, 0.97, 0.99)
+_MOST_RUNS: Final = 8
+_MOST_LOG: Final = 5000
+
+
+class Seen(Message):
+    """There is something new to draw; only the last of several is told."""
+
+    def __init__(self, drawn: tuple[Drawn, ...], log: list[str], share: float) -> None:
+        super().__init__()
+        self.drawn, self.log, self.share = drawn, log, share
+
+    def can_replace(self, message: Message) -> bool:
+        """A later one has everything, but for lines of the log."""
+        return isinstance(message, Seen) and not message.log
+
+
+class WatchView(View):
+    """Curves of the chosen run and of those that are marked, as they grow: the values faint, and smoothed before them.
+    Beside them what happened, below the end of its log. Nothing that is done here reaches the training.
+
+    """
+
+    PLACE = "watch"
+    BINDINGS: ClassVar = bindings("watch")
+    DEFAULT_CSS = """
+    WatchView #curves { height: 2fr; }
+    WatchView #facts { width: 34; padding: 0 1; border-left: solid $panel; }
+    WatchView.-narrow #facts { display: none; }
+    WatchView #legend { height: auto; max-height: 4; padding: 0 1; }
+    WatchView Log { height: 1fr; min-height: 3; border-top: solid $panel; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = WatchStore()
+        self._tail: LogTail | None = None
+        self._folder: RunFolder | None = None
+        self._log = False
+        self._smooth = 2
+        self._paused = False
+        self._again = threading.Event()
+        self._drawn: tuple[Drawn, ...] = ()
+        self._share = 1.0
+
+    def compose_body(self) -> ComposeResult:
+        """Legend, curves and facts, the log."""
+        yield Static("", id="legend", markup=False)
+        with Horizontal(id="curves"):
+            yield Plot(id="plot")
+            with Vertical(id="facts"):
+                yield Static("", id="what", markup=False)
+        yield Log(max_lines=_MOST_LOG, id="log", auto_scroll=True)
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self._read()
+
+    def on_unmount(self) -> None:
+        """The thread ends with the view."""
+        self._again.set()
+
+    # ---------------------------------------------------------------- what is watched
+    def changed(self) -> None:
+        """The chosen run, and the marked ones after it; without any, the newest."""
+        if not self.is_mounted:
+            return
+        rows = self.ours.store.rows
+        chosen = self.ours.store.row(self.ours.chosen) or next((row for row in rows if row.status.live), None)
+        chosen = chosen or (rows[0] if rows else None)
+        wanted = [chosen.folder] if chosen else []
+        marked = [row.folder for path in self.ours.marked if (row := self.ours.store.row(path))]
+        wanted += [folder for folder in marked if folder not in wanted]
+        wanted = wanted[:_MOST_RUNS]
+        if [one.folder for one in self.store.runs] != wanted:
+            self.store.watch(wanted, self.store.number)
+            self._drawn = ()
+            self._show_curves()
+        folder = chosen.folder if chosen else None
+        if folder != self._folder:
+            self._folder = folder
+            self._tail = LogTail(folder.log_file) if folder else None
+            self.query_one(Log).clear()
+        self._again.set()
+        self._say()
+
+    @work(thread=True, exclusive=True, group="watch", exit_on_error=False)
+    def _read(self) -> None:
+        worker = get_current_worker()
+        weight, told = -1.0, ""
+        while not worker.is_cancelled and self.is_running:
+            new, more = (False, False) if self._paused else self.store.read(_SLICE)
+            wanted = _SMOOTH[self._smooth]
+            lines = self._tail.read() if self._tail and not self._paused else []
+            machine = machine_line()
+            if new or lines or wanted != weight or machine != told or self._again.is_set():
+                weight, told = wanted, machine
+                self._again.clear()
+                self.post_message(Seen(self.store.drawn(weight), lines, self.store.share))
+            if not more:
+                self._again.wait(_STILL)
+
+    def on_seen(self, event: Seen) -> None:
+        """Draw it."""
+        self._drawn, self._share = event.drawn, event.share
+        if event.log:
+            self.query_one(Log).write_lines(event.log)
+        if self.app.screen is self:
+            self._show_curves()
+            self._say()
+
+    # ---------------------------------------------------------------- what is shown
+    def _show_curves(self) -> None:
+        lines: list[Line] = []
+        for number, one in enumerate(self._drawn):
+            colour = SERIES[number % len(SERIES)]
+            if one.smooth is None:
+                lines.append(Line(*one.raw, colour))
+            else:
+                lines = [Line(*one.raw, colour, faint=True), *lines, Line(*one.smooth, colour)]
+        plot = self.query_one(Plot)
+        plot.empty = "; ".join(self.store.problems) or (
+            f"no event says its {self.store.number}" if self._share >= 1 else f"reading, {self._share:.0%}"
+        )
+        plot.show(lines, log=self._log, plain=self.ours.plain)
+        self.query_one("#legend", Static).update(self._legend())
+
+    def _legend(self) -> str:
+        scale = ", log scale" if self._log else ""
+        smooth = f", smoothed {_SMOOTH[self._smooth]:g}" if self._smooth else ""
+        paused = ", paused" if self._paused else ""
+        reading = f", reading {self._share:.0%}" if self._share < 1 else ""
+        rows = []
+        for number, one in enumerate(self._drawn):
+            last = f"{one.last[1]:.4g} at step {one.last[0]}" if one.last else "nothing yet"
+            rows.append(f"{'-=~+:*#o'[number % 8]} {one.name}  {last}")
+        return "\n".join([f"{self.store.number}{scale}{smooth}{reading}{paused}", *rows[:3]])
+
+    def _say(self) -> None:
+        """What is known of the run beside the curves, and the command that shows the same."""
+        row = self.ours.store.row(self._folder.path) if self._folder else None
+        if row is None:
+            self.query_one("#what", Static).update("no run is chosen: 1 shows them all")
+            return
+        status = row.status
+        steps = f"{status.step} of {status.steps}" if status.steps else str(status.step)
+        rows = [row.id, state_text(status.state, plain=self.ours.plain), f"step {steps}"]
+        rows += [f"{pace(row.seconds_per_step)}, {clock(row.eta)} left"] if row.seconds_per_step else []
+        rows += [f"on {row.device}"] if row.device else []
+        rows += [f"{row.memory / 2**30:.1f} GiB on its GPU at most"] if row.memory else []
+        rows += [status.reason] if status.reason else []
+        rows += ["", machine_line(), ""]
+        rows += [line for event in reversed(self.store.events()) if (line := _line(event))][:40]
+        self.query_one("#what", Static).update("\n".join(rows))
+        self.ours.say_command("runs", "follow", row.id)
+
+    # ---------------------------------------------------------------- actions
+    def action_log_scale(self) -> None:
+        """Logarithmic or not."""
+        self._log = not self._log
+        self._show_curves()
+
+    def action_smoother(self) -> None:
+        """More."""
+        self._smooth = min(len(_SMOOTH) - 1, self._smooth + 1)
+        self._again.set()
+
+    def action_rougher(self) -> None:
+        """Less."""
+        self._smooth = max(0, self._smooth - 1)
+        self._again.set()
+
+    def action_next_number(self) -> None:
+        """The next number of a step."""
+        number = NUMBERS[(NUMBERS.index(self.store.number) + 1) % len(NUMBERS)]
+        self.store.watch([one.folder for one in self.store.runs], number)
+        self._drawn, self._share = (), 0.0
+        self._show_curves()
+        self._again.set()
+
+    def action_pause(self) -> None:
+        """Hold still, or go on."""
+        self._paused = not self._paused
+        self._again.set()
+        self._show_curves()
+
+    async def action_back(self) -> None:
+        """To the runs."""
+        await self.ours.action_view("runs")
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    """An event in a few words; empty for one that says nothing here."""
+    kind, step = event["kind"], event.get("step")
+    at = f"{step}: " if step is not None else ""
+    if kind == "run":
+        return f"{step}: begins" if not step else f"{step}: goes on"
+    if kind == "checkpoint":
+        loss = event.get("validation")
+        return f"{at}checkpoint" + (f", unseen {loss:.4f}" if isinstance(loss, float) else "")
+    if kind == "sample":
+        return f"{at}samples"
+    if kind in ("warning", "problem"):
+        return f"{at}{event.get('message', '')}"
+    return f"{at}{event.get('state', '')}" if kind == "exit" else ""

@@ -1,0 +1,78 @@
+"""How things are said in a few cells: states with a symbol and a word, times, paces. No Textual.
+
+A state never stands by colour alone, and in plain ASCII where the terminal or the user wants that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from pgsynth_core.runs import State
+
+__all__ = ["BLOCKS", "STATE_STYLES", "STATE_SYMBOLS", "clock", "pace", "sparkline", "state_text"]
+
+STATE_SYMBOLS: Final[Mapping[State, tuple[str, str]]] = {
+    "queued": ("◌", "."),
+    "starting": ("◐", "~"),
+    "running": ("●", ">"),
+    "stalled": ("◍", "!"),
+    "stopping": ("◑", "-"),
+    "finished": ("✓", "+"),
+    "stopped": ("■", "="),
+    "failed": ("✗", "x"),
+    "lost": ("?", "?"),
+}
+"""State to its symbol, and that in ASCII."""
+STATE_STYLES: Final[Mapping[State, str]] = {
+    "queued": "$text-muted",
+    "starting": "$text-secondary",
+    "running": "$text-primary",
+    "stalled": "$text-warning",
+    "stopping": "$text-secondary",
+    "finished": "$text-success",
+    "stopped": "$text-muted",
+    "failed": "$text-error",
+    "lost": "$text-error",
+}
+"""Colours that differ in lightness too, and that no meaning rests upon."""
+BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_BLOCKS_ASCII: Final = "_.-=+*%#"
+
+
+def state_text(state: State, *, plain: bool = False) -> str:
+    """A state's symbol and word."""
+    return f"{STATE_SYMBOLS[state][plain]} {state}"
+
+
+def clock(seconds: float | None) -> str:
+    """A duration: ``59s``, ``12m``, ``3h05``, ``4d02h``; empty for None."""
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def pace(seconds_per_step: float | None) -> str:
+    """Steps a second, or seconds a step, whichever is more than one; empty for None."""
+    if not seconds_per_step or not math.isfinite(seconds_per_step) or seconds_per_step < 0:
+        return ""
+    return f"{1 / seconds_per_step:.1f}/s" if seconds_per_step < 1 else f"{seconds_per_step:.1f}s"
+
+
+def sparkline(values: tuple[float, ...], *, plain: bool = False) -> str:
+    """One character for each value, lowest to highest; what is not finite is a ``!``."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return "!" * len(values)
+    low, high = min(finite), max(finite)
+    blocks = _BLOCKS_ASCII if plain else BLOCKS
+    spread = (high - low) or 1.0
+    return "".join(blocks[min(7, int((value - low) / spread * 8))] if math.isfinite(value) else "!" for value in values)
