@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from inspect import cleandoc
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -193,7 +194,7 @@ class PgsynthApp(PanelApp):
         """What can be done here."""
         view = self.screen
         if isinstance(view, View):
-            self.push_screen(Help(view.PLACE, (type(view).__doc__ or "").split("\n\n")[0], self.settings.keys))
+            self.push_screen(Help(view.PLACE, cleandoc(type(view).__doc__ or ""), self.settings.keys))
 
     def action_palette(self) -> None:
         """Find an action by words."""

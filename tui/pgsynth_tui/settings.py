@@ -29,7 +29,7 @@ STATE_VERSION: Final = 1
 
 
 class Settings(BaseModel):
-    """``tui.toml``."""
+    """What ``tui.toml`` may say; every line of it may be missing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

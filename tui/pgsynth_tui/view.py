@@ -77,7 +77,7 @@ class View(Screen[None]):
 
     @property
     def ours(self) -> PgsynthApp:
-        """The app."""
+        """The app, with its stores."""
         return cast("PgsynthApp", self.app)
 
     def on_resize(self) -> None:

@@ -18,7 +18,7 @@ def smoothed(values: Any, weight: float) -> Any:
     """
     import numpy as np
 
-    given = np.asarray(values, dtype=float)
+    given = np.array(values, dtype=float)
     if not weight or not len(given):
         return given
     counts = np.isfinite(given)
@@ -46,7 +46,7 @@ def reduced(steps: Any, values: Any, most: int) -> tuple[Any, Any]:
 
     steps, values = np.asarray(steps), np.asarray(values, dtype=float)
     if len(steps) <= most:
-        return steps, values
+        return steps.copy(), values.copy()  # an array that somebody looks into cannot grow
     stretch = -(-len(steps) // (most // 3))
     starts = np.arange(0, len(steps), stretch)
     padded = np.pad(values, (0, -len(values) % stretch), constant_values=np.nan).reshape(-1, stretch)

@@ -52,7 +52,7 @@ class RunRow:
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """The name of its folder."""
         return self.folder.id
 
     def fits(self, text: str) -> bool:

@@ -65,7 +65,7 @@ class LogTail:
                 first = False
             file.seek(self._at)
             *lines, self._rest = (self._rest + file.read(_LOG_BLOCK * 16)).split(b"\n")
-            self._at = file.tell()
+            self._at, self._rest = file.tell(), self._rest[-_LOG_BLOCK:]
             return [line.decode("utf-8", "replace") for line in lines[first:]]
         return []
 
@@ -125,8 +125,10 @@ class WatchStore:
             for one in self.runs:
                 before, going = one.problem, False
                 try:
-                    while (going := one.curve.read()) and time.monotonic() < until:
+                    while going := one.curve.read():
                         new = True
+                        if time.monotonic() >= until:
+                            break
                     gone = not one.folder.path.exists()
                     one.problem = f"{one.folder.id} is gone: its folder was removed." if gone else ""
                 except UserError as error:

@@ -31,7 +31,6 @@ class RunsView(View):
     """Every run and how it stands, the newest first. What it says is derived from the run's files and from the process
     that trains it, never stored: it is right after a kill, a reboot or on another machine, too. What you start here
     trains by itself, also when you leave.
-
     """
 
     PLACE = "runs"
@@ -145,7 +144,7 @@ class RunsView(View):
 
     # ---------------------------------------------------------------- filter
     def action_filter(self) -> None:
-        """Type words."""
+        """Type words, and see only what has them."""
         entry = self.query_one(Input)
         entry.add_class("open")
         entry.focus()

@@ -48,7 +48,6 @@ class Seen(Message):
 class WatchView(View):
     """Curves of the chosen run and of those that are marked, as they grow: the values faint, and smoothed before them.
     Beside them what happened, below the end of its log. Nothing that is done here reaches the training.
-
     """
 
     PLACE = "watch"
@@ -131,7 +130,7 @@ class WatchView(View):
                 self._again.wait(_STILL)
 
     def on_seen(self, event: Seen) -> None:
-        """Draw it."""
+        """Draw what the thread has read."""
         self._drawn, self._share = event.drawn, event.share
         if event.log:
             self.query_one(Log).write_lines(event.log)
@@ -191,12 +190,12 @@ class WatchView(View):
         self._show_curves()
 
     def action_smoother(self) -> None:
-        """More."""
+        """Smooth it more."""
         self._smooth = min(len(_SMOOTH) - 1, self._smooth + 1)
         self._again.set()
 
     def action_rougher(self) -> None:
-        """Less."""
+        """Smooth it less."""
         self._smooth = max(0, self._smooth - 1)
         self._again.set()
 
