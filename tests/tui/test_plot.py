@@ -84,5 +84,18 @@ def test_any_size_will_do(size: tuple[int, int]) -> None:
 def test_later_curves_stand_before_earlier_ones() -> None:
     plot = Plot()
     plot.show([Line([1, 2], [1.0, 1.0], "red", faint=True), Line([1, 2], [1.0, 1.0], "blue")])
-    colours = {segment.style.color.name for strip in plot._draw(Size(30, 5)) for segment in strip if segment.style and segment.style.color}
+    colours = {
+        segment.style.color.name
+        for strip in plot._draw(Size(30, 5))
+        for segment in strip
+        if segment.style and segment.style.color
+    }
     assert colours == {"blue"}
+
+
+def test_a_label_stands_at_the_end_of_each_curve() -> None:
+    first, second = Line([1, 9], [1.0, 1.0], "red", label="1"), Line([1, 9], [1.0, 0.0], "blue", label="2")
+    rows = drawn(first, second)
+    assert rows[0].endswith("1") and rows[10].endswith("2")
+    rows = drawn(first, Line([1, 9], [1.0, 1.0], "blue", label="2"), line([0.0]))
+    assert rows[0].endswith("21"), "one beside the other"

@@ -88,7 +88,16 @@ def test_sparks_of_a_long_log_are_read_at_places(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "fits"),
-    [("", True), ("live", True), ("RUN", True), ("live running", True), ("!live", False), ("!lost", True), ("!", False), ("x", False)],
+    [
+        ("", True),
+        ("live", True),
+        ("RUN", True),
+        ("live running", True),
+        ("!live", False),
+        ("!lost", True),
+        ("!", False),
+        ("x", False),
+    ],
 )
 def test_a_filter_is_words_of_name_and_state(root: Path, text: str, fits: bool) -> None:
     make_run(root, "live", 1)

@@ -20,13 +20,25 @@ def test_every_state_has_a_symbol_of_its_own_in_both_forms() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, ""), (math.nan, ""), (math.inf, ""), (-3, "0s"), (0, "0s"), (59.4, "59s"), (61, "1m01"), (3661, "1h01"), (90_000, "1d01h")],
+    [
+        (None, ""),
+        (math.nan, ""),
+        (math.inf, ""),
+        (-3, "0s"),
+        (0, "0s"),
+        (59.4, "59s"),
+        (61, "1m01"),
+        (3661, "1h01"),
+        (90_000, "1d01h"),
+    ],
 )
 def test_durations(seconds: float | None, text: str) -> None:
     assert clock(seconds) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(None, ""), (0.0, ""), (-1.0, ""), (math.nan, ""), (0.25, "4.0/s"), (2.5, "2.5s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (0.0, ""), (-1.0, ""), (math.nan, ""), (0.25, "4.0/s"), (2.5, "2.5s")]
+)
 def test_paces(seconds: float | None, text: str) -> None:
     assert pace(seconds) == text
 

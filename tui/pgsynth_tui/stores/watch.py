@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pgsynth_core.cli.console import visible
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Curve, RunFolder
 from pgsynth_tui.stores.points import reduced, smoothed
@@ -66,7 +67,7 @@ class LogTail:
             file.seek(self._at)
             *lines, self._rest = (self._rest + file.read(_LOG_BLOCK * 16)).split(b"\n")
             self._at, self._rest = file.tell(), self._rest[-_LOG_BLOCK:]
-            return [line.decode("utf-8", "replace") for line in lines[first:]]
+            return [visible(line.decode("utf-8", "replace")).expandtabs() for line in lines[first:]]
         return []
 
 

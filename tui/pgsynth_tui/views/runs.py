@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import DataTable, Input, Static
 
+from pgsynth_core.cli.console import one_line
 from pgsynth_core.runs import latest_checkpoint
 from pgsynth_core.runs.durable import amount
 from pgsynth_core.runs.removing import size_of
@@ -46,6 +47,7 @@ class RunsView(View):
     def __init__(self) -> None:
         super().__init__()
         self._filter = ""
+        self._shown: Path | None = None
         self._columns: tuple[str, ...] = ()
 
     def compose_body(self) -> ComposeResult:
@@ -119,9 +121,7 @@ class RunsView(View):
 
     def _say_of_cursor(self) -> None:
         row = self._row()
-        self.query_one("#reason", Static).update(_sentence(row) if row else "")
-        if row:
-            self.ours.say_command("runs", "show", row.id)
+        self.query_one("#reason", Static).update(one_line(_sentence(row)) if row else "")
 
     # ---------------------------------------------------------------- which run
     def _chosen_key(self) -> str:
@@ -137,6 +137,10 @@ class RunsView(View):
     @on(DataTable.RowHighlighted)
     def _on_cursor(self) -> None:
         self._say_of_cursor()
+        row = self._row()
+        if row and row.folder.path != self._shown:  # not where a row is only drawn anew
+            self._shown = row.folder.path
+            self.ours.say_command("runs", "show", row.id)
 
     @on(DataTable.RowSelected)
     async def _on_chosen(self) -> None:

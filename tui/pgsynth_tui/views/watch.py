@@ -6,6 +6,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from rich.style import Style
+from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -13,6 +15,7 @@ from textual.message import Message
 from textual.widgets import Log, Static
 from textual.worker import get_current_worker
 
+from pgsynth_core.cli.console import one_line
 from pgsynth_core.runs import RunFolder
 from pgsynth_tui.actions import bindings
 from pgsynth_tui.stores.machine import machine_line
@@ -56,7 +59,8 @@ class WatchView(View):
     WatchView #curves { height: 2fr; }
     WatchView #facts { width: 34; padding: 0 1; border-left: solid $panel; }
     WatchView.-narrow #facts { display: none; }
-    WatchView #legend { height: auto; max-height: 4; padding: 0 1; }
+    WatchView #legend { height: auto; max-height: 9; padding: 0 1; }
+    WatchView.-narrow #legend { max-height: 4; }
     WatchView Log { height: 1fr; min-height: 3; border-top: solid $panel; }
     """
 
@@ -86,8 +90,9 @@ class WatchView(View):
         self._read()
 
     def on_unmount(self) -> None:
-        """The thread ends with the view."""
+        """The thread ends with the view, and the files are closed."""
         self._again.set()
+        self.store.close()
 
     # ---------------------------------------------------------------- what is watched
     def changed(self) -> None:
@@ -142,11 +147,11 @@ class WatchView(View):
     def _show_curves(self) -> None:
         lines: list[Line] = []
         for number, one in enumerate(self._drawn):
-            colour = SERIES[number % len(SERIES)]
+            colour, label = SERIES[number % len(SERIES)], str(number + 1) if len(self._drawn) > 1 else ""
             if one.smooth is None:
-                lines.append(Line(*one.raw, colour))
+                lines.append(Line(*one.raw, colour, label=label))
             else:
-                lines = [Line(*one.raw, colour, faint=True), *lines, Line(*one.smooth, colour)]
+                lines = [Line(*one.raw, colour, faint=True), *lines, Line(*one.smooth, colour, label=label)]
         plot = self.query_one(Plot)
         plot.empty = "; ".join(self.store.problems) or (
             f"no event says its {self.store.number}" if self._share >= 1 else f"reading, {self._share:.0%}"
@@ -154,16 +159,20 @@ class WatchView(View):
         plot.show(lines, log=self._log, plain=self.ours.plain)
         self.query_one("#legend", Static).update(self._legend())
 
-    def _legend(self) -> str:
+    def _legend(self) -> Text:
         scale = ", log scale" if self._log else ""
         smooth = f", smoothed {_SMOOTH[self._smooth]:g}" if self._smooth else ""
         paused = ", paused" if self._paused else ""
         reading = f", reading {self._share:.0%}" if self._share < 1 else ""
-        rows = []
+        text = Text(f"{self.store.number}{scale}{smooth}{reading}{paused}")
         for number, one in enumerate(self._drawn):
             last = f"{one.last[1]:.4g} at step {one.last[0]}" if one.last else "nothing yet"
-            rows.append(f"{'-=~+:*#o'[number % 8]} {one.name}  {last}")
-        return "\n".join([f"{self.store.number}{scale}{smooth}{reading}{paused}", *rows[:3]])
+            row = self.ours.store.row(self.store.runs[number].folder.path) if number < len(self.store.runs) else None
+            state = f"{state_text(row.status.state, plain=self.ours.plain)}, " if row else ""
+            left = f", {clock(row.eta)} left" if row and row.eta else ""
+            text.append(f"\n{number + 1} ", Style(color=SERIES[number % len(SERIES)], bold=True, reverse=True))
+            text.append(f" {one.name}  {state}{last}{left}")
+        return text
 
     def _say(self) -> None:
         """What is known of the run beside the curves, and the command that shows the same."""
@@ -230,5 +239,5 @@ def _line(event: Mapping[str, Any]) -> str:
     if kind == "sample":
         return f"{at}samples"
     if kind in ("warning", "problem"):
-        return f"{at}{event.get('message', '')}"
+        return one_line(f"{at}{event.get('message', '')}")
     return f"{at}{event.get('state', '')}" if kind == "exit" else ""

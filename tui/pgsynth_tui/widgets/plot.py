@@ -35,12 +35,14 @@ class Line:
         values: As many; may not be finite.
         colour: A colour of rich.
         faint: Drawn behind the others.
+        label: A character at its end, so that it is known without its colour; empty for none.
     """
 
     steps: Any
     values: Any
     colour: str
     faint: bool = False
+    label: str = ""
 
 
 class Plot(Widget):
@@ -100,6 +102,9 @@ class Plot(Widget):
         for line, steps, values, odd in found:
             canvas.line(steps, values, line.colour, faint=line.faint)
             canvas.mark(odd, line.colour)
+        for line, steps, values, _ in found:
+            if line.label and len(steps):
+                canvas.label(float(steps[-1]), float(values[-1]), line.label, line.colour)
         return self._framed(canvas, low, high)
 
     def _framed(self, canvas: _Canvas, low: float, high: float) -> list[Strip]:
@@ -147,7 +152,7 @@ class _Canvas:
         self._values = values
         self._bits = np.zeros((rows, columns), dtype=np.uint8)
         self._colours: dict[tuple[int, int], Style] = {}
-        self._marks: dict[int, Style] = {}
+        self._marks: dict[tuple[int, int], tuple[str, Style]] = {}
 
     def line(self, steps: Any, values: Any, colour: str, *, faint: bool) -> None:
         """Of each column of dots, from the lowest to the highest value, joined to the column before."""
@@ -187,18 +192,24 @@ class _Canvas:
         """A sign on the upper edge for each step whose value is not finite."""
         for step in steps[:: max(1, len(steps) // (self.columns * 2) or 1)]:
             share = (float(step) - self.steps[0]) / (self.steps[1] - self.steps[0])
-            self._marks[min(self.columns - 1, max(0, round(share * (self.columns - 1))))] = Style(
-                color=colour, bold=True
-            )
+            column = min(self.columns - 1, max(0, round(share * (self.columns - 1))))
+            self._marks[0, column] = _NOT_FINITE, Style(color=colour, bold=True)
+
+    def label(self, step: float, value: float, text: str, colour: str) -> None:
+        """A character at a point; beside it where another stands there already."""
+        column = round((step - self.steps[0]) / (self.steps[1] - self.steps[0]) * (self.columns - 1))
+        row = round((self._values[1] - value) / (self._values[1] - self._values[0]) * (self.rows - 1))
+        while (row, column) in self._marks and column:
+            column -= 1
+        self._marks[row, column] = text, Style(color=colour, bold=True, reverse=True)
 
     def segments(self, row: int, *, plain: bool) -> list[Segment]:
         """A row, cells of one colour together."""
         found: list[Segment] = []
         nothing = Style()
         for column, bits in enumerate(self._bits[row].tolist()):
-            mark = self._marks.get(column) if not row else None
-            text = _NOT_FINITE if mark else (" " if not bits else "*" if plain else chr(0x2800 + bits))
-            style = mark or self._colours.get((row, column), nothing)
+            dots = " " if not bits else "*" if plain else chr(0x2800 + bits)
+            text, style = self._marks.get((row, column)) or (dots, self._colours.get((row, column), nothing))
             if found and found[-1].style == style:
                 found[-1] = Segment(found[-1].text + text, style)
             else:

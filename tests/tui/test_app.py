@@ -1,0 +1,516 @@
+"""The app by keys and by clicks, at three sizes; what it remembers, what it says, what it never imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Footer, Input, Log, Static
+
+from pgsynth_core.runs import EventLog, status_of
+from pgsynth_tui import shell
+from pgsynth_tui.actions import ACTIONS, EVERYWHERE, VIEWS, actions_of, keymap_faults
+from pgsynth_tui.app import PgsynthApp
+from pgsynth_tui.dialogs import Ask, Help, keys_in_words
+from pgsynth_tui.settings import Settings, read_remembered, read_settings, settings_file
+from pgsynth_tui.views.watch import WatchView
+from pgsynth_tui.widgets.plot import Plot
+
+from .conftest import SIZES, Drive, make_run, settled, take_steps, text_of, until
+
+sizes = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+Said = list[tuple[str, ...]]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Commands that were run; each ends well and does nothing."""
+    words: Said = []
+
+    def run(*given: str, seconds: float = 0.0) -> shell.Answer:
+        words.append(given)
+        return shell.Answer(given, 0, {"ok": True}, "")
+
+    monkeypatch.setattr(shell, "run", run)
+    return words
+
+
+def asked(app: PgsynthApp) -> str:
+    """What the question says, however it is wrapped."""
+    assert app.screen.query_one("#yes").region.bottom <= app.size.height, "the buttons are seen"
+    return " ".join(str(line.render()) for line in app.screen.query(Static))
+
+
+def told(app: PgsynthApp) -> list[str]:
+    """What was told in a corner of the screen."""
+    return [notification.message for notification in app._notifications]
+
+
+# ------------------------------------------------------------------------------------------- the table of actions
+def test_every_action_can_be_done_and_no_key_means_two_things() -> None:
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    for place, view in PgsynthApp.MODES.items():
+        keys = [key for action in actions_of(place) for key in action.keys.split(",")]
+        assert len(set(keys)) == len(keys), f"{place}: {keys}"
+        for action in actions_of(place):
+            owner = PgsynthApp if action.place == EVERYWHERE else view
+            assert hasattr(owner, f"action_{action.name.partition('(')[0]}"), action
+    assert set(PgsynthApp.MODES) == set(VIEWS) and {action.place for action in ACTIONS} == {EVERYWHERE, *VIEWS}
+
+
+def test_every_key_arrives_in_tmux() -> None:
+    unsafe = {f"ctrl+{key}" for key in ("a", "b", "h", "i", "j", "m", "o", "s", "z", "space", "enter")} | {"alt+enter"}
+    assert not [action for action in ACTIONS if unsafe & set(action.keys.split(","))]
+
+
+@sizes
+def test_the_footer_holds_seven(drive: Drive, size: tuple[int, int]) -> None:
+    for place in VIEWS:
+        assert sum(action.footer for action in actions_of(place)) <= 9
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        assert app.screen.query_one(Footer).region.bottom == size[1]
+
+    drive(scenario, size=size)
+
+
+# ------------------------------------------------------------------------------------------- runs
+@sizes
+def test_runs_are_shown_with_symbol_and_word(drive: Drive, root: Path, size: tuple[int, int]) -> None:
+    make_run(root, "a", 3, of=3, state="finished")
+    make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        text = text_of(app)
+        assert "✓ finished" in text and "● running" in text and "2/100" in text
+        assert all(len(line) == size[0] for line in text.splitlines())
+
+    drive(scenario, size=size)
+
+
+@sizes
+def test_by_keys(drive: Drive, root: Path, said: Said, size: tuple[int, int]) -> None:
+    done, live = make_run(root, "a", 3, of=3, state="finished"), make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("space")
+        assert app.marked == [live.path]
+        await pilot.press("up", "x")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        assert "Nothing is lost" in asked(app)
+        await pilot.press("n")
+        await pilot.press("x", "y")
+        await until(pilot, lambda: said)
+        assert said.pop() == ("runs", "stop", live.id, "--runs", str(root))
+        assert f"pgsynth runs stop {live.id}" in app.command
+        await pilot.press("r", "down", "r")
+        await until(pilot, lambda: said)
+        assert said == [("runs", "resume", done.id, "--detach", "--runs", str(root))], (
+            "one that trains is not begun twice"
+        )
+        await pilot.press("x")
+        assert not isinstance(app.screen, Ask), "there is nothing to stop"
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        assert "Everything in it is deleted" in asked(app)
+        await pilot.press("enter")
+        assert not isinstance(app.screen, Ask) and len(said) == 1, "Enter says no"
+        await pilot.press("d", "y")
+        await until(pilot, lambda: len(said) == 2)
+        assert said[1][:3] == ("runs", "rm", done.id)
+        await pilot.press("enter")
+        assert app.current_mode == "watch" and app.chosen == done.path
+        await pilot.press("escape")
+        assert app.current_mode == "runs"
+
+    drive(scenario, size=size)
+
+
+@sizes
+def test_by_clicks(drive: Drive, root: Path, said: Said, size: tuple[int, int]) -> None:
+    done, live = make_run(root, "a", 3, of=3, state="finished"), make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.click(DataTable, offset=(8, 2))
+        assert app.screen.query_one(DataTable).cursor_row == 1
+        await pilot.press("up")
+        for key in app.screen.query("FooterKey"):
+            if getattr(key, "description", "") == "Stop":
+                await pilot.click(key)
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.click("#yes")
+        await until(pilot, lambda: said)
+        assert said == [("runs", "stop", live.id, "--runs", str(root))]
+        titles = list(app.screen.query("_Title"))
+        await pilot.click(titles[1])
+        await until(pilot, lambda: app.current_mode == "watch")
+        await pilot.click(list(app.screen.query("_Title"))[0])
+        await until(pilot, lambda: app.current_mode == "runs")
+
+    drive(scenario, size=size)
+
+
+def test_the_filter_shows_what_has_its_words(drive: Drive, root: Path) -> None:
+    make_run(root, "a", 3, of=3, state="finished")
+    make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        table = app.screen.query_one(DataTable)
+        await pilot.press("slash", *"fini")
+        assert table.row_count == 1 and "finished" in text_of(app)
+        await pilot.press(*"xx")
+        assert "none of 2 runs has 'finixx'" in text_of(app)
+        await pilot.press("escape")
+        assert table.row_count == 2 and not app.screen.query_one(Input).has_class("open")
+
+    drive(scenario)
+
+
+def test_the_cursor_stays_on_its_run(drive: Drive, root: Path) -> None:
+    first = make_run(root, "a", 3, of=3, state="finished")
+    make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("down")
+        make_run(root, "c", 1)
+        await settled(app, pilot)
+        table = app.screen.query_one(DataTable)
+        assert table.row_count == 3 and table.cursor_row == 2
+        shutil.rmtree(first.path)
+        await settled(app, pilot)
+        assert table.row_count == 2 and "is running" in text_of(app)
+
+    drive(scenario)
+
+
+def test_without_runs_it_says_how_to_begin(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        assert "pgsynth train tiny data=figures --detach" in text_of(app)
+        await pilot.press("x", "r", "d", "space", "enter", "2")
+        await until(pilot, lambda: "no run is chosen" in text_of(app) or app.size.width < 100)
+
+    drive(scenario, size=(140, 40))
+
+
+def test_a_command_that_fails_is_told_with_its_cure(drive: Drive, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(root, "a", 3, state="failed")
+    facts = {"ok": False, "problems": [{"where": "x", "message": "it cannot be.", "cure": "Do that."}]}
+    monkeypatch.setattr(shell, "run", lambda *words, seconds=0.0: shell.Answer(words, 2, facts, ""))
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("r")
+        await until(pilot, lambda: "x: it cannot be. Do that." in told(app))
+
+    drive(scenario)
+
+
+# ------------------------------------------------------------------------------------------- watch
+@sizes
+def test_a_curve_grows_while_it_is_watched(drive: Drive, root: Path, size: tuple[int, int]) -> None:
+    live = make_run(root, "b", 20)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        await until(pilot, lambda: "0.05 at step 20" in text_of(app))
+        view = app.screen
+        assert isinstance(view, WatchView) and "● running, 0.05 at step 20, 20s left" in text_of(app)
+        with EventLog(live.events_file) as events:
+            take_steps(events, 21, 30)
+        with open(live.log_file, "a", encoding="utf-8") as log:
+            log.write("a new line\n")
+        await until(pilot, lambda: "at step 30" in text_of(app) and "a new line" in text_of(app))
+        assert view.query_one(Plot).region.height >= 5
+
+    drive(scenario, size=size)
+
+
+def test_what_is_drawn_can_be_changed(drive: Drive, root: Path) -> None:
+    live = make_run(root, "b", 20)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        await until(pilot, lambda: "loss, smoothed 0.9" in text_of(app))
+        await pilot.press("l", "plus")
+        await until(pilot, lambda: "loss, log scale, smoothed 0.97" in text_of(app))
+        await pilot.press("minus", "minus", "minus", "minus")
+        await until(pilot, lambda: "loss, log scale\n" in "\n".join(map(str.rstrip, text_of(app).splitlines())))
+        await pilot.press("n")
+        await until(pilot, lambda: "no event says its mse" in text_of(app))
+        await pilot.press("n", "n")
+        await until(pilot, lambda: "grad_norm, log scale" in text_of(app) and "0.5 at step 20" in text_of(app))
+        await pilot.press("p")
+        with EventLog(live.events_file) as events:
+            take_steps(events, 21, 22)
+        await pilot.pause(0.8)
+        assert "at step 20" in text_of(app) and "paused" in text_of(app)
+        await pilot.press("p")
+        await until(pilot, lambda: "at step 22" in text_of(app))
+
+    drive(scenario)
+
+
+def test_marked_runs_are_drawn_together(drive: Drive, root: Path) -> None:
+    make_run(root, "a", 5, of=5, state="finished")
+    make_run(root, "b", 7)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("space", "space", "enter")
+        await until(pilot, lambda: "at step 5" in text_of(app) and "at step 7" in text_of(app))
+        assert len(app.screen.query_one(Plot)._lines) == 4, "raw and smooth of both"
+
+    drive(scenario)
+
+
+def test_damage_is_told_and_the_screen_goes_on(drive: Drive, root: Path) -> None:
+    live = make_run(root, "b", 20)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        await until(pilot, lambda: "at step 20" in text_of(app))
+        with open(live.events_file, "ab") as file:
+            file.write(b'{"t": 1.0, "kind": "step", "st')
+        await pilot.pause(0.7)
+        assert "at step 20" in text_of(app), "half a line is no event yet"
+        shutil.rmtree(live.path)
+        await settled(app, pilot)
+        await pilot.press("1")
+        assert "there is no run" in text_of(app)
+        other = make_run(root, "c", 3)
+        await settled(app, pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "at step 3" in text_of(app))
+        assert other.path == app.chosen
+
+    drive(scenario)
+
+
+def test_the_log_takes_no_markup(drive: Drive, root: Path) -> None:
+    live = make_run(root, "[red]b", 2)
+    live.log_file.write_text("[bold]not markup[/] \x1b[31mnor this\n", encoding="utf-8")
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("enter")
+        log = app.screen.query_one(Log)
+        await until(pilot, lambda: any("not markup" in line for line in log.lines))
+        assert "[bold]not markup[/]" in text_of(app) and "\x1b" not in text_of(app)
+
+    drive(scenario)
+
+
+# ------------------------------------------------------------------------------------------- manners
+@sizes
+def test_help_names_every_action_of_the_view(drive: Drive, size: tuple[int, int]) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        for key, place in (("1", "runs"), ("2", "watch")):
+            await pilot.press(key, "question_mark")
+            assert isinstance(app.screen, Help)
+            table = app.screen.query_one(DataTable)
+            rows = {tuple(table.get_row_at(row))[2] for row in range(table.row_count)}
+            assert rows == {action.id for action in actions_of(place)}
+            await pilot.press("escape")
+
+    drive(scenario, size=size)
+
+
+def test_the_palette_finds_an_action(drive: Drive, root: Path) -> None:
+    make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("colon")
+        await pilot.press(*"mark")
+        await until(pilot, lambda: "Runs: Mark" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.marked)
+
+    drive(scenario)
+
+
+def test_keys_can_be_changed_and_a_wrong_id_is_told(drive: Drive, root: Path) -> None:
+    make_run(root, "b", 2)
+    settings_file().parent.mkdir(parents=True)
+    settings_file().write_text('[keys]\n"runs.mark" = "m"\n"runs.marc" = "k"\n', encoding="utf-8")
+    settings, faults = read_settings()
+    assert faults == [] and settings.keys["runs.mark"] == "m"
+    (fault,) = keymap_faults(settings.keys)
+    assert "no action 'runs.marc'" in fault and "runs.mark" in fault
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        assert fault in told(app)
+        await pilot.press("space")
+        assert not app.marked
+        await pilot.press("m")
+        assert app.marked
+        await pilot.press("question_mark")
+        assert keys_in_words("m") in text_of(app)
+
+    drive(scenario, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("theme = 3", "settings: theme: Input should be a valid string."),
+        ("thema = 'x'", "settings: thema: Did you mean 'theme'?"),
+        ("images = 'sixel'", "settings: images: "),
+        ("[", "your settings cannot be read: "),
+        ("\udcff", "your settings cannot be read: "),
+    ],
+)
+def test_wrong_settings_are_told_and_passed_over(text: str, told: str) -> None:
+    settings_file().parent.mkdir(parents=True)
+    settings_file().write_bytes(f"ascii = true\n{text}\n".encode("utf-8", "surrogateescape"))
+    settings, (fault,) = read_settings()
+    assert fault.startswith(told) and settings.theme == ""
+    assert settings.ascii is ("cannot be read" not in told), "what is right holds"
+
+
+def test_what_was_marked_is_remembered_and_a_broken_file_is_not_in_the_way(
+    drive: Drive, root: Path, tmp_path: Path
+) -> None:
+    live = make_run(root, "b", 2)
+
+    async def mark(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("space", "2")
+
+    drive(mark)
+    remembered = read_remembered()
+    assert remembered.marked == (str(live.path),) and remembered.view == "watch"
+
+    async def again(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        assert app.marked == [live.path] and app.current_mode == "watch"
+
+    drive(again)
+    file = tmp_path / "state" / "pgsynth" / "tui.json"
+    file.write_text("{", encoding="utf-8")
+    assert read_remembered().marked == () and file.with_suffix(".broken").exists()
+
+
+@pytest.mark.parametrize("size", [(59, 30), (100, 15), (20, 5), (1, 1)])
+def test_a_terminal_that_is_too_small_says_so(drive: Drive, size: tuple[int, int]) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        text = " ".join(text_of(app).split())
+        assert size[0] < 20 or "60 columns and 16 rows" in text
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "there is no run" in text_of(app)
+
+    drive(scenario, size=size)
+
+
+@pytest.mark.parametrize("how", ["ascii", "no_color", "light"])
+def test_it_says_the_same_without_colours_or_unicode(
+    drive: Drive, root: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(root, "b", 2)
+    if how == "no_color":
+        monkeypatch.setenv("NO_COLOR", "1")
+    settings = Settings(ascii=how == "ascii", theme="pgsynth-light" if how == "light" else "")
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        assert ("> running" if how == "ascii" else "● running") in text_of(app)
+        assert app.theme == ("pgsynth-light" if how == "light" else "pgsynth-dark")
+
+    drive(scenario, settings=settings)
+
+
+def test_leaving_says_what_trains_on(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    live = make_run(root, "b", 2)
+
+    async def whole() -> PgsynthApp:
+        from pgsynth_core.registry import discover
+
+        app = PgsynthApp(discover(), runs=str(root))
+        async with app.run_test() as pilot:
+            await settled(app, pilot)
+            await pilot.press("q")
+        return app
+
+    import asyncio
+
+    app = asyncio.run(whole())
+    message = capsys.readouterr().err
+    assert app.return_code == 0
+    assert f"1 run trains on without you: {live.id}" in message and f"pgsynth runs stop {live.id}" in message
+    assert status_of(live).state == "running"
+
+
+# ------------------------------------------------------------------------------------------- the command
+def run_command(roots: str, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """``pgsynth tui`` without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "pgsynth_core", "tui", *words],
+        env={**os.environ, "PYTHONPATH": roots, **environ},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+@pytest.fixture
+def roots(repository: Path) -> str:
+    """PYTHONPATH for a process that runs this checkout."""
+    return os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))
+
+
+def test_without_a_terminal_it_says_what_to_run_instead(roots: str) -> None:
+    done = run_command(roots)
+    assert done.returncode == 2 and done.stdout == "" and "\x1b" not in done.stderr
+    assert "this is no terminal" in done.stderr and "pgsynth runs list" in done.stderr
+
+
+def test_help_and_wrong_flags(roots: str) -> None:
+    done = run_command(roots, "--help")
+    assert done.returncode == 0 and "--ascii" in done.stdout
+    done = run_command(roots, "--asci")
+    assert done.returncode == 2 and "'--ascii'" in done.stderr
+
+
+def test_torch_is_never_imported(roots: str, root: Path) -> None:
+    make_run(root, "b", 2, state="finished")
+    script = """
+import asyncio, sys
+from pgsynth_core.registry import discover
+from pgsynth_tui.app import PgsynthApp
+async def whole():
+    app = PgsynthApp(discover())
+    async with app.run_test() as pilot:
+        await pilot.press("2", "question_mark", "escape", "1", "colon")
+        await pilot.pause(1)
+asyncio.run(whole())
+print([name for name in ("torch", "diffusers", "transformers", "timm") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": roots},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout.replace("'", '"')) == []
+
+
+# ------------------------------------------------------------------------------------------- the shell
+def test_a_command_is_run_as_the_user_would(root: Path, roots: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", roots)
+    make_run(root, "b", 2, state="finished")
+    answer = shell.run("runs", "list", "--runs", str(root))
+    assert answer.ok and len(answer.facts["runs"]) == 1 and answer.problems == ()
+    refused = shell.run("runs", "stop", "nobody", "--runs", str(root))
+    assert refused.code == 2 and "nobody" in str(refused.problems[0])
+    late = shell.run("runs", "list", seconds=0.001)
+    assert not late.ok and "given up" in str(late.problems[0])
+    assert shell.command_line(["runs", "show", "a b"]) == "pgsynth runs show 'a b'"
+
+
+def test_a_command_that_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = shell.Answer(("x",), 139, {}, "")
+    assert "code 139" in str(answer.problems[0])
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert "cannot be started" in str(shell.run("runs").problems[0])
