@@ -37,11 +37,14 @@ exit codes: 0 done, 1 failed while running, 2 you can mend it, 130 interrupted""
 
 def overview(registry: Registry) -> str:
     """The text of ``pgsynth --help``."""
+    added = extras.commands(registry).items()
     own = [(" ".join(verb.words), verb.summary) for verb in VERBS]
+    own += [(name, command.item.summary) for name, command in added if command.origin.first_party]
     blocks = [_HEAD, *_listing("commands:", own)]
     foreign = [
         (name, f"{one_line(command.item.summary)} ({command.origin.package})")
-        for name, command in extras.commands(registry).items()
+        for name, command in added
+        if not command.origin.first_party
     ]
     if foreign:
         blocks += _listing("commands of installed packages:", foreign)

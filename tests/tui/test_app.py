@@ -134,7 +134,8 @@ def test_by_keys(drive: Drive, root: Path, said: Said, size: tuple[int, int]) ->
 
 @sizes
 def test_by_clicks(drive: Drive, root: Path, said: Said, size: tuple[int, int]) -> None:
-    done, live = make_run(root, "a", 3, of=3, state="finished"), make_run(root, "b", 2)
+    make_run(root, "a", 3, of=3, state="finished")
+    live = make_run(root, "b", 2)
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.click(DataTable, offset=(8, 2))
@@ -147,10 +148,9 @@ def test_by_clicks(drive: Drive, root: Path, said: Said, size: tuple[int, int]) 
         await pilot.click("#yes")
         await until(pilot, lambda: said)
         assert said == [("runs", "stop", live.id, "--runs", str(root))]
-        titles = list(app.screen.query("_Title"))
-        await pilot.click(titles[1])
+        await pilot.click(app.screen.query("_Title")[1])
         await until(pilot, lambda: app.current_mode == "watch")
-        await pilot.click(list(app.screen.query("_Title"))[0])
+        await pilot.click(app.screen.query("_Title")[0])
         await until(pilot, lambda: app.current_mode == "runs")
 
     drive(scenario, size=size)
@@ -222,8 +222,7 @@ def test_a_curve_grows_while_it_is_watched(drive: Drive, root: Path, size: tuple
         assert isinstance(view, WatchView) and "● running, 0.05 at step 20, 20s left" in text_of(app)
         with EventLog(live.events_file) as events:
             take_steps(events, 21, 30)
-        with open(live.log_file, "a", encoding="utf-8") as log:
-            log.write("a new line\n")
+        live.log_file.write_text(f"{live.log_file.read_text(encoding='utf-8')}a new line\n", encoding="utf-8")
         await until(pilot, lambda: "at step 30" in text_of(app) and "a new line" in text_of(app))
         assert view.query_one(Plot).region.height >= 5
 
@@ -273,8 +272,7 @@ def test_damage_is_told_and_the_screen_goes_on(drive: Drive, root: Path) -> None
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "at step 20" in text_of(app))
-        with open(live.events_file, "ab") as file:
-            file.write(b'{"t": 1.0, "kind": "step", "st')
+        live.events_file.write_bytes(live.events_file.read_bytes() + b'{"t": 1.0, "kind": "step", "st')
         await pilot.pause(0.7)
         assert "at step 20" in text_of(app), "half a line is no event yet"
         shutil.rmtree(live.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -121,16 +122,18 @@ class WatchView(View):
     @work(thread=True, exclusive=True, group="watch", exit_on_error=False)
     def _read(self) -> None:
         worker = get_current_worker()
-        weight, told = -1.0, ""
+        weight, told, drawn = -1.0, "", 0.0
+        changed, lines = False, list[str]()
         while not worker.is_cancelled and self.is_running:
             new, more = (False, False) if self._paused else self.store.read(_SLICE)
-            wanted = _SMOOTH[self._smooth]
-            lines = self._tail.read() if self._tail and not self._paused else []
-            machine = machine_line()
-            if new or lines or wanted != weight or machine != told or self._again.is_set():
-                weight, told = wanted, machine
+            lines += self._tail.read() if self._tail and not self._paused else []
+            wanted, machine = _SMOOTH[self._smooth], machine_line()
+            changed |= new or bool(lines) or wanted != weight or machine != told or self._again.is_set()
+            if changed and (not more or time.monotonic() - drawn > _STILL):  # while much is read, now and then
+                weight, told, drawn = wanted, machine, time.monotonic()
                 self._again.clear()
                 self.post_message(Seen(self.store.drawn(weight), lines, self.store.share))
+                changed, lines = False, []
             if not more:
                 self._again.wait(_STILL)
 
