@@ -49,6 +49,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "cache",
                 "data",
                 "plugins",
+                "tui",
             ],
         ),
         ("pl", ["plugins"]),

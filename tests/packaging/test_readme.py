@@ -16,6 +16,7 @@ from pgsynth_core.cli.compose import split_words
 from pgsynth_core.cli.verbs import VERBS
 from pgsynth_core.registry import discover
 from pgsynth_core.spec import resolve
+from pgsynth_tui.command import parser as tui_parser
 
 from ..fixtures.fake_packages import FakePackages, fake_packages
 from ..fixtures.generated import put_in_place
@@ -103,6 +104,9 @@ def test_what_is_shown_and_not_run_has_only_flags_and_settings_that_there_are(
 ) -> None:
     put_in_place(fake_packages, TUTORIAL)
     words = shlex.split(command)[1:]
+    if words[0] == "tui":
+        assert tui_parser().read(words[1:])
+        return
     verb = next(verb for verb in VERBS if tuple(words[: len(verb.words)]) == verb.words)
     given = verb.load().parser().read(words[len(verb.words) :])
     if verb.words in OF_A_SPEC:

@@ -9,7 +9,7 @@ import sys
 from pgsynth_core.cli.arguments import Parser, add_common, add_runs
 from pgsynth_core.errors import UserError
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _EPILOG = """\
 Runs and their curves in a terminal, also over SSH and in tmux. What you start there
@@ -19,18 +19,23 @@ changed in tui.toml beside your other settings.
 Without a terminal: pgsynth runs list, pgsynth runs follow RUN."""
 
 
+def parser() -> Parser:
+    """What the command takes."""
+    made = Parser("tui", "Watch, start and stop runs in the terminal.", epilog=_EPILOG)
+    made.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
+    add_runs(made)
+    add_common(made, json=False)
+    return made
+
+
 def main(words: list[str]) -> int:
     """Show the terminal UI until the user leaves.
 
     Raises:
         UserError: If this is no terminal, or Textual is not installed.
     """
-    parser = Parser("tui", "Watch, start and stop runs in the terminal.", epilog=_EPILOG)
-    parser.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
-    add_runs(parser)
-    add_common(parser, json=False)
     try:
-        arguments = parser.read(words)
+        arguments = parser().read(words)
     except SystemExit:  # --help
         return 0
     _refuse_nowhere()
