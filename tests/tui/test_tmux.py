@@ -1,0 +1,141 @@
+"""Over a real terminal multiplexer, by keys alone: watch a run, lose the terminal, find the run again, stop it, resume it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pgsynth_core.runs import RunFolder, list_runs, status_of
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
+]
+
+SPEC = ["tiny", "data=figures", "train.batch_size=2", "train.workers=0", "train.sample_every=0", "train.steps=100000"]
+
+
+class Tmux:
+    """A tmux server of the test's own, with one window."""
+
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self._socket, self._environ = folder / "tmux", environ
+
+    def _call(self, *words: str) -> str:
+        command = ["tmux", "-S", str(self._socket), "-f", "/dev/null", *words]
+        return subprocess.run(command, env=self._environ, capture_output=True, text=True, check=False).stdout
+
+    def start(self, *words: str, size: tuple[int, int] = (120, 36)) -> None:
+        """Run a command in a new window of a new server."""
+        self._call("new", "-d", "-x", str(size[0]), "-y", str(size[1]), *words)
+
+    def keys(self, *keys: str) -> None:
+        """Press keys."""
+        self._call("send-keys", *keys)
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen."""
+        return self._call("capture-pane", "-p")
+
+    def until(self, words: str, seconds: float = 60.0) -> str:
+        """Wait until something stands there."""
+        return str(wait(lambda: re.search(words, self.text), seconds, lambda: self.text)[0])
+
+    def kill(self) -> None:
+        """As a terminal that is closed: everything in it gets a hangup."""
+        self._call("kill-server")
+
+
+def wait(there: Callable[[], object], seconds: float, told: Callable[[], object] = lambda: "") -> object:
+    """Wait for something without knowing how long it takes."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := there():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"it did not come:\n{told()}")
+
+
+@pytest.fixture
+def environ(tmp_path: Path, repository: Path) -> dict[str, str]:
+    """Nobody's settings, runs or queue; this checkout; no tmux around it."""
+    paths = os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))
+    own = {"PGSYNTH_CONFIG": "settings", "XDG_STATE_HOME": "state", "PGSYNTH_RUNS": "runs"}
+    given = {name: value for name, value in os.environ.items() if name not in ("TMUX", "TMUX_PANE")}
+    return {**given, **{name: str(tmp_path / folder) for name, folder in own.items()}, "PYTHONPATH": paths}
+
+
+@pytest.fixture
+def tmux(tmp_path: Path, environ: dict[str, str]) -> Iterator[Tmux]:
+    """Gone in the end, and with it whatever still trains."""
+    tmux = Tmux(tmp_path, environ)
+    yield tmux
+    tmux.kill()
+    for folder in list_runs(tmp_path / "runs"):
+        if status_of(folder).live:
+            subprocess.run([*PGSYNTH, "runs", "stop", str(folder.path), "--kill"], env=environ, check=False)
+
+
+PGSYNTH = [sys.executable, "-P", "-m", "pgsynth_core"]
+
+
+def test_a_run_outlives_the_terminal(tmux: Tmux, environ: dict[str, str], tmp_path: Path) -> None:
+    subprocess.run([*PGSYNTH, "train", *SPEC, "--no-proof", "--detach"], env=environ, check=True, capture_output=True)
+    (run,) = list_runs(tmp_path / "runs")
+    tmux.start(*PGSYNTH, "tui")
+    tmux.until("running")
+    tmux.keys("Enter")
+    first = step(tmux)
+    wait(lambda: step(tmux) > first, 60, lambda: tmux.text)
+    tmux.keys("q")
+    tmux.kill()
+    assert status_of(run).state == "running"
+
+    before = status_of(run).step
+    tmux.start(*PGSYNTH, "tui", size=(80, 24))
+    tmux.until("running")
+    tmux.kill()  # the terminal is lost, not left
+    wait(lambda: status_of(run).step > before + 1, 60)
+
+    tmux.start(*PGSYNTH, "tui", size=(80, 24))
+    tmux.until("at step [0-9]")  # it was left in the view of curves
+    tmux.keys("1")
+    tmux.until("running")
+    tmux.keys("x")
+    tmux.until("Nothing is")
+    tmux.keys("y")
+    tmux.until("■ stopped", 90)
+    stopped = status_of(run).step
+    tmux.keys("r")
+    tmux.until("● running", 90)
+    wait(lambda: status_of(run).step > stopped, 60)
+    assert [folder.id for folder in list_runs(tmp_path / "runs")] == [run.id]
+    tmux.keys("q")
+    wait(lambda: not tmux.text, 10, lambda: tmux.text)
+    assert status_of(run).state == "running"
+
+
+def step(tmux: Tmux) -> int:
+    """The step that the curve's legend names."""
+    return int(re.findall(r"[0-9]+", tmux.until(r"at step [0-9]+"))[-1])
+
+
+def test_without_unicode_or_colours(tmux: Tmux, environ: dict[str, str], tmp_path: Path) -> None:
+    from pgsynth_core.runs import create_run
+
+    created: RunFolder = create_run(tmp_path / "runs", slug="x", spec_yaml="base: tiny\n", lock={})
+    environ["NO_COLOR"] = "1"
+    tmux.start(*PGSYNTH, "tui", "--ascii", size=(80, 24))
+    tmux.until("lost")
+    assert created.id in tmux.text
+    table = tmux.text.splitlines()[1:4]
+    assert all(line.isascii() for line in table), table
