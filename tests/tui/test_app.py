@@ -84,11 +84,11 @@ def test_the_footer_holds_seven(drive: Drive, size: tuple[int, int]) -> None:
 @sizes
 def test_runs_are_shown_with_symbol_and_word(drive: Drive, root: Path, size: tuple[int, int]) -> None:
     make_run(root, "a", 3, of=3, state="finished")
-    make_run(root, "b", 2)
+    make_run(root, "b-name-that-is-longer-than-there-is-room-for-in-a-table", 2)
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         text = text_of(app)
-        assert "✓ finished" in text and "● running" in text and "2/100" in text
+        assert "✓ finished" in text and "● running" in text and "2/100" in text and "0.5000" in text
         assert all(len(line) == size[0] for line in text.splitlines())
 
     drive(scenario, size=size)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pgsynth_core.runs import STATES
-from pgsynth_tui.words import STATE_STYLES, STATE_SYMBOLS, clock, pace, sparkline, state_text
+from pgsynth_tui.words import STATE_STYLES, STATE_SYMBOLS, clock, pace, shortened, sparkline, state_text
 
 
 def test_every_state_has_a_symbol_of_its_own_in_both_forms() -> None:
@@ -41,6 +41,12 @@ def test_durations(seconds: float | None, text: str) -> None:
 )
 def test_paces(seconds: float | None, text: str) -> None:
     assert pace(seconds) == text
+
+
+def test_names_are_cut_where_they_do_not_fit() -> None:
+    assert shortened("20261122-171151-tiny", 20) == "20261122-171151-tiny"
+    assert shortened("20261122-171151-tiny", 19) == "20261122-171151-ti…"
+    assert shortened("20261122-171151-tiny", 3, plain=True) == "20261122-17115~"
 
 
 def test_sparklines() -> None:

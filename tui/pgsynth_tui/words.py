@@ -11,7 +11,7 @@ from typing import Final
 
 from pgsynth_core.runs import State
 
-__all__ = ["BLOCKS", "STATE_STYLES", "STATE_SYMBOLS", "clock", "pace", "sparkline", "state_text"]
+__all__ = ["BLOCKS", "STATE_STYLES", "STATE_SYMBOLS", "clock", "pace", "shortened", "sparkline", "state_text"]
 
 STATE_SYMBOLS: Final[Mapping[State, tuple[str, str]]] = {
     "queued": ("◌", "."),
@@ -65,6 +65,12 @@ def pace(seconds_per_step: float | None) -> str:
     if not seconds_per_step or not math.isfinite(seconds_per_step) or seconds_per_step < 0:
         return ""
     return f"{1 / seconds_per_step:.1f}/s" if seconds_per_step < 1 else f"{seconds_per_step:.1f}s"
+
+
+def shortened(text: str, width: int, *, plain: bool = False) -> str:
+    """The text, cut off with a sign where it is longer; never to fewer than 15 characters, in which runs differ."""
+    width = max(15, width)
+    return text if len(text) <= width else text[: width - 1] + ("~" if plain else "…")
 
 
 def sparkline(values: tuple[float, ...], *, plain: bool = False) -> str:

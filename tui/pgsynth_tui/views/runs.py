@@ -20,12 +20,14 @@ from pgsynth_tui.dialogs import Ask
 from pgsynth_tui.shell import command_line
 from pgsynth_tui.stores.runs import RunRow
 from pgsynth_tui.view import View
-from pgsynth_tui.words import STATE_STYLES, clock, pace, sparkline, state_text
+from pgsynth_tui.words import STATE_STYLES, clock, pace, shortened, sparkline, state_text
 
 __all__ = ["RunsView"]
 
 COLUMNS = ("", "run", "state", "step", "loss", "curve", "pace", "left", "on")
 NARROW = ("", "run", "state", "step", "loss", "left")
+_BESIDE = {COLUMNS: 62, NARROW: 42}
+"""Columns of the terminal that everything but the name takes."""
 
 
 class RunsView(View):
@@ -97,7 +99,7 @@ class RunsView(View):
         steps = f"{status.step}/{status.steps}" if status.steps else str(status.step)
         cells = {
             "": Text("*" if row.folder.path in self.ours.marked else " "),
-            "run": Text(row.id),
+            "run": Text(shortened(row.id, self.app.size.width - _BESIDE[self._columns], plain=plain)),
             "state": Text(state_text(status.state, plain=plain) + place, style=_rich(colour)),
             "step": Text(steps, justify="right"),
             "loss": Text("" if status.loss is None else f"{status.loss:.4f}", justify="right"),
