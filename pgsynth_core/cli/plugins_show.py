@@ -18,7 +18,7 @@ from pgsynth_core.packages.records import read_records
 from pgsynth_core.packages.showing import Shown, show
 from pgsynth_core.registry import NOUNS, OWN_NAME
 
-__all__ = ["COMMAND"]
+__all__ = ["COMMAND", "lines_of"]
 
 _SHOW_EPILOG = """\
 examples:
@@ -62,6 +62,17 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
         for line in _fitting(item):
             say(line)
     return 0
+
+
+def lines_of(item: Shown) -> Iterator[str]:
+    """All that is shown of a part or preset, for whoever draws it elsewhere."""
+    yield from _described(item)
+    if item.options:
+        yield "  options:"
+    for row in item.options:
+        allowed = f", {row.range}" if row.range else ""
+        yield visible(f"    {row.name}={_value(row.default)}  ({row.type}{allowed}) {row.help}")
+    yield from _fitting(item)
 
 
 def _fitting(item: Shown) -> Iterator[str]:

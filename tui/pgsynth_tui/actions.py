@@ -20,6 +20,7 @@ EVERYWHERE: Final = "everywhere"
 VIEWS: Final[Mapping[str, str]] = {
     "runs": "Runs",
     "watch": "Watch",
+    "plugins": "Plugins",
 }
 """The views in order, and their titles; the first is ``1``."""
 
@@ -92,6 +93,13 @@ ACTIONS: Final = (
         footer=True,
     ),
     Action("watch", "pause", "p", "Pause", "Stop drawing anew, or go on.", footer=True),
+    Action("plugins", "filter", "slash", "Filter", "Show only what has these words.", footer=True),
+    Action("plugins", "check", "c", "Check", "Run the conformance kit over the part: minutes.", footer=True),
+    Action("plugins", "install", "i", "Install", "Install a package, after a look at what changes.", footer=True),
+    Action("plugins", "uninstall", "u", "Uninstall", "Take the package out again, after asking."),
+    Action("plugins", "switch", "e", "On/off", "Leave the package out of everything, or take it in again."),
+    Action("plugins", "panels", "v", "Panels", "Show the panels that packages bring.", footer=True),
+    Action("plugins", "back", "escape", "Back", "Everything again, or back from the panels."),
     Action("watch", "back", "escape", "Back", "Go back to the runs."),
 )
 

@@ -24,6 +24,7 @@ from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_re
 from pgsynth_tui.stores.runs import RunStore
 from pgsynth_tui.themes import DARK, THEMES
 from pgsynth_tui.view import View
+from pgsynth_tui.views.plugins import PluginsView
 from pgsynth_tui.views.runs import RunsView
 from pgsynth_tui.views.watch import WatchView
 
@@ -96,7 +97,7 @@ class PgsynthApp(PanelApp):
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = {ActionsOf}
     BINDINGS = bindings(EVERYWHERE)
-    MODES: ClassVar = {"runs": RunsView, "watch": WatchView}
+    MODES: ClassVar = {"runs": RunsView, "watch": WatchView, "plugins": PluginsView}
 
     def __init__(
         self,
@@ -162,7 +163,7 @@ class PgsynthApp(PanelApp):
 
     def say_command(self, *words: str) -> None:
         """Show the command line of what was just done, or would be."""
-        runs = ["--runs", self.runs_given] if self.runs_given else []
+        runs = ["--runs", self.runs_given] if self.runs_given and words[0] == "runs" else []
         self.command = shell.command_line([*words, *runs])
         if isinstance(self.screen, View):
             self.screen.show_command(self.command)

@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, DataTable, Static
+from textual.widgets import Button, DataTable, Input, Static
 
 from pgsynth_tui.actions import EVERYWHERE, actions_of
 
-__all__ = ["Ask", "Help", "keys_in_words"]
+__all__ = ["Ask", "Enter", "Help", "keys_in_words"]
 
 
 class Ask(ModalScreen[bool]):
@@ -67,6 +67,38 @@ class Ask(ModalScreen[bool]):
     def action_answer(self, yes: bool) -> None:
         """A key was pressed."""
         self.dismiss(yes)
+
+
+class Enter(ModalScreen[str]):
+    """A line to be typed; nothing is typed if it is left by Escape.
+
+    Args:
+        title: What is asked for.
+        value: What stands there already.
+    """
+
+    BINDINGS: ClassVar = [Binding("escape", "dismiss('')", "Back")]
+    DEFAULT_CSS = """
+    Enter { align: center middle; }
+    Enter > Vertical {
+        width: 76; max-width: 96%; height: auto; background: $surface; border: thick $primary; padding: 1 2;
+    }
+    """
+
+    def __init__(self, title: str, value: str = "") -> None:
+        super().__init__()
+        self._title, self._value = title, value
+
+    def compose(self) -> ComposeResult:
+        """The title and the line."""
+        with Vertical():
+            yield Static(self._title, markup=False)
+            yield Input(self._value, id="entry")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """It is typed."""
+        event.stop()
+        self.dismiss(event.value.strip())
 
 
 class Help(ModalScreen[None]):

@@ -1,0 +1,254 @@
+"""Parts and packages: what each needs, gives and fits with; check, install, switch off, take out; their panels."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import ContentSwitcher, DataTable, Input, Static
+from textual.worker import get_current_worker
+
+from pgsynth_core.cli.console import one_line
+from pgsynth_core.cli.plugins import counted, counts_of
+from pgsynth_core.cli.plugins_show import lines_of
+from pgsynth_core.errors import UserError
+from pgsynth_core.packages.listing import Row, listing
+from pgsynth_core.packages.records import read_records
+from pgsynth_core.packages.showing import show
+from pgsynth_core.registry import NOUNS, OWN_NAME, discover
+from pgsynth_tui import shell
+from pgsynth_tui.actions import bindings
+from pgsynth_tui.dialogs import Ask, Enter
+from pgsynth_tui.panels import Panels
+from pgsynth_tui.view import View
+
+__all__ = ["PluginsView"]
+
+
+class PluginsView(View):
+    """Every part there is: first-party, of other packages, switched off, known and not installed, broken. Beside the
+    list what the chosen one needs, gives, takes and fits with, and why not with the rest. A package is installed only
+    after you have seen what would change, and put back if anything fails.
+    """
+
+    PLACE = "plugins"
+    BINDINGS: ClassVar = bindings("plugins")
+    DEFAULT_CSS = """
+    PluginsView ContentSwitcher { height: 1fr; }
+    PluginsView DataTable { width: 44; height: 1fr; }
+    PluginsView.-narrow DataTable { width: 28; }
+    PluginsView VerticalScroll { width: 1fr; padding: 0 1; border-left: solid $panel; }
+    PluginsView Input { display: none; height: 1; border: none; background: $surface; }
+    PluginsView Input.open { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = ""
+        self._rows: tuple[Row, ...] = ()
+        self._beside: Row | None = None
+
+    def compose_body(self) -> ComposeResult:
+        """The list, what is shown of one, and behind them the panels."""
+        yield Input(placeholder="words of the name, kind or summary", id="filter", compact=True)
+        with ContentSwitcher(initial="parts"):
+            with Horizontal(id="parts"):
+                yield DataTable(cursor_type="row", id="table")
+                with VerticalScroll(can_focus=True):
+                    yield Static("", id="shown", markup=False)
+            yield Panels(self.ours.registry, id="panels")
+
+    def on_mount(self) -> None:
+        """The list has the keys."""
+        self.query_one(DataTable).focus()
+        self._fill()
+
+    # ---------------------------------------------------------------- what is shown
+    def _fill(self) -> None:
+        """List what there is, as the filter lets it."""
+        registry, records = self.ours.registry, read_records()
+        words = self._filter.lower().split()
+        rows = listing(registry, checked=partial(counts_of, records))
+        self._rows = tuple(row for row in rows if all(word in _said(row) for word in words))
+        table: DataTable[Text] = self.query_one(DataTable)
+        at = table.cursor_row
+        table.clear(columns=True)
+        table.add_columns("part", "kind", "checked")
+        for row in self._rows:
+            state = "" if row.status == "installed" else {"known": "not installed"}.get(row.status, row.status)
+            cells = (row.name, NOUNS[row.kind][0] if row.kind in NOUNS else row.kind, state or counted(row.checked))
+            table.add_row(*(Text(one_line(cell), style="dim" if state else "") for cell in cells))
+        table.move_cursor(row=min(at, len(self._rows) - 1), animate=False)
+        if not self._rows:
+            self.query_one("#shown", Static).update(f"nothing has {self._filter!r}; esc shows all")
+
+    def _row(self) -> Row | None:
+        at = self.query_one(DataTable).cursor_row
+        return self._rows[at] if 0 <= at < len(self._rows) else None
+
+    @on(DataTable.RowHighlighted)
+    def _on_cursor(self) -> None:
+        row = self._row()
+        if row and row != self._beside:  # not where a row is only drawn anew
+            self._beside = row
+            self.ours.say_command("plugins", "show", row.qualified)
+            self._show(row)
+
+    @work(thread=True, exclusive=True, group="shown", exit_on_error=False)
+    def _show(self, row: Row) -> None:
+        worker = get_current_worker()
+        if row.status == "installed" and row.kind in (*NOUNS, "preset"):
+            try:
+                found = show(self.ours.registry, row.qualified, kind=row.kind, where=row.qualified)
+                text = "\n".join(line for item in found for line in lines_of(item))
+            except UserError as error:
+                text = str(error)
+        else:
+            where = {"known": f"To install it: i, or pgsynth plugins install {row.package}."}.get(row.status, "")
+            text = f"{row.kind} {row.name} ({row.package} {row.version})\n\n{row.summary}\n\n{where}"
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self.query_one("#shown", Static).update, text)
+
+    # ---------------------------------------------------------------- filter, panels
+    def action_filter(self) -> None:
+        """Type words, and see only what has them."""
+        entry = self.query_one(Input)
+        entry.add_class("open")
+        entry.focus()
+
+    @on(Input.Changed, "#filter")
+    def _on_typed(self, event: Input.Changed) -> None:
+        self._filter = event.value
+        self._fill()
+
+    @on(Input.Submitted, "#filter")
+    def _on_submitted(self) -> None:
+        self.query_one("#filter", Input).set_class(bool(self._filter), "open")
+        self.query_one(DataTable).focus()
+
+    def action_panels(self) -> None:
+        """The panels of packages, or back from them."""
+        switcher = self.query_one(ContentSwitcher)
+        switcher.current = "parts" if switcher.current == "panels" else "panels"
+
+    def action_back(self) -> None:
+        """Everything again."""
+        entry = self.query_one("#filter", Input)
+        entry.value = ""
+        entry.remove_class("open")
+        self.query_one(ContentSwitcher).current = "parts"
+        self.query_one(DataTable).focus()
+
+    # ---------------------------------------------------------------- packages
+    def action_check(self) -> None:
+        """The conformance kit, in a process of its own."""
+        row = self._row()
+        if row and row.status == "installed" and row.kind in (*NOUNS, "preset"):
+            self.notify(f"checking {row.name}: this takes a minute or two", markup=False)
+            self._command("plugins", "check", row.qualified)
+
+    def action_switch(self) -> None:
+        """Leave a package out, or take it in again."""
+        row = self._row()
+        if row is None or row.package == OWN_NAME or row.status == "known":
+            self.notify("only an installed package of others can be switched off.", markup=False)
+            return
+        self._command("plugins", "enable" if row.status == "disabled" else "disable", row.package)
+
+    def action_uninstall(self) -> None:
+        """Ask, and take a package out."""
+        row = self._row()
+        if row is None or row.package == OWN_NAME or row.status == "known":
+            self.notify("only an installed package of others can be taken out.", markup=False)
+            return
+        words = ("plugins", "uninstall", row.package, "--yes")
+        lines = ("Runs and specs that use its parts say then what to install.",)
+        question = Ask(f"Uninstall {row.package}?", lines, command=shell.command_line(words[:-1]), yes="Uninstall")
+        self._asked(question, *words)
+
+    def action_install(self) -> None:
+        """Ask which, look at what would change, ask again, install."""
+        row = self._row()
+        known = row.package if row and row.status == "known" else ""
+        title = "Which package? A name on the index, name==version, or the path of a wheel or folder."
+        self.app.push_screen(Enter(title, known), self._look_first)
+
+    def _look_first(self, wanted: str | None) -> None:
+        if not wanted:
+            return
+        if Path(wanted).expanduser().is_dir():
+            lines = ("To look at a folder it has to be built, which runs its code.",)
+            self.app.push_screen(Ask("Build it?", lines, yes="Build"), lambda yes: self._look(wanted) if yes else None)
+        else:
+            self._look(wanted)
+
+    def _look(self, wanted: str) -> None:
+        self.notify(f"asking pip what {wanted} would change", markup=False)
+        self._command("plugins", "install", wanted, "--dry-run", "--yes")
+
+    @work(thread=True, group="commands", exit_on_error=False)
+    def _command(self, *words: str) -> None:
+        answer = shell.run(*words)
+        self.app.call_from_thread(self._answered, answer)
+
+    def _answered(self, answer: shell.Answer) -> None:
+        words = answer.words
+        self.ours.say_command(*words)
+        if words[1] == "check" and answer.facts.get("reports"):
+            self.query_one("#shown", Static).update("\n".join(_report(answer.facts)))
+            self._fill()
+            self._beside = self._row()
+            return
+        if not answer.ok:
+            for problem in answer.problems:
+                self.notify(str(problem), severity="error", timeout=30, markup=False)
+            return
+        if "--dry-run" in words:
+            self._agree(words[2], answer.facts)
+            return
+        self.notify(f"done: {shell.command_line(words)}", markup=False)
+        self.ours.registry = discover()
+        self._fill()
+
+    def _agree(self, wanted: str, facts: dict[str, Any]) -> None:
+        """Show what would change, and do it if the answer is yes."""
+        changes = facts.get("changes") or []
+        if not changes:
+            self.notify("it is here as asked for: nothing would change.", markup=False)
+            return
+        lines = [f"{one['package']}  {one['before'] or 'not here'} -> {one['after']}" for one in changes]
+        lines += [f"{name} brings {', '.join(adds)}" for name, adds in facts.get("adds", {}).items() if adds]
+        lines += list(facts.get("clashes", ()))
+        words = ("plugins", "install", wanted, "--yes")
+        question = Ask("Install this?", tuple(lines), command=shell.command_line(words[:-1]), yes="Install")
+        self._asked(question, *words)
+
+    def _asked(self, question: Ask, *words: str) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.notify(f"at work: {shell.command_line(words)}", markup=False)
+                self._command(*words)
+
+        self.app.push_screen(question, answered)
+
+
+def _said(row: Row) -> str:
+    return f"{row.kind} {row.qualified} {row.summary} {row.status} {row.paper}".lower()
+
+
+def _report(facts: dict[str, Any]) -> list[str]:
+    """What a conformance run found, a line for each check."""
+    lines = []
+    for report in facts["reports"]:
+        counts = report["counts"]
+        lines += [f"{report['kind']} {report['part']}: {counted(counts)}", ""]
+        lines += [
+            f"  {one['status']:<8} {one['check']}" + (f": {one['reason']}" if one["reason"] else "")
+            for one in report["outcomes"]
+        ]
+    return lines
