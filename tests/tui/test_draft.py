@@ -20,7 +20,6 @@ from pgsynth_core.spec import KIND_OF_SLOT
 from pgsynth_tui.stores.draft import Draft, DraftStore
 from pgsynth_tui.stores.draft_form import Field
 from pgsynth_tui.stores.draft_parts import Candidate
-from pgsynth_tui.stores.draft_words import dropped, put
 
 from ..fixtures.fake_packages import FakePackages
 
@@ -57,34 +56,6 @@ def composed(command: str) -> str:
     assert words[0] == "pgsynth"
     source, overrides = split_words([word for word in words[2:] if word != "--adapt"])
     return compose(source, *overrides, adapt="--adapt" in words).to_yaml()
-
-
-# ------------------------------------------------------------------------------------------- the words
-@pytest.mark.parametrize(
-    ("words", "word", "after"),
-    [
-        ("train.steps=1 size=8x8", "train.steps=2", "size=8x8 train.steps=2"),
-        ("train.drop.all=1 train.seed=1", "train.drop=2", "train.seed=1 train.drop=2"),
-        ("sample.guidance=1 sample.guidance.pose=2", "sample.guidance=3", "sample.guidance=3"),
-        ("attn.pma.mask=eq9 attn.pma.sites=a", "attn.pma.mask=none", "attn.pma.mask=none attn.pma.sites=a"),
-        ("attn.pma.mask=eq9", "attn=pma+hpfa", "attn=pma+hpfa attn.pma.mask=eq9"),
-        ("attn=pma attn.pma.mask=eq9", "attn=hpfa", "attn=hpfa"),
-        ("attn=pma attn.x:pma.mask=eq9", "attn.pma.mask=none", "attn=pma attn.pma.mask=none"),
-        ("attn.late=pma attn=pma+late attn.late.mask=eq9", "attn=pma", "attn=pma"),
-        ("attn.late=pma attn.late.mask=eq9", "attn=late", "attn.late=pma attn=late attn.late.mask=eq9"),
-        ("attn=pma attn.pma.mask=eq9", "attn.pma=none", "attn=pma attn.pma=none"),
-        ("train.seed=1 attn=pma", "encoder=qfft", "encoder=qfft attn=pma train.seed=1"),
-    ],
-)
-def test_a_word_goes_where_it_works_and_what_it_makes_void_goes(words: str, word: str, after: str) -> None:
-    assert put(words.split(), word) == tuple(after.split())
-
-
-def test_words_at_a_path_and_below_are_dropped() -> None:
-    words = ("attn.late=pma", "attn=pma+late", "attn.late.mask=eq9", "train.drop.all=1", "train.drop.pose=1")
-    assert dropped(words, "attn.late") == (*words[:2], *words[3:])
-    assert dropped(words, "attn") == words[3:]
-    assert dropped(words, "train.drop") == words[:3]
 
 
 # ------------------------------------------------------------------------------------------- slots
@@ -140,6 +111,16 @@ def test_a_second_part_of_a_kind_has_a_label_of_its_own(store: DraftStore) -> No
     assert labels(store, "attn") == ["pma_2", "pma"]
     assert field(store, "attn.pma_2.sites").value == "denoiser:cross:up_blocks.*"
     assert composed(store.reading.command()) == store.reading.saved()
+
+
+def test_a_part_takes_the_place_of_another_under_a_free_label(store: DraftStore) -> None:
+    store.add("attn", "hpfa")
+    store.swap("attn", "hpfa", "pma")
+    assert labels(store, "attn") == ["pma", "pma_2"]
+    before = store.draft
+    for label, name in (("pma", "pma"), ("pma", "nothing"), ("nothing", "hpfa")):
+        store.swap("attn", label, name)
+    assert store.draft == before
 
 
 def test_a_source_of_another_part_under_a_name_is_told_apart(registry: Registry, tmp_path: Path) -> None:
@@ -213,6 +194,27 @@ def test_a_spec_file_is_read_again_when_loaded_again(store: DraftStore, tmp_path
     spec.write_text("extends: tiny\ntrain: {steps: 4}\n")
     store.refresh()
     assert field(store, "train.steps").value == 4
+
+
+@pytest.mark.parametrize("name", ["-x.yaml", "a=b.yaml", "a=b/it's.yaml", "sub/a=b.yaml"])
+def test_any_name_of_a_file_can_be_typed(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("extends: tiny\n")
+    store = DraftStore(registry)
+    assert store.load(name) == ()
+    store.set("train.steps", "5")
+    assert composed(store.reading.command()) == store.reading.saved()
+    assert not shlex.split(store.reading.command())[2].startswith("-")
+
+
+def test_a_path_may_begin_at_home(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("extends: tiny\n")
+    store = DraftStore(registry)
+    assert store.load("~/mine.yaml") == () and store.draft.source == str(tmp_path / "mine.yaml")
 
 
 # ------------------------------------------------------------------------------------------- candidates
@@ -409,10 +411,20 @@ def test_the_contract_points_to_the_field_that_cures(store: DraftStore) -> None:
     assert store.reading.ok
 
 
+def test_a_warning_of_a_file_names_its_line(store: DraftStore, tmp_path: Path) -> None:
+    spec = tmp_path / "method.yaml"
+    spec.write_text("extends: qen\nbase: {sd: {lora_rank: 4}}\n")
+    assert store.load(str(spec)) == ()
+    warning = next(one for one in store.reading.findings if one.level == "warning")
+    assert (warning.path, warning.where) == ("base.sd.lora_rank", f"{spec}:2")
+
+
 def test_notes_point_to_their_place(store: DraftStore) -> None:
     store.choose("data", "deepfashion")
     note = next(one for one in store.reading.findings if one.level == "note")
     assert note.path == "data.deepfashion.root"
+    store.load(None)
+    assert [(one.level, one.path) for one in store.reading.findings] == [("note", "encoder")]
 
 
 def test_of_a_slot_the_known_parts_are_shown(store: DraftStore) -> None:

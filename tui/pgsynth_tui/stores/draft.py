@@ -5,6 +5,7 @@ Every step gives a new immutable `Draft`; what it comes to is read from manifest
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from pgsynth_tui.stores.draft_findings import SOURCE, Finding, Places
 from pgsynth_tui.stores.draft_form import Field, Group, form
 from pgsynth_tui.stores.draft_parts import Candidate, candidates
 from pgsynth_tui.stores.draft_reading import Reading, Source, read, read_source
-from pgsynth_tui.stores.draft_slots import added, chosen, meant, slotted
+from pgsynth_tui.stores.draft_slots import added, chosen, meant, slotted, swapped
 from pgsynth_tui.stores.draft_sweep import Sweep
 from pgsynth_tui.stores.draft_values import said
 from pgsynth_tui.stores.draft_words import Draft, dropped, from_json, path_of, value_of
@@ -93,6 +94,7 @@ class DraftStore:
         Returns:
             What is wrong with it; then the draft is as before.
         """
+        source = os.path.expanduser(source) if source else source  # no shell has done it
         self._sources.pop(source, None)
         found = self._source(source)
         if found.problems:
@@ -130,10 +132,7 @@ class DraftStore:
 
     def swap(self, slot: str, label: str, name: str) -> None:
         """Put a part where another is."""
-        there = chosen(self.reading, slot)
-        parts = meant(self.reading, slot, name)
-        if parts and parts[0] not in there:
-            self._lay(slotted(self.reading, slot, [parts[0] if part[0] == label else part for part in there]))
+        self._lay(swapped(self.reading, slot, label, name))
 
     def move(self, slot: str, label: str, by: int) -> None:
         """Move a part in the order of its slot; of a chain of attention, the first is innermost."""

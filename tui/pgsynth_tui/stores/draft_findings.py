@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pgsynth_core.contract import Adapter, Misfit, Verdict
 from pgsynth_core.errors import Problem
-from pgsynth_core.registry import FOREIGN_FAULTS, OWN_NAME, Registry, reason_of, removal
+from pgsynth_core.registry import FOREIGN_FAULTS, NOUNS, OWN_NAME, Registry, reason_of, removal
 from pgsynth_core.spec import KIND_OF_SLOT, PLAIN_OPTIONS, TABLES
 from pgsynth_tui.stores.draft_words import ADAPT, path_of
 
@@ -20,6 +20,8 @@ SOURCE: Final = "source"
 
 _ARGUMENT: Final = re.compile(r"argument (\d+)(?:: )?")
 _PATH: Final = re.compile(rf"((?:{'|'.join((*KIND_OF_SLOT, *TABLES))})(?:\.[\w-]+)*|{'|'.join(PLAIN_OPTIONS)})\b")
+_SLOT_OF_NOUN: Final = {NOUNS[kind][0]: slot for slot, kind in KIND_OF_SLOT.items()}
+_NOUN: Final = re.compile(rf"\b({'|'.join(_SLOT_OF_NOUN)})\b")
 _PLACE: Final = re.compile(r"(?:[^:]|:(?! ))+: ")
 
 
@@ -80,7 +82,7 @@ class Places:
         parts = [self.part(label) for label in misfit.parts]
         cures = [path_of(words[0]) for words in misfit.remedies if words]
         at = next((cure for cure in cures if cure in PLAIN_OPTIONS or _part(cure) in parts), None)
-        path = at or next(iter(parts), "") or self._said(misfit.message)
+        path = at or next(iter(parts), "") or self._said(misfit.message) or _slot_named(misfit.message)
         return Finding("problem", path, misfit.message, misfit.cure, misfit.where, misfit.remedies)
 
     def of_adapter(self, adapter: Adapter) -> Finding:
@@ -97,7 +99,7 @@ class Places:
             return Finding(level, self.nearest(path_of(word)), told, "", word)
         place = _PLACE.match(text)
         later = text[place.end() :] if place and not self._said(text) else text
-        path = self._said(later) or self.part(later.split(" ", 1)[0])
+        path = self._said(later) or self.part(later.split(" ", 1)[0]) or _slot_named(later) or SOURCE
         return Finding(level, path, later, "", place[0].removesuffix(": ") if place and later != text else "")
 
     def part(self, label: str) -> str:
@@ -117,6 +119,12 @@ class Places:
 
 def _part(path: str) -> str:
     return ".".join(path.split(".")[:2])
+
+
+def _slot_named(message: str) -> str:
+    """The slot of the first kind of part that a sentence names: ``choose an encoder``; empty if it names none."""
+    match = _NOUN.search(message)
+    return _SLOT_OF_NOUN[match[1]] if match else ""
 
 
 def guarded(ask: Callable[[Registry], Verdict], registry: Registry, packages: Iterable[str]) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgsynth_core.errors import SpecError
 from pgsynth_core.registry import Registry
-from pgsynth_core.spec import KIND_OF_SLOT, Resolved, Spec, resolve
+from pgsynth_core.spec import KIND_OF_SLOT, Resolved, Spec, is_path, resolve
 from pgsynth_tui.stores.draft_values import below, parts_in, values_of
 from pgsynth_tui.stores.draft_words import ADAPT, Draft, path_of
 
@@ -17,8 +17,9 @@ __all__ = ["command_of", "shortest"]
 
 def command_of(draft: Draft, verb: str) -> str:
     """What to type in a shell for a draft, as it stands."""
-    source = draft.source or ""
-    spec = [f"./{source}" if source.startswith("-") else source] if source else []
+    spec = [draft.source] if draft.source else []
+    if spec and (spec[0].startswith("-") or ("=" in spec[0] and not is_path(spec[0].partition("=")[0]))):
+        spec = [f"./{spec[0]}"]  # else it reads as a flag, or as an override
     return shlex.join(["pgsynth", *verb.split(), *spec, *draft.overrides, *([ADAPT] if draft.adapt else [])])
 
 

@@ -12,7 +12,7 @@ from pgsynth_core.spec.reserved import MEANINGS, MODULE_NAMES
 from pgsynth_tui.stores.draft_reading import Reading
 from pgsynth_tui.stores.draft_words import labels_of, put, unchosen
 
-__all__ = ["Chosen", "added", "chosen", "meant", "slotted"]
+__all__ = ["Chosen", "added", "chosen", "meant", "slotted", "swapped"]
 
 Chosen = tuple[str, str]
 """A part of a slot: its label, and its qualified name."""
@@ -51,11 +51,29 @@ def added(reading: Reading, slot: str, name: str) -> tuple[str, ...]:
         part = reading.registry.find(KIND_OF_SLOT[slot], name)
     except SpecError:
         return put(reading.draft.overrides, f"{slot}={'+'.join((*(label for label, _ in there), name))}")
+    return slotted(reading, slot, [*there, (_free_label(reading, part.name), part.qualified)])
+
+
+def swapped(reading: Reading, slot: str, label: str, name: str) -> tuple[str, ...]:
+    """The overrides with a part where another is; as they are if there is no such part, or it is the same."""
+    there = dict(chosen(reading, slot))
+    try:
+        part = reading.registry.find(KIND_OF_SLOT[slot], name)
+    except SpecError:
+        return reading.draft.overrides
+    if there.get(label) in (None, part.qualified):
+        return reading.draft.overrides
+    new = part.name if part.name == label else _free_label(reading, part.name)
+    parts = [(new, part.qualified) if old == label else (old, what) for old, what in there.items()]
+    return slotted(reading, slot, parts)
+
+
+def _free_label(reading: Reading, name: str) -> str:
+    """The name, or the name with a number where a spec cannot have it as a label once more."""
     taken = (choice.label for choices in reading.slots.values() for choice in choices)
     unusable = {*taken, *MEANINGS, *MODULE_NAMES}
-    labels = itertools.chain([part.name], (f"{part.name}_{number}" for number in itertools.count(2)))
-    label = next(label for label in labels if label not in unusable)
-    return slotted(reading, slot, [*there, (label, part.qualified)])
+    labels = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    return next(label for label in labels if label not in unusable)
 
 
 def meant(reading: Reading, slot: str, value: str) -> list[Chosen] | None:
