@@ -12,16 +12,16 @@ from pgsynth_core.errors import UserError
 __all__ = ["main", "parser"]
 
 _EPILOG = """\
-Runs and their curves in a terminal, also over SSH and in tmux. What you start there
-trains by itself, also when you leave. ? shows the keys of a view; every one can be
-changed in tui.toml beside your other settings.
+Also over SSH and in tmux. What you start there trains by itself, also when you leave.
+? shows the keys of a view; every one can be changed in tui.toml beside your other
+settings.
 
 Without a terminal: pgsynth runs list, pgsynth runs follow RUN."""
 
 
 def parser() -> Parser:
     """What the command takes."""
-    made = Parser("tui", "Watch, start and stop runs in the terminal.", epilog=_EPILOG)
+    made = Parser("tui", "Runs, their curves, and plugins in the terminal.", epilog=_EPILOG)
     made.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
     add_runs(made)
     add_common(made, json=False)

@@ -137,7 +137,7 @@ class PluginsView(View):
         switcher.current = "parts" if switcher.current == "panels" else "panels"
 
     def action_back(self) -> None:
-        """Everything again."""
+        """Everything again, without filter or panels."""
         entry = self.query_one("#filter", Input)
         entry.value = ""
         entry.remove_class("open")
