@@ -23,7 +23,8 @@ __all__ = ["fake_packages"]
 
 Scenario = Callable[[PgsynthApp, Pilot[None]], Awaitable[None]]
 Drive = Callable[..., None]
-SIZES = [(60, 20), (80, 24), (140, 40)]
+SIZES = [pytest.param((60, 20), marks=pytest.mark.slow), (80, 24), pytest.param((140, 40), marks=pytest.mark.slow)]
+"""Of terminals; the usual one is in the fast lane."""
 
 
 @pytest.fixture(autouse=True)

@@ -70,7 +70,7 @@ def registry() -> Registry:
     return discover()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_whatever_is_done_the_command_comes_to_what_is_saved(registry: Registry, seed: int) -> None:
     chance = random.Random(seed)
     store = DraftStore(registry)

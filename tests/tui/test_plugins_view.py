@@ -133,7 +133,10 @@ def test_a_package_is_installed_after_a_look(drive: Drive, answers: Answers, siz
 
 def test_a_folder_is_built_only_after_asking(drive: Drive, answers: Answers, tmp_path: Path) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        await pilot.press("3", "i", *str(tmp_path), "enter")
+        await pilot.press("3", "i")
+        await until(pilot, lambda: isinstance(app.screen, Enter))
+        app.screen.query_one(Input).value = str(tmp_path)
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.press("n")
         await pilot.press("i", "escape")
