@@ -298,7 +298,7 @@ def test_what_nobody_wants_any_more_is_ended_and_what_was_imported_stays(warm: W
     began = time.monotonic()
     wanted.clear()
     thread.join(30)
-    assert time.monotonic() - began < 1 and answers[0].code == 130 and "given up" in answers[0].problems[0].message
+    assert time.monotonic() - began < 1.9 and answers[0].code == 130 and "given up" in answers[0].problems[0].message
     assert warm.run("act", "look").ok and gone(pid) and warm.pid == process
     assert (tmp_path / "pid.tidied").exists() == (not how), "it is asked first"
 
@@ -306,8 +306,8 @@ def test_what_nobody_wants_any_more_is_ended_and_what_was_imported_stays(warm: W
 def test_what_takes_too_long_is_given_up(warm: Warm, tmp_path: Path) -> None:
     assert warm.run("act", "look").ok
     process = warm.pid
-    answer = warm.run("act", "sleep", str(tmp_path / "pid"), seconds=0.5)
-    assert answer.problems[0].message == "it was given up after 0 seconds." and answer.code == 1
+    answer = warm.run("act", "sleep", str(tmp_path / "pid"), seconds=2)
+    assert answer.problems[0].message == "it was given up after 2 seconds." and answer.code == 1
     assert warm.run("act", "look").ok and warm.pid == process and (tmp_path / "pid.tidied").exists()
 
 
