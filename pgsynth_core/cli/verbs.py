@@ -97,6 +97,7 @@ VERBS: Final = (
     Verb(("runs", "show"), "Show a run: how it stands, its checkpoints, what may be done next.", "run_show:COMMAND"),
     Verb(("runs", "follow"), "Show a run's progress until it ends; leaving does not stop it.", "run_follow:COMMAND"),
     Verb(("runs", "stop"), "Have a run finish its step, save and stop; or kill it.", "run_stop:COMMAND"),
+    Verb(("runs", "move"), "Move a run within the queue: first, last, up or down.", "run_move:COMMAND"),
     Verb(("runs", "resume"), "Go on with a run from its last checkpoint.", "runs:RESUME"),
     Verb(("runs", "schema"), "Say what stands in a run's events.jsonl.", "run_schema:COMMAND"),
     Verb(("runs", "rm"), "Delete runs with everything in them.", "run_rm:COMMAND"),

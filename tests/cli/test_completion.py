@@ -156,7 +156,7 @@ def test_runs_are_completed_the_newest_first(monkeypatch: pytest.MonkeyPatch, tm
         (tmp_path / "runs" / name / "spec.yaml").touch()
     newest = ["latest", "20260102-120000-new", "20260101-120000-old"]
     assert after("sample ") == after("evaluate ") == after("train --resume ") == [*newest, "runs/"]
-    for verb in ("show", "follow", "stop", "resume", "rm"):
+    for verb in ("show", "follow", "stop", "move", "resume", "rm"):
         assert after(f"runs {verb} ") == [*newest, "runs/"]
     assert after("runs stop latest ") == [] and after("runs rm latest ") == [*newest[1:], "runs/"]
     assert after("sample 20260101") == ["20260101-120000-old"]

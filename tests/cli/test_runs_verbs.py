@@ -1,4 +1,4 @@
-"""`pgsynth runs show | follow | stop | rm | resume`: what they say and do about runs in every state."""
+"""`pgsynth runs show | follow | stop | move | rm | resume`: what they say and do about runs in every state."""
 
 from __future__ import annotations
 
@@ -238,6 +238,33 @@ def test_a_run_whose_entry_is_damaged_is_not_said_to_leave_the_queue(run: Run, q
     assert run("runs", "follow", folder.id).code == 1 and run("runs", "rm", "--yes", folder.id).code == 0
 
 
+# ------------------------------------------------------------------------------------------- move
+def test_a_run_is_moved_within_the_queue(run: Run, queue: Queue) -> None:
+    first, second, third = (queue.run() for _ in range(3))
+    for folder in (first, second, third):
+        enqueue(folder)
+    said = run("runs", "move", third.id, "--first")
+    assert said.code == 0 and said.out == f"{third.id}: number 1 of 3 in the queue, it was number 3\n"
+    facts = run("runs", "move", "--down", third.id, "--json").facts
+    assert (facts["ok"], facts["run"], facts["path"]) == (True, third.id, str(third.path))
+    assert (facts["kind"], facts["before"], facts["position"], facts["waiting"]) == ("cpu", 1, 2, 3)
+    assert "number 3 of 3 in the queue, as before" in run("runs", "move", second.id, "--last").out
+    assert [run("runs", "show", one.id, "--json").facts["position"] for one in (first, third, second)] == [1, 2, 3]
+    assert queue.workers() == [], "a queue that stands still goes on standing still"
+
+
+def test_the_order_changes_while_a_run_trains(run: Run, queue: Queue, training: RunFolder) -> None:
+    first, second = queue.run(), queue.run()
+    enqueue(first)
+    enqueue(second)
+    assert run("runs", "move", second.id, "--up", "--json").facts["position"] == 1
+    said = run("runs", "move", training.id, "--last")
+    assert said.code == 2 and "it is running" in said.err and f"pgsynth runs stop {training.path}" in said.err
+    assert run("runs", "stop", training.id).code == 0
+    queue.until_state(first, "finished")
+    assert [one["run"] for one in queue.trained()] == [training.id, second.id, first.id]
+
+
 # ------------------------------------------------------------------------------------------- rm
 def test_runs_are_deleted(run: Run, queue: Queue, ended: RunFolder) -> None:
     other = queue.run()
@@ -280,10 +307,10 @@ def test_one_that_cannot_go_keeps_all(run: Run, queue: Queue, ended: RunFolder) 
 
 
 # ------------------------------------------------------------------------------------------- refused
-@pytest.mark.parametrize("verb", ["show", "follow", "stop", "rm", "resume"])
+@pytest.mark.parametrize("verb", ["show", "follow", "stop", "move", "rm", "resume"])
 @pytest.mark.parametrize(("name", "expected"), [("nothing", "there is no run"), ("./x", "there is no such folder")])
 def test_a_run_that_is_not_there(run: Run, ended: RunFolder, verb: str, name: str, expected: str) -> None:
-    said = run("runs", verb, name, *(["--yes"] if verb == "rm" else []))
+    said = run("runs", verb, name, *{"rm": ["--yes"], "move": ["--up"]}.get(verb, []))
     assert said.code == 2 and expected in said.err and "cure: " in said.err and said.out == ""
 
 
@@ -292,6 +319,9 @@ def test_a_run_that_is_not_there(run: Run, ended: RunFolder, verb: str, name: st
     [
         (["show"], "RUN"),
         (["stop", "latest", "--kill", "--no-wait"], "Leave one out"),
+        (["move", "latest", "--first"], "it is stopped"),
+        (["move", "latest"], "--first"),
+        (["move", "latest", "--first", "--up"], "not allowed with"),
         (["resume", "latest", "--devices", "2"], "Add --detach"),
         (["resume", "latest", "--devices", "0", "--detach"], "from 1 on"),
         (["resume", "latest", "--devices", "2", "--detach"], "no GPU"),
