@@ -116,6 +116,10 @@ def test_by_keys(drive: Drive, root: Path, said: Said, size: tuple[int, int]) ->
         )
         await pilot.press("x")
         assert not isinstance(app.screen, Ask), "there is nothing to stop"
+        await pilot.press("K", "J")
+        await until(pilot, lambda: len(said) == 3)
+        assert {words[1:4] for words in said[1:]} == {("move", done.id, "--up"), ("move", done.id, "--down")}
+        del said[1:]
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         assert "Everything in it is deleted" in asked(app)

@@ -116,6 +116,7 @@ def without_times(facts: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "proof": proof}
 
 
+@pytest.mark.slow
 def test_a_proof_is_the_same_warm_twice_and_cold() -> None:
     with Warm() as warm:
         warm.start()

@@ -73,6 +73,8 @@ ACTIONS: Final = (
     Action("runs", "mark", "space", "Mark", "Mark the run, to watch or compare several.", footer=True),
     Action("runs", "stop", "x", "Stop", "Have the run finish its step, save and stop; says what is lost.", footer=True),
     Action("runs", "resume", "r", "Resume", "Go on with the run from its last checkpoint, detached.", footer=True),
+    Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),
+    Action("runs", "later", "J", "Later", "Move a run that waits one place back in the queue."),
     Action("runs", "remove", "d", "Remove", "Delete the run with everything in it, after asking."),
     Action("watch", "log_scale", "l", "Log scale", "Draw the curve over a logarithmic scale, or not.", footer=True),
     Action(

@@ -212,6 +212,20 @@ class RunsView(View):
         self.ours.say_command(*words)
         self.ours.command_in_background(*words, done=f"{row.id}: in the queue")
 
+    def action_earlier(self) -> None:
+        """One place forward in the queue."""
+        self._move("--up")
+
+    def action_later(self) -> None:
+        """One place back in the queue."""
+        self._move("--down")
+
+    def _move(self, where: str) -> None:
+        if row := self._row():
+            words = ("runs", "move", row.id, where)
+            self.ours.say_command(*words)
+            self.ours.command_in_background(*words, done=f"{row.id}: moved")
+
     def action_remove(self) -> None:
         """Ask, and delete it."""
         if row := self._row():
