@@ -6,11 +6,12 @@ through `visible`, so that it cannot move the cursor or forge lines.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -48,11 +49,32 @@ def _file(stream: Stream) -> Any:
     return _results[-1] if stream == "stdout" and _results else getattr(sys, stream)
 
 
+class _Besides(io.TextIOBase):
+    """Hands what is printed on to stderr as it is then; whether anybody reads it is nobody's trouble."""
+
+    encoding = "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+
 @contextmanager
 def only_results() -> Iterator[None]:
-    """Keep stdout for results: what a part or a library prints there meanwhile goes to stderr."""
+    """Keep stdout for results: what Python code of a part or a library prints meanwhile goes to stderr."""
     _results.append(_file("stdout"))
-    before, sys.stdout = sys.stdout, sys.stderr
+    before, sys.stdout = sys.stdout, _Besides()
     try:
         yield
     finally:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
-from textwrap import shorten
 from typing import Final, get_args
 
 from pgsynth_core.cli.arguments import Parser, add_common, one_of
@@ -123,7 +122,7 @@ _PAPER_WIDTH: Final = 32
 def _short(title: str) -> str:
     """A paper's title up to its colon, and not too long: enough to know it by."""
     first = title.partition(":")[0]
-    return shorten(first, _PAPER_WIDTH, placeholder="…")
+    return first if len(first) <= _PAPER_WIDTH else f"{first[: _PAPER_WIDTH - 1].rstrip()}…"
 
 
 def counted(checked: Counts | None) -> str:

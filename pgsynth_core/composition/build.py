@@ -83,14 +83,13 @@ class Building:
         switches = [one.option for one in component.weights if choice.options.get(one.option) is True]
         if not switches:
             return ""
-        changed = {switches[0]: False}
-        for refusal in component.refuses:  # what makes no sense without weights is switched along
-            options = {**choice.options, **changed}
-            if refusal.applies(options):
-                changed |= {name: not options[name] for name in refusal.options if isinstance(options[name], bool)}
-                changed[switches[0]] = False
+        without = {switches[0]: False}
+        bools = [name for name, value in choice.options.items() if isinstance(value, bool) and name not in without]
+        tries = [without, *({**without, name: not choice.options[name]} for name in bools)]
+        sound = (one for one in tries if not any(no.applies({**choice.options, **one}) for no in component.refuses))
+        changed = next(sound, {})  # what makes no sense without weights is switched along
         settings = [f"{slot}.{label}.{name}={'true' if value else 'false'}" for name, value in changed.items()]
-        return f" Without them: {' '.join(settings)}."
+        return f" Without them: {' '.join(settings)}." if settings else ""
 
     def note_copy(self, copied: nn.Module) -> None:
         """Note a copy of the denoiser that is being taken: it has weights from where the base has, if that has any."""

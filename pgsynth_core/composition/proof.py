@@ -215,13 +215,14 @@ class _Prover:
     def _check_references(self, given: Mapping[str, Conditioning]) -> None:
         """Every site at which somebody reads source features is supplied, by name."""
         supplied = {name for ports in given.values() for name in ports.reference}
+        givers = [label for label, ports in given.items() if ports.reference]
         for label, sites in reading_sites(self.spec, self.registry, self.method.sites).items():
             missing = [site.twin("source") for site in sites if site.twin("source") not in supplied]
             if missing:
                 self._problem(
                     f"{label} reads `reference` at {len(sites)} sites, {len(missing)} are not given: {missing[0]}, …",
                     f"Narrow attn.{label}.sites, or compose an encoder that gives them.",
-                    label,
+                    *givers,
                 )
 
     # ---------------------------------------------------------------- one step of everything else

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -216,40 +216,28 @@ def _refuse_moves(changes: Sequence[Change]) -> None:
     """pgsynth and what it stands on stay as they are; what only an extra needs may come, in the tested range.
 
     Raises:
-        UserError: With everything that a plugin asks to move, from where to where, and what would move along.
+        UserError: With everything that would move, from where to where, and who asks for it.
     """
     core = core_requirements()
-    plugins = {change.package for change in changes if change.required_by == (_BY_REQUEST,)}
-    moved: list[tuple[Change, Problem]] = []
+    moved = []
     for change in changes:
         requirement = core.get(change.package)
         if change.package != OWN_NAME and requirement is None:
             continue
         if requirement is None and not change.before:
             message = f"pip does not know that pgsynth is here, and {_asker(change)} asks for it."
-            moved.append((change, Problem(message, OWN_NAME, "In pgsynth's checkout: pip install -e .")))
+            moved.append(Problem(message, OWN_NAME, "In pgsynth's checkout: pip install -e ."))
             continue
         comes = not change.before and requirement is not None
         if comes and requirement is not None and requirement.specifier.contains(change.after, prereleases=True):
             continue
         asking = " and ".join(change.required_by) or "what it needs"
-        message = f"{change.package} would move ({_way(change)}), asked for by {asking}. pgsynth stands on it as it is."
+        way = f"{change.before or 'not installed'} -> {change.after}"
+        message = f"{change.package} would move ({way}), asked for by {asking}. pgsynth stands on it as it is."
         cure = f"Take another version of {_asker(change)}, one that works with {_range(change, requirement)}"
-        problem = Problem(message, change.package, f"{cure}; or give it an environment of its own.")
-        moved.append((change, problem))
-    told = {change: problem for change, problem in moved if _asker(change) in plugins} or dict(moved)
-    others = [change for change in changes if change not in told and change.before not in ("", change.after)]
-    along = [f"{change.package} ({_way(change)})" for change in others]
-    problems = list(told.values())
-    if problems and along:
-        last = problems[-1]
-        problems[-1] = replace(last, message=f"{last.message} With it would move {', '.join(along)}.")
-    if problems:
-        raise UserError(problems)
-
-
-def _way(change: Change) -> str:
-    return f"{change.before or 'not installed'} -> {change.after}"
+        moved.append(Problem(message, change.package, f"{cure}; or give it an environment of its own."))
+    if moved:
+        raise UserError(moved)
 
 
 def _asker(change: Change) -> str:

@@ -89,8 +89,10 @@ def sync(manifest: Path | None = None, *, check: bool = False) -> Synced:
         PartError: If the manifest cannot be read or is not valid, or a Config cannot be imported or declared, or is
             that of another copy of the package: all problems at once, and nothing is written.
     """
-    named = _in_folder(manifest) if manifest and os.path.isdir(manifest) else manifest  # Path.is_dir raises
-    path = Path(os.path.realpath(named or _own_manifest()))  # resolve() would raise at a ring of links
+    named = manifest or Path.cwd()
+    if os.path.isdir(named):  # Path.is_dir raises
+        named = _in_folder(named)
+    path = Path(os.path.realpath(named))  # resolve() would raise at a ring of links
     try:
         return _synced(path, check=check)
     except PartError as error:
@@ -115,20 +117,16 @@ def _synced(path: Path, *, check: bool) -> Synced:
     return Synced(path, changes, bool(changes) and not check, _unannounced(path, name))
 
 
-def _own_manifest() -> Path:
-    here, own = Path.cwd(), checkout_manifest()
-    if first_party_manifest() == own and own.parent in (here, *here.parents) and not _manifests(here):
-        return own
-    return _in_folder(here)
-
-
 def _manifests(folder: Path) -> list[Path]:
     return [found for found in (folder / "pgsynth.toml", *sorted(folder.glob("*/pgsynth.toml"))) if found.is_file()]
 
 
 def _in_folder(folder: Path) -> Path:
-    """The one manifest of the package that lies there."""
+    """The one manifest of the package that lies there; pgsynth's own in its checkout, if there is none."""
     near = _manifests(folder)
+    own, here = checkout_manifest(), Path(os.path.realpath(folder))
+    if not near and own == first_party_manifest() and own.parent in (here, *here.parents):
+        return own
     if len(near) > 1:
         listed = ", ".join(str(found.relative_to(folder)) for found in near)
         message = f"there are several manifests here: {listed}."
@@ -225,11 +223,11 @@ def _unannounced(manifest: Path, name: str) -> str:
         project = _table(tomllib.loads(file).get("project"))
     except (OSError, ValueError):
         return ""
-    elsewhere = "entry-points" in project.get("dynamic", ()) or normalised(name) == OWN_NAME
-    if not project or elsewhere or GROUP in _table(project.get("entry-points")):
+    other = normalised(str(project.get("name", ""))) != normalised(name) or normalised(name) == OWN_NAME
+    if other or "entry-points" in project.get("dynamic", ()) or GROUP in _table(project.get("entry-points")):
         return ""
-    lines = announcement(normalised(name), manifest.parent.name)
-    return f"its pyproject.toml does not announce it: add {lines}, and install it again."
+    needed = announcement(normalised(name), manifest.parent.name)
+    return f"its pyproject.toml does not announce it: add {needed}, and install it again."
 
 
 def _components(raw: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:

@@ -209,7 +209,7 @@ def read_plugin(wheel: Wheel) -> Manifest:
     announced = _section(wheel, GROUP)
     if not announced:
         message = f"{wheel.name} {wheel.version} is no plugin of pgsynth: it has no entry point in the group {GROUP}."
-        cure = f"A library is installed by: pip install {wheel.name}. A plugin says in its pyproject.toml: "
+        cure = f"A library is installed by: pip install {wheel.name}. A plugin has in its pyproject.toml "
         cure += f"{announcement(wheel.name, wheel.name.replace('-', '_'))}."
         raise UserError(message, where=where, cure=cure)
     if len(announced) > 1:

@@ -82,13 +82,13 @@ def _switched_off(found: Read | Broken, listed: UserList) -> DisabledPackage | N
 
 
 def announcement(name: str, top: str) -> str:
-    """What a package writes in its pyproject.toml to be found.
+    """What a package has in its pyproject.toml to be found, in words.
 
     Args:
         name: The distribution.
         top: Its top-level package, which holds the manifest.
     """
-    return f'[project.entry-points."{GROUP}"] {name} = "{top}:pgsynth.toml"'
+    return f'a table [project.entry-points."{GROUP}"] with the line {name} = "{top}:pgsynth.toml"'
 
 
 def allowed_packages() -> frozenset[str] | None:

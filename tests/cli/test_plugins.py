@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -245,11 +246,25 @@ def test_what_a_part_prints_is_no_result(run: Run, manifest: Path) -> None:
     assert run("plugins", "list", "--kind", "base").out.startswith("bases"), "what comes after it goes to stdout again"
 
 
+def test_what_a_part_prints_where_nobody_reads_is_no_fault(
+    run: Run, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    parts = manifest.parent / "parts.py"
+    parts.write_text(f"print('noise')\n{parts.read_text()}", encoding="utf-8")
+    monkeypatch.setattr("sys.stderr", Gone())
+    said = run("plugins", "sync", str(manifest), "--check", "--json")
+    assert said.code == 2 and said.facts["changes"][0]["option"] == "width"
+
+
 def test_a_package_that_announces_nothing_is_told(run: Run, manifest: Path) -> None:
     (manifest.parent.parent / "pyproject.toml").write_text('[project]\nname = "pgsynth-plugin-x"\n', encoding="utf-8")
     said = run("plugins", "sync", str(manifest))
     assert (
-        said.code == 0 and 'warning: its pyproject.toml does not announce it: add [project.entry-points."' in said.err
+        said.code == 0 and 'warning: its pyproject.toml does not announce it: add a table [project.entry-points."' in said.err
     )
     assert "does not announce" in run("plugins", "sync", str(manifest), "--json").facts["unannounced"]
 

@@ -113,13 +113,13 @@ def test_what_pgsynth_stands_on_does_not_move(resolved: Resolve) -> None:
     assert f"works with torch {here}" in torch.cure and pillow.where == "pillow"
 
 
-def test_who_pins_is_named_not_what_moves_along(resolved: Resolve) -> None:
+def test_who_was_asked_for_is_named_first(resolved: Resolve) -> None:
     items = [("torchvision", "99.1", ["torch==99.0"]), ("torch", "99.0", []), (PLUGIN, "1.0", ["torch==99.0"])]
     with pytest.raises(UserError) as refused:
         resolved(None, items)
     (torch,) = refused.value.problems
     assert torch.where == "torch" and f"asked for by {PLUGIN} (torch==99.0) and torchvision" in torch.message
-    assert "With it would move torchvision (" in torch.message and f"another version of {PLUGIN}," in torch.cure
+    assert f"another version of {PLUGIN}," in torch.cure
 
 
 def test_nor_does_pgsynth_come_from_an_index(resolved: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,13 +272,14 @@ def test_what_announces_nothing_is_told(manifest: Manifest) -> None:
     project = path.parent.parent / "pyproject.toml"
     lines = '[project.entry-points."pgsynth.manifest"]\npgsynth-plugin-x = "pgsynth_plugin_x:pgsynth.toml"\n'
     assert sync(path).unannounced == "", "something else packs it"
-    for text, told in (('[project]\nname = "x"\n', True), (lines, False), ('[project]\nname = "x"\n' + lines, False)):
+    named = '[project]\nname = "pgsynth_plugin.x"\n'
+    for text, told in ((named, True), (named + lines, False), ('[project]\nname = "around-it"\n', False), ("", False)):
         project.write_text(text)
-        assert bool(sync(path).unannounced) is told
-    project.write_text("[project.entry-points.console_scripts]\nx = 'y:z'\n")
+        assert bool(sync(path).unannounced) is told, text
+    project.write_text(named + "[project.entry-points.console_scripts]\nx = 'y:z'\n")
     for line in lines.splitlines():
         assert line in sync(path).unannounced
-    project.write_text("[project]\ndynamic = ['entry-points']\n")
+    project.write_text(named + "dynamic = ['entry-points']\n")
     assert sync(path).unannounced == ""
 
 
@@ -373,6 +374,11 @@ def test_elsewhere_our_own_is_not_meant(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"no pgsynth\.toml here"):
         sync(check=True)
+
+
+def test_the_checkouts_folder_will_do(repository: Path) -> None:
+    for folder in (repository, repository / "tests"):
+        assert sync(folder, check=True).path == repository / "registry.toml"
 
 
 def test_the_folder_of_a_package_will_do(manifest: Manifest) -> None:
