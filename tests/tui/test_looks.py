@@ -180,18 +180,22 @@ def test_an_evaluation_is_looked_at_with_its_scores(run: Callable[..., RunFolder
     assert rows[7].tiles[0].piece and rows[8].tiles[0].words == "not on disk", "the sheet shows the first 8"
 
 
-def test_samples_have_the_scores_of_their_pair_at_that_step(run: Callable[..., RunFolder]) -> None:
+def test_samples_have_the_scores_of_their_picture(run: Callable[..., RunFolder]) -> None:
     one = run("a", [20, 40])
-    names = {f"person{number}": pair(number, output=20) for number in (2, 0)}
-    names["person0"] = pair(0, output=21)
-    evaluated(one, "test-00000020", names)
+    nearly = pair(0, output=20)[3] ^ 1
+    evaluated(one, "test-00000020-first2", {"x": (*pair(0)[:3], nearly), "y": pair(1, output=99)})
+    evaluated(one, "test-00000020", {"z": pair(0, output=99), "person2": pair(2, output=20)})
     store = looked(one)
     assert not any(row.tiles[3].values for row in store.table().rows), "nothing was evaluated at step 40"
     store.move(-1)
     first, second, third = (row.tiles[3] for row in store.table().rows)
-    assert first.scores.startswith("ssim 0.500  psnr 20.2") and first.scored == "test-00000020, drawn anew"
-    assert not second.values
-    assert third.values["psnr"] == math.inf and third.scored == "test-00000020"
+    assert first.values["psnr"] == math.inf and first.scored == "test-00000020-first2, drawn anew"
+    assert not second.values, "its pair was drawn with other settings: another picture"
+    assert third.values["psnr"] == 20.25 and third.scored == "test-00000020"
+    evaluated(one, "test-00000020.2", {"v": pair(3), "w": pair(0, output=20)})
+    assert store.look()
+    tile = store.table().rows[0].tiles[3]
+    assert tile.scored == "test-00000020.2" and tile.values["psnr"] == 20.25, "rather one that is the same to the bit"
 
 
 def test_evaluations_with_other_settings_say_which(run: Callable[..., RunFolder]) -> None:

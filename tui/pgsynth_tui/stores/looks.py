@@ -11,12 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from PIL import ImageChops, ImageStat
+
 from pgsynth_core.runs import RunFolder
 from pgsynth_tui.stores.albums import GIVEN, SAMPLES, Album, Place, places, read_album
 from pgsynth_tui.stores.reading import Piece, Unreadable, read_picture
 
 __all__ = ["GIVEN", "SAMPLES", "LookStore", "Row", "Table", "Tile"]
 
+_SAME: Final = 0.01
+"""Mean difference, 0 to 1, below which two pictures are one, drawn in other batches or on another device."""
 _OWN: Final = ("run", "step", "skipped")
 """Of what an evaluation says of itself: what differs between runs anyway."""
 
@@ -174,19 +178,22 @@ class LookStore:
         return self._scored(run, album, name, Tile(heading, piece))
 
     def _scored(self, run: RunFolder, album: Album, name: str, tile: Tile) -> Tile:
-        """A sample with the scores of its pair in an evaluation of the same step, if there is one.
+        """A sample with the scores of its pair in an evaluation of the same step, if one drew the same picture.
 
-        That drew the picture anew from the same noise: where it is not the same to the bit, that is said.
+        That drew it anew from the same noise, maybe in another batch: where it is the same but not to the bit, that is
+        said. One that was made with other settings drew another picture, and its scores are not this one's.
         """
+        sought, nearly = album.prints.get(name), tile
         for other in self._albums.get(run.path, ()):
-            if other.kind == SAMPLES or other.step != album.step or name not in album.prints:
+            if sought is None or other.kind == SAMPLES or other.step != album.step:
                 continue
-            pairs = (row for row, known in other.prints.items() if known == album.prints[name])
-            if (pair := next(pairs, None)) and pair in other.values:
-                same = _same_pixels(album.outputs[name], other.outputs[pair])
-                scored = other.folder.name if same else f"{other.folder.name}, drawn anew"
-                return replace(tile, values=other.values[pair], scored=scored)
-        return tile
+            for pair, known in other.prints.items():
+                apart = _apart(album.outputs[name], other.outputs[pair]) if known == sought else 1.0
+                if not apart:
+                    return replace(tile, values=other.values[pair], scored=other.folder.name)
+                if apart < _SAME and nearly is tile:
+                    nearly = replace(tile, values=other.values[pair], scored=f"{other.folder.name}, drawn anew")
+        return nearly
 
     def _of(self, run: RunFolder) -> tuple[Album, ...]:
         found = [album for place in places(run) if (album := self._read(place)).outputs]
@@ -217,11 +224,14 @@ def _other_pair(one: Album, other: Album, row: str) -> bool:
     return None not in prints and prints[0] != prints[1]
 
 
-def _same_pixels(one: Path, other: Path) -> bool:
+def _apart(one: Path, other: Path) -> float:
+    """The mean difference of two pictures, 0 to 1; 1 where that cannot be said."""
     first, second = read_picture(Piece(one)), read_picture(Piece(other))
     if isinstance(first, Unreadable) or isinstance(second, Unreadable):
-        return False
-    return first.size == second.size and first.tobytes() == second.tobytes()
+        return 1.0
+    if (first.size, first.mode) != (second.size, second.mode):
+        return 1.0
+    return max(ImageStat.Stat(ImageChops.difference(first, second)).mean) / 255
 
 
 def _notes(albums: Sequence[Album]) -> list[str]:
