@@ -264,7 +264,8 @@ def test_a_package_that_announces_nothing_is_told(run: Run, manifest: Path) -> N
     (manifest.parent.parent / "pyproject.toml").write_text('[project]\nname = "pgsynth-plugin-x"\n', encoding="utf-8")
     said = run("plugins", "sync", str(manifest))
     assert (
-        said.code == 0 and 'warning: its pyproject.toml does not announce it: add a table [project.entry-points."' in said.err
+        said.code == 0
+        and 'warning: its pyproject.toml does not announce it: add a table [project.entry-points."' in said.err
     )
     assert "does not announce" in run("plugins", "sync", str(manifest), "--json").facts["unannounced"]
 
