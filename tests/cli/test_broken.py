@@ -146,6 +146,7 @@ def test_who_uses_it_is_told(run: Run, fake_packages: FakePackages, files: dict[
     assert run("compose", "base=tiny", "encoder=x", "--no-proof").code == 0
 
 
+@pytest.mark.slow
 def test_doctor_imports_everything_elsewhere_and_names_what_fails(run: Run, fake_packages: FakePackages) -> None:
     for name, (files, _) in zip("abcde", (case.values for case in IMPORTS), strict=True):
         package = f"pgsynth-plugin-{name}"

@@ -160,6 +160,7 @@ def test_a_package_is_switched_off_and_on(
     assert run("plugins", "list", "--status", "disabled").out == "nothing is disabled\n"
 
 
+@pytest.mark.slow
 def test_import_times_are_told(run: Run, fake_packages: FakePackages) -> None:
     fake_packages.install(files={"parts.py": "import time\ntime.sleep(0.3)\n1 / 0\n"})
     said = run("plugins", "times", "pgsynth-plugin-x", "--timeout", "60")
