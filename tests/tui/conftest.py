@@ -74,6 +74,7 @@ def drive(root: Path) -> Drive:
     def drive(scenario: Scenario, *, size: tuple[int, int] = (80, 24), settings: Settings | None = None) -> None:
         async def whole() -> None:
             app = PgsynthApp(discover(), runs=str(root), settings=settings)
+            app._first = "runs" if app._first == "compose" else app._first  # what most of the tests are about
             async with app.run_test(size=size) as pilot:
                 await settled(app, pilot)
                 await scenario(app, pilot)

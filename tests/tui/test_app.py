@@ -152,9 +152,9 @@ def test_by_clicks(drive: Drive, root: Path, said: Said, size: tuple[int, int]) 
         await pilot.click("#yes")
         await until(pilot, lambda: said)
         assert said == [("runs", "stop", live.id, "--runs", str(root))]
-        await pilot.click(app.screen.query("_Title")[1])
+        await pilot.click(app.screen.query("_Title")[2])
         await until(pilot, lambda: app.current_mode == "watch")
-        await pilot.click(app.screen.query("_Title")[0])
+        await pilot.click(app.screen.query("_Title")[1])
         await until(pilot, lambda: app.current_mode == "runs")
 
     drive(scenario, size=size)
@@ -196,7 +196,7 @@ def test_the_cursor_stays_on_its_run(drive: Drive, root: Path) -> None:
 def test_without_runs_it_says_how_to_begin(drive: Drive) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         assert "pgsynth train tiny data=figures --detach" in text_of(app)
-        await pilot.press("x", "r", "d", "space", "enter", "2")
+        await pilot.press("x", "r", "d", "space", "enter", "3")
         await until(pilot, lambda: "no run is chosen" in text_of(app) or app.size.width < 100)
 
     drive(scenario, size=(140, 40))
@@ -281,7 +281,7 @@ def test_damage_is_told_and_the_screen_goes_on(drive: Drive, root: Path) -> None
         assert "at step 20" in text_of(app), "half a line is no event yet"
         shutil.rmtree(live.path)
         await settled(app, pilot)
-        await pilot.press("1")
+        await pilot.press("2")
         assert "there is no run" in text_of(app)
         other = make_run(root, "c", 3)
         await settled(app, pilot)
@@ -309,7 +309,7 @@ def test_the_log_takes_no_markup(drive: Drive, root: Path) -> None:
 @sizes
 def test_help_names_every_action_of_the_view(drive: Drive, size: tuple[int, int]) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        for key, place in (("1", "runs"), ("2", "watch")):
+        for key, place in (("1", "compose"), ("2", "runs"), ("3", "watch"), ("4", "plugins")):
             await pilot.press(key, "question_mark")
             assert isinstance(app.screen, Help)
             table = app.screen.query_one(DataTable)
@@ -378,7 +378,7 @@ def test_what_was_marked_is_remembered_and_a_broken_file_is_not_in_the_way(
     live = make_run(root, "b", 2)
 
     async def mark(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        await pilot.press("space", "2")
+        await pilot.press("space", "3")
 
     drive(mark)
     remembered = read_remembered()
@@ -430,7 +430,7 @@ def test_leaving_says_what_trains_on(root: Path, capsys: pytest.CaptureFixture[s
         app = PgsynthApp(discover(), runs=str(root))
         async with app.run_test() as pilot:
             await settled(app, pilot)
-            await pilot.press("q")
+            await pilot.press("2", "q")
         return app
 
     import asyncio
@@ -483,7 +483,7 @@ from pgsynth_tui.app import PgsynthApp
 async def whole():
     app = PgsynthApp(discover())
     async with app.run_test() as pilot:
-        await pilot.press("2", "question_mark", "escape", "1", "colon")
+        await pilot.press("2", "question_mark", "escape", "3", "4", "1", "colon")
         await pilot.pause(1)
 asyncio.run(whole())
 print([name for name in ("torch", "diffusers", "transformers", "timm") if name in sys.modules])

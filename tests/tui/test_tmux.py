@@ -92,6 +92,8 @@ def test_a_run_outlives_the_terminal(tmux: Tmux, environ: dict[str, str], tmp_pa
     subprocess.run([*PGSYNTH, "train", *SPEC, "--no-proof", "--detach"], env=environ, check=True, capture_output=True)
     (run,) = list_runs(tmp_path / "runs")
     tmux.start(*PGSYNTH, "tui")
+    tmux.until("The parts fit together")
+    tmux.keys("2")
     tmux.until("running")
     tmux.keys("Enter")
     first = step(tmux)
@@ -102,13 +104,13 @@ def test_a_run_outlives_the_terminal(tmux: Tmux, environ: dict[str, str], tmp_pa
 
     before = status_of(run).step
     tmux.start(*PGSYNTH, "tui", size=(80, 24))
-    tmux.until("running")
+    tmux.until("at step [0-9]")  # it was left in the view of curves
     tmux.kill()  # the terminal is lost, not left
     wait(lambda: status_of(run).step > before + 1, 60)
 
     tmux.start(*PGSYNTH, "tui", size=(80, 24))
-    tmux.until("at step [0-9]")  # it was left in the view of curves
-    tmux.keys("1")
+    tmux.until("at step [0-9]")
+    tmux.keys("2")
     tmux.until("running")
     tmux.keys("x")
     tmux.until("Nothing is")
@@ -135,6 +137,8 @@ def test_without_unicode_or_colours(tmux: Tmux, environ: dict[str, str], tmp_pat
     created: RunFolder = create_run(tmp_path / "runs", slug="x", spec_yaml="base: tiny\n", lock={})
     environ["NO_COLOR"] = "1"
     tmux.start(*PGSYNTH, "tui", "--ascii", size=(80, 24))
+    tmux.until("The parts fit together")
+    tmux.keys("2")
     tmux.until("lost")
     assert created.id in tmux.text
     table = tmux.text.splitlines()[1:4]

@@ -24,9 +24,11 @@ from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_re
 from pgsynth_tui.stores.runs import RunStore
 from pgsynth_tui.themes import DARK, THEMES
 from pgsynth_tui.view import View
+from pgsynth_tui.views.compose import ComposeView
 from pgsynth_tui.views.plugins import PluginsView
 from pgsynth_tui.views.runs import RunsView
 from pgsynth_tui.views.watch import WatchView
+from pgsynth_tui.warm import Warm
 
 __all__ = ["PgsynthApp", "RunsChanged"]
 
@@ -91,13 +93,14 @@ class PgsynthApp(PanelApp):
         marked: Runs to watch or compare together, in the order in which they were marked.
         chosen: The run that is looked at; None if there is none.
         plain: Whether only ASCII is drawn.
+        warm: Runs commands that need torch, sooner than a shell.
     """
 
     TITLE = "pgsynth"
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = {ActionsOf}
     BINDINGS = bindings(EVERYWHERE)
-    MODES: ClassVar = {"runs": RunsView, "watch": WatchView, "plugins": PluginsView}
+    MODES: ClassVar = {"compose": ComposeView, "runs": RunsView, "watch": WatchView, "plugins": PluginsView}
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class PgsynthApp(PanelApp):
         self.settings = settings or Settings()
         self.runs_given = runs
         self.store = RunStore(runs_root(runs))
+        self.warm = Warm()
         self.plain = self.settings.ascii
         remembered = read_remembered()
         self.marked: list[Path] = [Path(path) for path in remembered.marked]
@@ -141,6 +145,7 @@ class PgsynthApp(PanelApp):
     def on_unmount(self) -> None:
         """The thread that looks ends with the app."""
         self._stopped.set()
+        self.warm.close()
         view = str(self.current_mode)
         marked = tuple(map(str, self.marked))
         write_remembered(Remembered(theme=self.theme, view=view if view in VIEWS else "", marked=marked))
@@ -163,7 +168,7 @@ class PgsynthApp(PanelApp):
 
     def say_command(self, *words: str) -> None:
         """Show the command line of what was just done, or would be."""
-        runs = ["--runs", self.runs_given] if self.runs_given and words[0] == "runs" else []
+        runs = ["--runs", self.runs_given] if self.runs_given and words[0] in ("runs", "train") else []
         self.command = shell.command_line([*words, *runs])
         if isinstance(self.screen, View):
             self.screen.show_command(self.command)

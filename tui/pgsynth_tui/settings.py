@@ -3,6 +3,7 @@
     tui.toml    in the settings folder: theme, ascii, images, and under [keys] action = "key,key"; the user's, never
                 written here
     tui.json    in the state folder: where one was, and what was marked; written when one leaves
+    draft.json  beside it: the method that is being composed; written at every step
 
 Whatever is wrong with either is told and passed over: nothing of it keeps the UI from starting.
 """
@@ -23,9 +24,19 @@ from pgsynth_core.registry import config_folder
 from pgsynth_core.runs.durable import json_text, replace_text
 from pgsynth_core.runs.locks import state_folder
 
-__all__ = ["Remembered", "Settings", "read_remembered", "read_settings", "settings_file", "write_remembered"]
+__all__ = [
+    "Remembered",
+    "Settings",
+    "keep_draft",
+    "kept_draft",
+    "read_remembered",
+    "read_settings",
+    "settings_file",
+    "write_remembered",
+]
 
 STATE_VERSION: Final = 1
+_DRAFT: Final = "draft.json"
 
 
 class Settings(BaseModel):
@@ -94,6 +105,22 @@ def read_remembered() -> Remembered:
         with suppress(OSError):
             os.replace(path, path.with_suffix(".broken"))
         return Remembered()
+
+
+def kept_draft() -> str:
+    """The draft that was being composed; empty if there is none."""
+    with suppress(OSError, ValueError, UserError):
+        return (_state_file().parent / _DRAFT).read_text(encoding="utf-8")
+    return ""
+
+
+def keep_draft(text: str) -> None:
+    """Keep the draft, as far as the disk lets one: after every step, for a terminal may be lost."""
+    with suppress(OSError, UserError):
+        file = _state_file().parent / _DRAFT
+        beside = file.with_name(f".{_DRAFT}.{os.getpid()}")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(file)
 
 
 def write_remembered(remembered: Remembered) -> None:
