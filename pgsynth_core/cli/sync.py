@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pgsynth_core.cli.arguments import Parser, add_common
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common
 from pgsynth_core.cli.console import say, say_json, visible
 from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
@@ -39,6 +39,8 @@ def _parser() -> Parser:
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
+    if arguments.path == "":  # which would be the folder one is in
+        raise ArgumentsError("the path is empty.", where="pgsynth plugins sync", cure="Name a pgsynth.toml.")
     done = sync(None if arguments.path is None else Path(arguments.path), check=arguments.check)
     if done.unannounced:
         tell_warning(done.unannounced)

@@ -21,7 +21,9 @@ Without a terminal: pgsynth runs list, pgsynth runs follow RUN."""
 
 def parser() -> Parser:
     """What the command takes."""
-    made = Parser("tui", "Runs, their curves, and plugins in the terminal.", epilog=_EPILOG)
+    made = Parser(
+        "tui", "Compose, watch runs and their curves, see and install plugins, in the terminal.", epilog=_EPILOG
+    )
     made.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
     add_runs(made)
     add_common(made, json=False)
