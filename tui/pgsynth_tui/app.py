@@ -163,7 +163,7 @@ class PgsynthApp(PanelApp):
         """Tell the view that is shown."""
         live = {row.folder.path for row in self.store.rows}
         self.marked = [path for path in self.marked if path in live]
-        if isinstance(self.screen, View):
+        if isinstance(self.screen, View) and self.screen.there:
             self.screen.changed()
 
     def say_command(self, *words: str) -> None:

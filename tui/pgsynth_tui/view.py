@@ -86,15 +86,23 @@ class View(Screen[None]):
         self.set_class(columns < LEAST[0] or rows < LEAST[1], "-tiny")
         self.set_class(columns < 100, "-narrow")
         needed = f"{LEAST[0]} columns and {LEAST[1]} rows are needed, here are {columns} and {rows}."
-        self.query_one("#small", Static).update(needed)
+        for small in self.query("#small").results(Static):  # none before it is mounted
+            small.update(needed)
 
     def show_command(self, line: str) -> None:
         """The command line that does what the view shows, or what was just done."""
-        self.query_one("#command", Static).update(f"$ {line}" if line else "")
+        for command in self.query("#command").results(Static):
+            command.update(f"$ {line}" if line else "")
+
+    @property
+    def there(self) -> bool:
+        """Whether it has its widgets: not before it is mounted, nor while the app ends, when messages still come."""
+        return self.is_running and bool(self.query("#body > *"))
 
     def on_screen_resume(self) -> None:
         """It is shown again: what happened meanwhile is."""
-        self.changed()
+        if self.there:
+            self.changed()
 
     def changed(self) -> None:
         """The stores have changed; called for the view that is shown only."""

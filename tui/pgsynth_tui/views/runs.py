@@ -67,8 +67,6 @@ class RunsView(View):
     # ---------------------------------------------------------------- what is shown
     def changed(self) -> None:
         """Draw the rows that are otherwise than before; the cursor stays on its run."""
-        if not self.is_mounted:
-            return
         table: DataTable[Text] = self.query_one(DataTable)
         narrow = self.app.size.width < 100
         columns = NARROW if narrow else COLUMNS

@@ -88,6 +88,7 @@ class WatchView(View):
 
     def on_mount(self) -> None:
         """Begin to read."""
+        self.changed()
         self._read()
 
     def on_unmount(self) -> None:
@@ -98,8 +99,6 @@ class WatchView(View):
     # ---------------------------------------------------------------- what is watched
     def changed(self) -> None:
         """The chosen run, and the marked ones after it; without any, the newest."""
-        if not self.is_mounted:
-            return
         rows = self.ours.store.rows
         chosen = self.ours.store.row(self.ours.chosen) or next((row for row in rows if row.status.live), None)
         chosen = chosen or (rows[0] if rows else None)
@@ -139,6 +138,8 @@ class WatchView(View):
 
     def on_seen(self, event: Seen) -> None:
         """Draw what the thread has read."""
+        if not self.there:
+            return
         self._drawn, self._share = event.drawn, event.share
         if event.log:
             self.query_one(Log).write_lines(event.log)
