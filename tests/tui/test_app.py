@@ -483,7 +483,7 @@ from pgsynth_tui.app import PgsynthApp
 async def whole():
     app = PgsynthApp(discover())
     async with app.run_test() as pilot:
-        await pilot.press("2", "question_mark", "escape", "3", "4", "1", "colon")
+        await pilot.press("2", "question_mark", "escape", "3", "4", "5", "6", "1", "colon")
         await pilot.pause(1)
 asyncio.run(whole())
 print([name for name in ("torch", "diffusers", "transformers", "timm") if name in sys.modules])

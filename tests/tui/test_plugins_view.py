@@ -54,7 +54,7 @@ def shown(app: PgsynthApp) -> str:
 
 async def at(app: PgsynthApp, pilot: Pilot[None], name: str) -> None:
     """The cursor on the part of that name."""
-    await pilot.press("4", "slash", *name, "enter")
+    await pilot.press("6", "slash", *name, "enter")
     await until(pilot, lambda: name in shown(app))
 
 
@@ -112,7 +112,7 @@ def test_a_package_is_installed_after_a_look(drive: Drive, answers: Answers, siz
     answers[" ".join(look)] = shell.Answer(look, 0, facts, "")
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        await pilot.press("4", "i")
+        await pilot.press("6", "i")
         await until(pilot, lambda: isinstance(app.screen, Enter))
         await pilot.press(*"pgsynth-plugin-new", "enter")
         await until(pilot, lambda: isinstance(app.screen, Ask))
@@ -133,7 +133,7 @@ def test_a_package_is_installed_after_a_look(drive: Drive, answers: Answers, siz
 
 def test_a_folder_is_built_only_after_asking(drive: Drive, answers: Answers, tmp_path: Path) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        await pilot.press("4", "i")
+        await pilot.press("6", "i")
         await until(pilot, lambda: isinstance(app.screen, Enter))
         app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
@@ -150,7 +150,7 @@ def test_a_refusal_is_told(drive: Drive, answers: Answers) -> None:
     answers["plugins install"] = shell.Answer(("plugins", "install"), 2, {"problems": [problem]}, "")
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        await pilot.press("4", "i", "x", "enter")
+        await pilot.press("6", "i", "x", "enter")
         await until(pilot, lambda: "torch: torch would move. Take another version." in told(app))
         assert not isinstance(app.screen, Ask)
 
@@ -184,7 +184,7 @@ def test_panels_are_shown_each_in_its_guard(drive: Drive, fake_packages: FakePac
     fake_packages.install(NAME, manifest=manifest, files={"panels.py": HEAD + bad})
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        await pilot.press("4", "v")
+        await pilot.press("6", "v")
         assert app.screen.query_one(ContentSwitcher).current == "panels"
         panels = app.screen.query_one("#panels")
         panels.show(0)  # type: ignore[attr-defined]
@@ -196,7 +196,7 @@ def test_panels_are_shown_each_in_its_guard(drive: Drive, fake_packages: FakePac
         assert "it cannot" in str(place.problem)
         await pilot.press("2")
         assert "there is no run" in text_of(app), "the rest goes on"
-        await pilot.press("4", "escape")
+        await pilot.press("6", "escape")
         assert app.screen.query_one("#parts").display
 
     drive(scenario)

@@ -21,6 +21,8 @@ VIEWS: Final[Mapping[str, str]] = {
     "compose": "Compose",
     "runs": "Runs",
     "watch": "Watch",
+    "look": "Look",
+    "compare": "Compare",
     "plugins": "Plugins",
 }
 """The views in order, and their titles; the first is ``1``."""

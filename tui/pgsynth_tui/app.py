@@ -24,7 +24,9 @@ from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_re
 from pgsynth_tui.stores.runs import RunStore
 from pgsynth_tui.themes import DARK, THEMES
 from pgsynth_tui.view import View
+from pgsynth_tui.views.compare import CompareView
 from pgsynth_tui.views.compose import ComposeView
+from pgsynth_tui.views.look import LookView
 from pgsynth_tui.views.plugins import PluginsView
 from pgsynth_tui.views.runs import RunsView
 from pgsynth_tui.views.watch import WatchView
@@ -100,7 +102,14 @@ class PgsynthApp(PanelApp):
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = {ActionsOf}
     BINDINGS = bindings(EVERYWHERE)
-    MODES: ClassVar = {"compose": ComposeView, "runs": RunsView, "watch": WatchView, "plugins": PluginsView}
+    MODES: ClassVar = {
+        "compose": ComposeView,
+        "runs": RunsView,
+        "watch": WatchView,
+        "look": LookView,
+        "compare": CompareView,
+        "plugins": PluginsView,
+    }
 
     def __init__(
         self,

@@ -49,6 +49,7 @@ class View(Screen[None]):
     DEFAULT_CSS = """
     View #titles { height: 1; layout: horizontal; background: $panel; }
     View _Title { width: auto; padding: 0 2; color: $text-muted; }
+    View.-narrow _Title { padding: 0 1; }
     View _Title.here { background: $primary; color: $background; text-style: bold; }
     View #body { height: 1fr; }
     View #command {

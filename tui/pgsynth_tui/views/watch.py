@@ -182,7 +182,7 @@ class WatchView(View):
         """What is known of the run beside the curves, and the command that shows the same."""
         row = self.ours.store.row(self._folder.path) if self._folder else None
         if row is None:
-            self.query_one("#what", Static).update("no run is chosen: 1 shows them all")
+            self.query_one("#what", Static).update("no run is chosen: Runs shows them all")
             return
         status = row.status
         steps = f"{status.step} of {status.steps}" if status.steps else str(status.step)
