@@ -15,7 +15,7 @@ NO_HOOK := -o addopts="--import-mode=importlib --strict-config --strict-markers 
 lane = $(PYTEST) $(1) || { code=$$?; [ $$code -eq 5 ] && echo "(no test in this lane)" || exit $$code; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-main test-compiled test-matrix test-slow test-campaigns test-gpu bench lint format clean
+.PHONY: help install demo test test-main test-compiled test-matrix test-slow test-campaigns test-gpu screens bench lint format clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test-gpu: install ## the tests that need a CUDA device; skipped with the reason 
 	else \
 		echo "make test-gpu: skipped, this machine has no CUDA device that torch can see"; \
 	fi
+
+screens: install ## the screens of the terminal UI written anew, to be looked at: tests/tui/screens
+	PGSYNTH_WRITE_SCREENS=1 $(PYTEST) tests/tui/test_screens.py
 
 bench: install ## time and memory, printed
 	$(call lane,$(NO_HOOK) -s -m bench)

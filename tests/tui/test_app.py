@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Footer, Input, Log, Static
 
@@ -309,12 +311,15 @@ def test_the_log_takes_no_markup(drive: Drive, root: Path) -> None:
 @sizes
 def test_help_names_every_action_of_the_view(drive: Drive, size: tuple[int, int]) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        for key, place in (("1", "compose"), ("2", "runs"), ("3", "watch"), ("4", "plugins")):
-            await pilot.press(key, "question_mark")
+        for number, place in enumerate(VIEWS, 1):
+            await pilot.press(str(number), "question_mark")
             assert isinstance(app.screen, Help)
-            table = app.screen.query_one(DataTable)
-            rows = {tuple(table.get_row_at(row))[2] for row in range(table.row_count)}
-            assert rows == {action.id for action in actions_of(place)}
+            console = Console(width=500)
+            with console.capture() as said:
+                console.print(app.screen._table())
+            assert all(action.does in said.get() for action in actions_of(place))
+            assert all(action.id in said.get() for action in actions_of(place)) == (size[0] >= 100)
+            assert app.screen.query_one(VerticalScroll).region.bottom <= size[1]
             await pilot.press("escape")
 
     drive(scenario, size=size)

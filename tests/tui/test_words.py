@@ -45,8 +45,9 @@ def test_paces(seconds: float | None, text: str) -> None:
 
 def test_names_are_cut_where_they_do_not_fit() -> None:
     assert shortened("20261122-171151-tiny", 20) == "20261122-171151-tiny"
-    assert shortened("20261122-171151-tiny", 19) == "20261122-171151-ti…"
-    assert shortened("20261122-171151-tiny", 3, plain=True) == "20261122-17115~"
+    assert shortened("20261122-171151-tiny", 19) == "…171151-tiny"
+    assert shortened("20261122-171151-qfft-pma-eq5", 3, plain=True) == "~171151-qfft-p~"
+    assert shortened("a-name-of-somebody's-own", 16) == "a-name-of-someb…"
 
 
 def test_sparklines() -> None:

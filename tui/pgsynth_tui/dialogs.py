@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, DataTable, Input, Static
+from textual.widgets import Button, Input, Static
 
-from pgsynth_tui.actions import EVERYWHERE, actions_of
+from pgsynth_tui.actions import actions_of
 
 __all__ = ["Ask", "Enter", "Help", "keys_in_words"]
 
@@ -113,12 +115,11 @@ class Help(ModalScreen[None]):
     BINDINGS: ClassVar = [Binding("escape,q,question_mark,f1", "dismiss", "Back")]
     DEFAULT_CSS = """
     Help { align: center middle; }
-    Help > Vertical {
-        width: 96; max-width: 96%; height: 90%;
-        background: $surface; border: thick $primary; padding: 1 2;
+    Help > VerticalScroll {
+        width: 96; max-width: 96%; height: auto; max-height: 96%;
+        background: $surface; border: thick $primary; padding: 0 1;
     }
-    Help Static { margin-bottom: 1; }
-    Help DataTable { height: auto; background: $surface; }
+    Help Static { margin: 0 1 1 0; }
     """
 
     def __init__(self, place: str, text: str, keymap: Mapping[str, str]) -> None:
@@ -127,19 +128,38 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The text, and a table."""
-        with Vertical(), VerticalScroll():
-            yield Static(self._text, markup=False)
-            table: DataTable[str] = DataTable(cursor_type="row", show_cursor=False)
-            table.add_columns("keys", "what they do", "id")
-            for action in actions_of(self._place):
-                keys = keys_in_words(self._keymap.get(action.id, action.keys))
-                where = "" if action.place != EVERYWHERE else " (everywhere)"
-                table.add_row(keys, f"{action.does}{where}", action.id)
-            yield table
-            yield Static(
-                'Keys are changed in tui.toml, beside your other settings: [keys] and lines of id = "key,key".',
-                markup=False,
+        with VerticalScroll():
+            for paragraph in self._text.split("\n\n"):
+                yield Static(" ".join(paragraph.split()), markup=False)
+            yield Static(self._table())
+            where = "" if self._wide else "; a wider terminal shows the ids"
+            said = (
+                f'Keys are changed in tui.toml, beside your other settings: [keys] and lines of id = "key,key"{where}.'
             )
+            yield Static(said, markup=False)
+
+    @property
+    def _wide(self) -> bool:
+        """Whether there is room for what only few look for."""
+        return self.app.size.width >= 100
+
+    def _table(self) -> Table:
+        """Keys, what they do, what they are called; long sentences go on below."""
+        table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
+        table.add_column("keys", min_width=6)
+        table.add_column("what they do", ratio=1)
+        if self._wide:
+            table.add_column("id", style="dim")
+        place = self._place
+        for action in actions_of(self._place):
+            if action.place != place:
+                place = action.place
+                table.add_row("")
+                table.add_row("", Text("everywhere", style="bold"))
+            keys = keys_in_words(self._keymap.get(action.id, action.keys))
+            row = (Text(keys, style="bold"), Text(action.does), Text(action.id))
+            table.add_row(*row[: len(table.columns)])
+        return table
 
 
 _NAMES = {

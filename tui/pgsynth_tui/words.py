@@ -6,6 +6,7 @@ A state never stands by colour alone, and in plain ASCII where the terminal or t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -38,6 +39,7 @@ STATE_STYLES: Final[Mapping[State, str]] = {
 }
 """Colours that differ in lightness too, and that no meaning rests upon."""
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_DAY: Final = re.compile(r"[0-9]{8}-")
 _BLOCKS_ASCII: Final = "_.-=+*%#"
 
 
@@ -67,10 +69,18 @@ def pace(seconds_per_step: float | None) -> str:
     return f"{1 / seconds_per_step:.1f}/s" if seconds_per_step < 1 else f"{seconds_per_step:.1f}s"
 
 
-def shortened(text: str, width: int, *, plain: bool = False) -> str:
-    """The text, cut off with a sign where it is longer; never to fewer than 15 characters, in which runs differ."""
-    width = max(15, width)
-    return text if len(text) <= width else text[: width - 1] + ("~" if plain else "…")
+def shortened(name: str, width: int, *, plain: bool = False) -> str:
+    """The name of a run, in which runs differ: where it is too long, its day is left out first, then its end is cut.
+
+    Args:
+        name: Of its folder, ``YYYYmmdd-HHMMSS-SLUG``.
+        width: How many columns there are; never fewer than 15 are taken.
+        plain: With signs of ASCII.
+    """
+    width, sign = max(15, width), "~" if plain else "…"
+    if len(name) > width and _DAY.match(name):
+        name = sign + name[9:]
+    return name if len(name) <= width else name[: width - 1] + sign
 
 
 def sparkline(values: tuple[float, ...], *, plain: bool = False) -> str:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.widgets import DataTable, Input, Static
 
 from pgsynth_core.cli.console import one_line
@@ -26,8 +27,15 @@ __all__ = ["RunsView"]
 
 COLUMNS = ("", "run", "state", "step", "loss", "curve", "pace", "left", "on")
 NARROW = ("", "run", "state", "step", "loss", "left")
-_BESIDE = {COLUMNS: 62, NARROW: 42}
+SMALL = ("", "run", "state", "step", "left")
+_BESIDE = {COLUMNS: 62, NARROW: 45, SMALL: 39}
 """Columns of the terminal that everything but the name takes."""
+
+
+class _Runs(DataTable[Text]):
+    """The table, whose own key for a row stands in the footer, too."""
+
+    BINDINGS: ClassVar = [Binding("enter", "select_cursor", "Watch", tooltip="Watch the run: curves, log, samples.")]
 
 
 class RunsView(View):
@@ -55,7 +63,7 @@ class RunsView(View):
     def compose_body(self) -> ComposeResult:
         """The table, why there is nothing in it, what is said of the run under the cursor."""
         yield Input(placeholder="words of the name or state; !word: not", id="filter", compact=True)
-        yield DataTable(cursor_type="row", id="table")
+        yield _Runs(cursor_type="row", id="table")
         yield Static("", id="nothing", markup=False)
         yield Static("", id="reason", markup=False)
 
@@ -68,8 +76,8 @@ class RunsView(View):
     def changed(self) -> None:
         """Draw the rows that are otherwise than before; the cursor stays on its run."""
         table: DataTable[Text] = self.query_one(DataTable)
-        narrow = self.app.size.width < 100
-        columns = NARROW if narrow else COLUMNS
+        width = self.app.size.width
+        columns = COLUMNS if width >= 100 else NARROW if width >= 72 else SMALL
         rows = [row for row in self.ours.store.rows if row.fits(self._filter)]
         keys = [str(row.folder.path) for row in rows]
         if columns != self._columns or [str(key.value) for key in table.rows] != keys:
@@ -251,9 +259,13 @@ def _sentence(row: RunRow) -> str:
     """What is known of a run, in a line."""
     status = row.status
     of = f" of {status.steps}" if status.steps else ""
-    when = "" if status.when is None else f", last heard of {clock(time.time() - status.when)} ago"
+    when = "" if status.when is None else f", last word {_ago(status.when)} ago"
     why = f": {status.reason}" if status.reason else ""
     return f"{row.id} is {status.state}, at step {status.step}{of}{when}{why}"
+
+
+def _ago(when: float) -> str:
+    return clock(time.time() - when)
 
 
 def _kept(row: RunRow) -> tuple[str, ...]:

@@ -80,7 +80,8 @@ class Plot(Widget):
         key = (id(self._lines), self._log, self._plain, self.size)
         if key != self._drawn:
             self._strips, self._drawn = self._draw(self.size), key
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+        strip = self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+        return strip.apply_style(self.rich_style)
 
     # ---------------------------------------------------------------- drawing
     def _draw(self, size: Size) -> list[Strip]:
