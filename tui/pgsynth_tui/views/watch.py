@@ -62,7 +62,7 @@ class WatchView(View):
     WatchView.-narrow #facts { display: none; }
     WatchView #legend { height: auto; max-height: 9; padding: 0 1; }
     WatchView.-narrow #legend { max-height: 4; }
-    WatchView Log { height: 1fr; min-height: 3; border-top: solid $panel; scrollbar-size-horizontal: 0; }
+    WatchView Log { height: 1fr; min-height: 3; border-top: solid $panel; overflow-x: hidden; }
     """
 
     def __init__(self) -> None:
