@@ -41,6 +41,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "sample",
                 "inspect",
                 "evaluate",
+                "compare",
                 "export",
                 "demo",
                 "doctor",
