@@ -177,6 +177,15 @@ class RunsView(View):
             self.ours.chosen = row.folder.path
             await self.ours.action_view("watch")
 
+    async def action_compare(self) -> None:
+        """Compare the marked runs; where one is marked, with the one under the cursor."""
+        row, marked = self._row(), self.ours.marked
+        if row and len(marked) < 2:
+            self.ours.chosen = row.folder.path
+        elif marked:
+            self.ours.chosen = marked[0]
+        await self.ours.action_view("compare")
+
     def action_mark(self) -> None:
         """Mark it, or take the mark away, and go on to the next."""
         if row := self._row():
