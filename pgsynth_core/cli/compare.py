@@ -21,7 +21,7 @@ from pgsynth_core.reports import (
 )
 from pgsynth_core.runs import RunFolder, find_run, runs_root
 from pgsynth_core.runs.comparing import Comparison, Number, compare
-from pgsynth_core.runs.reader import RunFacts, RunReader
+from pgsynth_core.runs.reader import RunFacts, read_facts
 
 __all__ = ["COMMAND"]
 
@@ -111,14 +111,10 @@ def _read(folders: list[RunFolder]) -> list[RunFacts]:
     """
     read, problems = list[RunFacts](), list[Problem]()
     for folder in folders:
-        reader = RunReader(folder)
         try:
-            if facts := reader.read():
-                read.append(facts)
+            read.append(read_facts(folder))
         except UserError as error:
             problems += error.problems
-        finally:
-            reader.close()
     if problems:
         raise UserError(problems)
     return read

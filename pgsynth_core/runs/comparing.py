@@ -215,15 +215,11 @@ def _letters(number: int) -> str:
 
 
 def _settings(variants: Sequence[Variant]) -> tuple[SettingRow, ...]:
-    keys: list[str] = []
+    of_section: dict[str, dict[str, None]] = {}  # what only a later variant has, at the end of its section
     for variant in variants:
-        at = 0
-        for key in variant.settings:  # those of a later variant behind what they stand behind there
-            if key in keys:
-                at = keys.index(key) + 1
-            else:
-                keys.insert(at, key)
-                at += 1
+        for key in variant.settings:
+            of_section.setdefault(key.partition(".")[0], {})[key] = None
+    keys = [key for some in of_section.values() for key in some]
     rows = [_row(key, variants) for key in keys]
     seeds = tuple(", ".join(map(str, sorted(variant.seeds, key=str))) for variant in variants)
     return (*rows, SettingRow(SEED, seeds, differs=len(set(seeds)) > 1))
@@ -249,18 +245,19 @@ def _training(variants: Sequence[Variant], settings: Sequence[SettingRow], notes
     fewest = min((run.step for run in runs if run.losses), default=0)
     last = max(1, min(LAST, fewest // 10))
     training = _other_losses(settings, (*_OF_LOSS, *_OF_TRAINING_LOSS), "Losses of training", notes)
-    training = training or _other_pairs(settings, runs, notes)
+    training = training or _other_pairs(runs, notes)
     unseen = _other_losses(settings, _OF_LOSS, "Losses on unseen pairs", notes)
     unseen = unseen or _other_losses(settings, ("train.validate_pairs",), "Losses on unseen pairs", notes)
+    training, unseen = training or _other_seeds(variants, notes), unseen or _other_seeds(variants, notes)
     steps, device = _other_steps(variants, notes), _other_devices(runs, notes)
 
     def row(name: str, of: Callable[[RunFacts], float | None], better: str, digits: int | None, **more: Any) -> Number:
         return Number(_TRAINING, name, more.pop("unit", ""), digits, better, _cells(variants, of), **more)
 
-    what = "the last step" if last == 1 else f"the last {last} steps"
+    what = "step" if last == 1 else f"{last} steps"
     rows = [
         row(
-            f"loss, mean of {what}",
+            f"mean loss of last {what}",
             lambda run: statistics.fmean(run.losses[-last:]) if run.losses else None,
             "lower",
             4,
@@ -312,7 +309,18 @@ def _within(key: str, start: str) -> bool:
     return key == start or key.startswith(f"{start}.")
 
 
-def _other_pairs(settings: Sequence[SettingRow], runs: Sequence[RunFacts], notes: _Notes) -> tuple[int, ...]:
+def _other_seeds(variants: Sequence[Variant], notes: _Notes) -> tuple[int, ...]:
+    """Noise and times of a loss follow from the seed: means over other seeds differ where the methods do not."""
+    seeds = {one.name: ", ".join(map(str, sorted(one.seeds, key=str))) for one in variants}
+    if len(set(seeds.values())) < 2:
+        return ()
+    said = "; ".join(f"{name} {some}" for name, some in seeds.items())
+    return (
+        notes.add(f"Losses are of noise that follows from {SEED}, and the variants' seeds are not the same: {said}."),
+    )
+
+
+def _other_pairs(runs: Sequence[RunFacts], notes: _Notes) -> tuple[int, ...]:
     if len({run.data for run in runs if run.data}) < 2:
         return ()
     sentence = "The data has the same settings and held other pairs when the runs were trained: losses do not compare."

@@ -28,7 +28,7 @@ from pgsynth_core.spec import KIND_OF_SLOT
 from pgsynth_core.spec.nodes import Node, Problems
 from pgsynth_core.spec.yaml_nodes import read_file
 
-__all__ = ["LAST", "SEED", "Evaluation", "Measured", "RunFacts", "RunReader", "dotted"]
+__all__ = ["LAST", "SEED", "Evaluation", "Measured", "RunFacts", "RunReader", "dotted", "read_facts"]
 
 LAST: Final = 100
 """So many losses of the last steps are kept, at most."""
@@ -215,6 +215,21 @@ class RunReader:
         if kept is None or kept[0] != stamp:
             kept = self._kept[file] = stamp, read(file)
         return kept[1]
+
+
+def read_facts(folder: RunFolder) -> RunFacts:
+    """What a run says, read once.
+
+    Raises:
+        UserError: If its spec cannot be read.
+    """
+    reader = RunReader(folder)
+    try:
+        facts = reader.read()
+        assert facts is not None  # it is always wanted
+        return facts
+    finally:
+        reader.close()
 
 
 # ------------------------------------------------------------------------------------------- settings

@@ -27,8 +27,8 @@ _STILL: Final = 2.0
 """Seconds between two looks at what is new where no run moves: an evaluation may have come."""
 _LONGEST: Final = 40
 """Characters of a setting's value in the table; below it, all of it is said."""
-_NAMES: Final = (38, 30)
-"""Characters of a row's name in the table, and in a narrow terminal."""
+_NAMES: Final = (60, 32)
+"""Columns of the rows' names in the table at most, and in a narrow terminal."""
 
 
 class Compared(Message):
@@ -99,6 +99,12 @@ class CompareView(View):
         self._shown = True
         super().on_screen_resume()
 
+    def on_resize(self) -> None:
+        """Names have more room, or less."""
+        super().on_resize()
+        if self.there:
+            self._show()
+
     # ---------------------------------------------------------------- what is compared
     def changed(self) -> None:
         """The chosen run, and the marked ones after it."""
@@ -166,18 +172,19 @@ class CompareView(View):
         at, scrolled = self._key(), (table.scroll_x, table.scroll_y)
         table.clear(columns=True)
         self._rows = {}
-        width = _NAMES[self.app.size.width < 100]
+        parts = sections(comparison, all_settings=self._identical)
+        longest = max((len(_name(row)) + 1 for part in parts for row in part.rows), default=0)
+        width = min(longest, _NAMES[self.app.size.width < 100])
         table.add_column("", width=width, key="name")
         for variant in comparison.variants:
             table.add_column(Text(f"{heading(variant)}  ", justify="right"), key=variant.name)
-        for section in sections(comparison, all_settings=self._identical):
+        for section in parts:
             table.add_row(Text(section.title, style="bold"), *[Text()] * len(comparison.variants), key=section.title)
             for row in section.rows:
-                name = row.key if isinstance(row, SettingRow) else row.name
-                key = f"{section.title}|{name}"
+                key = f"{section.title}|{row.key if isinstance(row, SettingRow) else row.name}"
                 self._rows[key] = row
-                said = row.key if isinstance(row, SettingRow) else number_name(row)
-                table.add_row(Text(f" {shortened(said, width - 1, plain=self.ours.plain)}"), *self._cells(row), key=key)
+                name = Text(f" {shortened(_name(row), width - 1, plain=self.ours.plain)}")
+                table.add_row(name, *self._cells(row), key=key)
         if at in table.rows:
             table.move_cursor(row=table.get_row_index(at), animate=False, scroll=False)
             table.scroll_to(*scrolled, animate=False)
@@ -254,6 +261,10 @@ class CompareView(View):
     async def action_back(self) -> None:
         """To the runs."""
         await self.ours.action_view("runs")
+
+
+def _name(row: SettingRow | Number) -> str:
+    return row.key if isinstance(row, SettingRow) else number_name(row)
 
 
 def _of_setting(row: SettingRow, comparison: Comparison) -> list[str]:

@@ -138,7 +138,7 @@ class RunsView(View):
     def _on_cursor(self) -> None:
         self._say_of_cursor()
         row = self._row()
-        if row and row.folder.path != self._shown:  # not where a row is only drawn anew
+        if row and row.folder.path != self._shown and self.is_current:  # not where a row is only drawn anew
             self._shown = row.folder.path
             self.ours.say_command("runs", "show", row.id)
 
