@@ -244,11 +244,13 @@ def _training(variants: Sequence[Variant], settings: Sequence[SettingRow], notes
     runs = [run for variant in variants for run in variant.runs]
     fewest = min((run.step for run in runs if run.losses), default=0)
     last = max(1, min(LAST, fewest // 10))
-    training = _other_losses(settings, (*_OF_LOSS, *_OF_TRAINING_LOSS), "Losses of training", notes)
-    training = training or _other_pairs(runs, notes)
-    unseen = _other_losses(settings, _OF_LOSS, "Losses on unseen pairs", notes)
-    unseen = unseen or _other_losses(settings, ("train.validate_pairs",), "Losses on unseen pairs", notes)
-    training, unseen = training or _other_seeds(variants, notes), unseen or _other_seeds(variants, notes)
+    training, unseen = tuple[int, ...](), tuple[int, ...]()
+    if any(run.losses for run in runs):
+        training = _other_losses(settings, (*_OF_LOSS, *_OF_TRAINING_LOSS), "Losses of training", notes)
+        training = training or _other_pairs(runs, notes) or _other_seeds(variants, notes)
+    if any(run.validation for run in runs):
+        unseen = _other_losses(settings, (*_OF_LOSS, "train.validate_pairs"), "Losses on unseen pairs", notes)
+        unseen = unseen or _other_seeds(variants, notes)
     steps, device = _other_steps(variants, notes), _other_devices(runs, notes)
 
     def row(name: str, of: Callable[[RunFacts], float | None], better: str, digits: int | None, **more: Any) -> Number:
@@ -302,7 +304,11 @@ def _other_losses(settings: Sequence[SettingRow], keys: Sequence[str], what: str
     others = [row.key for row in settings if row.differs and any(_within(row.key, key) for key in keys)]
     if not others:
         return ()
-    return (notes.add(f"{what} are not of the same thing and do not compare: {', '.join(others)} differ."),)
+    return (
+        notes.add(
+            f"{what} are not of the same thing and do not compare: {', '.join(others)} differ{'s' if len(others) == 1 else ''}."
+        ),
+    )
 
 
 def _within(key: str, start: str) -> bool:

@@ -306,4 +306,6 @@ def test_in_a_real_zsh(tmp_path: Path, roots: str) -> None:
     done = subprocess.run(
         ["zsh", "--no-rcs", "-c", ZSH], env=installed(tmp_path, roots), capture_output=True, text=True, check=False
     )
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["compose", "compare", "completion"], done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["compose", "compare", "completion"], (
+        done.stderr
+    )
