@@ -304,11 +304,8 @@ def _other_losses(settings: Sequence[SettingRow], keys: Sequence[str], what: str
     others = [row.key for row in settings if row.differs and any(_within(row.key, key) for key in keys)]
     if not others:
         return ()
-    return (
-        notes.add(
-            f"{what} are not of the same thing and do not compare: {', '.join(others)} differ{'s' if len(others) == 1 else ''}."
-        ),
-    )
+    differ = f"{', '.join(others)} differ{'s' if len(others) == 1 else ''}"
+    return (notes.add(f"{what} are not of the same thing and do not compare: {differ}."),)
 
 
 def _within(key: str, start: str) -> bool:
