@@ -41,6 +41,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "sample",
                 "inspect",
                 "evaluate",
+                "compare",
                 "export",
                 "demo",
                 "doctor",
@@ -117,7 +118,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
         ("inspect latest attn", []),
         ("inspect latest sample.sched", ["sample.scheduler="]),
         ("inspect latest --spl", ["--split"]),
-        ("--debug comp", ["compose", "completion"]),
+        ("--debug comp", ["compose", "compare", "completion"]),
         ("nonsense ", []),
     ],
 )
@@ -212,7 +213,7 @@ def asked(roots: str, tmp_path: Path) -> Callable[..., list[str]]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("pgsynth com", ["compose", "completion"]),
+        ("pgsynth com", ["compose", "compare", "completion"]),
         ("pgsynth compose base=", ["sd", "tiny"]),  # bash replaces only what stands right of the last word break
         ("pgsynth compose encoder=qfft attn.pma.mask=e", ["eq5", "eq9"]),
         ("pgsynth compose tiny --ex", ["--explain"]),
@@ -305,4 +306,6 @@ def test_in_a_real_zsh(tmp_path: Path, roots: str) -> None:
     done = subprocess.run(
         ["zsh", "--no-rcs", "-c", ZSH], env=installed(tmp_path, roots), capture_output=True, text=True, check=False
     )
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["compose", "completion"], done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["compose", "compare", "completion"], (
+        done.stderr
+    )

@@ -120,6 +120,14 @@ ACTIONS: Final = (
     Action("plugins", "switch", "e", "On/off", "Leave the package out of everything, or take it in again."),
     Action("plugins", "panels", "v", "Panels", "Show the panels that packages bring.", footer=True),
     Action("plugins", "back", "escape", "Back", "Everything again, or back from the panels."),
+    Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
+    Action(
+        "compare", "identical", "equals_sign", "Identical", "Show settings that are the same, too, or not.", footer=True
+    ),
+    Action("compare", "pairs", "s,enter", "Side by side", "Look at the same pairs, drawn by each run.", footer=True),
+    Action("compare", "copy_markdown", "c", "Markdown", "Copy the table as Markdown.", footer=True),
+    Action("compare", "copy_latex", "C", "LaTeX", "Copy the table as LaTeX.", footer=True),
+    Action("compare", "back", "escape", "Back", "Go back to the runs."),
     Action("watch", "back", "escape", "Back", "Go back to the runs."),
 )
 

@@ -21,7 +21,7 @@ from pgsynth_tui.actions import EVERYWHERE, VIEWS, actions_of, bindings, keymap_
 from pgsynth_tui.dialogs import Help
 from pgsynth_tui.panels import PanelApp
 from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_remembered
-from pgsynth_tui.stores.runs import RunStore
+from pgsynth_tui.stores.runs import RunRow, RunStore
 from pgsynth_tui.themes import DARK, THEMES
 from pgsynth_tui.view import View
 from pgsynth_tui.views.compare import CompareView
@@ -175,9 +175,15 @@ class PgsynthApp(PanelApp):
         if isinstance(self.screen, View) and self.screen.there:
             self.screen.changed()
 
+    def looked_at(self) -> list[RunRow]:
+        """The chosen run, and the marked ones after it; without any, one that trains, else the newest."""
+        rows = [row for path in (self.chosen, *self.marked) if (row := self.store.row(path))]
+        rows = rows or [row for row in self.store.rows if row.status.live][:1] or list(self.store.rows[:1])
+        return list(dict.fromkeys(rows))
+
     def say_command(self, *words: str) -> None:
         """Show the command line of what was just done, or would be."""
-        runs = ["--runs", self.runs_given] if self.runs_given and words[0] in ("runs", "train") else []
+        runs = ["--runs", self.runs_given] if self.runs_given and words[0] in ("runs", "train", "compare") else []
         self.command = shell.command_line([*words, *runs])
         if isinstance(self.screen, View):
             self.screen.show_command(self.command)

@@ -146,7 +146,7 @@ class RunsView(View):
     def _on_cursor(self) -> None:
         self._say_of_cursor()
         row = self._row()
-        if row and row.folder.path != self._shown:  # not where a row is only drawn anew
+        if row and row.folder.path != self._shown and self.is_current:  # not where a row is only drawn anew
             self._shown = row.folder.path
             self.ours.say_command("runs", "show", row.id)
 
@@ -184,6 +184,15 @@ class RunsView(View):
         if row := self._row():
             self.ours.chosen = row.folder.path
             await self.ours.action_view("watch")
+
+    async def action_compare(self) -> None:
+        """Compare the marked runs; where one is marked, with the one under the cursor."""
+        row, marked = self._row(), self.ours.marked
+        if row and len(marked) < 2:
+            self.ours.chosen = row.folder.path
+        elif marked:
+            self.ours.chosen = marked[0]
+        await self.ours.action_view("compare")
 
     def action_mark(self) -> None:
         """Mark it, or take the mark away, and go on to the next."""

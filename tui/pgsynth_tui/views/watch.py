@@ -98,19 +98,13 @@ class WatchView(View):
 
     # ---------------------------------------------------------------- what is watched
     def changed(self) -> None:
-        """The chosen run, and the marked ones after it; without any, the newest."""
-        rows = self.ours.store.rows
-        chosen = self.ours.store.row(self.ours.chosen) or next((row for row in rows if row.status.live), None)
-        chosen = chosen or (rows[0] if rows else None)
-        wanted = [chosen.folder] if chosen else []
-        marked = [row.folder for path in self.ours.marked if (row := self.ours.store.row(path))]
-        wanted += [folder for folder in marked if folder not in wanted]
-        wanted = wanted[:_MOST_RUNS]
+        """What is looked at may be others now: `PgsynthApp.looked_at`."""
+        wanted = [row.folder for row in self.ours.looked_at()][:_MOST_RUNS]
         if [one.folder for one in self.store.runs] != wanted:
             self.store.watch(wanted, self.store.number)
             self._drawn = ()
             self._show_curves()
-        folder = chosen.folder if chosen else None
+        folder = wanted[0] if wanted else None
         if folder != self._folder:
             self._folder = folder
             self._tail = LogTail(folder.log_file) if folder else None

@@ -1,0 +1,154 @@
+"""``pgsynth compare``: runs side by side: what differs between them, the numbers that they hold."""
+
+from __future__ import annotations
+
+import argparse
+
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, one_of
+from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
+from pgsynth_core.cli.report import broken_facts
+from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.reports import (
+    FORMATS,
+    cell_text,
+    comparison_facts,
+    comparison_text,
+    heading,
+    number_name,
+    sections,
+    value_text,
+)
+from pgsynth_core.runs import RunFolder, find_run, runs_root
+from pgsynth_core.runs.comparing import Comparison, Number, compare
+from pgsynth_core.runs.reader import RunFacts, read_facts
+
+__all__ = ["COMMAND"]
+
+_TABLE = "table"
+_EPILOG = """\
+Runs that differ in train.seed alone are one variant: its numbers are the mean over them,
+± the sample standard deviation. Settings that are the same everywhere are left out.
+
+Losses are those of the last steps, a tenth of them, 100 at most; the row says how many.
+Evaluations (pgsynth evaluate) stand in one row where they are of the same pictures of the
+same pairs, sampled alike; what is not is kept apart, and a note says why. * is the better
+mean, which may be chance.
+
+examples:
+  pgsynth compare 20260131-120405-qfft-pma latest
+  pgsynth compare runs/20260131-* --format latex > table.tex
+  pgsynth compare a b --all-settings --runs ~/elsewhere
+
+With --json: ok, variants (name, runs: run, path, seed, state, step), settings (key, differs,
+values by variant), numbers (group, name, unit, better, compares, about, cells by variant:
+mean, spread, n, values by run; best, ahead_of_first: on how many of the same pairs it is
+better than the first, notes: which of them, from 1), notes, broken."""
+
+
+def _parser() -> Parser:
+    parser = Parser("compare", "Put runs side by side: what differs, and the numbers they hold.", epilog=_EPILOG)
+    parser.add_argument("run", nargs="+", metavar="RUN", help="two or more: id, the beginning of it, latest, or a path")
+    parser.add_argument("--all-settings", action="store_true", help="also settings that are the same everywhere")
+    forms = (_TABLE, *FORMATS)
+    parser.add_argument(
+        "--format",
+        metavar="FORM",
+        type=one_of(forms, "format", "formats"),
+        help=f"one of {', '.join(forms)}; by default {_TABLE}",
+    )
+    add_runs(parser)
+    add_common(parser)
+    return parser
+
+
+def _run(arguments: argparse.Namespace, session: Session) -> int:
+    if arguments.json and arguments.format:
+        cure = "Leave one of them out."
+        raise ArgumentsError("--json and --format are two forms of one result.", where="pgsynth compare", cure=cure)
+    folders = _found(arguments)
+    with progress("Reading the runs"):
+        comparison = compare(_read(folders))
+    if arguments.json:
+        say_json({"ok": True, **comparison_facts(comparison), "broken": broken_facts(session.registry.broken)})
+    elif arguments.format in FORMATS:
+        say(comparison_text(comparison, arguments.format, all_settings=arguments.all_settings))
+    else:
+        _draw(comparison, all_settings=arguments.all_settings)
+    return 0
+
+
+def _found(arguments: argparse.Namespace) -> list[RunFolder]:
+    """Every run that is meant, once.
+
+    Raises:
+        UserError: With every word that means none, or if they mean fewer than two.
+    """
+    root, found, problems = runs_root(arguments.runs), dict[RunFolder, None](), list[Problem]()
+    for word in arguments.run:
+        try:
+            found[find_run(word, root)] = None
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    if len(found) < 2:
+        (one,) = found
+        message = f"{one.id} is one run, and there is nothing to compare it with."
+        raise UserError(message, where="pgsynth compare", cure=f"Name another beside it; {_others(one)}.")
+    return list(found)
+
+
+def _others(one: RunFolder) -> str:
+    return f"pgsynth runs list --runs {one.path.parent} shows them"
+
+
+def _read(folders: list[RunFolder]) -> list[RunFacts]:
+    """What each says.
+
+    Raises:
+        UserError: With every run whose spec cannot be read.
+    """
+    read, problems = list[RunFacts](), list[Problem]()
+    for folder in folders:
+        try:
+            read.append(read_facts(folder))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    return read
+
+
+def _draw(comparison: Comparison, *, all_settings: bool) -> None:
+    variants = comparison.variants
+    for variant in variants:
+        seeds = ", ".join(map(str, variant.seeds))
+        say(one_line(f"{variant.name}: {', '.join(run.id for run in variant.runs)}, seed {seeds}"))
+    for section in sections(comparison, all_settings=all_settings):
+        say()
+        rows: list[tuple[str, ...]] = []
+        for row in section.rows:
+            if isinstance(row, Number):
+                rows.append((f"{number_name(row)}", *_numbers(comparison, row)))
+            else:
+                rows.append((row.key, *map(value_text, row.values)))
+        draw_table(Table("", (section.title, *map(heading, variants)), rows))
+    if not comparison.differing:
+        say("\nno setting differs")
+    if comparison.notes:
+        say()
+    for number, note in enumerate(comparison.notes, 1):
+        say(one_line(f"[{number}] {note}"))
+
+
+def _numbers(comparison: Comparison, number: Number) -> list[str]:
+    """Cells of a number, the better ones with a star."""
+    cells = []
+    for place, (cell, variant) in enumerate(zip(number.cells, comparison.variants, strict=True)):
+        star = " *" if place in number.best else ""
+        cells.append(cell_text(number, cell, len(variant.runs)) + star)
+    return cells
+
+
+COMMAND = Command(_parser, _run, "words:several_run_words")

@@ -1,0 +1,186 @@
+"""A comparison of runs as text: Markdown, LaTeX, CSV; and as plain data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from pgsynth_core.reports.cells import cell_text, heading, number_name, sections, value_text
+from pgsynth_core.runs.comparing import ABSENT, Comparison, Number, SettingRow
+
+__all__ = ["FORMATS", "comparison_facts", "comparison_text"]
+
+_ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
+_SPREAD: Final = "± is the sample standard deviation over the runs of a variant; of one run there is none."
+_BEST: Final = "The better mean is marked; whether it is better by more than chance, it does not say."
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_LATEX: Final = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "±": r"$\pm$",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def comparison_text(comparison: Comparison, form: str, *, all_settings: bool = False) -> str:
+    """The comparison in one of `FORMATS`, without a line break at its end.
+
+    Args:
+        comparison: What is written.
+        form: One of `FORMATS`.
+        all_settings: Whether identical settings are in it.
+    """
+    return FORMATS[form](comparison, all_settings).rstrip("\n")
+
+
+# ------------------------------------------------------------------------------------------- Markdown
+def _markdown(comparison: Comparison, all_settings: bool) -> str:
+    variants = comparison.variants
+    lines = [f"- **{one.name}**: {', '.join(f'`{run.id}`' for run in one.runs)}{_seeds(one.seeds)}" for one in variants]
+    for section in sections(comparison, all_settings=all_settings):
+        head = [section.title, *map(heading, variants)]
+        lines += ["", _piped(map(_markdown_text, head)), _piped([":--", *["--:"] * len(variants)])]
+        lines += [_piped(_cells(comparison, row, _markdown_text, "**{}**")) for row in section.rows]
+    told = [*(f"[{number}] {note}" for number, note in enumerate(comparison.notes, 1)), _SPREAD, _BEST]
+    return "\n".join([*lines, "", *(f"- {_markdown_text(line)}" for line in told)])
+
+
+def _piped(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_text(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _seeds(seeds: Iterable[Any]) -> str:
+    return f", seed {', '.join(map(str, seeds))}"
+
+
+def _cells(comparison: Comparison, row: SettingRow | Number, escaped: Callable[[str], str], best: str) -> Iterator[str]:
+    """Name and cells of a row, escaped; the better ones as told."""
+    if isinstance(row, SettingRow):
+        yield escaped(row.key)
+        yield from (escaped(value_text(value)) for value in row.values)
+        return
+    yield escaped(f"{number_name(row)} {_ARROWS[row.better]}".rstrip())
+    for place, (cell, variant) in enumerate(zip(row.cells, comparison.variants, strict=True)):
+        text = escaped(cell_text(row, cell, len(variant.runs)))
+        yield best.format(text) if place in row.best else text
+
+
+# ------------------------------------------------------------------------------------------- LaTeX
+def _latex(comparison: Comparison, all_settings: bool) -> str:
+    """A tabular; what it needs and what is to be known of it stands in comments."""
+    variants = comparison.variants
+    lines = ["% \\usepackage{booktabs}"]
+    lines += [f"% {one.name}: {', '.join(run.id for run in one.runs)}{_seeds(one.seeds)}" for one in variants]
+    lines += [f"% [{number}] {' '.join(note.split())}" for number, note in enumerate(comparison.notes, 1)]
+    lines += [f"% {_SPREAD}", f"% {_BEST}"]
+    lines += [f"\\begin{{tabular}}{{l{'r' * len(variants)}}}", "\\toprule"]
+    lines.append(_row(["", *(_latex_text(heading(one)) for one in variants)]))
+    for section in sections(comparison, all_settings=all_settings):
+        title = f"\\multicolumn{{{len(variants) + 1}}}{{l}}{{\\emph{{{_latex_text(section.title)}}}}}"
+        lines += ["\\midrule", f"{title} \\\\"]
+        lines += [_row(_cells(comparison, row, _latex_text, "\\textbf{{{}}}")) for row in section.rows]
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _latex_text(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+
+
+# ------------------------------------------------------------------------------------------- CSV
+def _csv(comparison: Comparison, all_settings: bool) -> str:
+    """One line for each setting and number of each variant, at full precision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["section", "name", "unit", "variant", "runs", "value", "spread", "n", "better", "best", "notes"])
+    for section in sections(comparison, all_settings=all_settings):
+        for row in section.rows:
+            for place, variant in enumerate(comparison.variants):
+                runs = " ".join(run.id for run in variant.runs)
+                if isinstance(row, SettingRow):
+                    value = row.values[place]
+                    said = "" if value is ABSENT else value_text(value)
+                    writer.writerow([section.title, row.key, "", variant.name, runs, said, "", "", "", "", ""])
+                elif cell := row.cells[place]:
+                    spread = "" if cell.spread is None else repr(cell.spread)
+                    best, notes = "yes" if place in row.best else "", " ".join(map(str, row.notes))
+                    facts = [variant.name, runs, repr(cell.mean), spread, cell.n, row.better, best, notes]
+                    writer.writerow([section.title, row.name, row.unit, *facts])
+    return text.getvalue()
+
+
+FORMATS: Final[Mapping[str, Callable[[Comparison, bool], str]]] = {
+    "markdown": _markdown,
+    "latex": _latex,
+    "csv": _csv,
+}
+
+
+# ------------------------------------------------------------------------------------------- plain data
+def comparison_facts(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as plain data, all of it fit for JSON: what is not finite is None."""
+    names = [variant.name for variant in comparison.variants]
+    variants = [
+        {
+            "name": variant.name,
+            "runs": [
+                {"run": run.id, "path": str(run.folder.path), "seed": seed, "state": run.state, "step": run.step}
+                for run, seed in zip(variant.runs, variant.seeds, strict=True)
+            ],
+        }
+        for variant in comparison.variants
+    ]
+    settings = [
+        {
+            "key": row.key,
+            "differs": row.differs,
+            "values": {name: value for name, value in zip(names, row.values, strict=True) if value is not ABSENT},
+        }
+        for row in comparison.settings
+    ]
+    return {
+        "variants": variants,
+        "settings": settings,
+        "numbers": [_number_facts(number, names) for number in comparison.numbers],
+        "notes": list(comparison.notes),
+    }
+
+
+def _number_facts(number: Number, names: list[str]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for name, cell in zip(names, number.cells, strict=True):
+        if cell:
+            values = {run: _finite(value) for run, value in cell.values.items()}
+            spread = None if cell.spread is None else _finite(cell.spread)
+            cells[name] = {"mean": _finite(cell.mean), "spread": spread, "n": cell.n, "values": values}
+    ahead = {
+        name: {"pairs": of, "better": better}
+        for name, some in zip(names, number.ahead, strict=False)
+        if some
+        for better, of in (some,)
+    }
+    facts = {name: getattr(number, name) for name in ("group", "name", "unit", "better", "compares", "about")}
+    best = [names[place] for place in sorted(number.best)]
+    return {**facts, "cells": cells, "best": best, "ahead_of_first": ahead, "notes": list(number.notes)}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,364 @@
+"""What one run says of itself that can be compared: settings, numbers of its training, evaluations. Floor 1, no torch.
+
+Everything is read from its folder; no part is imported, so that a run compares where its parts are not installed. A
+reader keeps what it has read: of a run that trains, only what is new is read the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, final
+
+from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.runs.curves import Curve
+from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.events import last_events
+from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.states import State
+from pgsynth_core.runs.status import status_of
+from pgsynth_core.spec import KIND_OF_SLOT
+from pgsynth_core.spec.nodes import Node, Problems
+from pgsynth_core.spec.yaml_nodes import read_file
+
+__all__ = ["LAST", "SEED", "Evaluation", "Measured", "RunFacts", "RunReader", "dotted", "read_facts"]
+
+LAST: Final = 100
+"""So many losses of the last steps are kept, at most."""
+SEED: Final = "train.seed"
+_IN_ORDER: Final = "sample.guidance"
+"""A setting whose names count in their written order: one value, not several."""
+_NEAR_THE_END: Final = 1000
+"""Events that are looked through for the last step."""
+_DIGITS: Final = 6
+_OF_THE_SOURCE: Final = "l1"
+"""By so many digits of this measure between source and target a pair's pictures are known again: libraries of other
+versions round the last digits otherwise, and which other measures there are does not matter."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a number of an evaluation is.
+
+    Attributes:
+        id: The definition as one word: numbers compare only where these are equal.
+        better: ``higher`` or ``lower``.
+        unit: ``dB``, or empty.
+        definition: The definition in a sentence or two.
+    """
+
+    id: str
+    better: str
+    unit: str
+    definition: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a run.
+
+    Attributes:
+        folder: Where it is.
+        step: Of the checkpoint that was evaluated.
+        split: Of the dataset.
+        images: How many pairs.
+        sizes: Of the pictures, ``HxW``, each once.
+        pairs: What is known again of the pairs: a digest of names, sizes, and what the source unchanged scores.
+        sample: How it was sampled, dotted as in `RunFacts.settings`.
+        averaged: Whether by the weights' moving average; None if it does not say.
+        measures: Name -> what it is.
+        means: Name -> mean over the pairs.
+        values: Name -> value of each pair, in the order of their names: of the same `pairs`, the same pair.
+        libraries: What computed it -> its version.
+    """
+
+    folder: Path
+    step: int
+    split: str
+    images: int
+    sizes: tuple[str, ...]
+    pairs: str
+    sample: Mapping[str, Any]
+    averaged: bool | None
+    measures: Mapping[str, Measured]
+    means: Mapping[str, float]
+    values: Mapping[str, array[float]] = field(repr=False)
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run says of itself.
+
+    Attributes:
+        folder: The run.
+        state: How it stands.
+        settings: Of its frozen spec, in its order: path, e.g. ``train.steps``, to value; at a slot, the labels of its
+            parts joined by ``+``.
+        step: Steps taken.
+        steps: Steps it is to take; 0 if nobody said.
+        losses: Of the last steps, `LAST` at most.
+        validation: The best loss on unseen pairs, and after which step; None if none was taken.
+        seconds_per_step: As it said last; None if it did not.
+        memory: The most that its first process held on its GPU, bytes; None on a CPU.
+        device: What it trained on last; empty if it did not say.
+        parameters: How many numbers train; None if it did not say.
+        data: What its pairs are known again by; empty if it did not say.
+        made_with: Package, library or pretrained weights -> version.
+        evaluations: In the order of their folders.
+        problems: What could not be read, a sentence each.
+    """
+
+    folder: RunFolder
+    state: State
+    settings: Mapping[str, Any]
+    step: int = 0
+    steps: int = 0
+    losses: tuple[float, ...] = ()
+    validation: tuple[int, float] | None = None
+    seconds_per_step: float | None = None
+    memory: int | None = None
+    device: str = ""
+    parameters: int | None = None
+    data: str = ""
+    made_with: Mapping[str, str] = field(default_factory=dict)
+    evaluations: tuple[Evaluation, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name of its folder."""
+        return self.folder.id
+
+
+@final
+class RunReader:
+    """Reads one run again and again, each file only when it changed.
+
+    Args:
+        folder: The run.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._curve = Curve(folder.events_file)
+        self._kept: dict[Path, tuple[object, Any]] = {}
+
+    def read(self, wanted: Callable[[], bool] = lambda: True) -> RunFacts | None:
+        """Read what is new.
+
+        Args:
+            wanted: Asked between two pieces of a long log: whether to go on.
+
+        Returns:
+            What it says; None if it was no longer wanted.
+
+        Raises:
+            UserError: If its spec cannot be read; the run may be gone.
+        """
+        settings = self._once(self.folder.spec_file, _settings)
+        problems: list[str] = []
+        try:
+            while self._curve.read():
+                if not wanted():
+                    return None
+        except UserError as error:
+            problems.append(str(error))
+        evaluations = []
+        for file in _score_files(self.folder):
+            found = self._once(file, _evaluation)
+            if found is None:
+                problems.append(f"{file} cannot be read: it is passed over.")
+            else:
+                evaluations.append(found)
+        status, points = status_of(self.folder), self._curve.points()
+        begun = next((event for event in reversed(self._curve.others) if event["kind"] == "run"), {})
+        last = self._once(self.folder.events_file, _last_step)
+        return RunFacts(
+            folder=self.folder,
+            state=status.state,
+            settings=settings,
+            step=points.steps[-1] if points.steps else status.step,
+            steps=status.steps or 0,
+            losses=tuple(points.values[-LAST:]),
+            validation=_best(self._curve.others),
+            seconds_per_step=last.get("seconds_per_step"),
+            memory=last.get("memory_bytes"),
+            device=begun.get("device", ""),
+            parameters=begun.get("parameters"),
+            data=begun.get("data", ""),
+            made_with=self._once(self.folder.lock_file, _made_with),
+            evaluations=tuple(evaluations),
+            problems=tuple(problems),
+        )
+
+    def close(self) -> None:
+        """Close the log; what was read is forgotten."""
+        self._curve.close()
+        self._kept = {}
+
+    def _once(self, file: Path, read: Callable[[Path], Any]) -> Any:
+        """What is in a file, read again only when it is another."""
+        try:
+            facts = os.stat(file)
+            stamp = facts.st_ino, facts.st_mtime_ns, facts.st_size
+        except OSError:
+            stamp = None
+        kept = self._kept.get(file)
+        if kept is None or kept[0] != stamp:
+            kept = self._kept[file] = stamp, read(file)
+        return kept[1]
+
+
+def read_facts(folder: RunFolder) -> RunFacts:
+    """What a run says, read once.
+
+    Raises:
+        UserError: If its spec cannot be read.
+    """
+    reader = RunReader(folder)
+    try:
+        facts = reader.read()
+        assert facts is not None  # it is always wanted
+        return facts
+    finally:
+        reader.close()
+
+
+# ------------------------------------------------------------------------------------------- settings
+def _settings(file: Path) -> dict[str, Any]:
+    """The frozen spec, dotted.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    problems = Problems()
+    node = read_file(file, str(file), problems)
+    problems.raise_if_any()
+    spec = _plain(node) if node else None
+    if not isinstance(spec, dict):
+        raise UserError([Problem("this is no spec.", str(file))])
+    return dotted({name: value for name, value in spec.items() if name not in ("pgsynth", "lock")})
+
+
+def _plain(node: Node) -> Any:
+    value = node.value
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, tuple) else value
+
+
+def dotted(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec in its canonical form, or a section of it, as path -> value, in its order."""
+    found: dict[str, Any] = {}
+    for name, value in spec.items():
+        if name in KIND_OF_SLOT and isinstance(value, Mapping):
+            found[name] = "+".join(value) or "none"
+        found.update(_leaves(name, value))
+    return found
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or path == _IN_ORDER:
+        yield path, value
+        return
+    for name, inner in value.items():
+        yield from _leaves(f"{path}.{name}", inner)
+
+
+def _made_with(file: Path) -> dict[str, str]:
+    """Versions in a lock; empty if there is none that can be read."""
+    lock = read_json(file) or {}
+    found = {"Python": lock["python"]} if isinstance(lock.get("python"), str) else {}
+    for kind in ("packages", "libraries", "weights"):
+        some = lock.get(kind)
+        for name, about in some.items() if isinstance(some, dict) else ():
+            if isinstance(about, dict) and kind == "weights":  # revision, or the hashes of its files
+                found[name] = str(about.get("revision") or json.dumps(about, sort_keys=True))
+            else:
+                found[name] = str(about.get("version", "")) if isinstance(about, dict) else str(about)
+    return found
+
+
+# ------------------------------------------------------------------------------------------- training
+def _best(others: Iterable[Mapping[str, Any]]) -> tuple[int, float] | None:
+    """Step and value of the lowest loss on unseen pairs, of those sessions that led to where the run stands."""
+    sessions: dict[str, dict[int, float]] = {}
+    here: dict[int, float] = {}
+    for event in others:
+        if event["kind"] == "run":
+            before = sessions.get(event.get("after", ""), here)
+            here = {step: value for step, value in before.items() if step <= event["step"]}
+            sessions[event.get("session", "")] = here
+        elif event["kind"] == "checkpoint" and math.isfinite(event.get("validation", math.nan)):
+            here[event["step"]] = float(event["validation"])
+    best = min(here, key=lambda step: here[step], default=None)
+    return None if best is None else (best, here[best])
+
+
+def _last_step(events: Path) -> Mapping[str, Any]:
+    try:
+        near = islice(last_events(events), _NEAR_THE_END)
+        return next((event for event in near if event["kind"] == "step"), {})
+    except UserError:
+        return {}
+
+
+# ------------------------------------------------------------------------------------------- evaluations
+def _score_files(run: RunFolder) -> list[Path]:
+    try:
+        return sorted(file for file in run.path.glob("evaluation/*/scores.json") if file.parent.suffix != ".tmp")
+    except OSError:
+        return []
+
+
+def _evaluation(file: Path) -> Evaluation | None:
+    """An evaluation; None for what is none, or was written over."""
+    facts = read_json(file)
+    try:
+        return _checked(file, facts) if facts else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
+    about = facts["about"]
+    named = ("id", "better", "unit", "definition")
+    measures = {str(name): Measured(*(str(some[word]) for word in named)) for name, some in facts["measures"].items()}
+    rows = sorted(facts["rows"], key=lambda row: str(row["name"]))
+    return Evaluation(
+        folder=file.parent,
+        step=int(about["step"]),
+        split=str(about["split"]),
+        images=len(rows),
+        sizes=tuple(sorted({"x".join(map(str, row["size"])) for row in rows})),
+        pairs=_known_by(rows),
+        sample=dotted({"sample": about["sample"]}),
+        averaged=about.get("ema"),
+        measures=measures,
+        means={name: _number(facts["mean"][name]) for name in measures},
+        values={name: array("d", (_number(row[name]) for row in rows)) for name in measures},
+        libraries={str(name): str(version) for name, version in facts.get("libraries", {}).items()},
+    )
+
+
+def _known_by(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The same for the same pairs of the same pictures, wherever they lie: what the source scores follows from both."""
+    digest = hashlib.blake2b(digest_size=16)
+    for row in rows:
+        source = row.get("copy_source", {}).get(_OF_THE_SOURCE)
+        rounded = "" if source is None else f"{source:.{_DIGITS}g}"
+        digest.update(json.dumps([row["name"], row["size"], rounded]).encode())
+    return digest.hexdigest()
+
+
+def _number(value: Any) -> float:
+    """What is null there is infinite."""
+    return math.inf if value is None else float(value)
