@@ -120,6 +120,30 @@ ACTIONS: Final = (
     Action("plugins", "switch", "e", "On/off", "Leave the package out of everything, or take it in again."),
     Action("plugins", "panels", "v", "Panels", "Show the panels that packages bring.", footer=True),
     Action("plugins", "back", "escape", "Back", "Everything again, or back from the panels."),
+    Action(
+        "runs", "samples", "s", "Samples", "Look at the run's pictures, and at those of the marked runs.", footer=True
+    ),
+    Action("watch", "samples", "s", "Samples", "Look at the pictures of these runs.", footer=True),
+    Action("look", "earlier", "left,h", "Earlier", "What was drawn a step earlier, of all runs.", footer=True),
+    Action("look", "later", "right,l", "Later", "What was drawn a step later, of all runs.", footer=True),
+    Action("look", "first", "home,left_square_bracket", "First", "What was drawn first."),
+    Action("look", "newest", "end,right_square_bracket", "Newest", "What was drawn last, and what comes."),
+    Action("look", "down", "down,j", "Next pair", "Point at the next pair."),
+    Action("look", "up", "up,k", "Pair before", "Point at the pair before."),
+    Action("look", "page_down", "pagedown", "Next pairs", "As many pairs on as are shown; so does the wheel."),
+    Action("look", "page_up", "pageup", "Pairs before", "As many pairs back as are shown."),
+    Action("look", "next_tile", "tab", "Next tile", "Point at the tile at the right; also at what has no room."),
+    Action("look", "previous_tile", "shift+tab", "Tile before", "Point at the tile at the left."),
+    Action(
+        "look", "whole", "enter,z", "Zoom", "One tile takes all the room, or all again; so does a click.", footer=True
+    ),
+    Action("look", "apart", "d", "Difference", "Show how outputs differ from the target, or them.", footer=True),
+    Action("look", "kind", "e", "Kind", "Look at samples, or at each evaluation."),
+    Action("look", "open", "o", "Open", "Open the file in your own viewer; over SSH, copy its path.", footer=True),
+    Action("look", "larger", "plus,equals_sign", "Larger", "Fewer and larger tiles."),
+    Action("look", "smaller", "minus", "Smaller", "More and smaller tiles."),
+    Action("look", "images", "i", "Images", "Draw in half blocks, letters, or by Kitty's protocol."),
+    Action("look", "back", "escape", "Back", "All tiles again; from there back to the runs."),
     Action("watch", "back", "escape", "Back", "Go back to the runs."),
 )
 
