@@ -17,6 +17,8 @@ __all__ = ["open_file", "opener"]
 
 _SECONDS: Final = 2.0
 """A viewer that cannot begin says so within this time."""
+_left: Final[list[subprocess.Popen[bytes]]] = []
+"""Viewers that stayed open; each is taken leave of when another is opened after its end."""
 
 
 def opener(environ: Mapping[str, str], platform: str = sys.platform) -> tuple[str, str]:
@@ -57,6 +59,7 @@ def open_file(path: Path, environ: Mapping[str, str], *, seconds: float = _SECON
     program, why = opener(environ)
     if not program:
         return why
+    _left[:] = [process for process in _left if process.poll() is None]
     try:
         if sys.platform == "win32":
             os.startfile(path)
@@ -69,9 +72,11 @@ def open_file(path: Path, environ: Mapping[str, str], *, seconds: float = _SECON
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        code = process.wait(seconds)
-    except subprocess.TimeoutExpired:  # a viewer that stays as long as it is open
-        return ""
     except OSError as error:
         return f"{program} cannot be started: {error.strerror or error}"
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:  # a viewer that stays as long as it is open
+        _left.append(process)
+        return ""
     return f"{Path(program).name} ended with code {code}" if code else ""

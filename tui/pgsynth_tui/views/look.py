@@ -241,6 +241,10 @@ class LookView(View):
         self._tiles.point(columns=columns, rows=rows)
         self._say()
 
+    @on(Tiles.Framed)
+    def _on_framed(self) -> None:
+        self._say()
+
     @on(Tiles.Turned)
     def _on_turned(self, event: Tiles.Turned) -> None:
         self._point(rows=event.by * len(self._tiles.shown))
@@ -278,8 +282,9 @@ class LookView(View):
         usable = [mode for mode in modes if image_mode(os.environ, mode, plain=self.ours.plain).mode == mode]
         at = usable.index(self.ours.image_mode.mode)
         self.ours.images = usable[(at + 1) % len(usable)]
-        self.notify(self.ours.image_mode.words, markup=False)
         self._show()
+        if len(usable) == 1 or self.ours.image_mode.words not in self._about().plain:
+            self.notify(self.ours.image_mode.words, markup=False)
 
     async def action_back(self) -> None:
         """All tiles again; from there to the runs."""

@@ -81,6 +81,7 @@ class WatchView(View):
     WatchView.-narrow #facts { display: none; }
     WatchView #what { height: 1fr; }
     WatchView #samples { height: 12; display: none; }
+    WatchView #samples Picture { width: 15; margin-right: 1; }
     WatchView #samples.some { display: block; }
     WatchView.-low #samples { display: none; }
     WatchView #legend { height: auto; max-height: 9; padding: 0 1; }

@@ -37,6 +37,9 @@ class Tiles(Widget):
     class Chosen(Message):
         """A tile was clicked on; it is the one that is pointed at."""
 
+    class Framed(Message):
+        """Other tiles are shown than before, for there is other room."""
+
     class Turned(Message):
         """The wheel was turned: so many rows on.
 
@@ -97,7 +100,10 @@ class Tiles(Widget):
         self.column = min(max(0, len(table.headings) - 1), self.column) if table.headings else _FIRST_OUTPUT
         if not self.is_attached or not self.size.width:
             return
-        shown = self._frame = self._fitting()
+        before, self._frame = self._frame, self._fitting()
+        shown = self._frame
+        if shown != before:
+            self.post_message(self.Framed())
         if not table.rows:
             self._pictures(0)
             return
