@@ -67,7 +67,8 @@ def test_it_is_opened_and_left_alone(programs: Path, tmp_path: Path) -> None:
         (viewer,) = viewers._left
         viewer.wait(30)
     assert open_file(tmp_path / "gone.png", environ) and viewers._left, "nothing was begun"
-    (programs / "xdg-open").write_text("#!/bin/sh\nexit 0\n")
+    for name in ("xdg-open", "open"):
+        (programs / name).write_text("#!/bin/sh\nexit 0\n")
     assert open_file(picture, environ, seconds=30) == "" and not viewers._left, "one that has ended is not kept"
 
 

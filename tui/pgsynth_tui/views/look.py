@@ -300,9 +300,16 @@ class LookView(View):
         if tile is None or tile.piece is None:
             self.notify("There is no picture here.", markup=False)
         elif self.app.is_web:
-            self.app.deliver_binary(tile.piece.path, open_method="browser")
+            self._deliver(tile.piece.path)
         else:
             self._open(tile.piece.path)
+
+    def _deliver(self, path: Path) -> None:
+        """Hand it over to the browser that the app is served to."""
+        try:
+            self.app.deliver_binary(path, open_method="browser")
+        except OSError as error:
+            self.notify(f"{path} cannot be read: {error.strerror or error}.", severity="error", markup=False)
 
     @work(thread=True, group="open", exit_on_error=False)
     def _open(self, path: Path) -> None:
