@@ -309,8 +309,8 @@ def test_the_log_takes_no_markup(drive: Drive, root: Path) -> None:
 @sizes
 def test_help_names_every_action_of_the_view(drive: Drive, size: tuple[int, int]) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        for key, place in (("1", "compose"), ("2", "runs"), ("3", "watch"), ("4", "plugins")):
-            await pilot.press(key, "question_mark")
+        for number, place in enumerate(VIEWS, 1):
+            await pilot.press(str(number), "question_mark")
             assert isinstance(app.screen, Help)
             table = app.screen.query_one(DataTable)
             rows = {tuple(table.get_row_at(row))[2] for row in range(table.row_count)}

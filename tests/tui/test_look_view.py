@@ -340,14 +340,19 @@ def test_a_run_without_pictures_says_when_it_draws(drive: Drive, root: Path, siz
         drew(folder, (50,))
         await until(pilot, lambda: tiles(app).shown)
         await drawn(app, pilot)
+        assert told(app).startswith(f"0000, {folder.id} @ 50"), "its output is pointed at"
 
     drive(scenario, size=size)
 
 
-def test_without_any_run_it_says_how_to_begin_one(drive: Drive) -> None:
+def test_without_any_run_it_says_how_to_begin_one(drive: Drive, root: Path) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("4")
         await until(pilot, lambda: "pgsynth train tiny data=figures --detach" in text_of(app))
+        drew(make_run(root, "a", 1, state="finished"), (20,))
+        await settled(app, pilot)
+        await until(pilot, lambda: tiles(app).shown)
+        assert tiles(app).column == 3, "the output is pointed at, not what it is of"
 
     drive(scenario)
 

@@ -175,7 +175,7 @@ class LookView(View):
         what = f"{tiles.table.rows[tiles.row].name}, {tile.heading}"
         scored = f": {tile.scores} ({tile.scored})" if tile.values else ""
         words = f": {tile.words}" if tile.words else ""
-        other = f"\ne: {_kind(self._looked.next_kind)}" if self._looked.next_kind else ""
+        other = f" | e: {_kind(self._looked.next_kind)}" if self._looked.next_kind else ""
         notes = "".join(f"\n{note}" for note in self._looked.table.notes)
         return Text(f"{what}{scored}{words}{other}{notes}")
 

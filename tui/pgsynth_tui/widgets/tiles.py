@@ -97,7 +97,8 @@ class Tiles(Widget):
         """Show what fits."""
         table = self.table
         self.row = min(max(0, len(table.rows) - 1), self.row)
-        self.column = min(max(0, len(table.headings) - 1), self.column) if table.headings else _FIRST_OUTPUT
+        if table.rows:  # it stays where it is while there is nothing
+            self.column = min(len(table.headings) - 1, self.column)
         if not self.is_attached or not self.size.width:
             return
         before, self._frame = self._frame, self._fitting()
@@ -190,7 +191,7 @@ class Tiles(Widget):
         self.post_message(self.Turned(1))
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Likewise, back."""
+        """Likewise, but back."""
         event.stop()
         self.post_message(self.Turned(-1))
 
