@@ -175,7 +175,8 @@ class RunReader:
         for file in _score_files(self.folder):
             found = self._once(file, _evaluation)
             if found is None:
-                problems.append(f"{file} cannot be read: it is passed over.")
+                name = file.relative_to(self.folder.path)
+                problems.append(f"{name} of {self.folder.id} cannot be read: it is passed over.")
             else:
                 evaluations.append(found)
         status, points = status_of(self.folder), self._curve.points()

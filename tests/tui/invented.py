@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from PIL import Image as Pillow
 
 from pgsynth_core.data.draw import skeleton
 from pgsynth_core.data.sheet import Sheet
-from pgsynth_core.evaluation import ImageScores, ScoreTable
+from pgsynth_core.evaluation import Compared, score_pairs
 from pgsynth_core.registry import discover
 from pgsynth_core.runs import EventLog, RunFolder, Session, create_run, start_session
 from pgsynth_core.runs.queue import enqueue
@@ -136,12 +137,11 @@ def _score(folder: RunFolder, quality: float) -> None:
     """An evaluation as `pgsynth evaluate` leaves it."""
     where = folder.path / "evaluation" / f"test-{STEPS:08}"
     where.mkdir(parents=True)
-    rows, scores = _rows(quality), []
-    for number, row in enumerate(rows):
-        name = f"test-{number:05d}-00_to_01"
-        Pillow.fromarray(row[3]).save(where / f"{name}.png")
-        ssim, l1 = 0.3 + 0.6 * quality + 0.01 * number, 0.3 * (1 - quality)
-        values = {"ssim": round(ssim, 4), "psnr": round(10 + 14 * quality, 3), "l1": round(l1, 4)}
-        scores.append(ImageScores(name, SIZE, values))
+    rows = _rows(quality)
+    scored = [Compared(f"test-{number:05d}-00_to_01", row[3], row[2], row[0]) for number, row in enumerate(rows)]
+    for one in scored:
+        Pillow.fromarray(one.predicted).save(where / f"{one.name}.png")
     Sheet(("source", "pose", "target", "output"), rows).picture().save(where / "sheet.png")
-    ScoreTable(tuple(scores), {"split": "test", "steps": 20, "seed": 0}).to_json(where / "scores.json")
+    spec = yaml.safe_load(folder.spec_file.read_text(encoding="utf-8"))
+    about = {"run": folder.id, "step": STEPS, "ema": True, "split": "test", "limit": None, "seed": 0}
+    score_pairs(scored, about={**about, "sample": spec["sample"], "data": spec["data"]}).to_json(where / "scores.json")

@@ -91,6 +91,10 @@ ACTIONS: Final = (
     Action("runs", "mark", "space", "Mark", "Mark the run, to watch or compare several.", footer=True),
     Action("runs", "stop", "x", "Stop", "Have the run finish its step, save and stop; says what is lost.", footer=True),
     Action("runs", "resume", "r", "Resume", "Go on with the run from its last checkpoint, detached.", footer=True),
+    Action(
+        "runs", "samples", "s", "Samples", "Look at the run's pictures, and at those of the marked runs.", footer=True
+    ),
+    Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
     Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),
     Action("runs", "later", "J", "Later", "Move a run that waits one place back in the queue."),
     Action("runs", "remove", "d", "Remove", "Delete the run with everything in it, after asking."),
@@ -112,7 +116,9 @@ ACTIONS: Final = (
         "Draw another number: loss, its terms, gradient norm, learning rate.",
         footer=True,
     ),
+    Action("watch", "samples", "s", "Samples", "Look at the pictures of these runs.", footer=True),
     Action("watch", "pause", "p", "Pause", "Stop drawing anew, or go on.", footer=True),
+    Action("watch", "back", "escape", "Back", "Go back to the runs."),
     Action("plugins", "filter", "slash", "Filter", "Show only what has these words.", footer=True),
     Action("plugins", "check", "c", "Check", "Run the conformance kit over the part: minutes.", footer=True),
     Action("plugins", "install", "i", "Install", "Install a package, after a look at what changes.", footer=True),
@@ -120,7 +126,6 @@ ACTIONS: Final = (
     Action("plugins", "switch", "e", "On/off", "Leave the package out of everything, or take it in again."),
     Action("plugins", "panels", "v", "Panels", "Show the panels that packages bring.", footer=True),
     Action("plugins", "back", "escape", "Back", "Everything again, or back from the panels."),
-    Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
     Action(
         "compare", "identical", "equals_sign", "Identical", "Show settings that are the same, too, or not.", footer=True
     ),
@@ -128,7 +133,26 @@ ACTIONS: Final = (
     Action("compare", "copy_markdown", "c", "Markdown", "Copy the table as Markdown.", footer=True),
     Action("compare", "copy_latex", "C", "LaTeX", "Copy the table as LaTeX.", footer=True),
     Action("compare", "back", "escape", "Back", "Go back to the runs."),
-    Action("watch", "back", "escape", "Back", "Go back to the runs."),
+    Action("look", "earlier", "left,h", "Earlier", "What was drawn a step earlier, of all runs.", footer=True),
+    Action("look", "later", "right,l", "Later", "What was drawn a step later, of all runs.", footer=True),
+    Action("look", "first", "home,left_square_bracket", "First", "What was drawn first."),
+    Action("look", "newest", "end,right_square_bracket", "Newest", "What was drawn last, and what comes."),
+    Action("look", "down", "down,j", "Next pair", "Point at the next pair."),
+    Action("look", "up", "up,k", "Pair before", "Point at the pair before."),
+    Action("look", "page_down", "pagedown", "Next pairs", "As many pairs on as are shown; so does the wheel."),
+    Action("look", "page_up", "pageup", "Pairs before", "As many pairs back as are shown."),
+    Action("look", "next_tile", "tab", "Next tile", "Point at the tile at the right; also at what has no room."),
+    Action("look", "previous_tile", "shift+tab", "Tile before", "Point at the tile at the left."),
+    Action(
+        "look", "whole", "enter,z", "Zoom", "One tile takes all the room, or all again; so does a click.", footer=True
+    ),
+    Action("look", "apart", "d", "Difference", "Show how outputs differ from the target, or them.", footer=True),
+    Action("look", "kind", "e", "Kind", "Look at samples, or at each evaluation."),
+    Action("look", "open", "o", "Open", "Open the file in your own viewer; over SSH, copy its path.", footer=True),
+    Action("look", "larger", "plus,equals_sign", "Larger", "Fewer and larger tiles."),
+    Action("look", "smaller", "minus", "Smaller", "More and smaller tiles."),
+    Action("look", "images", "i", "Images", "Draw in half blocks, letters, or by Kitty's protocol."),
+    Action("look", "back", "escape", "Back", "All tiles again; from there back to the runs."),
 )
 
 

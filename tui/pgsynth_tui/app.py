@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,8 @@ from pgsynth_tui.actions import EVERYWHERE, VIEWS, actions_of, bindings, keymap_
 from pgsynth_tui.dialogs import Help
 from pgsynth_tui.panels import PanelApp
 from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_remembered
-from pgsynth_tui.stores.runs import RunRow, RunStore
+from pgsynth_tui.stores.pictures import ImageMode, image_mode
+from pgsynth_tui.stores.runs import RunStore
 from pgsynth_tui.themes import DARK, THEMES
 from pgsynth_tui.view import View
 from pgsynth_tui.views.compare import CompareView
@@ -95,6 +97,7 @@ class PgsynthApp(PanelApp):
         marked: Runs to watch or compare together, in the order in which they were marked.
         chosen: The run that is looked at; None if there is none.
         plain: Whether only ASCII is drawn.
+        images: How pictures are drawn: ``auto``, or what was asked for.
         warm: Runs commands that need torch, sooner than a shell.
     """
 
@@ -126,6 +129,7 @@ class PgsynthApp(PanelApp):
         self.store = RunStore(runs_root(runs))
         self.warm = Warm()
         self.plain = self.settings.ascii
+        self.images: str = self.settings.images
         remembered = read_remembered()
         self.marked: list[Path] = [Path(path) for path in remembered.marked]
         self.chosen: Path | None = None
@@ -175,15 +179,15 @@ class PgsynthApp(PanelApp):
         if isinstance(self.screen, View) and self.screen.there:
             self.screen.changed()
 
-    def looked_at(self) -> list[RunRow]:
-        """The chosen run, and the marked ones after it; without any, one that trains, else the newest."""
-        rows = [row for path in (self.chosen, *self.marked) if (row := self.store.row(path))]
-        rows = rows or [row for row in self.store.rows if row.status.live][:1] or list(self.store.rows[:1])
-        return list(dict.fromkeys(rows))
+    @property
+    def image_mode(self) -> ImageMode:
+        """How pictures are drawn here, and that in words."""
+        return image_mode(os.environ, self.images, plain=self.plain)
 
     def say_command(self, *words: str) -> None:
         """Show the command line of what was just done, or would be."""
-        runs = ["--runs", self.runs_given] if self.runs_given and words[0] in ("runs", "train", "compare") else []
+        theirs = words[0] in ("runs", "train", "compare", "evaluate")
+        runs = ["--runs", self.runs_given] if self.runs_given and theirs else []
         self.command = shell.command_line([*words, *runs])
         if isinstance(self.screen, View):
             self.screen.show_command(self.command)

@@ -93,6 +93,7 @@ class View(Screen[None]):
     def show_command(self, line: str) -> None:
         """The command line that does what the view shows, or what was just done."""
         for command in self.query("#command").results(Static):
+            command.styles.text_overflow = "clip" if self.ours.plain else "ellipsis"  # Textual's is no ASCII
             command.update(f"$ {line}" if line else "")
 
     @property

@@ -67,11 +67,13 @@ class Table:
         headings: Of the columns.
         rows: The pairs.
         notes: What keeps them from being compared, in sentences.
+        drawn: Of each run its name, and at which step it drew what is shown; None if it drew nothing until then.
     """
 
     headings: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
+    drawn: tuple[tuple[str, int | None], ...] = ()
 
 
 class LookStore:
@@ -165,7 +167,8 @@ class LookStore:
                     tile = replace(tile, words="of another pair")
                 tiles.append(tile)
             rows.append(Row(name, tuple(tiles)))
-        return Table((*GIVEN, *headings), tuple(rows), tuple(_notes(there)))
+        drawn = tuple((run.id, album.step if album else None) for run, album in zip(self.runs, albums, strict=True))
+        return Table((*GIVEN, *headings), tuple(rows), tuple(_notes(there)), drawn)
 
     def _output(self, run: RunFolder, album: Album | None, name: str, heading: str) -> Tile:
         if album is None:

@@ -21,13 +21,26 @@ from PIL import ImageChops, ImageStat
 from pgsynth_tui.stores.kitty import MOST_CELLS, next_number, placeholders, transmission
 from pgsynth_tui.stores.reading import Piece, Unreadable, read_picture, stamp_of
 
-__all__ = ["GAIN", "Drawn", "ImageMode", "Mode", "Piece", "Unreadable", "cells", "difference", "image_mode"]
+__all__ = [
+    "GAIN",
+    "LONGEST_NOTE",
+    "Drawn",
+    "ImageMode",
+    "Mode",
+    "Piece",
+    "Unreadable",
+    "cells",
+    "difference",
+    "image_mode",
+]
 
 Mode = Literal["cells", "ascii", "kitty"]
 Colour = tuple[int, int, int]
 
 GAIN: Final = 4
 """How many times a difference is amplified."""
+LONGEST_NOTE: Final = f"difference x{GAIN}, mean 00.00%"
+"""What `difference` says, before it is known."""
 _RAMP: Final = " .:-=+*#%@"
 _UPPER_HALF: Final = "▀"
 _KITTY_CELL: Final = (10, 20)
@@ -261,7 +274,8 @@ def image_mode(environ: Mapping[str, str], asked: str = "auto", *, plain: bool =
     if plain or asked == "ascii":
         return ImageMode("ascii", "letters, as asked")
     kitty = bool(environ.get("KITTY_WINDOW_ID")) or environ.get("TERM") == "xterm-kitty"
-    usable = kitty and not environ.get("TMUX") and depth == 24 and not environ.get("NO_COLOR")
+    apart = environ.get("TMUX") or "web" in environ.get("TEXTUAL_DRIVER", "")  # served to a browser from a Kitty
+    usable = kitty and not apart and depth == 24 and not environ.get("NO_COLOR")
     if usable and asked in ("auto", "kitty"):
         return ImageMode("kitty", f"pictures by Kitty's protocol, {colours}")
     why = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,12 @@ from pgsynth_core.runs import STATES, RunFolder, RunStatus, last_events, list_ru
 from pgsynth_core.runs.events import event_of
 from pgsynth_core.runs.queue import waiting
 
-__all__ = ["RunRow", "RunStore"]
+__all__ = ["MOST_RUNS", "RunRow", "RunStore"]
 
 SPARKS: Final = 10
 """Values of a run's sparkline."""
+MOST_RUNS: Final = 8
+"""Runs that are shown together, for more could not be told apart."""
 _PIECE: Final = 4096
 """Bytes read for each of them."""
 
@@ -98,6 +100,19 @@ class RunStore:
     def row(self, path: Path | None) -> RunRow | None:
         """The run in that folder; None if it is gone."""
         return next((row for row in self.rows if row.folder.path == path), None)
+
+    def together(self, chosen: Path | None, marked: Sequence[Path], most: int = MOST_RUNS) -> tuple[RunRow, ...]:
+        """The runs that are watched, looked at and compared together: the chosen one, then the marked ones.
+
+        Args:
+            chosen: The run that is looked at.
+            marked: In their order. Those that are gone are left out; where none is left, one that trains is taken,
+                else the newest.
+            most: So many at most.
+        """
+        found = [row for path in (chosen, *marked) if (row := self.row(path))]
+        found = found or [row for row in self.rows if row.status.live][:1] or list(self.rows[:1])
+        return tuple(dict.fromkeys(found))[:most]
 
     def _places(self) -> Mapping[str, int]:
         """Path of each run that waits to its place among those that wait for the same kind of device."""

@@ -23,6 +23,8 @@ from pgsynth_tui.words import shortened
 
 __all__ = ["CompareView"]
 
+_MOST: Final = 64
+"""Runs that are compared at once; an ablation is not that long."""
 _STILL: Final = 2.0
 """Seconds between two looks at what is new where no run moves: an evaluation may have come."""
 _LONGEST: Final = 40
@@ -55,6 +57,7 @@ class CompareView(View):
     CompareView #variants { height: auto; max-height: 6; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     CompareView.-narrow #variants { max-height: 4; }
     CompareView DataTable { height: 1fr; min-height: 4; }
+    CompareView DataTable > .datatable--fixed { background: $panel; color: $text; }
     CompareView #below { height: auto; max-height: 35%; padding: 0 1; border-top: solid $panel; }
     CompareView #below Static { height: auto; }
     CompareView #notes { color: $text-muted; }
@@ -108,7 +111,7 @@ class CompareView(View):
     # ---------------------------------------------------------------- what is compared
     def changed(self) -> None:
         """The chosen run, and the marked ones after it."""
-        rows = self.ours.looked_at()
+        rows = self.ours.store.together(self.ours.chosen, self.ours.marked, most=_MOST)
         if self.store.choose([row.folder for row in rows]):
             self._show()
         self._again.set()

@@ -194,6 +194,12 @@ class RunsView(View):
             self.ours.chosen = marked[0]
         await self.ours.action_view("compare")
 
+    async def action_samples(self) -> None:
+        """Look at the run's pictures, and at those of the marked ones."""
+        if row := self._row():
+            self.ours.chosen = row.folder.path
+            await self.ours.action_view("look")
+
     def action_mark(self) -> None:
         """Mark it, or take the mark away, and go on to the next."""
         if row := self._row():

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from rich.style import Style
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
@@ -19,10 +19,13 @@ from textual.worker import get_current_worker
 from pgsynth_core.cli.console import one_line
 from pgsynth_core.runs import RunFolder
 from pgsynth_tui.actions import bindings
+from pgsynth_tui.stores.frame import TARGET
+from pgsynth_tui.stores.looking import Looked, Looking
 from pgsynth_tui.stores.machine import machine_line
 from pgsynth_tui.stores.watch import NUMBERS, Drawn, LogTail, WatchStore
 from pgsynth_tui.themes import SERIES
 from pgsynth_tui.view import View
+from pgsynth_tui.widgets.picture import Picture
 from pgsynth_tui.widgets.plot import Line, Plot
 from pgsynth_tui.words import clock, pace, state_text
 
@@ -33,7 +36,10 @@ _SLICE: Final = 0.05
 _STILL: Final = 0.5
 """Seconds between two looks at what is new: curves are drawn twice a second at most."""
 _SMOOTH: Final = (0.0, 0.6, 0.9, 0.97, 0.99)
-_MOST_RUNS: Final = 8
+_SAMPLES: Final = 1.0
+"""Seconds between two looks for new samples."""
+_LOW: Final = 34
+"""Rows of the terminal below which there is no room for them."""
 _MOST_LOG: Final = 5000
 
 
@@ -49,9 +55,38 @@ class Seen(Message):
         return isinstance(message, Seen) and not message.log
 
 
+class Drew(Message):
+    """The run has drawn something; only the last of several is told."""
+
+    def __init__(self, looked: Looked) -> None:
+        super().__init__()
+        self.looked = looked
+
+    def can_replace(self, message: Message) -> bool:
+        """A later one has everything."""
+        return isinstance(message, Drew)
+
+
+class _End(Log):
+    """A log whose end stays in sight, also when its room changes, unless somebody looks further up."""
+
+    _followed = True
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever scrolls up looks there."""
+        super().watch_scroll_y(old_value, new_value)
+        self._followed = self.is_vertical_scroll_end
+
+    def on_resize(self) -> None:
+        """More or less of it is seen."""
+        if self._followed:
+            self.scroll_end(animate=False)
+
+
 class WatchView(View):
     """Curves of the chosen run and of those that are marked, as they grow: the values faint, and smoothed before them.
-    Beside them what happened, below the end of its log. Nothing that is done here reaches the training.
+    Beside them what happened and, where there is room, what the run drew last; below the end of its log. Nothing that
+    is done here reaches the training.
     """
 
     PLACE = "watch"
@@ -60,6 +95,11 @@ class WatchView(View):
     WatchView #curves { height: 2fr; }
     WatchView #facts { width: 34; padding: 0 1; border-left: solid $panel; }
     WatchView.-narrow #facts { display: none; }
+    WatchView #what { height: 1fr; }
+    WatchView #samples { height: 12; display: none; }
+    WatchView #samples Picture { width: 15; margin-right: 1; }
+    WatchView #samples.some { display: block; }
+    WatchView.-low #samples { display: none; }
     WatchView #legend { height: auto; max-height: 9; padding: 0 1; }
     WatchView.-narrow #legend { max-height: 4; }
     WatchView Log { height: 1fr; min-height: 3; border-top: solid $panel; overflow-x: hidden; }
@@ -73,6 +113,8 @@ class WatchView(View):
         self._log = False
         self._smooth = 2
         self._paused = False
+        self._seen = False
+        self._samples = Looking()
         self._again = threading.Event()
         self._drawn: tuple[Drawn, ...] = ()
         self._share = 1.0
@@ -84,12 +126,23 @@ class WatchView(View):
             yield Plot(id="plot")
             with Vertical(id="facts"):
                 yield Static("", id="what", markup=False)
-        yield Log(max_lines=_MOST_LOG, id="log", auto_scroll=True)
+                with Horizontal(id="samples"):
+                    yield Picture("target", tagged=False, id="target")
+                    yield Picture("output", id="output")
+        yield _End(max_lines=_MOST_LOG, id="log", auto_scroll=True)
 
     def on_mount(self) -> None:
         """Begin to read."""
         self.changed()
         self._read()
+
+    def on_screen_resume(self) -> None:
+        """It is shown: samples are looked for."""
+        self._seen = True
+
+    def on_screen_suspend(self) -> None:
+        """Nobody sees them."""
+        self._seen = False
 
     def on_unmount(self) -> None:
         """The thread ends with the view, and the files are closed."""
@@ -98,8 +151,8 @@ class WatchView(View):
 
     # ---------------------------------------------------------------- what is watched
     def changed(self) -> None:
-        """What is looked at may be others now: `PgsynthApp.looked_at`."""
-        wanted = [row.folder for row in self.ours.looked_at()][:_MOST_RUNS]
+        """What is looked at may be others now: `RunStore.together`."""
+        wanted = [row.folder for row in self.ours.store.together(self.ours.chosen, self.ours.marked)]
         if [one.folder for one in self.store.runs] != wanted:
             self.store.watch(wanted, self.store.number)
             self._drawn = ()
@@ -107,6 +160,7 @@ class WatchView(View):
         folder = wanted[0] if wanted else None
         if folder != self._folder:
             self._folder = folder
+            self._samples.show(wanted[:1])
             self._tail = LogTail(folder.log_file) if folder else None
             self.query_one(Log).clear()
         self._again.set()
@@ -116,7 +170,7 @@ class WatchView(View):
     def _read(self) -> None:
         worker = get_current_worker()
         weight, told, drawn = -1.0, "", 0.0
-        changed, lines = False, list[str]()
+        changed, lines, drew = False, list[str](), 0.0
         while not worker.is_cancelled and self.is_running:
             new, more = (False, False) if self._paused else self.store.read(_SLICE)
             lines += self._tail.read() if self._tail and not self._paused else []
@@ -127,6 +181,10 @@ class WatchView(View):
                 self._again.clear()
                 self.post_message(Seen(self.store.drawn(weight), lines, self.store.share))
                 changed, lines = False, []
+            if not self._paused and self._seen and time.monotonic() - drew > _SAMPLES:
+                drew = time.monotonic()
+                if looked := self._samples.look():
+                    self.post_message(Drew(looked))
             if not more:
                 self._again.wait(_STILL)
 
@@ -140,6 +198,27 @@ class WatchView(View):
         if self.app.screen is self:
             self._show_curves()
             self._say()
+
+    def on_drew(self, event: Drew) -> None:
+        """Show the first pair of what it drew last, where there is room."""
+        rows = event.looked.table.rows
+        if not self.there or [one.path for one in event.looked.runs] != [self._folder.path if self._folder else None]:
+            return
+        self.query_one("#samples").set_class(bool(rows), "some")
+        if rows:
+            target, output = rows[0].tiles[TARGET], rows[0].tiles[-1]
+            for name, tile, title in (("target", target, "target"), ("output", output, f"@ {event.looked.step}")):
+                picture = self.query_one(f"#{name}", Picture)
+                picture.mode = self.ours.image_mode.mode
+                picture.show(tile.piece, title=title, empty=tile.words)
+
+    def on_resize(self) -> None:
+        """Samples go first where there is little room."""
+        self.set_class(self.app.size.height < _LOW, "-low")
+
+    @on(Picture.Chosen)
+    async def _on_picture(self) -> None:
+        await self.action_samples()
 
     # ---------------------------------------------------------------- what is shown
     def _show_curves(self) -> None:
@@ -219,6 +298,10 @@ class WatchView(View):
         self._paused = not self._paused
         self._again.set()
         self._show_curves()
+
+    async def action_samples(self) -> None:
+        """All that these runs drew."""
+        await self.ours.action_view("look")
 
     async def action_back(self) -> None:
         """To the runs."""

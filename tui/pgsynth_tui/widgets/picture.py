@@ -7,6 +7,7 @@ after a second, one that cannot be read only when it is shown anew.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,17 +17,21 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.events import Click
 from textual.message import Message
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from pgsynth_tui.stores.kitty import forget
-from pgsynth_tui.stores.pictures import Drawn, Mode, Piece, Unreadable, cells, difference
+from pgsynth_tui.stores.pictures import LONGEST_NOTE, Drawn, Mode, Piece, Unreadable, cells, difference
 
-__all__ = ["Picture"]
+__all__ = ["Picture", "lines_below", "packed"]
 
 _AGAIN: Final = 1.0
 """Seconds until a file that is being written is looked at again."""
+
+_MOST_BELOW: Final = 3
+"""Lines below it, at most."""
 
 _holders: Final[Counter[int]] = Counter()
 """Number of a picture that the terminal holds to how many widgets show it."""
@@ -50,10 +55,13 @@ class Picture(Widget):
     Args:
         title: What stands above it.
         mode: How it is drawn.
+        tagged: Whether the title ends with the mode; not where that stands elsewhere.
         id: Of the widget.
         classes: Likewise.
 
     Attributes:
+        chosen: Whether it is pointed at: its title is reversed.
+        free: Lines kept free below at least, so that pictures side by side are of one size; for the next `show`.
         drawn: What is shown: the picture, or why there is none; None while it is being drawn.
     """
 
@@ -84,12 +92,22 @@ class Picture(Widget):
             super().__init__()
             self.asked, self.drawn, self.strips = asked, drawn, strips
 
+    chosen: reactive[bool] = reactive(default=False)
+
     def __init__(
-        self, title: str = "", *, mode: Mode = "cells", id: str | None = None, classes: str | None = None
+        self,
+        title: str = "",
+        *,
+        mode: Mode = "cells",
+        tagged: bool = True,
+        id: str | None = None,
+        classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
+        self._tagged = tagged
         self.drawn: Drawn | Unreadable | None = None
         self._title, self._below, self._empty = title, "", "nothing to show"
+        self.free = 0
         self._source: Piece | None = None
         self._other: Piece | None = None
         self._mode: Mode = mode
@@ -112,7 +130,7 @@ class Picture(Widget):
             source: The file or a piece of one; None for none.
             other: Where given, what differs from it is shown.
             title: What stands above; None leaves it.
-            below: What stands below.
+            below: What stands below, two spaces between what may stand in lines of their own.
             empty: What is said where there is no picture.
         """
         self._source = Piece(source) if isinstance(source, Path) else source
@@ -206,10 +224,13 @@ class Picture(Widget):
         width, height = self.size
         style = self.rich_style
         if y == 0:
-            return _text(set_cell_size(_headed(self._title, self._mode, width), width), style + Style(bold=True))
-        if y == height - 1 and self._foot:
+            title = _headed(self._title, self._mode, width) if self._tagged else self._title
+            return _text(set_cell_size(title, width), style + Style(bold=True, reverse=self.chosen))
+        if y >= height - self._foot:
             note = self.drawn.note if isinstance(self.drawn, Drawn) else ""
-            return _text(set_cell_size("  ".join(filter(None, (note, self._below))), width), style)
+            lines = packed((note, *self._below.split("  ")), width)
+            at = y - height + self._foot
+            return _text(set_cell_size(lines[at] if at < len(lines) else "", width), style)
         rows = height - 1 - self._foot
         at = y - 1 - (rows - len(self._strips)) // 2
         if self._strips and 0 <= at < len(self._strips):
@@ -220,9 +241,10 @@ class Picture(Widget):
         return _text(set_cell_size(words.center(width), width), style + Style(dim=True))
 
     @property
-    def _foot(self) -> bool:
-        """Whether there is a line below: what is said of it, or by how much two differ."""
-        return bool(self._below or self._other)
+    def _foot(self) -> int:
+        """Lines below."""
+        width, height = self.size
+        return max(lines_below(self._below, (width, height), differs=self._other is not None), self.free)
 
     @property
     def words(self) -> str:
@@ -241,6 +263,25 @@ class Picture(Widget):
             lines = [*lines[:-1], longer] if len(longer) <= width else [*lines, word]
         at = row - (rows - len(lines)) // 2
         return lines[at] if 0 <= at < len(lines) else ""
+
+
+def lines_below(text: str, room: tuple[int, int], *, differs: bool = False) -> int:
+    """Lines that a picture of so many columns and rows keeps below for a text, and for how much it differs if it does.
+
+    How much is not known before it is drawn: there is room for the longest.
+    """
+    lines = packed((LONGEST_NOTE if differs else "", *text.split("  ")), room[0])
+    return min(len(lines), _MOST_BELOW, max(1, room[1] // 4))
+
+
+def packed(items: Iterable[str], width: int) -> list[str]:
+    """Items in as few lines as they fit in; one that is too long is parted at its comma."""
+    lines: list[str] = []
+    parted = [part for item in items if item for part in (item.split(", ") if len(item) > width else [item])]
+    for item in parted:
+        longer = f"{lines[-1]}  {item}" if lines else item
+        lines = [*lines[:-1], longer] if lines and len(longer) <= width else [*lines, item]
+    return lines
 
 
 def _headed(title: str, mode: Mode, width: int) -> str:
