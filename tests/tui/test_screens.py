@@ -75,6 +75,8 @@ SCENES: Final = {
     "no-runs": Scene(keys("2", says="there is no run"), size=(80, 24), runs=False),
     "stop": Scene(keys("2", "down", "x", says="Stop 2026"), size=(80, 24)),
     "watch": Scene(keys("2", *("down",) * 4, *("space",) * 3, "3", says="step  12600 ")),
+    "look": Scene(keys("2", "down", "down", "down", "space", "s", says="@ 20000")),
+    "look-small": Scene(keys("2", "down", "down", "down", "s", "down", "d", says="@ 20000"), size=(80, 24)),
     "compare": Scene(keys("2", *("down",) * 3, *("space",) * 4, "c", says="what differs")),
     "plugins": Scene(keys("6", "slash", *"pma", "enter", says="pma")),
     "help": Scene(keys("2", "question_mark", says="Show only runs"), size=(80, 24)),
