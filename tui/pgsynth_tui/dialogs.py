@@ -160,6 +160,16 @@ class Item:
     chosen: bool = False
 
 
+class _Words(Input):
+    """The line for words; where several are marked, a space is no part of them."""
+
+    marking = False
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Whether the key is typed."""
+        return not (self.marking and key == "space") and super().check_consume_key(key, character)
+
+
 class Choose(ModalScreen[str | None]):
     """One of a list, or several; None if it is left by Escape. What is typed leaves only those that have its words.
 
@@ -178,6 +188,7 @@ class Choose(ModalScreen[str | None]):
         Binding("pageup", "move('page_up')", show=False),
         Binding("pagedown", "move('page_down')", show=False),
         Binding("space", "mark", show=False, priority=True),
+        Binding("enter", "take", show=False),
     ]
     DEFAULT_CSS = """
     Choose { align: center middle; }
@@ -218,7 +229,9 @@ class Choose(ModalScreen[str | None]):
             yield Static(self._title, classes="title", markup=False)
             for line in self._lines:
                 yield Static(line, markup=False)
-            yield Input(placeholder=f"type to find{', or ' + self._free if self._free else ''}", compact=True)
+            words = _Words(placeholder=f"type to find{', or ' + self._free if self._free else ''}", compact=True)
+            words.marking = self._several
+            yield words
             yield OptionList(compact=True)
             yield Static("", classes="about", markup=False)
             yield Static(f"{keys}, esc leaves it as it is", classes="keys", markup=False)
@@ -272,10 +285,11 @@ class Choose(ModalScreen[str | None]):
         """One was clicked."""
         event.stop()
         self.query_one(OptionList).highlighted = event.option_index
+        self.query_one(Input).focus()
         if self._several:
             self.action_mark()
         else:
-            self._take()
+            self.action_take()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Words are typed."""
@@ -285,9 +299,10 @@ class Choose(ModalScreen[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter, on the line that has the keys."""
         event.stop()
-        self._take()
+        self.action_take()
 
-    def _take(self) -> None:
+    def action_take(self) -> None:
+        """Take what is under the cursor, or all that is marked, or what is typed."""
         item, typed = self._at(), self.query_one(Input).value.strip()
         if self._several:
             self.dismiss(",".join(one.value for one in self._items if one.value in self._current))
@@ -305,15 +320,13 @@ class Choose(ModalScreen[str | None]):
         getattr(self.query_one(OptionList), f"action_{'cursor_' if way in ('up', 'down') else ''}{way}")()
 
     def action_mark(self) -> None:
-        """Mark what is under the cursor, or take the mark away; where one is chosen, a space is typed."""
-        item = self._at()
-        if not self._several:
-            self.query_one(Input).insert_text_at_cursor(" ")
-        elif item:
+        """Mark what is under the cursor, or take the mark away."""
+        item, options = self._at(), self.query_one(OptionList)
+        if item and self._several:
             self._current.remove(item.value) if item.value in self._current else self._current.append(item.value)
-            at = self.query_one(OptionList).highlighted
+            at = options.highlighted
             self._draw()
-            self.query_one(OptionList).highlighted = at
+            options.highlighted = at
 
 
 def _is_path(text: str) -> bool:

@@ -45,7 +45,7 @@ _FORMS: Final = {
 
 
 def allowed(field: Field) -> str:
-    """What may be written, and what it is unless told: ``a whole number, at least 1; 4 unless told``."""
+    """What may be written, and what it is unless told: ``A whole number, at least 1; 4 unless told``."""
     if field.choices and not field.type.startswith("list"):
         what = f"one of {', '.join(said(choice) for choice in field.choices)}"
     else:
@@ -55,7 +55,8 @@ def allowed(field: Field) -> str:
     ends = [f"at least {_short(low)}" if low is not None else "", f"at most {_short(high)}" if high is not None else ""]
     told = " and ".join(filter(None, ends))
     default = "" if field.default is None else f"; {said(field.default) or 'nothing'} unless told"
-    return f"{what}{f', {told}' if told else ''}{default}."
+    text = f"{what}{f', {told}' if told else ''}{default}."
+    return text[:1].upper() + text[1:]
 
 
 def form_of(field: Field) -> str:
@@ -84,10 +85,10 @@ def effect(one: Candidate) -> str:
     """What Enter does with it, in a sentence."""
     if one.chosen:
         return f"It is chosen; Enter goes to the options of {one.chosen[0]}."
-    others = [part.label for part in one.reading.parts(one.slot)]
+    others = " and ".join(part.label for part in one.reading.parts(one.slot))
+    also = f" and sets {shlex.join(one.fit.remedy)}" if one.fit.remedy else ""
+    if not others:
+        return f"Enter takes it{also}."
     if one.slot in SINGLE_SLOTS:
-        does = f"takes it in place of {others[0]}" if others else "takes it"
-    else:
-        does = f"adds it beside {' and '.join(others)}, r takes it in place of that" if others else "takes it"
-    remedy = f", with {shlex.join(one.fit.remedy)}" if one.fit.remedy else ""
-    return f"Enter {does}{remedy}."
+        return f"Enter takes it in place of {others}{also}."
+    return f"Enter adds it beside {others}{also}; r takes it in place of {others}."

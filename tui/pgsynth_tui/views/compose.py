@@ -90,9 +90,10 @@ class ComposeView(View):
 
     def on_mount(self) -> None:
         """Go on with the draft that was left, or begin with a preset that needs no weights."""
-        self.store = DraftStore(self.ours.registry)
+        begun = DraftStore(self.ours.registry)
         kept = kept_draft()
-        faults = self.store.restore(kept) if kept else self.store.load("tiny")
+        faults = begun.restore(kept) if kept else begun.load("tiny")
+        self.store = DraftStore(self.ours.registry, begun.draft)  # nothing to undo yet
         for fault in faults:
             self.notify(str(fault), severity="warning", markup=False)
         self.query_one("#slots").focus()
@@ -268,7 +269,8 @@ class ComposeView(View):
         """Put the part under the cursor in place of all that the slot holds."""
         one = self._chosen()
         if isinstance(one, Candidate) and not self.query_one("#slots").has_focus:
-            self._do(lambda: self.store.choose(one.slot, one.name))
+            remedy = [word for word in one.fit.remedy if word.partition("=")[0] != one.slot]
+            self._do(lambda: self.store.apply(f"{one.slot}={one.name}", *remedy))
 
     def action_about(self) -> None:
         """Say all of the row under the cursor: what it is, why it does not fit, what mends it."""
@@ -400,7 +402,7 @@ class ComposeView(View):
             return
         faults = self.store.load(source or None)
         for fault in faults:
-            self.notify(str(fault), severity="error", markup=False)
+            self.notify(": ".join(filter(None, (fault.where or source, str(fault)))), severity="error", markup=False)
         self._draw()
         if not faults:
             self.notify(f"begun with {source or 'the defaults'}; u brings the draft before it back.", markup=False)

@@ -22,7 +22,7 @@ def ask_value(store: DraftStore, field: Field) -> Choose | Enter:
     if field.choices and not field.type.startswith("list"):
         return Choose(field.path, _choices(store, field), (field.help,))
     takes_none = field.path.startswith("sample.guidance.")
-    lines = [field.help, f"{allowed(field)[:1].upper()}{allowed(field)[1:]} {form_of(field)}".strip()]
+    lines = [field.help, f"{allowed(field)} {form_of(field)}".strip()]
     if field.inactive:
         lines.append(field.inactive)
     source = store.draft.source or "the defaults"
@@ -64,7 +64,7 @@ def ask_values(store: DraftStore, path: str, field: Field | None) -> Choose | En
         items = [Item(value, chosen=value in marked) for value in values]
         return Choose(title, items, (field.help, every), several=True)
     if field:
-        lines = [field.help, f"{allowed(field)[:1].upper()}{allowed(field)[1:]}", "Commas between, e.g. 2,4,8."]
+        lines = [field.help, allowed(field), "Commas between, e.g. 2,4,8."]
     else:
         names = ", ".join(one.name for one in store.candidates(path))
         lines = [f"There are {names}; none; or several of them together: a+b.", "Commas between, e.g. a,b,a+b."]

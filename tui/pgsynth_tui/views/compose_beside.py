@@ -229,7 +229,9 @@ def _ablation(store: DraftStore) -> list[Line]:
     rows = [row for _, row in zip(range(_MOST_ROWS), sweep.combinations(), strict=False)]
     good = sum(row.ok for row in rows)
     listed = "" if sweep.count == len(rows) else f", the first {len(rows)} are listed"
-    lines.append(Line(f"{sweep.count} combinations{listed}; {good} can be trained; L queues them"))
+    lines.append(
+        Line(f"{sweep.count} combination{'s' * (sweep.count != 1)}{listed}; {good} can be trained; L queues them")
+    )
     lines.append(Line(""))
     names = _short_names([factor.path for factor in sweep.factors])
     return [*lines, *(_row(row, names, number) for number, row in enumerate(rows, 1))]

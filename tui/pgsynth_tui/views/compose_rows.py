@@ -165,10 +165,6 @@ def said_of(row: Row | None, key: str, store: DraftStore) -> str:
         problem = f"! {row.problem} " if row.problem else ""
         value = f"{row.name} is {row.text}. " if len(row.text) > _LONGEST else ""
         was = f" {store.draft.source or 'The preset'} has {row.source}; delete sets that." if row.changed else ""
-        return f"{problem}{value}{row.help} {row.inactive} {_first_up(allowed(row))}{was} {form_of(row)}"
+        return f"{problem}{value}{row.help} {row.inactive} {allowed(row)}{was} {form_of(row)}"
     label = key.partition(".")[2]
     return f"{label} has no options." if label and not store.reading.problems else "Nothing has these words; esc."
-
-
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]
