@@ -193,6 +193,25 @@ def test_presets_files_and_paths_are_opened(drive: Drive, tmp_path: Path, monkey
     drive(scenario)
 
 
+def test_a_spec_is_written_and_opened_again(drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep_draft(Draft("tiny", ("attn.pma.mask=eq9",)).to_json())
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("1", "w")
+        await dialog(app, pilot, Enter)
+        await pilot.press("enter")
+        await until(pilot, lambda: "$ pgsynth train method.yaml" in beside(app), seconds=60)
+        composed = view(app).store.reading.spec
+        await pilot.press("escape", "o")
+        await dialog(app, pilot, Choose)
+        await pilot.press(*"method", "enter")
+        await until(pilot, lambda: view(app).store.draft == Draft("method.yaml"))
+        assert view(app).store.reading.spec == composed
+
+    drive(scenario)
+
+
 @sizes
 def test_arrows_go_from_pane_to_pane_and_tabs_are_turned(drive: Drive, size: tuple[int, int]) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:

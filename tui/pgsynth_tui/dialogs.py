@@ -246,11 +246,14 @@ class Choose(ModalScreen[str | None]):
 
     def _draw(self) -> None:
         words = self.query_one(Input).value.lower().split()
-        self._shown = tuple(
+        found = [
             item
             for item in self._items
             if all(word in f"{item.name} {item.value} {item.about}".lower() for word in words)
-        )
+        ]
+        in_name = [all(word in (item.name or item.value).lower() for word in words) for item in found]
+        named = [item for item, here in zip(found, in_name, strict=True) if here]
+        self._shown = (*named, *(item for item, here in zip(found, in_name, strict=True) if not here))
         width = max((len(item.name or item.value) for item in self._items), default=0)
         options = self.query_one(OptionList)
         options.clear_options()
@@ -379,7 +382,7 @@ class Help(ModalScreen[None]):
 
     Args:
         place: The view.
-        text: What it is there for.
+        text: What it is there for; paragraphs have an empty line between.
         keymap: Keys that the user changed.
     """
 
@@ -401,7 +404,8 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The text, and a table."""
         with Vertical(), VerticalScroll():
-            yield Static(self._text, markup=False)
+            for paragraph in self._text.split("\n\n"):
+                yield Static(" ".join(paragraph.split()), markup=False)
             table: DataTable[str] = DataTable(cursor_type="row", show_cursor=False)
             table.add_columns("keys", "what they do", "id")
             for action in actions_of(self._place):

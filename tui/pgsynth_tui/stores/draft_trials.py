@@ -126,7 +126,8 @@ class Trial:
         if self.under_way:
             count = f" {len(self.answers) + 1} of {len(self.commands)}" if len(self.commands) > 1 else ""
             seconds = f"{max(0.0, now - self.began):.0f} s"
-            return f"{_DOING[self.kind]}{count}: {seconds}; esc gives it up"
+            leave = "" if self.kind == "file" else "; esc gives it up"
+            return f"{_DOING[self.kind]}{count}: {seconds}{leave}"
         if self.given_up:
             return f"{self.kind} given up"
         if self.stale(draft):

@@ -412,7 +412,7 @@ class ComposeView(View):
         if not self.store.reading.ok:
             self.action_next_problem()
             return
-        self._push(ask_file(), self._written)
+        self._push(ask_file(self.store), self._written)
 
     def _written(self, file: str | None) -> None:
         if file:
@@ -446,7 +446,8 @@ class ComposeView(View):
             return
         commands = [tuple(shlex.split(row.command)[1:]) for row in good] or [self._words("train")]
         commands = [(*words, "--detach") for words in commands]
-        lines = ["It is proved, frozen and left to the queue; it trains whether you stay or leave."]
+        what = "Each" if sweep else "It"
+        lines = [f"{what} is proved, frozen and left to the queue; it trains whether you stay or leave."]
         trial = self.query_one(Trials).trial
         if trial and trial.hours is not None and not trial.stale(self.store.draft):
             lines.append(f"By the rehearsal, {trial.time_for(len(commands))}.")
@@ -498,7 +499,7 @@ class ComposeView(View):
                 self.notify(str(answer.problems[0]), severity="error", timeout=20, markup=False)
         if trial.kind == "launch" and trial.launched:
             self._launched(trial)
-        elif trial.ok:
+        if trial.ok and trial.kind != "launch":
             self.notify(f"{trial.sentence(trial.draft, trial.began)}.", markup=False)
 
     def _launched(self, trial: Trial) -> None:
@@ -511,7 +512,7 @@ class ComposeView(View):
         if self.app.screen is not self:
             self.notify(title, markup=False)
             return
-        lines = ("It trains whether you stay or leave.", f"Go to {name} now?")
+        lines = (f"{'They train' if count > 1 else 'It trains'} whether you stay or leave.", f"Go to {name} now?")
         self._push(
             Ask(title, lines, yes=name), lambda yes: self.call_later(self.ours.action_view, view) if yes else None
         )

@@ -93,10 +93,11 @@ def ask_beginning(there: Sequence[Beginning], now: str) -> Choose:
     return Choose("Begin with", items, lines, free="the path of a spec file")
 
 
-def ask_file() -> Enter:
+def ask_file(store: DraftStore) -> Enter:
     """Where a spec is written."""
-    lines = ("The complete spec: every part, option and version. A file that holds something else is not replaced.",)
-    return Enter("Write the spec to which file?", "method.yaml", lines)
+    lines = ["The complete spec: every part, option and version. A file that holds something else is not replaced."]
+    lines += ["What is varied is no part of a spec; this draft keeps it."] if store.draft.sweeps else []
+    return Enter("Write the spec to which file?", "method.yaml", tuple(lines))
 
 
 def tell_row(row: Candidate | Field | Beginning) -> Tell:

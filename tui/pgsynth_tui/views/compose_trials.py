@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from pgsynth_tui import shell
 from pgsynth_tui.stores.draft_trials import Trial
 from pgsynth_tui.warm import Warm
 
@@ -80,7 +81,10 @@ class Trials(Static):
         began = trial.began
         for words in trial.commands:
             where = ("--runs", runs) if words[0] == "train" else ()
-            answer = warm.run(*words, *where, wanted=lambda: not worker.is_cancelled)
+            if trial.kind == "file":  # needs no torch, so it waits for nobody who loads it
+                answer = shell.run(*words)
+            else:
+                answer = warm.run(*words, *where, wanted=lambda: not worker.is_cancelled)
             if worker.is_cancelled:
                 return
             trial = trial.with_answer(replace(answer, words=words))
