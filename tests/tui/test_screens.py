@@ -90,6 +90,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PGSYNTH_RUNS")
     machine = "CPU 12% of 16\nmemory 9.8 of 125.4 GiB\nGPU 0 98%, 31044 of 81559 MiB"
+    monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setattr(watch, "machine_line", lambda: machine)
     monkeypatch.setattr(runs, "_ago", lambda when: "3s")
     monkeypatch.setattr(plugins, "show", lambda *given, **more: replace(show(*given, **more), file="registry.toml"))

@@ -15,7 +15,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.spec import KIND_OF_SLOT, SINGLE_SLOTS
 from pgsynth_tui.stores.draft_findings import SOURCE, Finding, Places
-from pgsynth_tui.stores.draft_form import Field, Group, form
+from pgsynth_tui.stores.draft_form import Field, Group, form, more_fields
 from pgsynth_tui.stores.draft_parts import Candidate, candidates
 from pgsynth_tui.stores.draft_reading import Reading, Source, read, read_source
 from pgsynth_tui.stores.draft_slots import added, chosen, meant, slotted, swapped
@@ -69,6 +69,21 @@ class DraftStore:
     def field(self, path: str) -> Field | None:
         """The field at a path; None if there is none."""
         return next((field for group in self.form() for field in group.fields if field.path == path), None)
+
+    def more(self, group: Group) -> tuple[Field, ...]:
+        """Fields of a group that nothing is set at yet: the drop of one condition, say."""
+        return more_fields(self.reading, group)
+
+    def faults_of(self, path: str, text: str) -> tuple[tuple[Finding, ...], bool]:
+        """What would be wrong that is not now, if a field or slot were set to this.
+
+        Returns:
+            What; and whether the text itself cannot be read, so that there would be no such value.
+        """
+        known = {str(finding) for finding in self.reading.refusals}
+        then = self._read(self._applied(self.draft, [f"{path}={text}"]))
+        found = tuple(one for one in then.refusals if one.path == path or str(one) not in known)
+        return found, path in then.wrong or (bool(then.problems) and not self.reading.problems)
 
     def candidates(self, slot: str, search: str = "") -> tuple[Candidate, ...]:
         """The parts for a slot that have every word of `search`, whether they fit or not."""

@@ -22,7 +22,7 @@ from pgsynth_tui.stores.draft_findings import Finding
 from pgsynth_tui.stores.draft_reading import Reading
 from pgsynth_tui.stores.draft_values import below, leaves, plain, said
 
-__all__ = ["Field", "Group", "form"]
+__all__ = ["Field", "Group", "form", "more_fields"]
 
 
 _DEFAULTS: Final = {
@@ -119,6 +119,12 @@ def form(reading: Reading) -> tuple[Group, ...]:
     if reading.spec is None:
         return ()
     return (*_parts(reading), _plain(reading), *(_section(reading, section) for section in TABLES))
+
+
+def more_fields(reading: Reading, group: Group) -> tuple[Field, ...]:
+    """Fields for the paths of a group that may be set besides."""
+    options = ((path, TABLES[group.path][path.split(".")[1]].option) for path in group.more)
+    return tuple(_field(reading, path, option.model_copy(update={"default": None}), None) for path, option in options)
 
 
 def _parts(reading: Reading) -> Iterator[Group]:

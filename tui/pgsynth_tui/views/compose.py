@@ -3,52 +3,66 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from pathlib import Path
+from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
+from textual.events import DescendantFocus
+from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
-from textual.worker import get_current_worker
 
 from pgsynth_core.cli.console import one_line
+from pgsynth_core.spec import KIND_OF_SLOT
 from pgsynth_tui import shell
 from pgsynth_tui.actions import bindings
-from pgsynth_tui.dialogs import Ask, Enter
+from pgsynth_tui.dialogs import Ask
 from pgsynth_tui.settings import keep_draft, kept_draft
 from pgsynth_tui.stores.draft import DraftStore
-from pgsynth_tui.stores.draft_form import Field, Group
+from pgsynth_tui.stores.draft_form import Field
 from pgsynth_tui.stores.draft_parts import Candidate
+from pgsynth_tui.stores.draft_said import why
+from pgsynth_tui.stores.draft_sources import Beginning, beginnings
+from pgsynth_tui.stores.draft_trials import Kind, Trial
 from pgsynth_tui.view import View
+from pgsynth_tui.views.compose_asking import ask_beginning, ask_file, ask_value, ask_values, tell_row
+from pgsynth_tui.views.compose_beside import CHOICES, TABS, Beside, Tabs, lines_of
+from pgsynth_tui.views.compose_rows import Pane, Row, cells_of, heads, rows_of, said_of, said_of_slot, slot_rows
+from pgsynth_tui.views.compose_trials import Trials
 
 __all__ = ["ComposeView"]
 
-SHOWN: Final = ("problems", "difference", "spec", "ablation")
-"""What stands at the right, in turn."""
-_MOST_ROWS: Final = 200
-"""Combinations of an ablation that are listed."""
-
 
 class ComposeView(View):
-    """A method from parts. At the left its slots and settings; in the middle what may stand in the one chosen, or its
-    options: what does not fit stays, dim, with the reason, and is taken with what makes it fit. At the right what is in
-    the way, what differs from the preset, the whole spec. Everything is checked as you go, from manifests alone; below
-    stands the command that does the same. A proof builds it without weights, a rehearsal takes a few real steps.
+    """A method from parts. At the left its slots and settings: arrows move, Enter or right goes to the choices. There
+    stand the parts for a slot, or the options of a part; Enter takes or changes what is under the cursor. What does not
+    fit stays, dim, with the reason, and is taken with what makes it fit. Signs before a name: * other than in the
+    preset, % varied in an ablation, ! wrong.
+
+    Beside it (v, or a click on its name): what is wrong, what differs from the preset, the whole spec, the ablation,
+    what a proof, a rehearsal or a launch found. Everything is checked as you go, from manifests alone; below stands
+    the command that does the same. p proves it: it is built without weights. R rehearses it: a few real steps. L
+    trains it. Nothing is lost by leaving: the draft is kept.
     """
 
     PLACE = "compose"
     BINDINGS: ClassVar = bindings("compose")
     DEFAULT_CSS = """
-    ComposeView #slots { width: 26; height: 1fr; }
-    ComposeView #choices { width: 1fr; height: 1fr; border-left: solid $panel; }
-    ComposeView #beside { width: 44%; height: 1fr; padding: 0 1; border-left: solid $panel; }
+    ComposeView #slots { width: 26; }
+    ComposeView.-narrow #slots { width: 22; }
+    ComposeView #choices { width: 1fr; }
+    ComposeView #beside { width: 44%; height: 1fr; }
+    ComposeView #top { display: none; }
+    ComposeView.-narrow #top { display: block; }
+    ComposeView.-narrow #tabs { display: none; }
     ComposeView.-narrow #beside { display: none; }
     ComposeView.-narrow.-turned #beside { display: block; width: 1fr; }
     ComposeView.-narrow.-turned #choices { display: none; }
     ComposeView #verdict { height: auto; max-height: 2; padding: 0 1; text-style: bold; }
-    ComposeView #hint { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
+    ComposeView #hint { height: auto; max-height: 4; padding: 0 1; color: $text-muted; }
     ComposeView Input { display: none; height: 1; border: none; background: $surface; }
     ComposeView Input.open { display: block; }
     """
@@ -57,228 +71,222 @@ class ComposeView(View):
         super().__init__()
         self._search = ""
         self._keys: list[str] = []
-        self._middle: tuple[Candidate | Field, ...] = ()
-        self._shown = 0
-        self._answer: tuple[str, ...] = ()
+        self._middle: tuple[Row, ...] = ()
+        self._of = ""
+        self._tab = TABS[0]
 
     def compose_body(self) -> ComposeResult:
         """Slots, choices, what is beside; the verdict and a hint below."""
-        yield Input(placeholder="words of a part's name or summary", id="search", compact=True)
+        yield Tabs((CHOICES, *TABS), id="top")
+        yield Input(
+            placeholder="words of a name or sentence; enter keeps them, esc shows all", id="search", compact=True
+        )
         with Horizontal():
-            yield DataTable(cursor_type="row", id="slots", show_header=False)
-            yield DataTable(cursor_type="row", id="choices")
-            with VerticalScroll(id="beside", can_focus=True):
-                yield Static("", id="said", markup=False)
+            yield Pane(id="slots")
+            yield Pane(id="choices")
+            yield Beside()
         yield Static("", id="hint", markup=False)
-        yield Static("", id="verdict", markup=False)
+        yield Trials()
 
     def on_mount(self) -> None:
         """Go on with the draft that was left, or begin with a preset that needs no weights."""
-        self.store = DraftStore(self.ours.registry)
+        begun = DraftStore(self.ours.registry)
         kept = kept_draft()
-        faults = self.store.restore(kept) if kept else self.store.load("tiny")
+        faults = begun.restore(kept) if kept else begun.load("tiny")
+        self.store = DraftStore(self.ours.registry, begun.draft)  # nothing to undo yet
         for fault in faults:
             self.notify(str(fault), severity="warning", markup=False)
-        self.query_one("#slots", DataTable).focus()
+        self.query_one("#slots").focus()
         self._draw()
 
     # ---------------------------------------------------------------- what is shown
     def _draw(self, key: str = "") -> None:
         """Everything, after a change; the cursor stays on what it was on."""
-        slots: DataTable[Text] = self.query_one("#slots", DataTable)
         at = key or self._key()
-        rows = list(self._slot_rows())
+        rows = slot_rows(self.store)
         self._keys = [row[0] for row in rows]
-        slots.clear(columns=True)
-        slots.add_column("")
-        for _, text in rows:
-            slots.add_row(text)
-        if at in self._keys:
-            slots.move_cursor(row=self._keys.index(at), animate=False)
+        while at and at not in self._keys:
+            at = at.rpartition(".")[0]
+        place = self._keys.index(at) if at else 0
+        self.query_one("#slots", Pane).show(("method",), [(text,) for _, text in rows], place)
         self._draw_choices()
-        reading = self.store.reading
-        self.query_one("#verdict", Static).update(one_line(reading.sentence))
+        self._draw_verdict()
         self._draw_beside()
-        self.ours.say_command(*shlex.split(reading.command("train"))[1:])
+        self.ours.say_command(*shlex.split(self.store.reading.command("train"))[1:])
         keep_draft(self.store.draft.to_json())
-
-    def _slot_rows(self) -> list[tuple[str, Text]]:
-        reading = self.store.reading
-        changed = {change.path for change in reading.changes}
-        wrong = {finding.path for finding in reading.refusals}
-        varied = {word.partition("=")[0] for word in self.store.draft.sweeps}
-
-        def mark(path: str) -> str:
-            def has(paths: set[str]) -> bool:
-                return any(one == path or one.startswith(f"{path}.") for one in paths)
-
-            return "!" if has(wrong) else "%" if has(varied) else "*" if has(changed) else " "
-
-        source = self.store.draft.source or "the defaults"
-        rows = [("source", Text(f"  from {source}", style="italic"))]
-        for slot, parts in reading.slots.items():
-            rows.append((slot, Text(f"{mark(slot)} {slot}" + ("" if parts else ": none"), style="bold")))
-            rows += [(f"{slot}.{part.label}", Text(f"{mark(f'{slot}.{part.label}')}   {part.label}")) for part in parts]
-        for path in ("size", "train", "sample"):
-            rows.append((path, Text(f"{mark(path)} {path}", style="bold")))
-        return rows
 
     def _draw_choices(self) -> None:
         """What may stand in the slot, or the options of the part."""
-        table: DataTable[Text] = self.query_one("#choices", DataTable)
-        row = table.cursor_row
-        table.clear(columns=True)
+        table = self.query_one("#choices", Pane)
         key = self._key()
-        if key in self.store.reading.slots:
-            candidates = self.store.candidates(key, self._search)
-            table.add_columns("part", "fits", "")
-            for one in candidates:
-                table.add_row(*_candidate(one))
-            self._middle = candidates
-        else:
-            group = self._group(key)
-            fields = tuple(field for field in group.fields if _matches(field, self._search)) if group else ()
-            table.add_columns("option", "value", "")
-            for field in fields:
-                table.add_row(*_field(field))
-            self._middle = fields
-        table.move_cursor(row=min(row, max(0, len(self._middle) - 1)), animate=False)
+        row = table.cursor_row if key == self._of else self._first(key)
+        self._of, self._middle = key, rows_of(self.store, key, self._search)
+        table.show(heads(key, self.store), [cells_of(one, key, self.store) for one in self._middle], row)
         self._hint()
 
-    def _group(self, key: str) -> Group | None:
-        return next((group for group in self.store.form() if group.path == key), None)
+    def _first(self, key: str) -> int:
+        """Where the cursor stands among the choices of another row: on what is chosen."""
+        rows = rows_of(self.store, key, self._search)
+        source = self.store.draft.source or ""
+        here = (
+            one.source == source if isinstance(one, Beginning) else isinstance(one, Candidate) and bool(one.chosen)
+            for one in rows
+        )
+        return next((number for number, chosen in enumerate(here) if chosen), 0)
 
     def _hint(self) -> None:
         """What is said of the row under the cursor."""
-        hint = self.query_one("#hint", Static)
-        one = self._chosen()
-        if isinstance(one, Candidate):
-            fit = one.fit
-            why = " ".join(f"{finding.message} {finding.cure}".strip() for finding in fit.problems[:2])
-            taken = f" Enter takes it with {shlex.join(fit.remedy)}." if fit.remedy and fit.problems else ""
-            hint.update(one_line(f"{one.summary} {why}{taken}"))
-        elif one:
-            problem = f"{one.problem} " if one.problem else ""
-            hint.update(one_line(f"{problem}{one.help} {_allowed(one)} {one.inactive}"))
+        if self.query_one("#slots").has_focus:
+            text = said_of_slot(self.store, self._key())
         else:
-            hint.update("Enter opens a preset or a spec file." if self._key() == "source" else "")
+            text = said_of(self._chosen(), self._key(), self.store)
+        self.query_one("#hint", Static).update(one_line(text))
+
+    def _draw_verdict(self) -> None:
+        trials = self.query_one(Trials)
+        tried = trials.trial.sentence(self.store.draft, time.monotonic()) if trials.trial else ""
+        sentence = one_line(self.store.reading.sentence)
+        trials.update(f"{sentence} {tried[:1].upper()}{tried[1:]}.".removesuffix(" ."))
 
     def _draw_beside(self) -> None:
-        what = SHOWN[self._shown]
+        trial = self.query_one(Trials).trial
+        tried = trial.lines(self.store.draft, time.monotonic()) if trial else ()
+        self.query_one(Beside).show(self._tab, lines_of(self._tab, self.store, tried))
         reading = self.store.reading
-        if self._answer:
-            lines = list(self._answer)
-        elif what == "problems":
-            lines = [f"{'! ' if one.level == 'problem' else '- '}{one}" for one in reading.findings] or [
-                "nothing is wrong"
-            ]
-        elif what == "difference":
-            lines = [f"{change.path}: {change.before or '-'} -> {change.after}" for change in reading.changes]
-            lines = lines or [f"as {self.store.draft.source or 'the defaults'}"]
-        elif what == "spec":
-            lines = [reading.yaml]
-        else:
-            lines = self._ablation()
-        title = "" if self._answer else f"{what} (v: {SHOWN[(self._shown + 1) % len(SHOWN)]})\n"
-        self.query_one("#said", Static).update("\n".join([title, *lines]))
+        wrong = len(reading.refusals)
+        counts = {"problems": wrong, "difference": len(reading.changes), "ablation": len(self.store.draft.sweeps)}
+        turned = self.has_class("-turned")
+        self.query_one("#tabs", Tabs).show(self._tab, counts, wrong=bool(wrong))
+        self.query_one("#top", Tabs).show(self._tab if turned else CHOICES, counts, wrong=bool(wrong))
 
-    def _ablation(self) -> list[str]:
-        """The runs that are marked to be varied: commands, and what the contract prunes with the reason."""
-        sweep = self.store.sweep()
-        if not self.store.draft.sweeps:
-            return ["m marks several values of an option or slot, with commas between."]
-        lines = [*map(str, sweep.problems)]
-        rows = list(zip(range(_MOST_ROWS), sweep.combinations(), strict=False)) if not lines else []
-        good = [row for _, row in rows if row.ok]
-        lines.append(f"{sweep.count} combinations, {len(good)} of {len(rows)} listed can be trained; L launches them")
-        for _, row in rows:
-            values = ", ".join(
-                f"{word.partition('=')[0]}={value}"
-                for word, value in zip(self.store.draft.sweeps, row.values, strict=True)
-            )
-            lines.append(
-                f"  {values}" if row.ok else f"x {values}: {row.reasons[0].message if row.reasons else 'refused'}"
-            )
-        return lines
+    def _turn_to(self, tab: str) -> None:
+        """Show a tab; in a narrow terminal it takes the place of the choices."""
+        if tab != CHOICES:
+            self._tab = tab
+        self.set_class(tab != CHOICES, "-turned")
+        if tab == CHOICES and self.query_one("#said").has_focus:
+            self.query_one("#slots").focus()
+        self._draw_beside()
 
     # ---------------------------------------------------------------- cursors
     def _key(self) -> str:
-        at = self.query_one("#slots", DataTable).cursor_row
+        at = self.query_one("#slots", Pane).cursor_row
         return self._keys[at] if 0 <= at < len(self._keys) else ""
 
-    def _chosen(self) -> Candidate | Field | None:
-        at = self.query_one("#choices", DataTable).cursor_row
+    def _chosen(self) -> Row | None:
+        at = self.query_one("#choices", Pane).cursor_row
         return self._middle[at] if 0 <= at < len(self._middle) else None
 
     @on(DataTable.RowHighlighted, "#slots")
     def _on_slot(self) -> None:
-        self._draw_choices()
+        if self._key() != self._of:
+            self._draw_choices()
+        self._hint()
 
     @on(DataTable.RowHighlighted, "#choices")
+    @on(DescendantFocus)
     def _on_choice(self) -> None:
-        self._hint()
+        if self.there:
+            self._hint()
 
     @on(DataTable.RowSelected, "#slots")
     def _on_slot_chosen(self) -> None:
-        if self._key() == "source":
-            self.action_open()
-        else:
-            self.query_one("#choices", DataTable).focus()
+        self._turn_to(CHOICES)
+        self.query_one("#choices").focus()
 
+    def action_pane(self, by: int) -> None:
+        """To what stands at the right or left of where one is."""
+        panes = [pane for pane in (*self.query("#slots, #choices"), self.query_one("#said")) if pane.region.width]
+        at = next((number for number, pane in enumerate(panes) if pane.has_focus), 0)
+        panes[min(max(at + by, 0), len(panes) - 1)].focus()
+
+    @on(Tabs.Chosen)
+    def _on_tab(self, event: Tabs.Chosen) -> None:
+        self._turn_to(event.name)
+
+    @on(Beside.Jump)
+    def _on_jump(self, event: Beside.Jump) -> None:
+        self._go_to(event.path)
+
+    @on(Beside.At)
+    def _on_line(self, event: Beside.At) -> None:
+        if event.line.command and self.query_one("#said").has_focus:
+            self.ours.say_command(*shlex.split(event.line.command())[1:])
+
+    def _go_to(self, path: str) -> None:
+        """The cursor on a slot, part or option."""
+        keys = [key for key in self._keys if path == key or path.startswith(f"{key}.")]
+        self._turn_to(CHOICES)
+        self._stop_searching()
+        if keys:
+            self._draw(max(keys, key=len))
+        fields = [number for number, one in enumerate(self._middle) if isinstance(one, Field) and one.path == path]
+        if fields:
+            self.query_one("#choices", Pane).move_cursor(row=fields[0], animate=False)
+        self.query_one("#choices" if fields else "#slots").focus()
+
+    # ---------------------------------------------------------------- what is changed
     @on(DataTable.RowSelected, "#choices")
     def _on_choice_made(self) -> None:
         one = self._chosen()
-        if isinstance(one, Candidate):
-            self._do(lambda: self.store.take(one))
+        if isinstance(one, Beginning):
+            self._begin_with(one.source)
+        elif isinstance(one, Candidate):
+            self._take(one)
         elif one and one.type == "bool":
             self._do(lambda: self.store.set(one.path, "false" if one.value else "true"))
         elif one:
-            title = one_line(f"{one.path}: {one.help} {_allowed(one)}")
-            self.app.push_screen(Enter(title, one.text), lambda text: self._typed(one.path, text))
+            self._push(ask_value(self.store, one), lambda text: self._set(one, text))
 
-    def _typed(self, path: str, text: str | None) -> None:
+    def _push(self, dialog: ModalScreen[Any], then: Callable[[Any], Any] = lambda answer: None) -> None:
+        self.app.push_screen(dialog, then)
+
+    def _set(self, field: Field, text: str | None) -> None:
         if text:
-            self._do(lambda: self.store.set(path, text))
+            self._do(lambda: self.store.set(field.path, text))
+        elif text is not None:
+            self._do(lambda: self.store.reset(field.path))
+
+    def _take(self, one: Candidate, *, sure: bool = False) -> None:
+        """Take a part with what makes it fit; go to its options if it is there; ask where nothing makes it fit."""
+        if one.chosen:
+            self._draw(f"{one.slot}.{one.chosen[0]}")
+        elif one.fit.answer == "does not fit" and not sure:
+            lines = (*why(one), "", "Nothing that could be added makes it fit. u undoes it.")
+            question = Ask(f"Take {one.name} all the same?", lines, yes="Take it")
+            self._push(question, lambda yes: self._take(one, sure=True) if yes else None)
+        else:
+            remedy = shlex.join(one.fit.remedy)
+            self._do(lambda: self.store.take(one))
+            if remedy:
+                self.notify(f"{one.name} is taken with {remedy}; u undoes it.", markup=False)
 
     def _do(self, change: Callable[[], Any], key: str = "") -> None:
         change()
-        self._answer = ()
         self._draw(key)
 
-    # ---------------------------------------------------------------- actions
-    def action_search(self) -> None:
-        """Type words, and see only the choices that have them."""
-        entry = self.query_one("#search", Input)
-        entry.add_class("open")
-        entry.focus()
+    def action_instead(self) -> None:
+        """Put the part under the cursor in place of all that the slot holds."""
+        one = self._chosen()
+        if isinstance(one, Candidate) and not self.query_one("#slots").has_focus:
+            remedy = [word for word in one.fit.remedy if word.partition("=")[0] != one.slot]
+            self._do(lambda: self.store.apply(f"{one.slot}={one.name}", *remedy))
 
-    @on(Input.Changed, "#search")
-    def _on_searched(self, event: Input.Changed) -> None:
-        self._search = event.value
-        self._draw_choices()
-
-    @on(Input.Submitted, "#search")
-    def _on_submitted(self) -> None:
-        self.query_one("#search", Input).set_class(bool(self._search), "open")
-        self.query_one("#choices", DataTable).focus()
-
-    def action_back(self) -> None:
-        """Every choice again, and back to the slots."""
-        entry = self.query_one("#search", Input)
-        entry.value = ""
-        entry.remove_class("open")
-        self.remove_class("-turned")
-        self._answer = ()
-        self._draw_beside()
-        self.query_one("#slots", DataTable).focus()
+    def action_about(self) -> None:
+        """Say all of the row under the cursor: what it is, why it does not fit, what mends it."""
+        if (one := self._chosen()) is not None:
+            self._push(tell_row(one))
 
     def action_take_out(self) -> None:
         """Take the part under the cursor out of its slot, or give the option the preset's value again."""
         key, one = self._key(), self._chosen()
         slot, _, label = key.partition(".")
-        if self.query_one("#choices", DataTable).has_focus and isinstance(one, Field):
-            self._do(lambda: self.store.reset(one.path))
-        elif label:
+        if self.query_one("#choices").has_focus:
+            if isinstance(one, Field):
+                self._do(lambda: self.store.reset(one.path))
+            elif isinstance(one, Candidate) and one.chosen:
+                self._do(lambda: self.store.remove(slot, one.chosen[0]), slot)
+        elif label and slot in KIND_OF_SLOT:
             self._do(lambda: self.store.remove(slot, label), slot)
 
     def action_inward(self) -> None:
@@ -296,174 +304,215 @@ class ComposeView(View):
 
     def action_undo(self) -> None:
         """Undo the last step."""
+        if not self.store.can_undo:
+            self.notify("there is nothing to undo.", markup=False)
         self._do(self.store.undo)
 
     def action_redo(self) -> None:
         """Do again what was undone."""
         self._do(self.store.redo)
 
-    def action_open(self) -> None:
-        """Begin with a preset, a spec file or the defaults."""
-        presets = ", ".join(self.ours.registry.preset_names())
-        title = f"Begin with: a preset ({presets}), the path of a spec, or nothing."
-        self.app.push_screen(Enter(title, self.store.draft.source or ""), self._opened)
-
-    def _opened(self, text: str | None) -> None:
-        if text is None:
-            return
-        for fault in self.store.load(text or None):
-            self.notify(str(fault), severity="error", markup=False)
-        self._do(lambda: None)
-
-    def action_next_problem(self) -> None:
-        """Go to what is wrong: to its slot, part or option."""
-        refusals = self.store.reading.refusals
-        if not refusals:
-            self.notify("nothing is wrong.", markup=False)
-            return
-        path = refusals[0].path
-        keys = [key for key in self._keys if path == key or path.startswith(f"{key}.")]
-        if keys:
-            self._draw(max(keys, key=len))
-        fields = [number for number, one in enumerate(self._middle) if isinstance(one, Field) and one.path == path]
-        if fields:
-            self.query_one("#choices", DataTable).move_cursor(row=fields[0], animate=False)
-            self.query_one("#choices", DataTable).focus()
-        self.notify(str(refusals[0]), severity="error", markup=False)
-
-    def action_turn(self) -> None:
-        """What stands at the right: problems, difference, spec, ablation."""
-        if self.has_class("-narrow") and not self.has_class("-turned"):
-            self.add_class("-turned")
-        else:
-            self._shown = (self._shown + 1) % len(SHOWN)
-        self._answer = ()
-        self._draw_beside()
-
     def action_vary(self) -> None:
         """Mark several values of an option, or of a slot, for an ablation."""
-        one = self._chosen()
-        focused = self.query_one("#choices", DataTable).has_focus
-        path = one.path if focused and isinstance(one, Field) else self._key()
-        before = next(
-            (word.partition("=")[2] for word in self.store.draft.sweeps if word.partition("=")[0] == path), ""
-        )
-        title = f"Values of {path} to vary, with commas between; nothing: not varied."
+        one, key = self._chosen(), self._key()
+        in_slots = self.query_one("#slots").has_focus
+        path = one.path if isinstance(one, Field) and not in_slots else key
+        field = self.store.field(path) or (one if isinstance(one, Field) and one.path == path else None)
+        if field is None and path not in KIND_OF_SLOT:
+            self.notify("m varies an option or a slot: go to one first.", markup=False)
+            return
 
         def marked(text: str | None) -> None:
             if text is not None:
-                self._shown = SHOWN.index("ablation")
-                self._do(lambda: self.store.mark(path, text))
+                self.store.mark(path, text)
+                self._tab = "ablation"
+                self._draw()
 
-        self.app.push_screen(Enter(title, before), marked)
+        self._push(ask_values(self.store, path, field), marked)
 
-    # ---------------------------------------------------------------- what commands do
+    # ---------------------------------------------------------------- searching, turning
+    def action_search(self) -> None:
+        """Type words, and see only the choices that have them."""
+        self._turn_to(CHOICES)
+        entry = self.query_one("#search", Input)
+        entry.add_class("open")
+        entry.focus()
+
+    @on(Input.Changed, "#search")
+    def _on_searched(self, event: Input.Changed) -> None:
+        self._search = event.value
+        self._draw_choices()
+
+    @on(Input.Submitted, "#search")
+    def _on_submitted(self) -> None:
+        self.query_one("#search", Input).set_class(bool(self._search), "open")
+        self.query_one("#choices").focus()
+
+    def _stop_searching(self) -> None:
+        entry = self.query_one("#search", Input)
+        entry.remove_class("open")
+        entry.value = self._search = ""
+
+    def action_back(self) -> None:
+        """Give up what is being tried; every choice again, and back to the slots."""
+        if self.query_one(Trials).under_way and self._tab == "result" and not self._search:
+            self.query_one(Trials).give_up()
+            return
+        self._stop_searching()
+        self._turn_to(CHOICES)
+        self.query_one("#slots").focus()
+        self._draw_choices()
+
+    def action_next_problem(self) -> None:
+        """Go to what is wrong: to its slot, part or option."""
+        if not (refusals := self.store.reading.refusals):
+            self.notify("nothing is wrong.", markup=False)
+            return
+        self._go_to(refusals[0].path)
+        self.notify(str(refusals[0]), severity="error", markup=False)
+
+    def action_turn(self) -> None:
+        """What stands at the right: problems, difference, spec, ablation, what was tried."""
+        if self.has_class("-narrow") and not self.has_class("-turned"):
+            self._turn_to(self._tab)
+        else:
+            last = self._tab == TABS[-1]
+            again = CHOICES if last and self.has_class("-narrow") else TABS[0]
+            self._tab, to = (TABS[0], again) if last else (self._tab, TABS[(TABS.index(self._tab) + 1) % len(TABS)])
+            self._turn_to(to)
+        if self.has_class("-narrow"):
+            self.query_one("#said" if self.has_class("-turned") else "#slots").focus()
+
+    # ---------------------------------------------------------------- files
+    def action_open(self) -> None:
+        """Begin with a preset, a spec file or the defaults."""
+        self._find_beginnings()
+
+    @work(thread=True, exclusive=True, group="beginnings", exit_on_error=False)
+    def _find_beginnings(self) -> None:
+        there = beginnings(self.ours.registry, Path(), [row.folder for row in reversed(self.ours.store.rows)])
+        self.app.call_from_thread(self._offer, there)
+
+    def _offer(self, there: tuple[Beginning, ...]) -> None:
+        if self.app.screen is self:
+            self._push(ask_beginning(there, self.store.draft.source or ""), self._begin_with)
+
+    def _begin_with(self, source: str | None) -> None:
+        if source is None:
+            return
+        faults = self.store.load(source or None)
+        for fault in faults:
+            self.notify(": ".join(filter(None, (fault.where or source, str(fault)))), severity="error", markup=False)
+        self._draw()
+        if not faults:
+            self.notify(f"begun with {source or 'the defaults'}; u brings the draft before it back.", markup=False)
+
     def action_write(self) -> None:
         """Write the complete spec as a file."""
-        self.app.push_screen(Enter("Write the spec to which file?", "method.yaml"), self._written)
+        if not self.store.reading.ok:
+            self.action_next_problem()
+            return
+        self._push(ask_file(self.store), self._written)
 
     def _written(self, file: str | None) -> None:
         if file:
-            self._ask(*self._words("compose"), "--no-proof", "-o", file)
+            self._try("file", (*self._words("compose"), "--no-proof", "-o", file))
 
+    # ---------------------------------------------------------------- what is tried
     def action_prove(self) -> None:
-        """Build it without weights, run it forward and backward; the first time takes seconds longer."""
-        self.notify("proving it without weights", markup=False)
-        self._ask(*self._words("compose"))
+        """Build it without weights, run it forward and backward; again: give that up."""
+        if self._free("proof") and self._sound():
+            self._try("proof", self._words("compose"))
 
     def action_rehearse(self) -> None:
-        """A few real steps: memory, pace, hours, disk. No run is made."""
+        """A few real steps: memory, pace, hours, disk. No run is made; again: give that up."""
+        if not self._free("rehearsal") or not self._sound():
+            return
         words = (*self._words("train"), "--rehearse")
         lines = ("A few real steps are taken, saved and loaded again, here and now.", "No run is made.")
-        self._asked(Ask("Rehearse it?", lines, command=shell.command_line(words), yes="Rehearse"), words)
+        question = Ask("Rehearse it?", lines, command=shell.command_line(words), yes="Rehearse")
+        self._push(question, lambda yes: self._try("rehearsal", words) if yes else None)
 
     def action_launch(self) -> None:
         """Train it, detached; of an ablation, every combination that the contract does not refuse."""
-        reading = self.store.reading
-        if not reading.ok:
-            self.action_next_problem()
+        if not self._free("launch"):
             return
-        combinations = [row for row in self.store.sweep().combinations() if row.ok] if self.store.draft.sweeps else []
-        commands = [tuple(shlex.split(row.command)[1:]) for row in combinations] or [self._words("train")]
+        sweep = self.store.sweep() if self.store.draft.sweeps else None
+        good = [row for row in sweep.combinations() if row.ok] if sweep else []
+        if not good and (sweep or not self._sound()):
+            if sweep:
+                self._turn_to("ablation")
+                self.notify("no combination can be trained: see the ablation.", severity="error", markup=False)
+            return
+        commands = [tuple(shlex.split(row.command)[1:]) for row in good] or [self._words("train")]
         commands = [(*words, "--detach") for words in commands]
-        title = f"Queue {len(commands)} runs?" if combinations else "Train it?"
-        lines = ("It is proved, frozen and left to the queue; it trains whether you stay or leave.",)
-        self._asked(Ask(title, lines, command=shell.command_line(commands[0]), yes="Launch"), *commands)
+        what = "Each" if sweep else "It"
+        lines = [f"{what} is proved, frozen and left to the queue; it trains whether you stay or leave."]
+        trial = self.query_one(Trials).trial
+        if trial and trial.hours is not None and not trial.stale(self.store.draft):
+            lines.append(f"By the rehearsal, {trial.time_for(len(commands))}.")
+        title = f"Queue {len(commands)} runs?" if sweep else "Train it?"
+        question = Ask(title, tuple(lines), command=shell.command_line(commands[0]), yes="Launch")
+        self._push(question, lambda yes: self._try("launch", *commands) if yes else None)
 
     def _words(self, verb: str) -> tuple[str, ...]:
         return tuple(shlex.split(self.store.reading.command(verb))[1:])
 
-    def _asked(self, question: Ask, *commands: tuple[str, ...]) -> None:
-        def answered(yes: bool | None) -> None:
-            for words in commands if yes else ():
-                self._ask(*words)
+    def _sound(self) -> bool:
+        """Whether nothing is wrong; else the cursor goes to what is."""
+        if not self.store.reading.ok:
+            self.action_next_problem()
+        return self.store.reading.ok
 
-        self.app.push_screen(question, answered)
-
-    @work(thread=True, group="commands", exit_on_error=False)
-    def _ask(self, *words: str) -> None:
-        worker = get_current_worker()
-        runs = ("--runs", str(self.ours.store.root)) if words[0] == "train" else ()
-        answer = self.ours.warm.run(*words, *runs, wanted=lambda: not worker.is_cancelled)
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._answered, words, answer)
-
-    def _answered(self, words: tuple[str, ...], answer: shell.Answer) -> None:
-        self.ours.say_command(*words)
-        if not answer.ok:
-            self._answer = (f"$ {shell.command_line(words)}", "", *(str(one) for one in answer.problems))
-            self.notify(str(answer.problems[0]), severity="error", timeout=20, markup=False)
-        elif "proof" in answer.facts:
-            self._answer = tuple(_proof(answer.facts))
-            self.notify("it is proved.", markup=False)
-        elif "peak_bytes" in answer.facts:
-            self._answer = tuple(
-                f"{name}: {value}" for name, value in answer.facts.items() if name not in ("ok", "broken")
-            )
-        elif "run" in answer.facts:
-            self.notify(f"{answer.facts['run']}: {answer.facts.get('state', '')}", markup=False)
+    def _free(self, kind: Kind) -> bool:
+        """Whether something can be tried; the same again gives it up."""
+        trials = self.query_one(Trials)
+        if not trials.under_way or trials.trial is None:
+            return True
+        if trials.trial.kind == kind and kind != "launch":
+            trials.give_up()
         else:
-            self.notify(f"done: {shell.command_line(words)}", markup=False)
-        self._draw_beside()
+            self._turn_to("result")
+            self.notify(f"a {trials.trial.kind} is under way; esc gives it up.", markup=False)
+        return False
 
+    def _try(self, kind: Kind, *commands: tuple[str, ...]) -> None:
+        """Run commands and show how they go."""
+        sweep = self.store.sweep() if self.store.draft.sweeps else None
+        runs = sum(row.ok for row in sweep.combinations()) if sweep and kind == "rehearsal" else 1
+        spec = self.store.reading.spec
+        trial = Trial(kind, commands, self.store.draft, time.monotonic(), spec, runs)
+        self.query_one(Trials).begin(trial, self.ours.warm, str(self.ours.store.root))
+        self._turn_to("result")
 
-# ------------------------------------------------------------------------------------------- rows
-def _candidate(one: Candidate) -> tuple[Text, Text, Text]:
-    fit = one.fit
-    answer = "chosen" if one.chosen else fit.answer
-    style = "bold" if one.chosen else "" if answer in ("fits", "adapts") else "dim"
-    why = fit.problems[0].message if fit.problems else one.summary
-    return Text(one.name, style=style), Text(answer, style=style), Text(one_line(why), style=style)
+    @on(Trials.Changed)
+    def _on_trial(self, event: Trials.Changed) -> None:
+        trial = event.trial
+        self._draw_verdict()
+        if self._tab == "result":
+            self._draw_beside()
+        if trial.under_way or trial.given_up:
+            return
+        self.ours.say_command(*trial.commands[-1])
+        for answer in trial.answers:
+            if not answer.ok:
+                self.notify(str(answer.problems[0]), severity="error", timeout=20, markup=False)
+        if trial.kind == "launch" and trial.launched:
+            self._launched(trial)
+        if trial.ok and trial.kind != "launch":
+            self.notify(f"{trial.sentence(trial.draft, trial.began)}.", markup=False)
 
-
-def _field(field: Field) -> tuple[Text, Text, Text]:
-    style = "dim" if field.inactive else "bold" if field.changed else ""
-    sign = "!" if field.problem else "*" if field.changed else " "
-    return (
-        Text(f"{sign} {field.name}", style=style),
-        Text(one_line(field.text), style=style),
-        Text(one_line(field.help), style="dim"),
-    )
-
-
-def _matches(field: Field, text: str) -> bool:
-    return all(word in f"{field.path} {field.help}".lower() for word in text.lower().split())
-
-
-def _allowed(field: Field) -> str:
-    """What may be written, in a few words."""
-    if field.choices:
-        return f"One of {', '.join(str(choice).lower() for choice in field.choices)}."
-    low, high = field.range
-    ends = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
-    told = " and ".join(filter(None, ends))
-    return f"{field.type}{f', {told}' if told else ''}; {field.default} unless told."
-
-
-def _proof(facts: dict[str, Any]) -> list[str]:
-    """What a proof found, in lines."""
-    proof = facts["proof"]
-    lines = ["proved on the meta device", f"trainable parameters: {proof.get('trainable')}"]
-    for part in proof.get("parts", ()):
-        lines.append("  " + ", ".join(f"{name} {value}" for name, value in part.items()))
-    return lines
+    def _launched(self, trial: Trial) -> None:
+        """Offer to look at what was made, unless the user is elsewhere by now."""
+        first, count = trial.launched[0], len(trial.launched)
+        self.ours.chosen = first.path
+        where = f", number {first.position} in the queue" if first.position else ""
+        title = f"{count} runs are queued." if count > 1 else f"{first.id}: {first.state}{where}."
+        view, name = ("runs", "Runs") if len(trial.commands) > 1 else ("watch", "Watch")
+        if self.app.screen is not self:
+            self.notify(title, markup=False)
+            return
+        lines = (f"{'They train' if count > 1 else 'It trains'} whether you stay or leave.", f"Go to {name} now?")
+        self._push(
+            Ask(title, lines, yes=name), lambda yes: self.call_later(self.ours.action_view, view) if yes else None
+        )
