@@ -74,7 +74,7 @@ SCENES: Final = {
     "runs-light": Scene(keys("2", says="dinov2"), size=(80, 24), settings=Settings(theme="pgsynth-light")),
     "no-runs": Scene(keys("2", says="there is no run"), size=(80, 24), runs=False),
     "stop": Scene(keys("2", "down", "x", says="Stop 2026"), size=(80, 24)),
-    "watch": Scene(keys("2", *("down",) * 4, *("space",) * 3, "3", says="step  12600 ")),
+    "watch": Scene(keys("2", *("down",) * 4, *("space",) * 3, *("up",) * 5, "enter", says="step  12600 ")),
     "look": Scene(keys("2", "down", "down", "down", "space", "s", says="@ 20000")),
     "look-small": Scene(keys("2", "down", "down", "down", "s", "down", "d", says="@ 20000"), size=(80, 24)),
     "compare": Scene(keys("2", *("down",) * 3, *("space",) * 4, "c", says="what differs")),
@@ -89,7 +89,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which ``runs`` is the usual one; nothing of this machine, this checkout or this moment is shown."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PGSYNTH_RUNS")
-    machine = "CPU 12% of 16\nmemory 9.8 of 125.4 GiB\nGPU 0 98%, 31044 of 81559 MiB"
+    machine = "GPU 98%, 31044 of 81559 MiB, CPU 12% of 16, memory 9.8 of 125.4 GiB"
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setattr(watch, "machine_line", lambda: machine)
     monkeypatch.setattr(runs, "_ago", lambda when: "3s")

@@ -35,7 +35,7 @@ class _Machine:
         with self._lock:
             if time.monotonic() - self._when >= _EVERY or not self.line:
                 self._when = time.monotonic()
-                self.line = "\n".join(filter(None, (self._processors(), _memory(), *self._cards())))
+                self.line = ", ".join(filter(None, (self._cards(), self._processors(), _memory())))
             return self.line
 
     def _processors(self) -> str:
@@ -47,17 +47,29 @@ class _Machine:
                 return f"CPU {(spent[0] - before[0]) / (spent[1] - before[1]):.0%} of {os.cpu_count()}"
         return f"CPU - of {os.cpu_count()}"
 
-    def _cards(self) -> list[str]:
-        """A line for each GPU; where there is no driver it is not asked again."""
+    def _cards(self) -> str:
+        """GPUs: one by itself, several by what the least and the most used do; without a driver not asked again."""
         if not self._gpus:
-            return []
+            return ""
         try:
             said = subprocess.run(_QUERY, capture_output=True, text=True, timeout=5, check=True).stdout
         except (OSError, subprocess.SubprocessError):
             self._gpus = False
-            return []
-        rows = [line.split(", ") for line in said.splitlines() if line.count(", ") == 2]
-        return [f"GPU {number} {row[0]}%, {row[1]} of {row[2]} MiB" for number, row in enumerate(rows)]
+            return ""
+        return _of_cards(said)
+
+
+def _of_cards(said: str) -> str:
+    """What nvidia-smi said, in a few words: a line for each GPU."""
+    rows = [line.split(", ") for line in said.splitlines() if line.count(", ") == 2]
+    if not rows:
+        return ""
+    used = sorted(int(row[0]) for row in rows if row[0].isdigit())
+    held, total = max(((row[1], row[2]) for row in rows), key=lambda pair: int(pair[0]) if pair[0].isdigit() else 0)
+    name = "GPU" if len(rows) == 1 else f"{len(rows)} GPUs"
+    busy = f" {used[0]}%" if used and used[0] == used[-1] else f" {used[0]}-{used[-1]}%" if used else ""
+    most = "" if len(rows) == 1 else "at most "
+    return f"{name}{busy}, {most}{held} of {total} MiB"
 
 
 def _memory() -> str:
@@ -73,5 +85,5 @@ _THIS: Final = _Machine()
 
 
 def machine_line() -> str:
-    """Processors, memory and GPUs, a line each; what the system does not say is left out."""
+    """GPUs, processors and memory; what the system does not say is left out. Asks anew every two seconds at most."""
     return _THIS.look()

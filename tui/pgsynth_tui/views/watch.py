@@ -46,9 +46,9 @@ _MOST_LOG: Final = 5000
 class Seen(Message):
     """There is something new to draw; only the last of several is told."""
 
-    def __init__(self, drawn: tuple[Drawn, ...], log: list[str], share: float) -> None:
+    def __init__(self, drawn: tuple[Drawn, ...], log: list[str], share: float, machine: str) -> None:
         super().__init__()
-        self.drawn, self.log, self.share = drawn, log, share
+        self.drawn, self.log, self.share, self.machine = drawn, log, share, machine
 
     def can_replace(self, message: Message) -> bool:
         """A later one has everything, but for lines of the log."""
@@ -118,6 +118,7 @@ class WatchView(View):
         self._again = threading.Event()
         self._drawn: tuple[Drawn, ...] = ()
         self._share = 1.0
+        self._machine = ""
 
     def compose_body(self) -> ComposeResult:
         """Legend, curves and facts, the log."""
@@ -179,7 +180,7 @@ class WatchView(View):
             if changed and (not more or time.monotonic() - drawn > _STILL):  # while much is read, now and then
                 weight, told, drawn = wanted, machine, time.monotonic()
                 self._again.clear()
-                self.post_message(Seen(self.store.drawn(weight), lines, self.store.share))
+                self.post_message(Seen(self.store.drawn(weight), lines, self.store.share, machine))
                 changed, lines = False, []
             if not self._paused and self._seen and time.monotonic() - drew > _SAMPLES:
                 drew = time.monotonic()
@@ -192,7 +193,7 @@ class WatchView(View):
         """Draw what the thread has read."""
         if not self.there:
             return
-        self._drawn, self._share = event.drawn, event.share
+        self._drawn, self._share, self._machine = event.drawn, event.share, event.machine
         if event.log:
             self.query_one(Log).write_lines(event.log)
         if self.app.screen is self:
@@ -241,7 +242,9 @@ class WatchView(View):
         smooth = f", smoothed {_SMOOTH[self._smooth]:g}" if self._smooth else ""
         paused = ", paused" if self._paused else ""
         reading = f", reading {self._share:.0%}" if self._share < 1 else ""
-        text = Text(f"{self.store.number}{scale}{smooth}{reading}{paused}")
+        text = Text(f"{self.store.number}{scale}{smooth}{reading}{paused}", no_wrap=True, overflow="ellipsis")
+        if self._machine:
+            text.append(f"  |  {self._machine}", Style(dim=True))
         for number, one in enumerate(self._drawn):
             last = f"{one.last[1]:.4g} at step {one.last[0]}" if one.last else "nothing yet"
             row = self.ours.store.row(self.store.runs[number].folder.path) if number < len(self.store.runs) else None
@@ -264,7 +267,7 @@ class WatchView(View):
         rows += [f"on {row.device}"] if row.device else []
         rows += [f"{row.memory / 2**30:.1f} GiB on its GPU at most"] if row.memory else []
         rows += [status.reason] if status.reason else []
-        rows += ["", machine_line(), ""]
+        rows += [""]
         rows += [line for event in reversed(self.store.events()) if (line := _line(event))][:40]
         self.query_one("#what", Static).update("\n".join(rows))
         self.ours.say_command("runs", "follow", row.id)
