@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from textual import events
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Footer, Input, Log, Static
@@ -521,3 +522,19 @@ def test_a_command_that_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert "code 139" in str(answer.problems[0])
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert "cannot be started" in str(shell.run("runs").problems[0])
+
+
+@pytest.mark.parametrize(("view", "entry"), [("1", "#search"), ("2", "#filter"), ("6", "#filter")])
+def test_keys_that_come_at_once_are_typed_and_not_done(drive: Drive, root: Path, view: str, entry: str) -> None:
+    make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press(view)
+        driver = app._driver
+        assert driver is not None
+        for key in "/px/Ld":  # as they come over a slow line: nothing is done between them
+            driver.process_message(events.Key("slash" if key == "/" else key, key))
+        await until(pilot, lambda: app.screen.query_one(entry, Input).value == "px/Ld")
+        assert not isinstance(app.screen, Ask)
+
+    drive(scenario)

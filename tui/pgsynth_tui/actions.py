@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 
 from pgsynth_core.errors import suggestion
 
-__all__ = ["ACTIONS", "EVERYWHERE", "VIEWS", "Action", "actions_of", "bindings", "keymap_faults"]
+__all__ = ["ACTIONS", "EVERYWHERE", "TYPED", "VIEWS", "Action", "actions_of", "bindings", "keymap_faults"]
 
 EVERYWHERE: Final = "everywhere"
 VIEWS: Final[Mapping[str, str]] = {
@@ -26,6 +26,10 @@ VIEWS: Final[Mapping[str, str]] = {
     "plugins": "Plugins",
 }
 """The views in order, and their titles; the first is ``1``."""
+
+
+TYPED: Final = ("filter", "search")
+"""Actions after which one goes on typing: done before the next key is looked at, however fast the keys come."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,15 @@ def actions_of(place: str) -> tuple[Action, ...]:
 def bindings(place: str) -> list[BindingType]:
     """The actions of one place, as Textual takes them."""
     return [
-        Binding(action.keys, action.name, action.label, show=action.footer, tooltip=action.does, id=action.id)
+        Binding(
+            action.keys,
+            action.name,
+            action.label,
+            show=action.footer,
+            tooltip=action.does,
+            id=action.id,
+            priority=action.name in TYPED,
+        )
         for action in ACTIONS
         if action.place == place
     ]

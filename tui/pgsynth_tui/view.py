@@ -12,9 +12,9 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Click
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
-from pgsynth_tui.actions import VIEWS
+from pgsynth_tui.actions import TYPED, VIEWS
 
 if TYPE_CHECKING:
     from pgsynth_tui.app import PgsynthApp
@@ -43,9 +43,11 @@ class View(Screen[None]):
 
     Attributes:
         PLACE: Its name in the table of actions.
+        NARROW: Columns below which less stands side by side.
     """
 
     PLACE: ClassVar[str] = ""
+    NARROW: ClassVar[int] = 100
     DEFAULT_CSS = """
     View #titles { height: 1; layout: horizontal; background: $panel; }
     View _Title { width: auto; padding: 0 2; color: $text-muted; }
@@ -72,6 +74,12 @@ class View(Screen[None]):
         yield Static("", id="small", markup=False)
         yield Footer(show_command_palette=False)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where somebody types, a key is a letter."""
+        if action in TYPED and isinstance(self.focused, Input):
+            return False
+        return super().check_action(action, parameters)
+
     def compose_body(self) -> ComposeResult:
         """What the view is there for."""
         yield from ()
@@ -85,7 +93,7 @@ class View(Screen[None]):
         """A terminal that is too small says what it needs."""
         columns, rows = self.app.size
         self.set_class(columns < LEAST[0] or rows < LEAST[1], "-tiny")
-        self.set_class(columns < 100, "-narrow")
+        self.set_class(columns < self.NARROW, "-narrow")
         needed = f"{LEAST[0]} columns and {LEAST[1]} rows are needed, here are {columns} and {rows}."
         for small in self.query("#small").results(Static):  # none before it is mounted
             small.update(needed)

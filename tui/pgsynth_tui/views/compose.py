@@ -49,12 +49,13 @@ class ComposeView(View):
     """
 
     PLACE = "compose"
+    NARROW = 112
     BINDINGS: ClassVar = bindings("compose")
     DEFAULT_CSS = """
     ComposeView #slots { width: 26; }
     ComposeView.-narrow #slots { width: 22; }
     ComposeView #choices { width: 1fr; }
-    ComposeView #beside { width: 36%; height: 1fr; }
+    ComposeView #beside { width: 46; height: 1fr; }
     ComposeView #top { display: none; }
     ComposeView.-narrow #top { display: block; }
     ComposeView.-narrow #tabs { display: none; }
@@ -336,7 +337,7 @@ class ComposeView(View):
         self._turn_to(CHOICES)
         entry = self.query_one("#search", Input)
         entry.add_class("open")
-        entry.focus()
+        self.set_focus(entry)
 
     @on(Input.Changed, "#search")
     def _on_searched(self, event: Input.Changed) -> None:

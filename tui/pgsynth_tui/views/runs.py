@@ -159,7 +159,7 @@ class RunsView(View):
         """Type words, and see only what has them."""
         entry = self.query_one(Input)
         entry.add_class("open")
-        entry.focus()
+        self.set_focus(entry)
 
     @on(Input.Changed)
     def _on_typed(self, event: Input.Changed) -> None:
