@@ -41,6 +41,11 @@ class Tmux:
         """Press keys."""
         self._call("send-keys", *keys)
 
+    def escape(self) -> None:
+        """Press Escape: what follows at once, a terminal takes for its second half."""
+        self.keys("Escape")
+        time.sleep(0.5)
+
     @property
     def text(self) -> str:
         """What stands on the screen."""
@@ -124,6 +129,114 @@ def test_a_run_outlives_the_terminal(tmux: Tmux, environ: dict[str, str], tmp_pa
     tmux.keys("q")
     wait(lambda: not tmux.text, 10, lambda: tmux.text)
     assert status_of(run).state == "running"
+
+
+def test_from_composing_to_comparing_by_keys_alone(tmux: Tmux, environ: dict[str, str], tmp_path: Path) -> None:
+    """Compose, launch, watch, lose the terminal, find the run, stop it, resume it; another one; compare the two."""
+    tmux.start(*PGSYNTH, "tui", size=(140, 40))
+    tmux.until("from tiny")
+    tmux.keys("Right")
+    take(tmux, "defaults", "from the defaults")
+    for down, part in ((1, "tiny"), (2, "qfft"), (3, "pma"), (3, "figures")):
+        tmux.keys(*["Down"] * down)
+        tmux.keys("Right")
+        take(tmux, part, rf"\* +{part} +chosen")
+    assert "Nothing is wrong" in tmux.text
+    tmux.until(r"\$ pgsynth train base=tiny encoder=qfft attn=pma")
+    tmux.keys("Down", "Down", "Down", "Right")
+    for option, value in (("steps", "100000"), ("batch_size", "2"), ("sample_every", "5"), ("workers", "0")):
+        give(tmux, option, value)
+    launch(tmux)
+    tmux.until("at step [0-9]")  # it leads to where the run is watched
+    (run,) = list_runs(tmp_path / "runs")
+    first = step(tmux)
+    wait(lambda: step(tmux) > first, 60, lambda: tmux.text)
+    tmux.kill()  # the terminal is lost
+
+    tmux.start(*PGSYNTH, "tui", size=(140, 40))
+    tmux.until("2 Runs")
+    tmux.keys("2")
+    tmux.until("● running")
+    stop(tmux)
+    stopped = status_of(run).step
+    tmux.keys("r")
+    tmux.until("● running", 90)
+    wait(lambda: status_of(run).step > stopped, 60)
+    stop(tmux)
+
+    tmux.keys("1")
+    tmux.until("The parts fit together")  # the draft is as it was
+    tmux.escape()
+    tmux.keys(*["Up"] * 20, *["Down"] * 7, "Right")
+    tmux.until("pma: options")
+    tmux.keys("/")
+    tmux.keys("-l", "mask")
+    tmux.keys("Enter")
+    tmux.keys("Enter")
+    tmux.until("type to filter|enter takes")
+    tmux.keys("-l", "eq9")
+    tmux.keys("Enter")
+    tmux.until("attn.pma.mask=eq9")
+    launch(tmux)
+    tmux.until("at step [0-9]")
+    tmux.keys("2")
+    tmux.until("● running")
+    stop(tmux)
+    other = next(folder for folder in list_runs(tmp_path / "runs") if folder.id != run.id)
+
+    tmux.keys("Space", "Space", "c")
+    tmux.until("what differs")
+    text = tmux.until(r"attn\.pma\.mask +eq[59] +eq[59]") and tmux.text
+    assert run.id in text and other.id in text and "mean loss of last" in text
+    tmux.keys("s")
+    tmux.until("target")
+    assert re.search(r"samples @ [0-9]+", tmux.text), tmux.text
+    tmux.keys("q")
+    wait(lambda: not tmux.text, 10, lambda: tmux.text)
+
+
+def take(tmux: Tmux, part: str, then: str) -> None:
+    """Find a choice by its words, take it, and go back to the slots."""
+    tmux.keys("/")
+    tmux.keys("-l", part)
+    tmux.keys("Enter")
+    wait(lambda: sum(part in line for line in tmux.text.splitlines()) >= 2, 20, lambda: tmux.text)
+    tmux.keys("Enter")
+    tmux.until(then)
+    tmux.escape()
+    tmux.keys("Left")
+
+
+def give(tmux: Tmux, option: str, value: str) -> None:
+    """Give an option of what is chosen a value."""
+    tmux.keys("/")
+    tmux.keys("-l", option)
+    tmux.keys("Enter")
+    tmux.keys("Enter")
+    tmux.until(rf"train\.{option}")
+    tmux.keys("C-u")
+    tmux.keys("-l", value)
+    tmux.keys("Enter")
+    tmux.until(rf"train\.{option}={value}")
+    tmux.escape()
+    tmux.keys("Right")
+
+
+def launch(tmux: Tmux) -> None:
+    """Begin the training, and watch it."""
+    tmux.keys("L")
+    tmux.until(r"\(y\)")
+    tmux.keys("y")
+    tmux.until(r"Watch.*\(y\)", 90)
+    tmux.keys("y")
+
+
+def stop(tmux: Tmux) -> None:
+    """Stop the run under the cursor, and see that it has."""
+    tmux.keys("x")
+    tmux.until("Nothing is")
+    tmux.keys("y")
+    tmux.until("■ stopped", 90)
 
 
 def step(tmux: Tmux) -> int:
