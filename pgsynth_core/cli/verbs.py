@@ -92,6 +92,7 @@ VERBS: Final = (
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
     Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),
+    Verb(("replay",), "Play a run's events again, faster, as a run to watch; nothing is trained.", "replay:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),
     Verb(("runs", "list"), "List runs and how they stand.", "runs:LIST"),
     Verb(("runs", "show"), "Show a run: how it stands, its checkpoints, what may be done next.", "run_show:COMMAND"),

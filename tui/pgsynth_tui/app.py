@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -134,6 +135,7 @@ class PgsynthApp(PanelApp):
         self._first = remembered.view if remembered.view in VIEWS else next(iter(VIEWS))
         self._theme = self.settings.theme or remembered.theme
         self._stopped = threading.Event()
+        self._served_by = os.getppid()
 
     # ---------------------------------------------------------------- beginning and end
     def on_mount(self) -> None:
@@ -167,6 +169,9 @@ class PgsynthApp(PanelApp):
                 self.post_message(RunsChanged())
             moving = any(row.status.live or row.status.state == "queued" for row in self.store.rows)
             self._stopped.wait(_LOOK if moving else _IDLE)
+            if self.is_web and os.getppid() != self._served_by:  # nobody will tell it that the page is closed
+                self.call_from_thread(self.exit)
+                return
 
     def on_runs_changed(self) -> None:
         """Tell the view that is shown."""
