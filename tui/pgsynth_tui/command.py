@@ -9,6 +9,7 @@ import sys
 from typing import Final
 
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least
+from pgsynth_core.cli.console import one_line, tell
 from pgsynth_core.errors import UserError
 
 __all__ = ["main", "parser"]
@@ -68,6 +69,8 @@ def main(words: list[str]) -> int:
         settings = settings.model_copy(update={"ascii": True})
     app = PgsynthApp(discover(), runs=arguments.runs, settings=settings, faults=tuple(faults))
     app.run()
+    if app.unkept:
+        tell(one_line(app.unkept))
     return app.return_code or 0
 
 

@@ -100,7 +100,7 @@ class ComposeView(View):
         self.query_one("#verdict", Static).update(one_line(reading.sentence))
         self._draw_beside()
         self.ours.say_command(*shlex.split(reading.command("train"))[1:])
-        keep_draft(self.store.draft.to_json())
+        self.ours.tell_once("draft", keep_draft(self.store.draft.to_json()))
 
     def _slot_rows(self) -> list[tuple[str, Text]]:
         reading = self.store.reading
