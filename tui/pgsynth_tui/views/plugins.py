@@ -119,7 +119,7 @@ class PluginsView(View):
         """Type words, and see only what has them."""
         entry = self.query_one(Input)
         entry.add_class("open")
-        entry.focus()
+        self.set_focus(entry)  # at once: what is typed on is for it, however fast it comes
 
     @on(Input.Changed, "#filter")
     def _on_typed(self, event: Input.Changed) -> None:

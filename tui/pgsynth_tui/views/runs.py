@@ -155,7 +155,7 @@ class RunsView(View):
         """Type words, and see only what has them."""
         entry = self.query_one(Input)
         entry.add_class("open")
-        entry.focus()
+        self.set_focus(entry)  # at once: what is typed on is for it, however fast it comes
 
     @on(Input.Changed)
     def _on_typed(self, event: Input.Changed) -> None:
