@@ -42,6 +42,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "inspect",
                 "evaluate",
                 "export",
+                "replay",
                 "demo",
                 "doctor",
                 "completion",
