@@ -49,11 +49,11 @@ _EPILOG = """\
 A checkpoint is complete if every file of its list is there, and whole if every file has
 the hash in that list too, which --verify finds out by reading them. Who loads one does so.
 
-With --json: ok, run, path, state, reason, step, steps, loss, when, position, spec (parts by
-slot, size, steps, batch_size, precision; problem, if it cannot be read here), checkpoints
-(step, path, bytes, validation, best, whole, verified, problem), samples, warnings, problems,
-made_with (packages, libraries, weights; null before its weights were read), next (commands),
-broken."""
+With --json: ok, run, path, replay_of (the folder of the run that it plays; empty for a
+training), state, reason, step, steps, loss, when, position, spec (parts by slot, size,
+steps, batch_size, precision; problem, if it cannot be read here), checkpoints (step, path,
+bytes, validation, best, whole, verified, problem), samples, warnings, problems, made_with
+(packages, libraries, weights; null before its weights were read), next (commands), broken."""
 
 
 def _parser() -> Parser:
@@ -69,6 +69,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     folder = find_run(arguments.run, runs_root(arguments.runs))
     status = status_of(folder)
     facts: dict[str, Any] = {"ok": True, "run": folder.id, "path": str(folder.path)}
+    facts["replay_of"] = folder.replayed
     facts |= {name: getattr(status, name) for name in ("state", "reason", "step", "steps", "loss", "when")}
     facts["position"] = position(folder) if status.state == "queued" else None
     facts["spec"] = _spec(folder, session.registry)
@@ -156,6 +157,10 @@ def _next(folder: RunFolder, status: RunStatus, saved: Sequence[Mapping[str, Any
         yield f"pgsynth runs follow {name}"
         yield f"pgsynth runs stop {name}"
         return
+    if folder.replayed:
+        yield f"pgsynth replay {shlex.quote(folder.replayed)}"
+        yield f"pgsynth runs rm {name}"
+        return
     whole = [one for one in saved if one["whole"]]
     from_there = name if whole == saved else next((shlex.quote(one["path"]) for one in whole[::-1]), "")
     if status.state == "finished" and from_there:
@@ -183,6 +188,8 @@ def _draw(facts: dict[str, Any]) -> None:
 
 def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "folder", facts["path"]
+    if facts["replay_of"]:
+        yield "replay of", f"{facts['replay_of']}: nothing is trained, there are no weights"
     if facts["when"] is not None:
         yield "last event", f"{datetime.fromtimestamp(facts['when']):%Y-%m-%d %H:%M:%S}"
     yield from _spec_rows(facts["spec"])

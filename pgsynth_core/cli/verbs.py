@@ -93,6 +93,7 @@ VERBS: Final = (
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),
     Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),
+    Verb(("replay",), "Play a run's events again, faster, as a run to watch; nothing is trained.", "replay:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),
     Verb(("runs", "list"), "List runs and how they stand.", "runs:LIST"),
     Verb(("runs", "show"), "Show a run: how it stands, its checkpoints, what may be done next.", "run_show:COMMAND"),

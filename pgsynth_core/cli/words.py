@@ -127,7 +127,7 @@ def run_words(words: list[str], prefix: str, registry: Registry) -> Words:
 
 
 def one_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
-    """Words of ``runs show``, ``follow``, ``stop``, ``move`` and ``resume``: one run."""
+    """Words of ``replay`` and ``runs show``, ``follow``, ``stop``, ``move`` and ``resume``: one run."""
     return {} if words else _runs() | file_words(prefix, ("/",))
 
 

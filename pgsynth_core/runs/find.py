@@ -96,6 +96,7 @@ def find_checkpoint(text: str | Path, root: Path) -> Checkpoint:
         _refuse_foreign(path)
         return Checkpoint(path, _step_of(path))
     run, which = _meant(text, path, root)
+    _refuse_replay(run)
     checkpoint = latest_checkpoint(run)
     if checkpoint is not None and which:
         return _chosen(run, which)
@@ -133,6 +134,7 @@ def find_beginning(text: str | Path, root: Path) -> tuple[RunFolder, Checkpoint 
     path = _as_path(text)
     if path is None or not _is_checkpoint(path):
         run, which = _meant(text, path, root)
+        _refuse_replay(run)
         if not which and latest_checkpoint(run) is None:
             return run, None
     return find_start(text, root)
@@ -147,6 +149,17 @@ def _meant(text: str | Path, path: Path | None, root: Path) -> tuple[RunFolder, 
         cure = f"Write {word}@best or {word}@STEP; without the sign, the last is meant."
         raise UserError("there is nothing behind the @.", where=str(text), cure=cure)
     return find_run(Path(word) if isinstance(text, Path) else word, root), which
+
+
+def _refuse_replay(run: RunFolder) -> None:
+    """What plays another run has no weights, and there is nothing in it to begin.
+
+    Raises:
+        UserError: If it is one.
+    """
+    if played := run.replayed:
+        cure = f"Give the run that it plays: {shlex.quote(played)}."
+        raise UserError("this is a replay: it trains nothing, and has no weights.", where=run.id, cure=cure)
 
 
 def _chosen(run: RunFolder, which: str) -> Checkpoint:

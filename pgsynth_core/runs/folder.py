@@ -10,6 +10,7 @@ runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
   exit.json       how that ended (`sessions.Session`)
   queued.json     while it waits for a device: since when, for what (`queue`)
   worker.json     which worker of the queue took it, or did last (`queue.take`)
+  replay.json     only of what plays another run's events: of which (`replaying`)
   events.jsonl    what happened, one JSON object a line (`schema`)
   train.log       the same for people, with what libraries warned of and the traceback of what ended it (`log`)
   control/        wishes to the process that trains, as empty files (`control`)
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.durable import IN_RUNS, json_text, refusing, remove, replace_text, sync, temporary
+from pgsynth_core.runs.durable import IN_RUNS, json_text, read_json, refusing, remove, replace_text, sync, temporary
 
 __all__ = ["RUNS_VARIABLE", "RunFolder", "create_run", "runs_root", "write_lock"]
 
@@ -100,6 +101,18 @@ class RunFolder:
     def worker_file(self) -> Path:
         """Which worker of the queue took it."""
         return self.path / "worker.json"
+
+    @property
+    def replay_file(self) -> Path:
+        """Which run it plays, if it trains nothing itself."""
+        return self.path / "replay.json"
+
+    @property
+    def replayed(self) -> str:
+        """Folder of the run whose events it plays; empty for a training."""
+        if not self.replay_file.exists():
+            return ""
+        return str((read_json(self.replay_file) or {}).get("path") or self.id)
 
     @property
     def control(self) -> Path:

@@ -43,6 +43,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "evaluate",
                 "compare",
                 "export",
+                "replay",
                 "demo",
                 "doctor",
                 "completion",

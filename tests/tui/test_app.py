@@ -163,6 +163,40 @@ def test_by_clicks(drive: Drive, root: Path, said: Said, size: tuple[int, int]) 
     drive(scenario, size=size)
 
 
+@sizes
+def test_a_run_that_has_ended_is_played_again(drive: Drive, root: Path, said: Said, size: tuple[int, int]) -> None:
+    done = make_run(root, "a", 3, of=3, state="finished")
+    make_run(root, "b", 2)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("P")
+        assert not isinstance(app.screen, Ask), "one that trains is not played"
+        await pilot.press("down", "P")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        assert "Nothing is trained" in asked(app) and f"pgsynth replay {done.id} --detach" in asked(app)
+        await pilot.click("#yes")
+        await until(pilot, lambda: said)
+        assert said == [("replay", done.id, "--detach", "--runs", str(root))]
+        await pilot.press("colon", *"play what")
+        await until(pilot, lambda: "Runs: Replay" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+
+    drive(scenario, size=size)
+
+
+def test_what_is_typed_after_slash_is_never_an_action(drive: Drive, root: Path, said: Said) -> None:
+    make_run(root, "a", 3, state="failed")
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        app.screen.action_filter()  # type: ignore[attr-defined]
+        assert app.focused is app.screen.query_one(Input), "at once: over a slow line keys come in one piece"
+        await pilot.press("r", "escape")
+        assert not said
+
+    drive(scenario)
+
+
 def test_the_filter_shows_what_has_its_words(drive: Drive, root: Path) -> None:
     make_run(root, "a", 3, of=3, state="finished")
     make_run(root, "b", 2)

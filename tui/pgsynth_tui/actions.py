@@ -110,6 +110,9 @@ ACTIONS: Final = (
     Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
     Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),
     Action("runs", "later", "J", "Later", "Move a run that waits one place back in the queue."),
+    Action(
+        "runs", "replay", "P", "Replay", "Play what happened in the run again, 60 times as fast, as a run of its own."
+    ),
     Action("runs", "remove", "d", "Remove", "Delete the run with everything in it, after asking."),
     Action("watch", "log_scale", "l", "Log scale", "Draw the curve over a logarithmic scale, or not.", footer=True),
     Action(

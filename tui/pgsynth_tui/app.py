@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from textual import work
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.message import Message
-from textual.worker import get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import runs_root
@@ -99,6 +99,7 @@ class PgsynthApp(PanelApp):
         plain: Whether only ASCII is drawn.
         images: How pictures are drawn: ``auto``, or what was asked for.
         warm: Runs commands that need torch, sooner than a shell.
+        unkept: Why what is remembered could not be written when it ended; empty if it could.
     """
 
     TITLE = "pgsynth"
@@ -138,6 +139,9 @@ class PgsynthApp(PanelApp):
         self._first = remembered.view if remembered.view in VIEWS else next(iter(VIEWS))
         self._theme = self.settings.theme or remembered.theme
         self._stopped = threading.Event()
+        self.unkept = ""
+        self._told: dict[str, str] = {}
+        self._served_by = os.getppid()
 
     # ---------------------------------------------------------------- beginning and end
     def on_mount(self) -> None:
@@ -161,16 +165,26 @@ class PgsynthApp(PanelApp):
         self.warm.close()
         view = str(self.current_mode)
         marked = tuple(map(str, self.marked))
-        write_remembered(Remembered(theme=self.theme, view=view if view in VIEWS else "", marked=marked))
+        self.unkept = write_remembered(Remembered(theme=self.theme, view=view if view in VIEWS else "", marked=marked))
 
     @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
     def _look(self) -> None:
-        worker = get_current_worker()
+        worker, told = get_current_worker(), ""
         while not worker.is_cancelled and not self._stopped.is_set():
-            if self.store.look():
+            try:
+                changed, fault = self.store.look(), ""
+            except Exception as error:  # noqa: BLE001  # whatever a run's folder went through, the others are shown
+                changed, fault = False, f"the runs cannot be looked at: {type(error).__name__}: {error}"
+            if fault != told:
+                told = fault
+                self.call_later(self.tell_once, "runs", fault)
+            if changed:
                 self.post_message(RunsChanged())
             moving = any(row.status.live or row.status.state == "queued" for row in self.store.rows)
             self._stopped.wait(_LOOK if moving else _IDLE)
+            if self.is_web and os.getppid() != self._served_by:  # nobody will tell it that the page is closed
+                self.call_from_thread(self.exit)
+                return
 
     def on_runs_changed(self) -> None:
         """Tell the view that is shown."""
@@ -186,11 +200,33 @@ class PgsynthApp(PanelApp):
 
     def say_command(self, *words: str) -> None:
         """Show the command line of what was just done, or would be."""
-        theirs = words[0] in ("runs", "train", "compare", "evaluate")
+        theirs = words[0] in ("runs", "train", "replay", "compare", "evaluate")
         runs = ["--runs", self.runs_given] if self.runs_given and theirs else []
         self.command = shell.command_line([*words, *runs])
         if isinstance(self.screen, View):
             self.screen.show_command(self.command)
+
+    def tell_once(self, about: str, problem: str) -> None:
+        """Tell what goes wrong again and again, such as a full disk, when it begins.
+
+        Args:
+            about: What it is about; of each, the last problem is known.
+            problem: What is wrong; empty where it went well.
+        """
+        if problem and problem != self._told.get(about):
+            self.notify(problem, severity="error", timeout=30, markup=False)
+        self._told[about] = problem
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that fails is told: without a word, what it does would just stand still."""
+        self.tell_failed(event)
+
+    def tell_failed(self, event: Worker.StateChanged) -> bool:
+        """Whether a worker failed, which is told once."""
+        failed, error = event.state is WorkerState.ERROR, event.worker.error
+        if failed and not self._stopped.is_set():
+            self.tell_once(event.worker.group, f"{event.worker.group}: {type(error).__name__}: {error}")
+        return failed
 
     # ---------------------------------------------------------------- what is done by commands
     @work(thread=True, group="commands", exit_on_error=False)

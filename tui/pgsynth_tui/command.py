@@ -1,12 +1,15 @@
-"""``pgsynth tui``: whether there is a terminal, then the app. Textual is imported behind that."""
+"""``pgsynth tui``: whether there is a terminal, or a browser is meant; then the app, and only then Textual."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import sys
+from typing import Final
 
-from pgsynth_core.cli.arguments import Parser, add_common, add_runs
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least
+from pgsynth_core.cli.console import one_line, tell
 from pgsynth_core.errors import UserError
 
 __all__ = ["main", "parser"]
@@ -16,7 +19,12 @@ Also over SSH and in tmux. What you start there trains by itself, also when you 
 ? shows the keys of a view; every one can be changed in tui.toml beside your other
 settings.
 
+With --web it is a page of this machine alone, at an address that only you are told; each
+page that is opened is a session of its own. From another machine:
+  ssh -L 8000:127.0.0.1:8000 HOST, then open the same address there
+
 Without a terminal: pgsynth runs list, pgsynth runs follow RUN."""
+_WEB_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
 
 
 def parser() -> Parser:
@@ -25,6 +33,10 @@ def parser() -> Parser:
         "tui", "Compose, watch runs and their curves, see and install plugins, in the terminal.", epilog=_EPILOG
     )
     made.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
+    made.add_argument("--web", action="store_true", help="show it in a browser, on this machine only")
+    made.add_argument(
+        "--port", type=at_least(0), metavar="N", help="with --web: where, by default 8000; 0: any that is free"
+    )
     add_runs(made)
     add_common(made, json=False)
     return made
@@ -40,7 +52,12 @@ def main(words: list[str]) -> int:
         arguments = parser().read(words)
     except SystemExit:  # --help
         return 0
-    _refuse_nowhere()
+    if arguments.web:
+        return _serve(arguments)
+    if arguments.port is not None:
+        raise ArgumentsError("it is where a browser finds it.", where="argument --port", cure="Add --web.")
+    if os.environ.get("TEXTUAL_DRIVER") != _WEB_DRIVER:  # a browser's page is served through pipes
+        _refuse_nowhere()
     if importlib.util.find_spec("textual") is None:
         raise UserError("the terminal UI needs Textual.", cure='Install it: pip install "pgsynth[tui]".')
     from pgsynth_core.registry import discover
@@ -52,7 +69,24 @@ def main(words: list[str]) -> int:
         settings = settings.model_copy(update={"ascii": True})
     app = PgsynthApp(discover(), runs=arguments.runs, settings=settings, faults=tuple(faults))
     app.run()
+    if app.unkept:
+        tell(one_line(app.unkept))
     return app.return_code or 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    """Serve it to browsers of this machine until Ctrl-C.
+
+    Raises:
+        UserError: If what serves is not installed, or the port is taken.
+    """
+    if importlib.util.find_spec("textual_serve") is None:
+        raise UserError("--web needs textual-serve.", cure='Install it: pip install "pgsynth[web]".')
+    from pgsynth_tui.web import PORT, serve
+
+    words = [*(["--ascii"] if arguments.ascii else []), *(["--runs", arguments.runs] if arguments.runs else [])]
+    serve(words, PORT if arguments.port is None else arguments.port)
+    return 0
 
 
 def _refuse_nowhere() -> None:

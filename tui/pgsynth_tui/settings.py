@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pgsynth_core.errors import UserError, suggestion
 from pgsynth_core.registry import config_folder
-from pgsynth_core.runs.durable import json_text, replace_text
+from pgsynth_core.runs.durable import json_text, refused, remove, replace_text
 from pgsynth_core.runs.locks import state_folder
 
 __all__ = [
@@ -114,16 +114,30 @@ def kept_draft() -> str:
     return ""
 
 
-def keep_draft(text: str) -> None:
-    """Keep the draft, as far as the disk lets one: after every step, for a terminal may be lost."""
-    with suppress(OSError, UserError):
-        file = _state_file().parent / _DRAFT
-        beside = file.with_name(f".{_DRAFT}.{os.getpid()}")
+def keep_draft(text: str) -> str:
+    """Keep the draft after every step, for a terminal may be lost; why that cannot be, empty if it can."""
+    return _kept("the draft cannot be kept", _DRAFT, text, lasting=False)
+
+
+def write_remembered(remembered: Remembered) -> str:
+    """Remember; why that cannot be, empty if it can."""
+    what = "what was marked, and where you were, cannot be remembered"
+    return _kept(what, "tui.json", json_text(remembered.model_dump(mode="json")), lasting=True)
+
+
+def _kept(what: str, name: str, text: str, *, lasting: bool) -> str:
+    """Write a file into the state folder, flushed if it is to outlast a loss of power."""
+    file, beside = Path(name), None
+    try:
+        file = _state_file().with_name(name)
+        if lasting:
+            replace_text(file, text)
+            return ""
+        beside = file.with_name(f".{name}.{os.getpid()}")
         beside.write_text(text, encoding="utf-8")
         beside.replace(file)
-
-
-def write_remembered(remembered: Remembered) -> None:
-    """Remember, as far as the disk lets one."""
-    with suppress(OSError, UserError):
-        replace_text(_state_file(), json_text(remembered.model_dump(mode="json")))
+    except (OSError, UserError) as error:
+        if beside is not None:
+            remove(beside)
+        return str(refused(error, what, file)) if isinstance(error, OSError) else f"{what}: {error}"
+    return ""

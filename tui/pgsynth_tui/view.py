@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.events import Click
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
+from textual.worker import Worker
 
 from pgsynth_tui.actions import TYPED, VIEWS
 
@@ -48,6 +49,7 @@ class View(Screen[None]):
 
     PLACE: ClassVar[str] = ""
     NARROW: ClassVar[int] = 100
+    AUTO_FOCUS = "DataTable, Log"  # never a search line that is not open: it would swallow every key
     DEFAULT_CSS = """
     View #titles { height: 1; layout: horizontal; background: $panel; }
     View _Title { width: auto; padding: 0 2; color: $text-muted; }
@@ -108,6 +110,10 @@ class View(Screen[None]):
     def there(self) -> bool:
         """Whether it has its widgets: not before it is mounted, nor while the app ends, when messages still come."""
         return self.is_running and bool(self.query("#body > *"))
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that fails is told: without a word, what it does would just stand still."""
+        self.ours.tell_failed(event)
 
     def on_screen_resume(self) -> None:
         """It is shown again: what happened meanwhile is."""

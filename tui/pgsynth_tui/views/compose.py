@@ -114,7 +114,7 @@ class ComposeView(View):
         self._draw_verdict()
         self._draw_beside()
         self.ours.say_command(*shlex.split(self.store.reading.command("train"))[1:])
-        keep_draft(self.store.draft.to_json())
+        self.ours.tell_once("draft", keep_draft(self.store.draft.to_json()))
 
     def _draw_choices(self) -> None:
         """What may stand in the slot, or the options of the part."""

@@ -13,6 +13,7 @@ from textual.binding import Binding
 from textual.widgets import DataTable, Input, Static
 
 from pgsynth_core.cli.console import one_line
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs import latest_checkpoint
 from pgsynth_core.runs.durable import amount
 from pgsynth_core.runs.removing import size_of
@@ -119,7 +120,10 @@ class RunsView(View):
     def _say_nothing(self, anything: bool) -> None:
         """Why the table is empty, and what to do."""
         store, nothing = self.ours.store, self.query_one("#nothing", Static)
-        nothing.display, self.query_one(DataTable).display = not anything, anything
+        table = self.query_one(DataTable)
+        nothing.display, table.display = not anything, anything
+        if anything and self.focused is None:  # it lost the keys when it was empty
+            table.focus()
         if store.problem:
             nothing.update(store.problem)
         elif self._filter and store.rows:
@@ -129,7 +133,7 @@ class RunsView(View):
 
     def _say_of_cursor(self) -> None:
         row = self._row()
-        self.query_one("#reason", Static).update(one_line(_sentence(row)) if row else "")
+        self.query_one("#reason", Static).update(one_line(f"{_sentence(row)} {_cure(row)}") if row else "")
 
     # ---------------------------------------------------------------- which run
     def _chosen_key(self) -> str:
@@ -247,6 +251,23 @@ class RunsView(View):
             self.ours.say_command(*words)
             self.ours.command_in_background(*words, done=f"{row.id}: moved")
 
+    def action_replay(self) -> None:
+        """Ask, and play it again, detached."""
+        row = self._row()
+        if row is None:
+            return
+        if row.status.live or row.status.state == "queued":
+            self.notify(f"{row.id} is {row.status.state}: only a run that has ended is played.", markup=False)
+            return
+        words = ("replay", row.id, "--detach")
+        lines = (
+            "What happened in it happens again, 60 times as fast, in a new run that is watched like any other.",
+            "Nothing is trained; the new run has no weights, and can be stopped and removed.",
+        )
+        self._asked(
+            Ask(f"Play {row.id} again?", lines, command=command_line(words), yes="Play"), words, f"{row.id}: plays"
+        )
+
     def action_remove(self) -> None:
         """Ask, and delete it."""
         if row := self._row():
@@ -283,10 +304,22 @@ def _ago(when: float) -> str:
     return clock(time.time() - when)
 
 
+def _cure(row: RunRow) -> str:
+    """What can be done about a run whose process was killed; empty for any other."""
+    if row.status.state != "lost" or not row.status.steps or row.folder.replayed:
+        return ""
+    return "Resume goes on from its last checkpoint."
+
+
 def _kept(row: RunRow) -> tuple[str, ...]:
     """What is on disk of a run that is to be stopped, and what would be lost by a kill."""
     if not row.status.live:
         return ()
-    checkpoint = latest_checkpoint(row.folder)
+    if row.folder.replayed:
+        return ("It is a replay: nothing is lost.",)
+    try:
+        checkpoint = latest_checkpoint(row.folder)
+    except UserError as error:
+        return (str(error),)
     saved = f"Its last checkpoint is of step {checkpoint.step}." if checkpoint else "It has no checkpoint yet."
     return (f"{saved} It finishes its step, saves, and ends; it can be resumed. Nothing is lost.",)

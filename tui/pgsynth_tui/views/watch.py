@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Log, Static
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from pgsynth_core.cli.console import one_line
 from pgsynth_core.runs import RunFolder
@@ -35,6 +35,8 @@ _SLICE: Final = 0.05
 """Seconds of reading between two looks at whether something else is wanted."""
 _STILL: Final = 0.5
 """Seconds between two looks at what is new: curves are drawn twice a second at most."""
+_AGAIN: Final = 2.0
+"""Seconds until reading is tried again, where that failed."""
 _SMOOTH: Final = (0.0, 0.6, 0.9, 0.97, 0.99)
 _SAMPLES: Final = 1.0
 """Seconds between two looks for new samples."""
@@ -188,6 +190,11 @@ class WatchView(View):
                     self.post_message(Drew(looked))
             if not more:
                 self._again.wait(_STILL)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What cannot be read now is tried again."""
+        if self.ours.tell_failed(event):
+            self.set_timer(_AGAIN, self._read)
 
     def on_seen(self, event: Seen) -> None:
         """Draw what the thread has read."""

@@ -1,0 +1,302 @@
+"""Play what happened in a run once more, at its pace or faster, into a run of its own. Floor 1, no torch.
+
+For teaching, and for trying out whoever watches runs: to them it is a run like any other, that trains while it is
+played, can be stopped, and ends as the first one did. Every event and line of the log comes when its time does; `t` of
+an event is when it was played, all else stands as it was said. Pictures come with the event that names them. Weights
+never do, so a replay cannot be resumed, sampled or exported.
+
+    replay.json     {"of": id of the run, "path": its folder, "speed": so many times its pace, null for at once}
+
+That file marks the folder, and so do its name and the first line of its log: nobody takes it for a training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, final
+
+from pgsynth_core.errors import UserError
+from pgsynth_core.events import PROJECT
+from pgsynth_core.runs import control
+from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
+from pgsynth_core.runs.events import event_of
+from pgsynth_core.runs.folder import RunFolder, create_run
+from pgsynth_core.runs.sessions import Ending, start_session
+from pgsynth_core.runs.states import ENDED, Ended
+from pgsynth_core.runs.status import state_of, status_of
+
+__all__ = ["LONGEST", "Replay", "begin_replay"]
+
+LONGEST: Final = 600.0
+"""Seconds between two events that are played in full; of a longer gap, as between two sessions, so many are."""
+_TOGETHER: Final = 0.05
+"""Seconds within which events are played together, and between two looks at whether it is to stop."""
+_MOST: Final = 2**16
+"""Bytes of events that are written at once."""
+_HEAD: Final = re.compile(rb'\{"t": (\d+(?:\.\d+)?), "kind": "(\w+)"')
+_LOGGED: Final = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) ")
+
+Told = Callable[[int, int | None], None]
+"""Called with the step that was played last, and how many there are."""
+
+
+def begin_replay(run: RunFolder, root: Path, *, speed: float) -> Replay:
+    """Make the folder of a replay; nothing is played yet.
+
+    Args:
+        run: What is played.
+        root: Where the replay is kept, as runs are.
+        speed: So many times as fast as it was; infinite for at once.
+
+    Raises:
+        UserError: If the run still goes on or has no events, or the system refuses.
+    """
+    _refuse(run)
+    with refusing("the run cannot be read", run.path):
+        spec = run.spec_file.read_text(encoding="utf-8", errors="replace")
+    slug = f"replay-{re.sub(r'^[0-9]{8}-[0-9]{6}-', '', run.id)}"
+    folder = create_run(root, slug=slug, spec_yaml=spec, lock=read_json(run.lock_file))
+    facts = {"of": run.id, "path": str(run.path), "speed": speed if speed < float("inf") else None}
+    with refusing("the replay cannot be begun", folder.path):
+        replace_text(folder.replay_file, json_text(facts))
+    return Replay(run, folder, speed)
+
+
+def _refuse(run: RunFolder) -> None:
+    """What there is nothing to play of.
+
+    Raises:
+        UserError: If it still goes on, or no event stands.
+    """
+    status = status_of(run)
+    name = shlex.quote(str(run.path))
+    if status.live or status.state == "queued":
+        cure = f"Wait for its end; until then, watch it: pgsynth runs follow {name}."
+        raise UserError(f"the run is {status.state}: only one that has ended is played.", where=run.id, cure=cure)
+    if status.when is None:
+        cure = "Give a run that has taken steps; pgsynth runs list shows them all."
+        raise UserError("the run has no events: there is nothing to play.", where=run.id, cure=cure)
+
+
+@final
+@dataclass
+class Replay:
+    """A run that is played.
+
+    Attributes:
+        run: What is played.
+        folder: Where it is played into.
+        speed: So many times as fast as it was; infinite for at once.
+        events: How many were played.
+        gaps: How many gaps were longer than `LONGEST`, and cut to it.
+        step: The step that was played last.
+        steps: How many there are, as its events said last; None if none did.
+    """
+
+    run: RunFolder
+    folder: RunFolder
+    speed: float
+    events: int = 0
+    gaps: int = 0
+    step: int = 0
+    steps: int | None = None
+    _due: float = field(default=0.0, repr=False)
+    _last: float | None = field(default=None, repr=False)
+
+    def play(self, told: Told) -> bool:
+        """Play it to its end, or until somebody stops it.
+
+        Args:
+            told: Hears how far it is, several times a second at most.
+
+        Returns:
+            Whether the end was reached.
+
+        Raises:
+            UserError: If the system refuses to read or write.
+        """
+        begun = start_session(self.folder)
+        with begun.lock:
+            try:
+                stopped = self._play(told)
+            except BaseException as error:
+                with suppress(UserError):  # the first error is the one to tell
+                    begun.end(**asdict(Ending.of(error, self.step)))
+                raise
+            ending = Ending("stopped", 130, self.step, "the replay was stopped.") if stopped else self._ending()
+            if ending:
+                begun.end(**asdict(ending))
+            else:  # no word was left of how it ended, and none is left now
+                self.folder.process_file.unlink(missing_ok=True)
+        return not stopped
+
+    def _play(self, told: Told) -> bool:
+        """Whether it was stopped."""
+        began = time.monotonic()
+        ready: list[bytes] = []
+        size = 0
+        with (
+            refusing("the replay cannot be written", self.folder.path),
+            self.run.events_file.open("rb") as events,
+            self.folder.events_file.open("ab", buffering=0) as played,
+            self.folder.log_file.open("ab", buffering=0) as log,
+        ):
+            log.write(self._notice())
+            lines = _Log(self.run.log_file)
+            for when, kind, line in _events(events):
+                self._pass(when)
+                if ready and (size > _MOST or self._due > time.monotonic() - began + _TOGETHER):
+                    self._write(played, ready, told)
+                    ready, size = [], 0
+                    if self._stopped_until(began + self._due):
+                        _write_all(played, _line("exit", state="stopped", code=130, step=self.step))
+                        return True
+                if self._last is not None and (said := lines.until(self._last)):
+                    _write_all(log, said)
+                if kind == "sample":
+                    self._bring_pictures(line)
+                ready.append(line)
+                size += len(line)
+            self._write(played, ready, told)
+            _write_all(log, lines.until(float("inf")))
+        return False
+
+    def _pass(self, when: float | None) -> None:
+        """What is played next is due so much later."""
+        if when is None:
+            return
+        gap = max(0.0, when - self._last) if self._last is not None else 0.0
+        self.gaps += gap > LONGEST
+        self._due += min(gap, LONGEST) / self.speed
+        self._last = when
+
+    def _stopped_until(self, due: float) -> bool:
+        """Wait for that time; whether it is to stop."""
+        while True:
+            wished = control.wishes(self.folder)
+            if "stop" in wished:
+                return True
+            control.grant(self.folder, wished)  # there is nothing to save or draw
+            left = due - time.monotonic()
+            if left <= _TOGETHER:
+                return False
+            time.sleep(min(left, _TOGETHER))
+
+    def _write(self, played: Any, ready: list[bytes], told: Told) -> None:
+        now = b'{"t": %.3f' % time.time()
+        _write_all(played, b"".join(_retimed(line, now) for line in ready))
+        self.events += len(ready)
+        for line in reversed(ready):
+            event = event_of(line) or {}
+            if event.get("kind") in ("step", "run"):
+                self.step, self.steps = event["step"], event.get("steps", self.steps)
+                break
+        told(self.step, self.steps)
+
+    def _bring_pictures(self, line: bytes) -> None:
+        """The pictures of a step, as the same files where the disk can; what is gone by now stays away."""
+        step = (event_of(line) or {}).get("step")
+        if not isinstance(step, int):
+            return
+        there, here = (folder.sample_file(step, 0).parent for folder in (self.run, self.folder))
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for picture in sorted(there.iterdir()):
+                if stat.S_ISREG(picture.lstat().st_mode):
+                    here.mkdir(parents=True, exist_ok=True)
+                    _bring(picture, here / picture.name)
+
+    def _notice(self) -> bytes:
+        pace = f"at {self.speed:g} times its pace" if self.speed < float("inf") else "at once"
+        when = datetime.now().isoformat(" ", "milliseconds").replace(".", ",")
+        return f"{when} INFO {PROJECT}: this is a replay of {self.run.id}, {pace}: nothing is trained.\n".encode()
+
+    def _ending(self) -> Ending | None:
+        """How the run ended; None if nobody knows."""
+        state, reason = state_of(self.run)
+        if state not in ENDED:
+            return None
+        how: Ended = state  # type: ignore[assignment]  # it is one of those
+        code = (read_json(self.run.exit_file) or {}).get("code")
+        return Ending(how, code if isinstance(code, int) else 0, self.step, reason)
+
+
+@final
+class _Log:
+    """The lines of a run's log, as their time comes. A line without one belongs to the line before."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = _lines_of(path)
+        self._next: bytes | None = next(self._lines, None)
+        self._when = 0.0
+
+    def until(self, when: float) -> bytes:
+        """What was said until then and not given yet."""
+        if self._when > when:
+            return b""
+        said: list[bytes] = []
+        while self._next is not None:
+            if match := _LOGGED.match(self._next):
+                self._when = _seconds(match[1])
+            if self._when > when:
+                break
+            said.append(self._next)
+            self._next = next(self._lines, None)
+        else:
+            self._when = float("inf")
+        return b"".join(said)
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        yield from file
+
+
+def _seconds(written: bytes) -> float:
+    """Of a time as the log has it: local."""
+    try:
+        return datetime.fromisoformat(written.decode().replace(",", ".")).timestamp()
+    except (ValueError, OverflowError, OSError):  # no such day
+        return 0.0
+
+
+def _events(file: Any) -> Iterator[tuple[float | None, str, bytes]]:
+    """Time, kind and line of each event; a line that is none has neither, and is played with the one before it."""
+    for line in file:
+        if not line.endswith(b"\n"):
+            return  # nobody finished it
+        head = _HEAD.match(line)
+        yield (float(head[1]), head[2].decode(), line) if head else (None, "", line)
+
+
+def _retimed(line: bytes, now: bytes) -> bytes:
+    head = _HEAD.match(line)
+    return now + line[head.end(1) :] if head else line
+
+
+def _line(kind: str, **data: Any) -> bytes:
+    return json.dumps({"t": round(time.time(), 3), "kind": kind, **data}).encode() + b"\n"
+
+
+def _write_all(file: Any, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _bring(there: Path, here: Path) -> None:
+    if here.exists():  # the step was taken twice
+        return
+    try:
+        os.link(there, here)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(there, here)
