@@ -137,15 +137,20 @@ def test_from_composing_to_comparing_by_keys_alone(tmux: Tmux, environ: dict[str
     tmux.until("from tiny")
     tmux.keys("Right")
     take(tmux, "defaults", "from the defaults")
-    for down, part in ((1, "tiny"), (2, "qfft"), (3, "pma"), (3, "figures")):
-        tmux.keys(*["Down"] * down)
-        tmux.keys("Right")
+    for slot, part in (("base", "tiny"), ("encoder", "qfft")):
+        go(tmux, f"{slot}: parts")
+        take(tmux, part, rf"\* +{part} +chosen")
+    go(tmux, "qfft: options")
+    give(tmux, "encoder.qfft.backbone", "conv4")  # one that needs no weights
+    for slot, part in (("attn", "pma"), ("data", "figures")):
+        go(tmux, f"{slot}: parts")
         take(tmux, part, rf"\* +{part} +chosen")
     assert "Nothing is wrong" in tmux.text
     tmux.until(r"\$ pgsynth train base=tiny encoder=qfft attn=pma")
-    tmux.keys("Down", "Down", "Down", "Right")
+    go(tmux, "train: options")
     for option, value in (("steps", "100000"), ("batch_size", "2"), ("sample_every", "5"), ("workers", "0")):
-        give(tmux, option, value)
+        give(tmux, f"train.{option}", value)
+        tmux.keys("Right")
     launch(tmux)
     tmux.until("at step [0-9]")  # it leads to where the run is watched
     (run,) = list_runs(tmp_path / "runs")
@@ -167,11 +172,9 @@ def test_from_composing_to_comparing_by_keys_alone(tmux: Tmux, environ: dict[str
     tmux.keys("1")
     tmux.until("The parts fit together")  # the draft is as it was
     tmux.escape()
-    tmux.keys(*["Up"] * 20, *["Down"] * 7, "Right")
-    tmux.until("pma: options")
-    tmux.keys("/")
-    tmux.keys("-l", "mask")
-    tmux.keys("Enter")
+    tmux.keys(*["Up"] * 20)
+    go(tmux, "pma: options")
+    find(tmux, "mask")
     tmux.keys("Enter")
     tmux.until("type to filter|enter takes")
     tmux.keys("-l", "eq9")
@@ -197,29 +200,46 @@ def test_from_composing_to_comparing_by_keys_alone(tmux: Tmux, environ: dict[str
 
 def take(tmux: Tmux, part: str, then: str) -> None:
     """Find a choice by its words, take it, and go back to the slots."""
-    tmux.keys("/")
-    tmux.keys("-l", part)
-    tmux.keys("Enter")
-    wait(lambda: sum(part in line for line in tmux.text.splitlines()) >= 2, 20, lambda: tmux.text)
+    find(tmux, part)
     tmux.keys("Enter")
     tmux.until(then)
     tmux.escape()
     tmux.keys("Left")
 
 
-def give(tmux: Tmux, option: str, value: str) -> None:
-    """Give an option of what is chosen a value."""
+def go(tmux: Tmux, title: str) -> None:
+    """Down among the slots until the choices have that title, and to them."""
+    for _ in range(15):
+        tmux.keys("Down")
+        time.sleep(0.3)
+        if title in tmux.text:
+            tmux.keys("Right")
+            return
+    raise AssertionError(f"no {title}:\n{tmux.text}")
+
+
+def find(tmux: Tmux, words: str) -> None:
+    """Show only choices with these words; the first has the cursor."""
     tmux.keys("/")
-    tmux.keys("-l", option)
+    tmux.keys("-l", words)
     tmux.keys("Enter")
+    tmux.until(rf"(?m)^{words}\s*$")
+    tmux.until(
+        rf"(?m)█ .*: options.*\n.*█   {words}|█ .*: parts.*\n.*█ [* ] {words}|begin with.*\n.*█ [* ] the {words}"
+    )
+
+
+def give(tmux: Tmux, path: str, value: str) -> None:
+    """Give an option of what is chosen a value, and go back to the slots."""
+    find(tmux, path.rpartition(".")[2])
     tmux.keys("Enter")
-    tmux.until(rf"train\.{option}")
+    tmux.until(f"{path}.*█")
     tmux.keys("C-u")
     tmux.keys("-l", value)
     tmux.keys("Enter")
-    tmux.until(rf"train\.{option}={value}")
+    tmux.until(f"{path}={value}")
     tmux.escape()
-    tmux.keys("Right")
+    tmux.keys("Left")
 
 
 def launch(tmux: Tmux) -> None:

@@ -196,10 +196,12 @@ class ComposeView(View):
         self.query_one("#choices").focus()
 
     def action_pane(self, by: int) -> None:
-        """To what stands at the right or left of where one is."""
+        """To what stands at the right or left of where one is; never away from where somebody types."""
+        if isinstance(self.focused, Input):
+            return
         panes = [pane for pane in (*self.query("#slots, #choices"), self.query_one("#said")) if pane.region.width]
         at = next((number for number, pane in enumerate(panes) if pane.has_focus), 0)
-        panes[min(max(at + by, 0), len(panes) - 1)].focus()
+        self.set_focus(panes[min(max(at + by, 0), len(panes) - 1)])
 
     @on(Tabs.Chosen)
     def _on_tab(self, event: Tabs.Chosen) -> None:
