@@ -21,6 +21,7 @@ from textual.pilot import Pilot
 from pgsynth_core.packages.showing import show
 from pgsynth_core.registry import discover
 from pgsynth_tui.app import PgsynthApp
+from pgsynth_tui.dialogs import Choose
 from pgsynth_tui.settings import Settings
 from pgsynth_tui.views import plugins, runs, watch
 from pgsynth_tui.widgets.picture import Picture
@@ -66,8 +67,26 @@ def keys(*pressed: str, says: str) -> Play:
     return play
 
 
+async def _vary(app: PgsynthApp, pilot: Pilot[None]) -> None:
+    """Table 3 of the QEN paper: mask x queries."""
+    await pilot.press("1", *("down",) * 4, "right", "m")
+    for downs, count in ((0, 2), (4, 3)):
+        if downs:
+            await pilot.press("left", *("down",) * downs, "right", "m")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        for _ in range(count):
+            await pilot.press("space", "down")
+        await pilot.press("enter")
+    await until(pilot, lambda: "6 combinations" in text_of(app))
+
+
 SCENES: Final = {
     "compose": Scene(keys("1", says="The parts fit together"), runs=False),
+    "compose-why-not": Scene(
+        keys("1", *("down",) * 7, "right", "down", "down", says="needs `"), size=(100, 30), runs=False
+    ),
+    "compose-option": Scene(keys("1", *("down",) * 8, "right", "enter", says="off the body|Off the body"), runs=False),
+    "compose-ablation": Scene(_vary, runs=False),
     "runs": Scene(keys("2", says="dinov2")),
     "runs-small": Scene(keys("2", says="20260306"), size=(60, 20)),
     "runs-ascii": Scene(keys("2", says="dinov2"), size=(80, 24), settings=Settings(ascii=True)),
@@ -103,7 +122,7 @@ def test_screen(name: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if scene.runs:
         invent_runs(here / "runs")
     else:
-        monkeypatch.setenv("PGSYNTH_RUNS", "/home/me/runs")
+        monkeypatch.setenv("PGSYNTH_RUNS", "/data/runs")
     drawn = asyncio.run(_drawn(scene))
     file = SCREENS / f"{name}.svg"
     if os.environ.get(WRITE):

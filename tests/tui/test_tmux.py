@@ -142,9 +142,10 @@ def test_from_composing_to_comparing_by_keys_alone(tmux: Tmux, environ: dict[str
         take(tmux, part, rf"\* +{part} +chosen")
     go(tmux, "qfft: options")
     give(tmux, "encoder.qfft.backbone", "conv4")  # one that needs no weights
-    for slot, part in (("attn", "pma"), ("data", "figures")):
-        go(tmux, f"{slot}: parts")
-        take(tmux, part, rf"\* +{part} +chosen")
+    go(tmux, "attn: parts")
+    take(tmux, "pma", r"\* +pma +chosen")
+    go(tmux, "data: parts")
+    take(tmux, "figures", "figures: options")  # it is chosen already: to its options
     assert "Nothing is wrong" in tmux.text
     tmux.until(r"\$ pgsynth train base=tiny encoder=qfft attn=pma")
     go(tmux, "train: options")
@@ -222,8 +223,8 @@ def find(tmux: Tmux, words: str) -> None:
     """Show only choices with these words; the first has the cursor."""
     tmux.keys("/")
     tmux.keys("-l", words)
+    tmux.until(rf"(?m)^{words}\s*\n│ method +│")  # the keys are the filter's
     tmux.keys("Enter")
-    tmux.until(rf"(?m)^{words}\s*$")
     tmux.until(
         rf"(?m)█ .*: options.*\n.*█   {words}|█ .*: parts.*\n.*█ [* ] {words}|begin with.*\n.*█ [* ] the {words}"
     )

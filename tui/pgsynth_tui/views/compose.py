@@ -55,7 +55,7 @@ class ComposeView(View):
     ComposeView #slots { width: 26; }
     ComposeView.-narrow #slots { width: 22; }
     ComposeView #choices { width: 1fr; }
-    ComposeView #beside { width: 46; height: 1fr; }
+    ComposeView #beside { width: 48; height: 1fr; }
     ComposeView #top { display: none; }
     ComposeView.-narrow #top { display: block; }
     ComposeView.-narrow #tabs { display: none; }
