@@ -147,7 +147,7 @@ def test_from_composing_to_comparing_by_keys_alone(tmux: Tmux, environ: dict[str
     go(tmux, "data: parts")
     take(tmux, "figures", "figures: options")  # it is chosen already: to its options
     assert "Nothing is wrong" in tmux.text
-    tmux.until(r"\$ pgsynth train base=tiny encoder=qfft attn=pma")
+    tmux.until(r"\$ pgsynth train base=tiny encoder=qfft encoder\.qfft\.backbone=conv4 attn=pma")
     go(tmux, "train: options")
     for option, value in (("steps", "100000"), ("batch_size", "2"), ("sample_every", "5"), ("workers", "0")):
         give(tmux, f"train.{option}", value)
@@ -185,6 +185,7 @@ def test_from_composing_to_comparing_by_keys_alone(tmux: Tmux, environ: dict[str
     tmux.until("at step [0-9]")
     tmux.keys("2")
     tmux.until("● running")
+    tmux.keys("Up", "Up")  # the newest is first
     stop(tmux)
     other = next(folder for folder in list_runs(tmp_path / "runs") if folder.id != run.id)
 
@@ -235,10 +236,10 @@ def give(tmux: Tmux, path: str, value: str) -> None:
     find(tmux, path.rpartition(".")[2])
     tmux.keys("Enter")
     tmux.until(f"{path}.*█")
-    tmux.keys("C-u")
-    tmux.keys("-l", value)
+    tmux.keys("-l", value)  # in place of what stands there
+    tmux.until(rf"▊ +{value} +▎")
     tmux.keys("Enter")
-    tmux.until(f"{path}={value}")
+    tmux.until(rf"\* {path.rpartition('.')[2]} +{value} ")
     tmux.escape()
     tmux.keys("Left")
 

@@ -127,6 +127,10 @@ class Enter(ModalScreen[str | None]):
             yield Static("", classes="wrong", markup=False)
             yield Static("enter takes it, esc leaves it as it is", classes="keys", markup=False)
 
+    def on_mount(self) -> None:
+        """The keys are the line's before it is seen."""
+        self.set_focus(self.query_one(Input))
+
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong with it so far."""
         event.stop()
@@ -240,7 +244,7 @@ class Choose(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """All of them, the cursor on what is chosen now."""
         self.query_one(OptionList).can_focus = False  # the keys go to the line, which hands them on
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
         self._draw()
         at = next((number for number, item in enumerate(self._shown) if item.value in self._current), 0)
         self.query_one(OptionList).highlighted = at if self._shown else None
