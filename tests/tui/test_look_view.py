@@ -556,7 +556,7 @@ def test_a_click_on_what_is_hidden_by_now_is_passed_over(drive: Drive, one: RunF
         await pilot.press("enter")
         assert not last.display and tiles(app).whole
         last.post_message(Picture.Chosen(last, None))
-        await settled(pilot)
+        await settled(app, pilot)
         assert tiles(app).whole and app.is_running
 
     drive(scenario, size=LARGE)
