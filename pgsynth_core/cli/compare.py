@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, one_of
 from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
@@ -84,19 +86,41 @@ def _found(arguments: argparse.Namespace) -> list[RunFolder]:
     Raises:
         UserError: With every word that means none, or if they mean fewer than two.
     """
-    root, found, problems = runs_root(arguments.runs), dict[RunFolder, None](), list[Problem]()
+    root, found, problems = runs_root(arguments.runs), dict[Path, RunFolder](), list[Problem]()
     for word in arguments.run:
         try:
-            found[find_run(word, root)] = None
+            folder = find_run(word, root)
+            found.setdefault(folder.path.resolve(), folder)
         except UserError as error:
             problems += error.problems
     if problems:
         raise UserError(problems)
     if len(found) < 2:
-        (one,) = found
+        (one,) = found.values()
         message = f"{one.id} is one run, and there is nothing to compare it with."
         raise UserError(message, where="pgsynth compare", cure=f"Name another beside it; {_others(one)}.")
-    return list(found)
+    _refuse_namesakes(found.values())
+    return list(found.values())
+
+
+def _refuse_namesakes(found: Iterable[RunFolder]) -> None:
+    """A number is told by the id of its run.
+
+    Raises:
+        UserError: With the paths, if several runs have one id.
+    """
+    of: dict[str, list[str]] = {}
+    for folder in found:
+        of.setdefault(folder.id, []).append(str(folder.path))
+    problems = [
+        Problem(
+            f"{len(paths)} folders have this name: {', '.join(paths)}.", name, "Rename all but one, or leave them out."
+        )
+        for name, paths in of.items()
+        if len(paths) > 1
+    ]
+    if problems:
+        raise UserError(problems)
 
 
 def _others(one: RunFolder) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pgsynth_core.reports.cells import cell_text, heading, number_name, sections, value_text
-from pgsynth_core.runs.comparing import ABSENT, Comparison, Number, SettingRow
+from pgsynth_core.runs.comparing import ABSENT, Comparison, Number, SettingRow, Variant
 
 __all__ = ["FORMATS", "comparison_facts", "comparison_text"]
 
@@ -47,7 +47,7 @@ def comparison_text(comparison: Comparison, form: str, *, all_settings: bool = F
 # ------------------------------------------------------------------------------------------- Markdown
 def _markdown(comparison: Comparison, all_settings: bool) -> str:
     variants = comparison.variants
-    lines = [f"- **{one.name}**: {', '.join(f'`{run.id}`' for run in one.runs)}{_seeds(one.seeds)}" for one in variants]
+    lines = [f"- **{one.name}**: {_ids(one, '`')}, {_markdown_text(_seeds(one.seeds))}" for one in variants]
     for section in sections(comparison, all_settings=all_settings):
         head = [section.title, *map(heading, variants)]
         lines += ["", _piped(map(_markdown_text, head)), _piped([":--", *["--:"] * len(variants)])]
@@ -65,7 +65,13 @@ def _markdown_text(text: str) -> str:
 
 
 def _seeds(seeds: Iterable[Any]) -> str:
-    return f", seed {', '.join(map(str, seeds))}"
+    return f"seed {' '.join(', '.join(map(str, seeds)).split())}"
+
+
+def _ids(variant: Variant, quote: str = "") -> str:
+    """Its runs in one line, whatever their folders are called."""
+    ids = (" ".join(run.id.split()) for run in variant.runs)
+    return ", ".join(f"{quote}{one.replace(quote, '') if quote else one}{quote}" for one in ids)
 
 
 def _cells(comparison: Comparison, row: SettingRow | Number, escaped: Callable[[str], str], best: str) -> Iterator[str]:
@@ -85,7 +91,7 @@ def _latex(comparison: Comparison, all_settings: bool) -> str:
     """A tabular; what it needs and what is to be known of it stands in comments."""
     variants = comparison.variants
     lines = ["% \\usepackage{booktabs}"]
-    lines += [f"% {one.name}: {', '.join(run.id for run in one.runs)}{_seeds(one.seeds)}" for one in variants]
+    lines += [f"% {one.name}: {_ids(one)}, {_seeds(one.seeds)}" for one in variants]
     lines += [f"% [{number}] {' '.join(note.split())}" for number, note in enumerate(comparison.notes, 1)]
     lines += [f"% {_SPREAD}", f"% {_BEST}"]
     lines += [f"\\begin{{tabular}}{{l{'r' * len(variants)}}}", "\\toprule"]
@@ -118,13 +124,25 @@ def _csv(comparison: Comparison, all_settings: bool) -> str:
                 if isinstance(row, SettingRow):
                     value = row.values[place]
                     said = "" if value is ABSENT else value_text(value)
-                    writer.writerow([section.title, row.key, "", variant.name, runs, said, "", "", "", "", ""])
+                    facts = [variant.name, runs, said, "", "", "", "", ""]
+                    writer.writerow(map(_inert, [section.title, row.key, "", *facts]))
                 elif cell := row.cells[place]:
                     spread = "" if cell.spread is None else repr(cell.spread)
                     best, notes = "yes" if place in row.best else "", " ".join(map(str, row.notes))
-                    facts = [variant.name, runs, repr(cell.mean), spread, cell.n, row.better, best, notes]
-                    writer.writerow([section.title, row.name, row.unit, *facts])
+                    facts = [variant.name, runs, repr(cell.mean), spread, str(cell.n), row.better, best, notes]
+                    writer.writerow(map(_inert, [section.title, row.name, row.unit, *facts]))
     return text.getvalue()
+
+
+def _inert(cell: str) -> str:
+    """What a spreadsheet would take for a formula, behind an apostrophe; a number stays one."""
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 FORMATS: Final[Mapping[str, Callable[[Comparison, bool], str]]] = {

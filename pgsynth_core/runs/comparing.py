@@ -89,18 +89,19 @@ class Cell:
     @property
     def mean(self) -> float:
         """Mean over the runs; not finite if one of them is not."""
-        values = list(self.values.values())
-        return (
-            statistics.fmean(values)
-            if all(map(math.isfinite, values))
-            else next(value for value in values if not math.isfinite(value))
-        )
+        return _mean(list(self.values.values()))
 
     @property
     def spread(self) -> float | None:
         """Sample standard deviation over the runs; None of a single one, or if it is not finite."""
         values = list(self.values.values())
         return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Their mean; the first that is not finite, if there is one: infinities have no sum."""
+    odd = next((value for value in values if not math.isfinite(value)), None)
+    return statistics.fmean(values) if odd is None else odd
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def _training(variants: Sequence[Variant], settings: Sequence[SettingRow], notes
     rows = [
         row(
             f"mean loss of last {what}",
-            lambda run: statistics.fmean(run.losses[-last:]) if run.losses else None,
+            lambda run: _mean(run.losses[-last:]) if run.losses else None,
             "lower",
             4,
             notes=(*training, *steps),
@@ -384,7 +385,7 @@ def _ahead(block: Block, name: str, definition: str, *, better: str) -> tuple[tu
     means: list[list[float]] = []
     for found in block.found:
         known = [some for some in found.values() if name in some.measures and some.measures[name].id == definition]
-        means.append([statistics.fmean(values) for values in zip(*(one.values[name] for one in known), strict=True)])
+        means.append([_mean(values) for values in zip(*(one.values[name] for one in known), strict=True)])
     first, sign = means[0], 1 if better == "higher" else -1
     if not first:
         return (None,) * len(means)
@@ -409,6 +410,8 @@ def _about_all(variants: Sequence[Variant]) -> list[str]:
     for run in runs:
         if run.state not in ("finished", "stopped"):
             told.append(f"{run.id} is {run.state}: its numbers may still change, or are not those of a whole run.")
+        if run.replay_of:
+            told.append(f"{run.id} is a replay of {run.replay_of}: its numbers are that run's, and count for nothing.")
         told += run.problems
     return [*told, *_versions(variants)]
 

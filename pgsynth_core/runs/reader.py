@@ -114,6 +114,7 @@ class RunFacts:
         made_with: Package, library or pretrained weights -> version.
         evaluations: In the order of their folders.
         problems: What could not be read, a sentence each.
+        replay_of: Folder of the run whose events it plays; empty for a training.
     """
 
     folder: RunFolder
@@ -131,6 +132,7 @@ class RunFacts:
     made_with: Mapping[str, str] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
     problems: tuple[str, ...] = ()
+    replay_of: str = ""
 
     @property
     def id(self) -> str:
@@ -198,6 +200,7 @@ class RunReader:
             made_with=self._once(self.folder.lock_file, _made_with),
             evaluations=tuple(evaluations),
             problems=tuple(problems),
+            replay_of=self.folder.replayed,
         )
 
     def close(self) -> None:
@@ -325,7 +328,7 @@ def _evaluation(file: Path) -> Evaluation | None:
     facts = read_json(file)
     try:
         return _checked(file, facts) if facts else None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):  # a number that no float or int holds
         return None
 
 

@@ -79,3 +79,18 @@ def test_a_run_that_cannot_be_read_is_named(run: Run, two: tuple[RunFolder, RunF
     assert said.code == 2 and str(two[0].spec_file) in said.err and "Traceback" not in said.err
     shutil.rmtree(two[0].path)
     assert run("compare", *(folder.id for folder in two)).code == 2
+
+
+def test_a_run_by_two_paths_is_one(run: Run, two: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(two[0].path.parent)
+    said = run("compare", two[0].id, f"./{two[0].id}", str(two[0].path))
+    assert said.code == 2 and f"{two[0].id} is one run" in said.err
+
+
+def test_two_runs_of_one_name_are_refused_with_their_paths(
+    run: Run, two: tuple[RunFolder, RunFolder], tmp_path: Path
+) -> None:
+    copied = tmp_path / "elsewhere" / two[0].id
+    shutil.copytree(two[0].path, copied)
+    said = run("compare", two[0].id, str(copied), two[1].id)
+    assert said.code == 2 and "2 folders have this name" in said.err and str(copied) in said.err

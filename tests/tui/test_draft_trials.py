@@ -141,3 +141,9 @@ def test_a_value_is_judged_before_it_is_set(text: str, words: str, unreadable: b
     assert words in " ".join(map(str, found))
     clash, cannot = store.faults_of("encoder.qfft.queries", "local")
     assert "role global" in str(clash[0]) and not cannot
+
+
+@pytest.mark.parametrize("kind", ["proof", "rehearsal", "launch", "file"])
+def test_a_command_whose_words_cannot_be_read_is_told(kind: Kind) -> None:
+    text = "\n".join(trial(kind, answer()).lines(DRAFT, 113.0))
+    assert f"The {kind} ended well, but what it said cannot be read." in text and "$ pgsynth train tiny" in text

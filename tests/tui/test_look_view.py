@@ -547,3 +547,16 @@ def test_pictures_stay_right_when_the_file_changes(drive: Drive, one: RunFolder)
         assert isinstance(picture, Drawn) and set(picture.pixels[:3]) == {255, 0}
 
     drive(scenario)
+
+
+def test_a_click_on_what_is_hidden_by_now_is_passed_over(drive: Drive, one: RunFolder) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await look_at(app, pilot)
+        last = shown(app)[-1]
+        await pilot.press("enter")
+        assert not last.display and tiles(app).whole
+        last.post_message(Picture.Chosen(last, None))
+        await settled(app, pilot)
+        assert tiles(app).whole and app.is_running
+
+    drive(scenario, size=LARGE)

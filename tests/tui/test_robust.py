@@ -30,6 +30,8 @@ from pgsynth_tui.app import PgsynthApp
 from pgsynth_tui.dialogs import Ask
 from pgsynth_tui.panels import PanelPlace
 from pgsynth_tui.stores import runs as run_store
+from pgsynth_tui.stores.compare import CompareStore
+from pgsynth_tui.stores.looking import Looking
 from pgsynth_tui.stores.watch import WatchStore
 from pgsynth_tui.views import runs as runs_view
 
@@ -347,6 +349,31 @@ def test_a_fault_in_reading_curves_is_told_and_reading_goes_on(
         await pilot.press("enter")
         await until(pilot, lambda: "at step 20" in text_of(app))
         assert told(app) == ["watch: ArithmeticError: nobody thought of this"]
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize(("store", "name", "view"), [(Looking, "look", "look"), (CompareStore, "read", "compare")])
+def test_a_fault_in_looking_or_comparing_is_told_and_tried_again(
+    drive: Drive, root: Path, monkeypatch: pytest.MonkeyPatch, store: type, name: str, view: str
+) -> None:
+    make_run(root, "one", 3, state="finished")
+    true, calls = getattr(store, name), list[int]()
+
+    def broken(self: Any, *given: Any) -> Any:
+        calls.append(1)
+        if len(calls) < 3:
+            raise ArithmeticError("nobody thought of this")
+        return true(self, *given)
+
+    monkeypatch.setattr(store, name, broken)
+    monkeypatch.setattr("pgsynth_tui.views.look._AGAIN", 0.05)
+    monkeypatch.setattr("pgsynth_tui.views.compare._STILL", 0.05)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await app.action_view(view)
+        await until(pilot, lambda: len(calls) > 3)
+        assert told(app) == [f"{view}: ArithmeticError: nobody thought of this"]
 
     drive(scenario)
 

@@ -104,6 +104,16 @@ def test_a_page_of_another_site_cannot_use_it(headers: dict[str, str], fits: boo
     talk(scenario)
 
 
+def test_a_request_without_a_path_is_refused_like_any_other() -> None:
+    async def scenario(client: TestClient[Any, Any], server: PgsynthServer) -> None:
+        reader, writer = await asyncio.open_connection(HOST, client.port)
+        writer.write(f"OPTIONS * HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] in (b"403", b"404")
+        writer.close()
+
+    talk(scenario)
+
+
 def test_a_download_is_found_by_its_own_name_alone() -> None:
     async def scenario(client: TestClient[Any, Any], server: PgsynthServer) -> None:
         assert (await client.get("/download/unknown")).status == 404

@@ -126,7 +126,7 @@ class PgsynthServer(Server):
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"http://{request.host}":
             raise web.HTTPForbidden(text="a page of another site may not use this.\n")
-        first = request.path.split("/")[1]
+        first = request.path.removeprefix("/").partition("/")[0]  # there is no slash in that of OPTIONS *
         if not hmac.compare_digest(first.encode(), self.token.encode()) and first != "download":
             raise web.HTTPForbidden(text="open the whole address that pgsynth tui --web printed.\n")
 

@@ -83,3 +83,14 @@ def test_plain_data_is_fit_for_json(found: Comparison) -> None:
     assert numbers["mean loss of last 4 steps"]["cells"]["B"]["mean"] is None
     (only,) = [row for row in facts["settings"] if row["key"] == "train.only"]
     assert only == {"key": "train.only", "differs": True, "values": {"A": [], "B": ["qfft.*"]}}
+
+
+def test_what_a_foreign_spec_says_cannot_leave_its_line_or_be_a_formula(tmp_path: Path) -> None:
+    wicked = {"train.seed": "0\n\\input{x}", "data.figures.root": "=HYPERLINK(1)", "train.only": "-1e-4"}
+    runs = [write_run(tmp_path / "runs"), write_run(tmp_path / "runs", wicked)]
+    found = compare([read_facts(folder) for folder in runs])
+    assert r"seed 0 \input{x}" in comparison_text(found, "latex").splitlines()[2]
+    assert r"seed 0 \\input\{x\}" in comparison_text(found, "markdown").splitlines()[1]
+    rows = list(csv.DictReader(io.StringIO(comparison_text(found, "csv"))))
+    values = {row["name"]: row["value"] for row in rows if row["variant"] == "B"}
+    assert values["data.figures.root"] == "'=HYPERLINK(1)" and values["train.only"] == "-1e-4", "a number stays one"

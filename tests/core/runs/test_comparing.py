@@ -14,6 +14,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs import EventLog, RunFolder
 from pgsynth_core.runs.comparing import ABSENT, Comparison, Number, compare
 from pgsynth_core.runs.reader import RunReader, read_facts
+from pgsynth_core.runs.replaying import begin_replay
 
 from ...fixtures.compared_runs import MEASURES, write_run, write_scores
 
@@ -246,18 +247,47 @@ def test_only_what_is_new_is_read_again(root: Path, monkeypatch: pytest.MonkeyPa
 def test_damage_is_told_and_passed_over(root: Path) -> None:
     one, other = write_run(root), write_run(root, {"train.batch_size": 4})
     file = write_scores(one, [0.5])
+    name = str(file.relative_to(one.path))
     halves = file.parent.with_name("test-00000040.ab.tmp")
     shutil.copytree(file.parent, halves)
     for text in ("{", "[]", "{}", json.dumps({"about": 3, "rows": [], "measures": {}})):
         file.write_text(text, encoding="utf-8")
         assert read_facts(one).evaluations == (), "also what is being written"
-        assert any(str(file) in problem for problem in read_facts(one).problems)
+        assert any(name in problem and one.id in problem for problem in read_facts(one).problems)
     other.lock_file.write_text("{", encoding="utf-8")
     other.events_file.write_bytes(other.events_file.read_bytes() + b'{"half')
-    assert any(str(file) in note for note in compared(one, other).notes)
+    assert any(name in note and one.id in note for note in compared(one, other).notes)
     other.spec_file.write_text("train: [", encoding="utf-8")
     with pytest.raises(UserError, match="spec.yaml"):
         read_facts(other)
     shutil.rmtree(other.path)
     with pytest.raises(UserError, match="no such file"):
         read_facts(other)
+
+
+@pytest.mark.parametrize(
+    "damage", [{"about": {"step": math.inf, "split": "test", "sample": {}}}, {"mean": {"ssim": 10**400}}]
+)
+def test_a_number_that_nothing_holds_is_damage(root: Path, damage: dict[str, object]) -> None:
+    one = write_run(root)
+    file = write_scores(one, [0.5])
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(whole | damage), encoding="utf-8")
+    assert read_facts(one).evaluations == () and len(read_facts(one).problems) == 1
+
+
+def test_losses_that_have_no_sum_have_no_finite_mean(root: Path) -> None:
+    one, other = write_run(root), write_run(root, {"train.batch_size": 4})
+    with EventLog(other.events_file) as events:
+        events.write("step", step=41, loss=math.inf)
+        events.write("step", step=42, loss=-math.inf)
+    cells = number(compared(one, other), "mean loss of last 4 steps").cells
+    assert cells[0] is not None and cells[0].mean == 1.0 and cells[1] is not None and cells[1].mean == math.inf
+
+
+def test_a_replay_is_told_for_it_is_no_second_run(root: Path) -> None:
+    one = write_run(root, steps=4)
+    replay = begin_replay(one, root, speed=math.inf)
+    assert replay.play(lambda step, steps: None)
+    assert any(f"{replay.folder.id} is a replay of {one.path}" in note for note in compared(one, replay.folder).notes)
+    assert not any("is a replay" in note for note in compared(one, write_run(root)).notes)

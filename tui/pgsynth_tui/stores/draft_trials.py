@@ -180,6 +180,10 @@ class Trial:
                     yield f"  {problem.cure}"
             yield ""
             yield f"$ {command_line(answer.words)}"
+        elif not answer.facts:
+            yield f"The {self.kind} ended well, but what it said cannot be read."
+            yield ""
+            yield f"$ {command_line(answer.words)}"
         elif self.kind == "proof":
             yield from proof_lines(answer.facts, self.spec)
         elif self.kind == "rehearsal":

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import DataTable, Static
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from pgsynth_core.cli.console import one_line
 from pgsynth_core.reports import cell_text, comparison_text, heading, number_name, sections, value_text
@@ -126,6 +126,11 @@ class CompareView(View):
                 self.post_message(Compared(read))
             self._again.wait(_STILL)
         self.store.close()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What cannot be read now is tried again."""
+        if self.ours.tell_failed(event):
+            self.set_timer(_STILL, self._follow)
 
     def on_compared(self, event: Compared) -> None:
         """Draw what the thread has read."""

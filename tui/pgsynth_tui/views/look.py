@@ -13,7 +13,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.widgets import Static
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from pgsynth_core.runs import RunFolder
 from pgsynth_tui.actions import bindings
@@ -31,6 +31,8 @@ __all__ = ["LookView"]
 
 _EVERY: Final = 1.0
 """Seconds between two looks for new pictures."""
+_AGAIN: Final = 2.0
+"""Seconds until looking is tried again, where that failed."""
 _ALL: Final = 10**9
 """Steps, more than there are."""
 
@@ -112,6 +114,11 @@ class LookView(View):
             if self._here and (looked := self._looking.look()):
                 self.post_message(Seen(looked))
             self._again.wait(_EVERY)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What cannot be looked at now is tried again."""
+        if self.ours.tell_failed(event) and event.worker.group == "look":
+            self.set_timer(_AGAIN, self._watch)
 
     def on_seen(self, event: Seen) -> None:
         """Show what the thread has seen."""

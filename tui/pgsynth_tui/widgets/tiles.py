@@ -181,6 +181,8 @@ class Tiles(Widget):
         """One was clicked on."""
         event.stop()
         shown = [picture for picture in self.query_children(Picture).results(Picture) if picture.display]
+        if event.picture not in shown:  # it was hidden since
+            return
         at, columns = shown.index(event.picture), self._frame.columns
         self.column, self.row = columns[at % len(columns)], self._frame.rows[at // len(columns)]
         self.post_message(self.Chosen())
