@@ -233,6 +233,22 @@ def test_arrows_go_from_pane_to_pane_and_tabs_are_turned(drive: Drive, size: tup
     drive(scenario, size=size)
 
 
+def test_who_moves_among_the_slots_sees_their_choices_again(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await at(app, pilot, "encoder")
+        await click_on(app, pilot, "result")
+        view(app).query_one("#slots").focus()
+        await pilot.pause()
+        assert not view(app).query_one("#choices").region.width
+        await pilot.press("home")
+        await until(pilot, lambda: bool(view(app).query_one("#choices").region.width))
+        assert view(app)._key() == "source" and "begin with" in text_of(app)
+        await pilot.press("end")
+        assert view(app)._key() == "sample" and "scheduler" in text_of(app)
+
+    drive(scenario, size=(80, 24))
+
+
 def test_a_line_about_a_field_goes_there(drive: Drive) -> None:
     keep_draft(Draft("tiny", ("encoder.qfft.depth=0",)).to_json())
 

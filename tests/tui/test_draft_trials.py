@@ -97,7 +97,9 @@ def test_what_is_found_is_stale_once_the_method_is_another() -> None:
     other = replace(DRAFT, overrides=("train.steps=5",))
     assert done.stale(other) and not done.stale(replace(DRAFT, sweeps=("train.seed=1,2",)))
     assert "earlier draft; p repeats it" in done.sentence(other, 0.0) and done.lines(other, 0.0)[0].startswith("! ")
-    assert not trial("launch", answer(run="a")).stale(other)
+    launched = trial("launch", answer(run="a", path="/r/a", state="running"))
+    assert not launched.stale(other)
+    assert launched.sentence(DRAFT, 0.0) == "launched" and launched.sentence(other, 0.0) == ""
 
 
 def test_what_failed_says_why_and_its_cure() -> None:

@@ -249,6 +249,7 @@ class PgsynthApp(PanelApp):
     async def action_view(self, name: str) -> None:
         """Show a view."""
         if name in VIEWS and name != self.current_mode:
+            self.clear_notifications()  # what was told of one view covers the next no more
             await self.switch_mode(name)
 
     def action_help(self) -> None:

@@ -140,6 +140,8 @@ class Trial:
         if self.hours is not None:
             return f"rehearsed: about {_hours(self.hours)} for the training"
         if self.kind == "launch":
+            if draft != self.draft:  # what was launched is a run by now, and says nothing of this draft
+                return ""
             return f"launched {len(self.launched)}" if len(self.launched) > 1 else "launched"
         return "written"
 

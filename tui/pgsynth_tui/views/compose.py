@@ -40,7 +40,7 @@ class ComposeView(View):
     """A method from parts. At the left its slots and settings: arrows move, Enter or right goes to the choices. There
     stand the parts for a slot, or the options of a part; Enter takes or changes what is under the cursor. What does not
     fit stays, dim, with the reason, and is taken with what makes it fit. Signs before a name: * other than in the
-    preset, % varied in an ablation, ! wrong.
+    preset, % varied in an ablation, ! wrong, + may be added, x needs more or does not fit.
 
     Beside it (v, or a click on its name): what is wrong, what differs from the preset, the whole spec, the ablation,
     what a proof, a rehearsal or a launch found. Everything is checked as you go, from manifests alone; below stands
@@ -181,6 +181,8 @@ class ComposeView(View):
     @on(DataTable.RowHighlighted, "#slots")
     def _on_slot(self) -> None:
         if self._key() != self._of:
+            if self.has_class("-turned") and self.query_one("#slots").has_focus:
+                self._turn_to(CHOICES)  # else one would move among choices that are not shown
             self._draw_choices()
         self._hint()
 

@@ -34,6 +34,8 @@ class Pane(DataTable[Text]):
     BINDINGS: ClassVar = [
         Binding("right", "screen.pane(1)", show=False),
         Binding("left", "screen.pane(-1)", show=False),
+        Binding("home", "scroll_top", show=False),
+        Binding("end", "scroll_bottom", show=False),
     ]
     DEFAULT_CSS = """
     Pane { height: 1fr; border-left: solid $panel; overflow-x: hidden; scrollbar-size-horizontal: 0; }

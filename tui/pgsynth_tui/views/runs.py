@@ -36,7 +36,11 @@ _BESIDE = {COLUMNS: 62, NARROW: 45, SMALL: 39}
 class _Runs(DataTable[Text]):
     """The table, whose own key for a row stands in the footer, too."""
 
-    BINDINGS: ClassVar = [Binding("enter", "select_cursor", "Watch", tooltip="Watch the run: curves, log, samples.")]
+    BINDINGS: ClassVar = [
+        Binding("enter", "select_cursor", "Watch", tooltip="Watch the run: curves, log, samples."),
+        Binding("home", "scroll_top", show=False),
+        Binding("end", "scroll_bottom", show=False),
+    ]
 
 
 class RunsView(View):
@@ -59,6 +63,7 @@ class RunsView(View):
         super().__init__()
         self._filter = ""
         self._shown: Path | None = None
+        self._followed: Path | None = None
         self._columns: tuple[str, ...] = ()
 
     def compose_body(self) -> ComposeResult:
@@ -91,13 +96,26 @@ class RunsView(View):
                 table.add_row(*self._cells(row), key=key)
             if at in keys:
                 table.move_cursor(row=keys.index(at), animate=False)
+            self._follow(keys)
         else:
+            self._follow(keys)
             for row, key in zip(rows, keys, strict=True):
                 for name, cell in zip(columns, self._cells(row), strict=True):
                     if table.get_cell(key, name or "mark") != cell:
                         table.update_cell(key, name or "mark", cell, update_width=True)
         self._say_nothing(bool(rows))
         self._say_of_cursor()
+
+    def _follow(self, keys: list[str]) -> None:
+        """The cursor goes, once, to a run that was chosen elsewhere: what was just launched is what is stopped."""
+        chosen = self.ours.chosen
+        if chosen != self._followed and str(chosen) in keys:
+            self._followed = chosen
+            self.query_one(DataTable).move_cursor(row=keys.index(str(chosen)), animate=False)
+
+    def _choose(self, path: Path) -> None:
+        """What other views show; the cursor is where it is already."""
+        self.ours.chosen = self._followed = path
 
     def _cells(self, row: RunRow) -> list[Text]:
         plain, status = self.ours.plain, row.status
@@ -186,22 +204,22 @@ class RunsView(View):
     async def action_watch(self) -> None:
         """Watch the run, and with it those that are marked."""
         if row := self._row():
-            self.ours.chosen = row.folder.path
+            self._choose(row.folder.path)
             await self.ours.action_view("watch")
 
     async def action_compare(self) -> None:
         """Compare the marked runs; where one is marked, with the one under the cursor."""
         row, marked = self._row(), self.ours.marked
         if row and len(marked) < 2:
-            self.ours.chosen = row.folder.path
+            self._choose(row.folder.path)
         elif marked:
-            self.ours.chosen = marked[0]
+            self._choose(marked[0])
         await self.ours.action_view("compare")
 
     async def action_samples(self) -> None:
         """Look at the run's pictures, and at those of the marked ones."""
         if row := self._row():
-            self.ours.chosen = row.folder.path
+            self._choose(row.folder.path)
             await self.ours.action_view("look")
 
     def action_mark(self) -> None:

@@ -239,10 +239,17 @@ class WatchView(View):
                 lines = [Line(*one.raw, colour, faint=True), *lines, Line(*one.smooth, colour, label=label)]
         plot = self.query_one(Plot)
         plot.empty = "; ".join(self.store.problems) or (
-            f"no event says its {self.store.number}" if self._share >= 1 else f"reading, {self._share:.0%}"
+            f"reading, {self._share:.0%}" if self._share < 1 else self._nothing()
         )
         plot.show(lines, log=self._log, plain=self.ours.plain)
         self.query_one("#legend", Static).update(self._legend())
+
+    def _nothing(self) -> str:
+        """Why there is no curve: it is too early, or nobody says that number."""
+        rows = [self.ours.store.row(one.folder.path) for one in self.store.runs]
+        if any(row and row.status.live and not row.status.step for row in rows):
+            return f"no {self.store.number} yet: it comes with the first steps"
+        return f"no event says its {self.store.number}"
 
     def _legend(self) -> Text:
         scale = ", log scale" if self._log else ""
