@@ -1,7 +1,7 @@
 """Find a run or a checkpoint by what a user writes. Floor 1, no torch.
 
     20260131-1204   a run's id, or as much of its beginning as no other shares
-    latest          the newest
+    latest          the newest; of replays only where nothing else is there
     latest@best     of a run, where a checkpoint is meant: the one with the lowest loss on unseen pairs
     latest@200      the one of step 200; without either, the last
     runs/x, ./x     a path: whatever holds a separator, begins with ~, or is . or ..
@@ -73,7 +73,8 @@ def find_run(text: str | Path, root: Path) -> RunFolder:
         cure = _folder_here(word) or "Train one with `pgsynth train`, or say where they are: --runs FOLDER."
         raise UserError(f"there is no run {word!r}: there are no runs here.", where=str(root), cure=cure)
     if word == LATEST:
-        return runs[next(reversed(runs))]
+        newest = list(reversed(runs.values()))
+        return next((run for run in newest if not run.replayed), newest[0])
     hits = [name for name in runs if word and name.startswith(word)]
     if len(hits) > 1:
         raise UserError(f"{word!r} begins {len(hits)} runs.", where=str(root), cure=f"Write one of: {_listing(hits)}.")

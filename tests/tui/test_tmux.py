@@ -258,7 +258,8 @@ def stop(tmux: Tmux) -> None:
     tmux.keys("x")
     tmux.until("Nothing is")
     tmux.keys("y")
-    tmux.until("■ stopped", 90)
+    wait(lambda: "● running" not in tmux.text and "◑ stopping" not in tmux.text, 90, lambda: tmux.text)
+    assert "■ stopped" in tmux.text
 
 
 def step(tmux: Tmux) -> int:

@@ -63,6 +63,14 @@ def test_a_run_that_was_renamed_is_not_the_latest(runs: Path) -> None:
     assert find_run("pap", runs).id == "paper"
 
 
+def test_a_replay_is_the_latest_only_where_nothing_else_is(runs: Path) -> None:
+    (runs / IDS[3] / "replay.json").write_text('{"path": "elsewhere"}', encoding="utf-8")
+    assert find_run("latest", runs).id == IDS[2]
+    for name in IDS[:3]:
+        (runs / name / "replay.json").write_text("{}", encoding="utf-8")
+    assert find_run("latest", runs).id == IDS[3]
+
+
 def test_found_by_path(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -41,6 +41,7 @@ class RunRow:
         eta: Seconds until its last step, as it said last; None if it is not running.
         memory: The most that its first process held on its GPU, bytes; None if it is not running, or on a CPU.
         sparks: The loss at places spread over its log.
+        replayed: Whether it plays another run's events, and trains nothing.
     """
 
     folder: RunFolder
@@ -51,6 +52,7 @@ class RunRow:
     eta: float | None = None
     memory: int | None = None
     sparks: tuple[float, ...] = ()
+    replayed: bool = False
 
     @property
     def id(self) -> str:
@@ -139,6 +141,7 @@ class RunStore:
             _number(facts, "eta_seconds"),
             facts.get("memory_bytes"),
             before[1].sparks if before and before[0] == trace else _sparks(folder.events_file),
+            before[1].replayed if before else bool(folder.replayed),
         )
         self._known[folder.path] = (trace, row)
         return row

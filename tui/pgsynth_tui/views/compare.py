@@ -100,11 +100,9 @@ class CompareView(View):
     def on_screen_resume(self) -> None:
         """It is shown again, and read."""
         self._shown = True
-        super().on_screen_resume()
 
     def on_resize(self) -> None:
         """Names have more room, or less."""
-        super().on_resize()
         if self.there:
             self._show()
 

@@ -324,7 +324,7 @@ def _ago(when: float) -> str:
 
 def _cure(row: RunRow) -> str:
     """What can be done about a run whose process was killed; empty for any other."""
-    if row.status.state != "lost" or not row.status.steps or row.folder.replayed:
+    if row.status.state != "lost" or not row.status.steps or row.replayed:
         return ""
     return "Resume goes on from its last checkpoint."
 
@@ -333,7 +333,7 @@ def _kept(row: RunRow) -> tuple[str, ...]:
     """What is on disk of a run that is to be stopped, and what would be lost by a kill."""
     if not row.status.live:
         return ()
-    if row.folder.replayed:
+    if row.replayed:
         return ("It is a replay: nothing is lost.",)
     try:
         checkpoint = latest_checkpoint(row.folder)
