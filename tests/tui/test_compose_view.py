@@ -12,6 +12,7 @@ from textual.widgets import Static
 from pgsynth_tui import shell
 from pgsynth_tui.app import PgsynthApp
 from pgsynth_tui.dialogs import Ask, Choose, Enter
+from pgsynth_tui.views.compose_rows import Pane
 from pgsynth_tui.warm import Warm
 
 from .composing import at, beside, click_on, hint, on, view
@@ -184,3 +185,16 @@ def test_the_draft_outlives_the_terminal(drive: Drive) -> None:
 
     drive(compose)
     drive(again)
+
+
+def test_what_was_found_keeps_the_cursor_when_everything_is_shown_again(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await at(app, pilot, "train")
+        await pilot.press("slash", *"sample_every", "enter", "escape")
+        choices = view(app).query_one("#choices", Pane)
+        await until(pilot, lambda: choices.has_focus and choices.row_count > 5)
+        assert getattr(view(app)._chosen(), "path", "") == "train.sample_every"
+        await pilot.press("escape")
+        await until(pilot, lambda: view(app).query_one("#slots").has_focus)
+
+    drive(scenario)

@@ -97,9 +97,9 @@ SCENES: Final = {
     "look": Scene(keys("2", "down", "down", "down", "space", "s", says="@ 20000")),
     "look-small": Scene(keys("2", "down", "down", "down", "s", "down", "d", says="@ 20000"), size=(80, 24)),
     "compare": Scene(keys("2", *("down",) * 3, *("space",) * 4, "c", says="what differs")),
-    "plugins": Scene(keys("6", "slash", *"pma", "enter", says="pma")),
+    "plugins": Scene(keys("6", "slash", *"pma", "enter", says="acts at pose:cross")),
     "help": Scene(keys("2", "question_mark", says="Show only runs"), size=(80, 24)),
-    "palette": Scene(keys("2", "colon", *"res", says="Resume"), size=(80, 24)),
+    "palette": Scene(keys("2", "colon", *"res", says="Runs: Replay"), size=(80, 24)),
 }
 
 

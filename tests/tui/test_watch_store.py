@@ -142,3 +142,10 @@ def test_a_log_without_line_ends_takes_no_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert held < 3_000_000
+
+
+def test_lines_of_our_own_log_have_their_time_alone_before_them(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    lines = ["2026-11-22 19:45:47,143 INFO pgsynth: step 1/60", "2026-11-22 19:45:48,000 WARNING pgsynth: odd", "other"]
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    assert LogTail(path).read() == ["19:45:47 step 1/60", "19:45:48 WARNING odd", "other"]

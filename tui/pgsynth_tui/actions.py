@@ -64,7 +64,7 @@ ACTIONS: Final = (
         for number, (view, title) in enumerate(VIEWS.items(), 1)
     ),
     Action(EVERYWHERE, "help", "question_mark,f1", "Help", "Show what can be done here, and the keys.", footer=True),
-    Action(EVERYWHERE, "palette", "colon,ctrl+p", "Commands", "Find an action by words.", footer=True),
+    Action(EVERYWHERE, "palette", "colon,ctrl+p", "More", "Find an action by words.", footer=True),
     Action(EVERYWHERE, "change_theme", "T", "Theme", "Choose colours: dark, light, high contrast, the terminal's own."),
     Action(EVERYWHERE, "copy_command", "y", "Copy command", "Copy the command line that stands below."),
     Action(EVERYWHERE, "leave", "q", "Quit", "Leave. Whatever trains goes on training.", footer=True),
@@ -104,9 +104,7 @@ ACTIONS: Final = (
     Action("runs", "mark", "space", "Mark", "Mark the run, to watch or compare several.", footer=True),
     Action("runs", "stop", "x", "Stop", "Have the run finish its step, save and stop; says what is lost.", footer=True),
     Action("runs", "resume", "r", "Resume", "Go on with the run from its last checkpoint, detached.", footer=True),
-    Action(
-        "runs", "samples", "s", "Samples", "Look at the run's pictures, and at those of the marked runs.", footer=True
-    ),
+    Action("runs", "samples", "s", "Look", "Look at the run's pictures, and at those of the marked runs.", footer=True),
     Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
     Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),
     Action("runs", "later", "J", "Later", "Move a run that waits one place back in the queue."),
@@ -132,7 +130,7 @@ ACTIONS: Final = (
         "Draw another number: loss, its terms, gradient norm, learning rate.",
         footer=True,
     ),
-    Action("watch", "samples", "s", "Samples", "Look at the pictures of these runs.", footer=True),
+    Action("watch", "samples", "s", "Look", "Look at the pictures of these runs.", footer=True),
     Action("watch", "pause", "p", "Pause", "Stop drawing anew, or go on.", footer=True),
     Action("watch", "back", "escape", "Back", "Go back to the runs."),
     Action("plugins", "filter", "slash", "Filter", "Show only what has these words.", footer=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from inspect import cleandoc
@@ -40,6 +41,10 @@ _LOOK: Final = 0.5
 """Seconds between two looks at the runs while one moves."""
 _IDLE: Final = 2.0
 """The same where none does."""
+
+
+_UNREAD: Final = 4.0
+"""Seconds in which nobody has read what went wrong."""
 
 
 class RunsChanged(Message):
@@ -249,7 +254,12 @@ class PgsynthApp(PanelApp):
     async def action_view(self, name: str) -> None:
         """Show a view."""
         if name in VIEWS and name != self.current_mode:
+            fresh = [
+                one for one in self._notifications if one.severity == "error" and time.time() - one.raised_at < _UNREAD
+            ]
             self.clear_notifications()  # what was told of one view covers the next no more
+            for one in fresh:  # nobody can have read it
+                self.notify(one.message, severity="error", timeout=one.timeout, markup=False)
             await self.switch_mode(name)
 
     def action_help(self) -> None:

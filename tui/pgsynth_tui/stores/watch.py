@@ -6,6 +6,7 @@ answers keys only draws.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ __all__ = ["NUMBERS", "Drawn", "LogTail", "WatchStore"]
 
 NUMBERS: Final = ("loss", "mse", "reconstruction", "grad_norm", "learning_rate", "seconds_per_step", "memory_bytes")
 """What can be drawn: the numbers of a step."""
+_HEAD: Final = re.compile(r"\d{4}-\d\d-\d\d (?P<time>\d\d:\d\d:\d\d),\d{3} (?:INFO|(?P<level>[A-Z]+)) pgsynth: ")
 _LOG_BLOCK: Final = 64 * 1024
 POINTS: Final = 1500
 """Of a curve, at most; more than any terminal has columns of dots."""
@@ -67,8 +69,14 @@ class LogTail:
             file.seek(self._at)
             *lines, self._rest = (self._rest + file.read(_LOG_BLOCK * 16)).split(b"\n")
             self._at, self._rest = file.tell(), self._rest[-_LOG_BLOCK:]
-            return [visible(line.decode("utf-8", "replace")).expandtabs() for line in lines[first:]]
+            return [_shortened(visible(line.decode("utf-8", "replace")).expandtabs()) for line in lines[first:]]
         return []
+
+
+def _shortened(line: str) -> str:
+    """A line of our own log with its time alone before it; day, milliseconds and who says it take half a terminal."""
+    found = _HEAD.match(line)
+    return f"{found['time']} {found['level'] + ' ' if found['level'] else ''}{line[found.end() :]}" if found else line
 
 
 @dataclass(frozen=True)

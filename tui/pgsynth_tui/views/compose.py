@@ -359,14 +359,17 @@ class ComposeView(View):
         entry.value = self._search = ""
 
     def action_back(self) -> None:
-        """Give up what is being tried; every choice again, and back to the slots."""
+        """Give up what is being tried; every choice again, with the cursor where it was; then back to the slots."""
         if self.query_one(Trials).under_way and self._tab == "result" and not self._search:
             self.query_one(Trials).give_up()
             return
+        chosen = self._chosen() if self._search else None
         self._stop_searching()
         self._turn_to(CHOICES)
-        self.query_one("#slots").focus()
+        self.query_one("#choices" if chosen else "#slots").focus()
         self._draw_choices()
+        if chosen in self._middle:
+            self.query_one("#choices", Pane).move_cursor(row=self._middle.index(chosen), animate=False)
 
     def action_next_problem(self) -> None:
         """Go to what is wrong: to its slot, part or option."""

@@ -41,7 +41,7 @@ class PluginsView(View):
     DEFAULT_CSS = """
     PluginsView ContentSwitcher { height: 1fr; }
     PluginsView DataTable { width: 44; height: 1fr; }
-    PluginsView.-narrow DataTable { width: 28; }
+    PluginsView.-narrow DataTable { width: 32; overflow-x: hidden; }
     PluginsView VerticalScroll { width: 1fr; padding: 0 1; border-left: solid $panel; }
     PluginsView Input { display: none; height: 1; border: none; background: $surface; }
     PluginsView Input.open { display: block; }
@@ -78,10 +78,12 @@ class PluginsView(View):
         table: DataTable[Text] = self.query_one(DataTable)
         at = table.cursor_row
         table.clear(columns=True)
-        table.add_columns("part", "kind", "checked")
+        narrow = self.has_class("-narrow")
+        table.add_columns(*(("part", "kind") if narrow else ("part", "kind", "checked")))
         for row in self._rows:
             state = "" if row.status == "installed" else {"known": "not installed"}.get(row.status, row.status)
-            cells = (row.name, NOUNS[row.kind][0] if row.kind in NOUNS else row.kind, state or counted(row.checked))
+            kind = NOUNS[row.kind][0] if row.kind in NOUNS and not narrow else row.kind
+            cells = (row.name, kind) if narrow else (row.name, kind, state or counted(row.checked))
             table.add_row(*(Text(one_line(cell), style="dim" if state else "") for cell in cells))
         table.move_cursor(row=min(at, len(self._rows) - 1), animate=False)
         if not self._rows:
