@@ -13,12 +13,12 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from textual.pilot import Pilot
 
-from pgsynth_core.packages.showing import show
+from pgsynth_core.packages.showing import Shown, show
 from pgsynth_core.registry import discover
 from pgsynth_tui.app import PgsynthApp
 from pgsynth_tui.dialogs import Choose
@@ -108,11 +108,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which ``runs`` is the usual one; nothing of this machine, this checkout or this moment is shown."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PGSYNTH_RUNS")
+
+    def shown(*given: Any, **more: Any) -> list[Shown]:
+        return [replace(item, file="registry.toml") for item in show(*given, **more)]
+
     machine = "GPU 98%, 31044 of 81559 MiB, CPU 12% of 16, memory 9.8 of 125.4 GiB"
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setattr(watch, "machine_line", lambda: machine)
     monkeypatch.setattr(runs, "_ago", lambda when: "3s")
-    monkeypatch.setattr(plugins, "show", lambda *given, **more: replace(show(*given, **more), file="registry.toml"))
+    monkeypatch.setattr(plugins, "show", shown)
     return tmp_path
 
 
