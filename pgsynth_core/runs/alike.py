@@ -107,9 +107,15 @@ def _grouped(held: Iterable[_Held], keys: Iterable[str]) -> list[list[_Held]]:
 
 
 def _block(held: Sequence[_Held], variants: int, names: Sequence[str]) -> Block:
-    """The last evaluation of each run, and what differs between them without keeping them apart."""
+    """The last evaluation of each run, and what differs between them without keeping them apart.
+
+    Of a run that has several, one with the weights that every run was evaluated with comes first: averaged, or else as
+    trained.
+    """
     found: list[dict[str, Evaluation]] = [{} for _ in range(variants)]
-    for one in sorted(held, key=lambda one: one.one.step):
+    runs = {one.run.id for one in held}
+    with_all = [kind for kind in (True, False) if {one.run.id for one in held if one.one.averaged == kind} == runs]
+    for one in sorted(held, key=lambda one: (one.one.averaged in with_all[:1], one.one.step)):
         found[one.variant][one.run.id] = one.one
     kept = [(names[number], one) for number, some in enumerate(found) for one in some.values()]
     steps = _unlike((name, f"{one.step:,}") for name, one in kept)

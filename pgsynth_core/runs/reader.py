@@ -318,7 +318,8 @@ def _last_step(events: Path) -> Mapping[str, Any]:
 # ------------------------------------------------------------------------------------------- evaluations
 def _score_files(run: RunFolder) -> list[Path]:
     try:
-        return sorted(file for file in run.path.glob("evaluation/*/scores.json") if file.parent.suffix != ".tmp")
+        files = [file for file in run.path.glob("evaluation/*/scores.json") if file.parent.suffix != ".tmp"]
+        return sorted(files, key=lambda file: (len(file.parent.name), file.parent.name))  # .10 after .2
     except OSError:
         return []
 

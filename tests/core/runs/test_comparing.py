@@ -216,6 +216,20 @@ def test_what_differs_without_keeping_them_apart_is_told(root: Path) -> None:
     assert "40 (A), 30 (B)" in said(found, row) and "numpy 2.4 (A), numpy 1.0 (B)" in said(found, row)
 
 
+def test_of_several_evaluations_those_with_the_weights_that_all_have_are_compared(root: Path) -> None:
+    one, other = write_run(root), write_run(root, {"train.batch_size": 4})
+    write_scores(one, [0.1, 0.1], name="test-00000040", ema=False)
+    write_scores(one, [0.2, 0.2], name="test-00000040.2")
+    write_scores(other, [0.3, 0.3], name="test-00000040", ema=False)
+    found = compared(one, other)
+    assert [cell and cell.mean for cell in number(found, "ssim").cells] == pytest.approx([0.1, 0.3])
+    for again in (2, 9, 10):
+        write_scores(other, [0.04 * again] * 2, name=f"test-00000040.{again}")
+    found = compared(one, other)
+    assert [cell and cell.mean for cell in number(found, "ssim").cells] == pytest.approx([0.2, 0.4])
+    assert not any("different weights" in note for note in found.notes)
+
+
 def test_fewer_runs_than_the_variant_has(root: Path) -> None:
     one, other = write_run(root), write_run(root, {"train.seed": 1})
     third = write_run(root, {"train.batch_size": 4})
