@@ -65,6 +65,7 @@ class RunsView(View):
         self._shown: Path | None = None
         self._followed: Path | None = None
         self._columns: tuple[str, ...] = ()
+        self._room: list[int] = []
 
     def compose_body(self) -> ComposeResult:
         """The table, why there is nothing in it, what is said of the run under the cursor."""
@@ -86,23 +87,29 @@ class RunsView(View):
         columns = COLUMNS if width >= 100 else NARROW if width >= 72 else SMALL
         rows = [row for row in self.ours.store.rows if row.fits(self._filter)]
         keys = [str(row.folder.path) for row in rows]
-        if columns != self._columns or [str(key.value) for key in table.rows] != keys:
+        cells = [self._cells(row, columns) for row in rows]
+        if (
+            columns != self._columns
+            or [str(key.value) for key in table.rows] != keys
+            or not all(cell.cell_len <= room for row in cells for cell, room in zip(row, self._room, strict=True))
+        ):
+            self._room = [max([len(name), *(row[at].cell_len for row in cells)]) for at, name in enumerate(columns)]
             at = self._chosen_key()
             table.clear(columns=True)
             self._columns = columns
-            for name in columns:
-                table.add_column(name, key=name or "mark")
-            for row, key in zip(rows, keys, strict=True):
-                table.add_row(*self._cells(row), key=key)
+            for name, room in zip(columns, self._room, strict=True):
+                table.add_column(name, key=name or "mark", width=room)
+            for row, key in zip(cells, keys, strict=True):
+                table.add_row(*row, key=key)
             if at in keys:
                 table.move_cursor(row=keys.index(at), animate=False)
             self._follow(keys)
         else:
             self._follow(keys)
-            for row, key in zip(rows, keys, strict=True):
-                for name, cell in zip(columns, self._cells(row), strict=True):
+            for row, key in zip(cells, keys, strict=True):
+                for name, cell in zip(columns, row, strict=True):
                     if table.get_cell(key, name or "mark") != cell:
-                        table.update_cell(key, name or "mark", cell, update_width=True)
+                        table.update_cell(key, name or "mark", cell)
         self._say_nothing(bool(rows))
         self._say_of_cursor()
 
@@ -117,14 +124,14 @@ class RunsView(View):
         """What other views show; the cursor is where it is already."""
         self.ours.chosen = self._followed = path
 
-    def _cells(self, row: RunRow) -> list[Text]:
+    def _cells(self, row: RunRow, columns: tuple[str, ...]) -> list[Text]:
         plain, status = self.ours.plain, row.status
         colour = self.app.theme_variables.get(STATE_STYLES[status.state].removeprefix("$"), "")
         place = f" #{row.position}" if row.position else ""
         steps = f"{status.step}/{status.steps}" if status.steps else str(status.step)
         cells = {
             "": Text("*" if row.folder.path in self.ours.marked else " "),
-            "run": Text(shortened(row.id, self.app.size.width - _BESIDE[self._columns], plain=plain)),
+            "run": Text(shortened(row.id, self.app.size.width - _BESIDE[columns], plain=plain)),
             "state": Text(state_text(status.state, plain=plain) + place, style=_rich(colour)),
             "step": Text(steps, justify="right"),
             "loss": Text("" if status.loss is None else f"{status.loss:.4f}", justify="right"),
@@ -133,7 +140,7 @@ class RunsView(View):
             "left": Text(clock(row.eta), justify="right"),
             "on": Text(row.device),
         }
-        return [cells[name] for name in self._columns]
+        return [cells[name] for name in columns]
 
     def _say_nothing(self, anything: bool) -> None:
         """Why the table is empty, and what to do."""
