@@ -104,6 +104,7 @@ def test_a_run_outlives_the_terminal(tmux: Tmux, environ: dict[str, str], tmp_pa
     first = step(tmux)
     wait(lambda: step(tmux) > first, 60, lambda: tmux.text)
     tmux.keys("q")
+    wait(lambda: not tmux.text, 10, lambda: tmux.text)
     tmux.kill()
     assert status_of(run).state == "running"
 
