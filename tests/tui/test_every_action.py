@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Footer, Input
 from textual.widgets._footer import FooterKey
 
+from pgsynth_core.runs import list_runs
 from pgsynth_tui.actions import EVERYWHERE, VIEWS, Action, actions_of
 from pgsynth_tui.app import PgsynthApp
 
@@ -54,17 +55,28 @@ async def came(pilot: Pilot[None], done: list[str], what: str) -> None:
         raise AssertionError(f"nothing came of {what}") from None
 
 
+async def each(app: PgsynthApp, pilot: Pilot[None], root: Path, place: str) -> AsyncIterator[Action]:
+    """The actions of a view that is shown with two runs marked."""
+    app.marked = [run.path for run in list_runs(root)]
+    await app.action_view(place)
+    await until(pilot, lambda: app.focused is not None or place == "look")
+    await pilot.pause()
+    for action in actions_of(place):
+        yield action
+
+
+@pytest.fixture(autouse=True)
+def _two_runs(root: Path) -> None:
+    """Enough for every view to show something."""
+    for name in "ab":
+        make_run(root, name, 3, state="finished")
+
+
 @sizes
 @places
 def test_by_key(drive: Drive, root: Path, place: str, size: tuple[int, int]) -> None:
-    runs = [make_run(root, name, 3, state="finished") for name in "ab"]
-
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        app.marked = [run.path for run in runs]
-        await app.action_view(place)
-        await until(pilot, lambda: app.focused is not None or place == "look")
-        await pilot.pause()
-        for action in actions_of(place):
+        async for action in each(app, pilot, root, place):
             for key in action.keys.split(","):
                 with recorded(app, action) as done:
                     await pilot.press(key)
@@ -78,14 +90,8 @@ def test_by_key(drive: Drive, root: Path, place: str, size: tuple[int, int]) -> 
 @sizes
 @places
 def test_by_click(drive: Drive, root: Path, place: str, size: tuple[int, int]) -> None:
-    runs = [make_run(root, name, 3, state="finished") for name in "ab"]
-
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        app.marked = [run.path for run in runs]
-        await app.action_view(place)
-        await until(pilot, lambda: app.focused is not None or place == "look")
-        await pilot.pause()
-        for action in actions_of(place):
+        async for action in each(app, pilot, root, place):
             with recorded(app, action) as done:
                 await _click(app, pilot, action)
                 await came(pilot, done, f"a click for {action.id}")

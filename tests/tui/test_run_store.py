@@ -105,3 +105,12 @@ def test_a_filter_is_words_of_name_and_state(root: Path, text: str, fits: bool) 
     store.look()
     row: RunRow = store.rows[0]
     assert row.fits(text) is fits
+
+
+def test_a_replay_is_known_as_one_also_where_its_mark_came_after_its_folder(root: Path) -> None:
+    store, folder = RunStore(root), make_run(root, "replay-a", 2)
+    store.look()
+    assert not store.rows[0].replayed
+    folder.replay_file.write_text("{}", encoding="utf-8")
+    store.look()
+    assert store.rows[0].replayed

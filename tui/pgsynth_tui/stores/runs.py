@@ -141,7 +141,7 @@ class RunStore:
             _number(facts, "eta_seconds"),
             facts.get("memory_bytes"),
             before[1].sparks if before and before[0] == trace else _sparks(folder.events_file),
-            before[1].replayed if before else bool(folder.replayed),
+            folder.replay_file.exists(),  # it comes after its folder
         )
         self._known[folder.path] = (trace, row)
         return row
