@@ -355,11 +355,12 @@ class TrainingSession:
             return {file.name: frozen(file) for file in (folder.spec_file, folder.lock_file) if file.exists()}
 
     def _header(self, folder: RunFolder, begin: Checkpoint | None) -> dict[str, Any]:
-        settings = self.spec.train
+        settings, device = self.spec.train, self.accelerator.device
         return {
             "step": begin.step if begin else 0,
             "steps": settings.steps,
-            "device": str(self.accelerator.device),
+            "device": str(device),
+            "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else "",
             "processes": self.accelerator.num_processes,
             "precision": settings.precision,
             "parameters": sum(p.numel() for p in self.assembly.method.parameters() if p.requires_grad),

@@ -53,9 +53,9 @@ def _speed(word: str) -> float:
         speed = math.inf if word == "max" else float(word)
     except ValueError:
         speed = math.nan
-    if math.isnan(speed) or speed < 0:
+    if not speed > 0:  # nor is it a number
         raise argparse.ArgumentTypeError(f"{word!r} is no pace: give a number above 0, or max for at once.")
-    return speed or math.inf
+    return speed
 
 
 def _parser() -> Parser:

@@ -179,7 +179,8 @@ def compare(runs: Sequence[RunFacts]) -> Comparison:
     found, sentences = blocks([variant.runs for variant in variants], [variant.name for variant in variants])
     for block in found:
         numbers += _evaluation(block, variants, notes)
-    for sentence in (*sentences, *_about_all(variants)):
+    unequal = [sentence for block in found for sentence in _other_counts(block, variants)]
+    for sentence in (*sentences, *unequal, *_about_all(variants)):
         notes.add(sentence)
     return Comparison(variants, settings, tuple(numbers), tuple(notes.told))
 
@@ -340,10 +341,12 @@ def _other_steps(variants: Sequence[Variant], notes: _Notes) -> tuple[int, ...]:
 
 
 def _other_devices(runs: Iterable[RunFacts], notes: _Notes) -> tuple[int, ...]:
-    devices = sorted({run.device.partition(":")[0] for run in runs if run.device})
+    kinds = sorted({run.device.partition(":")[0] for run in runs if run.device})
+    devices = sorted({run.gpu for run in runs if run.gpu}) if len(kinds) == 1 else kinds
     if len(devices) < 2:
         return ()
-    return (notes.add(f"They were trained on different devices, {' and '.join(devices)}: times do not compare."),)
+    said = f"They were trained on different devices, {' and '.join(devices)}: times and memory do not compare."
+    return (notes.add(said),)
 
 
 # ------------------------------------------------------------------------------------------- evaluations
@@ -378,6 +381,16 @@ def _evaluation(block: Block, variants: Sequence[Variant], notes: _Notes) -> lis
             )
         )
     return rows
+
+
+def _other_counts(block: Block, variants: Sequence[Variant]) -> tuple[str, ...]:
+    """A mean over more runs is steadier, pair by pair, too: that is no merit of the method."""
+    counts = {variant.name: len(found) for variant, found in zip(variants, block.found, strict=True) if found}
+    if len(set(counts.values())) < 2:
+        return ()
+    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    steadier = "Those over more are steadier, pair by pair, too, which is no merit"
+    return (f"Means of {block.title} are over unequal numbers of runs: {said}. {steadier}.",)
 
 
 def _ahead(block: Block, name: str, definition: str, *, better: str) -> tuple[tuple[int, int] | None, ...]:

@@ -109,6 +109,7 @@ class RunFacts:
         seconds_per_step: As it said last; None if it did not.
         memory: The most that its first process held on its GPU, bytes; None on a CPU.
         device: What it trained on last; empty if it did not say.
+        gpu: What that is, as its driver calls it; empty on a CPU, or if it did not say.
         parameters: How many numbers train; None if it did not say.
         data: What its pairs are known again by; empty if it did not say.
         made_with: Package, library or pretrained weights -> version.
@@ -127,6 +128,7 @@ class RunFacts:
     seconds_per_step: float | None = None
     memory: int | None = None
     device: str = ""
+    gpu: str = ""
     parameters: int | None = None
     data: str = ""
     made_with: Mapping[str, str] = field(default_factory=dict)
@@ -190,11 +192,12 @@ class RunReader:
             settings=settings,
             step=points.steps[-1] if points.steps else status.step,
             steps=status.steps or 0,
-            losses=tuple(points.values[-LAST:]),
+            losses=tuple(math.nan if math.isnan(value) else value for value in points.values[-LAST:]),  # one equals it
             validation=_best(self._curve.others),
             seconds_per_step=last.get("seconds_per_step"),
             memory=last.get("memory_bytes"),
             device=begun.get("device", ""),
+            gpu=begun.get("gpu", ""),
             parameters=begun.get("parameters"),
             data=begun.get("data", ""),
             made_with=self._once(self.folder.lock_file, _made_with),

@@ -21,7 +21,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, final
@@ -32,7 +32,7 @@ from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
 from pgsynth_core.runs.events import event_of
 from pgsynth_core.runs.folder import RunFolder, create_run
-from pgsynth_core.runs.sessions import Ending, start_session
+from pgsynth_core.runs.sessions import Ending, Session, start_session
 from pgsynth_core.runs.states import ENDED, Ended
 from pgsynth_core.runs.status import state_of, status_of
 
@@ -44,6 +44,14 @@ _TOGETHER: Final = 0.05
 """Seconds within which events are played together, and between two looks at whether it is to stop."""
 _MOST: Final = 2**16
 """Bytes of events that are written at once."""
+_LINE: Final = 2**24
+"""Bytes of a line that are read at once: no event has as many."""
+_BEAT: Final = 60.0
+"""Seconds between two signs of life."""
+_QUARTER: Final = 900
+"""Seconds by which clocks of two places differ, or a multiple of them."""
+_BEGINS: Final = b"training from step "
+"""What the log says, and when, of the first event."""
 _HEAD: Final = re.compile(rb'\{"t": (\d+(?:\.\d+)?), "kind": "(\w+)"')
 _LOGGED: Final = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) ")
 
@@ -65,12 +73,14 @@ def begin_replay(run: RunFolder, root: Path, *, speed: float) -> Replay:
     _refuse(run)
     with refusing("the run cannot be read", run.path):
         spec = run.spec_file.read_text(encoding="utf-8", errors="replace")
+        size = run.events_file.stat().st_size
+    ending = _ending(run)
     slug = f"replay-{re.sub(r'^[0-9]{8}-[0-9]{6}-', '', run.id)}"
     folder = create_run(root, slug=slug, spec_yaml=spec, lock=read_json(run.lock_file))
     facts = {"of": run.id, "path": str(run.path), "speed": speed if speed < float("inf") else None}
     with refusing("the replay cannot be begun", folder.path):
         replace_text(folder.replay_file, json_text(facts))
-    return Replay(run, folder, speed)
+    return Replay(run, folder, speed, size, ending)
 
 
 def _refuse(run: RunFolder) -> None:
@@ -89,6 +99,16 @@ def _refuse(run: RunFolder) -> None:
         raise UserError("the run has no events: there is nothing to play.", where=run.id, cure=cure)
 
 
+def _ending(run: RunFolder) -> Ending | None:
+    """How the run ended; None if nobody knows."""
+    state, reason = state_of(run)
+    if state not in ENDED:
+        return None
+    how: Ended = state  # type: ignore[assignment]  # it is one of those
+    code = (read_json(run.exit_file) or {}).get("code")
+    return Ending(how, code if isinstance(code, int) else 0, reason=reason)
+
+
 @final
 @dataclass
 class Replay:
@@ -98,6 +118,8 @@ class Replay:
         run: What is played.
         folder: Where it is played into.
         speed: So many times as fast as it was; infinite for at once.
+        size: Bytes of its events that are played: what is written later belongs to another session.
+        ending: How it ended, its step aside; None if nobody knows.
         events: How many were played.
         gaps: How many gaps were longer than `LONGEST`, and cut to it.
         step: The step that was played last.
@@ -107,12 +129,15 @@ class Replay:
     run: RunFolder
     folder: RunFolder
     speed: float
+    size: int
+    ending: Ending | None
     events: int = 0
     gaps: int = 0
     step: int = 0
     steps: int | None = None
     _due: float = field(default=0.0, repr=False)
     _last: float | None = field(default=None, repr=False)
+    _beaten: float = field(default=0.0, repr=False)
 
     def play(self, told: Told) -> bool:
         """Play it to its end, or until somebody stops it.
@@ -129,19 +154,19 @@ class Replay:
         begun = start_session(self.folder)
         with begun.lock:
             try:
-                stopped = self._play(told)
+                stopped = self._play(begun, told)
             except BaseException as error:
                 with suppress(UserError):  # the first error is the one to tell
                     begun.end(**asdict(Ending.of(error, self.step)))
                 raise
-            ending = Ending("stopped", 130, self.step, "the replay was stopped.") if stopped else self._ending()
+            ending = Ending("stopped", 130, reason="the replay was stopped.") if stopped else self.ending
             if ending:
-                begun.end(**asdict(ending))
+                begun.end(**asdict(replace(ending, step=self.step)))
             else:  # no word was left of how it ended, and none is left now
                 self.folder.process_file.unlink(missing_ok=True)
         return not stopped
 
-    def _play(self, told: Told) -> bool:
+    def _play(self, begun: Session, told: Told) -> bool:
         """Whether it was stopped."""
         began = time.monotonic()
         ready: list[bytes] = []
@@ -153,23 +178,24 @@ class Replay:
             self.folder.log_file.open("ab", buffering=0) as log,
         ):
             log.write(self._notice())
-            lines = _Log(self.run.log_file)
-            for when, kind, line in _events(events):
+            lines: _Log | None = None
+            for when, kind, line in _events(events, self.size):
+                lines = lines or _Log(self.run.log_file, when)
                 self._pass(when)
                 if ready and (size > _MOST or self._due > time.monotonic() - began + _TOGETHER):
                     self._write(played, ready, told)
                     ready, size = [], 0
-                    if self._stopped_until(began + self._due):
+                    if self._stopped_until(began + self._due, begun):
                         _write_all(played, _line("exit", state="stopped", code=130, step=self.step))
                         return True
-                if self._last is not None and (said := lines.until(self._last)):
-                    _write_all(log, said)
+                if self._last is not None:
+                    _write_all(log, lines.until(self._last))
                 if kind == "sample":
                     self._bring_pictures(line)
                 ready.append(line)
                 size += len(line)
             self._write(played, ready, told)
-            _write_all(log, lines.until(float("inf")))
+            _write_all(log, lines.until(float("inf")) if lines else b"")
         return False
 
     def _pass(self, when: float | None) -> None:
@@ -181,9 +207,12 @@ class Replay:
         self._due += min(gap, LONGEST) / self.speed
         self._last = when
 
-    def _stopped_until(self, due: float) -> bool:
+    def _stopped_until(self, due: float, begun: Session) -> bool:
         """Wait for that time; whether it is to stop."""
         while True:
+            if (now := time.monotonic()) - self._beaten > _BEAT:
+                self._beaten = now
+                begun.beat()
             wished = control.wishes(self.folder)
             if "stop" in wished:
                 return True
@@ -211,6 +240,8 @@ class Replay:
             return
         there, here = (folder.sample_file(step, 0).parent for folder in (self.run, self.folder))
         with suppress(FileNotFoundError, NotADirectoryError):
+            if not stat.S_ISDIR(there.lstat().st_mode):
+                return
             for picture in sorted(there.iterdir()):
                 if stat.S_ISREG(picture.lstat().st_mode):
                     here.mkdir(parents=True, exist_ok=True)
@@ -221,21 +252,18 @@ class Replay:
         when = datetime.now().isoformat(" ", "milliseconds").replace(".", ",")
         return f"{when} INFO {PROJECT}: this is a replay of {self.run.id}, {pace}: nothing is trained.\n".encode()
 
-    def _ending(self) -> Ending | None:
-        """How the run ended; None if nobody knows."""
-        state, reason = state_of(self.run)
-        if state not in ENDED:
-            return None
-        how: Ended = state  # type: ignore[assignment]  # it is one of those
-        code = (read_json(self.run.exit_file) or {}).get("code")
-        return Ending(how, code if isinstance(code, int) else 0, self.step, reason)
-
 
 @final
 class _Log:
-    """The lines of a run's log, as their time comes. A line without one belongs to the line before."""
+    """The lines of a run's log, as their time comes. A line without one belongs to the line before.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file; its times are of where it was written.
+        began: When the first event happened.
+    """
+
+    def __init__(self, path: Path, began: float | None) -> None:
+        self._away = _away(path, began)
         self._lines = _lines_of(path)
         self._next: bytes | None = next(self._lines, None)
         self._when = 0.0
@@ -247,7 +275,7 @@ class _Log:
         said: list[bytes] = []
         while self._next is not None:
             if match := _LOGGED.match(self._next):
-                self._when = _seconds(match[1])
+                self._when = _seconds(match[1]) - self._away
             if self._when > when:
                 break
             said.append(self._next)
@@ -259,7 +287,16 @@ class _Log:
 
 def _lines_of(path: Path) -> Iterator[bytes]:
     with suppress(FileNotFoundError), path.open("rb") as file:
-        yield from file
+        yield from iter(lambda: file.readline(_LINE), b"")
+
+
+def _away(path: Path, began: float | None) -> float:
+    """By so many seconds the clock on the wall where the log was written was ahead of the one here."""
+    first = next((line for line in _lines_of(path) if _BEGINS in line), b"")
+    written = _LOGGED.match(first)
+    if not written or began is None:
+        return 0.0
+    return float(_QUARTER * round((_seconds(written[1]) - began) / _QUARTER))
 
 
 def _seconds(written: bytes) -> float:
@@ -270,11 +307,10 @@ def _seconds(written: bytes) -> float:
         return 0.0
 
 
-def _events(file: Any) -> Iterator[tuple[float | None, str, bytes]]:
+def _events(file: Any, size: int) -> Iterator[tuple[float | None, str, bytes]]:
     """Time, kind and line of each event; a line that is none has neither, and is played with the one before it."""
-    for line in file:
-        if not line.endswith(b"\n"):
-            return  # nobody finished it
+    while size > 0 and (line := file.readline(min(size, _LINE))).endswith(b"\n"):  # else nobody finished it
+        size -= len(line)
         head = _HEAD.match(line)
         yield (float(head[1]), head[2].decode(), line) if head else (None, "", line)
 

@@ -49,6 +49,7 @@ class RunEvent:
         step: Steps already taken; 0 for a new run, else that of the checkpoint it goes on from.
         steps: Steps it is to have in the end.
         device: What the first process computes on, e.g. ``cuda:0`` or ``cpu``.
+        gpu: What that is, as its driver calls it, e.g. ``NVIDIA H100 80GB HBM3``; empty on a CPU.
         processes: How many train together.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         parameters: How many numbers train.
@@ -62,6 +63,7 @@ class RunEvent:
     step: int
     steps: int
     device: str = ""
+    gpu: str = ""
     processes: int | None = None
     precision: str = ""
     parameters: int | None = None

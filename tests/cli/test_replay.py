@@ -52,7 +52,7 @@ def test_it_plays_a_run_into_another(run: Run, runs: Path) -> None:
     assert f"pgsynth replay {played.path}" in shown.out and "pgsynth train" not in shown.out
 
 
-@pytest.mark.parametrize("speed", ["max", "0", "6000"])
+@pytest.mark.parametrize("speed", ["max", "6000"])
 def test_as_json_and_elsewhere(run: Run, runs: Path, tmp_path: Path, speed: str) -> None:
     played = ended(runs, seconds=3000.0)
     facts = run("replay", played.id, "--speed", speed, "--into", str(tmp_path / "others"), "--json").facts
@@ -67,6 +67,7 @@ def test_as_json_and_elsewhere(run: Run, runs: Path, tmp_path: Path, speed: str)
     [
         (("--speed", "fast"), "'fast' is no pace"),
         (("--speed", "-1"), "'-1' is no pace"),
+        (("--speed", "0"), "'0' is no pace"),
         (("--speed", "nan"), "'nan' is no pace"),
     ],
 )

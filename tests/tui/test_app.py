@@ -20,7 +20,9 @@ from pgsynth_core.runs import EventLog, status_of
 from pgsynth_tui import shell
 from pgsynth_tui.actions import ACTIONS, EVERYWHERE, VIEWS, actions_of, keymap_faults
 from pgsynth_tui.app import PgsynthApp
-from pgsynth_tui.dialogs import Ask, Help, keys_in_words
+from pgsynth_tui.choose import Choose
+from pgsynth_tui.dialogs import Ask, Enter
+from pgsynth_tui.help import Help, keys_in_words
 from pgsynth_tui.settings import Settings, read_remembered, read_settings, settings_file
 from pgsynth_tui.views.watch import WatchView
 from pgsynth_tui.widgets.plot import Plot
@@ -113,10 +115,15 @@ def test_by_keys(drive: Drive, root: Path, said: Said, size: tuple[int, int]) ->
         assert said.pop() == ("runs", "stop", live.id, "--runs", str(root))
         assert f"pgsynth runs stop {live.id}" in app.command
         await pilot.press("r", "down", "r")
+        await until(pilot, lambda: isinstance(app.screen, Enter))
+        assert not said, "one that trains is not begun twice"
+        app.screen.query_one(Input).value = "3"
+        await pilot.press("enter")
+        assert isinstance(app.screen, Enter), "it has taken as many"
+        app.screen.query_one(Input).value = "7"
+        await pilot.press("enter")
         await until(pilot, lambda: said)
-        assert said == [("runs", "resume", done.id, "--detach", "--runs", str(root))], (
-            "one that trains is not begun twice"
-        )
+        assert said == [("runs", "resume", done.id, "train.steps=7", "--detach", "--runs", str(root))]
         await pilot.press("x")
         assert not isinstance(app.screen, Ask), "there is nothing to stop"
         await pilot.press("K", "J")
@@ -459,6 +466,21 @@ def test_it_says_the_same_without_colours_or_unicode(
         assert app.theme == ("pgsynth-light" if how == "light" else "pgsynth-dark")
 
     drive(scenario, settings=settings)
+
+
+def test_colours_are_chosen_from_a_list_that_begins_with_ours(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("T")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        lines = [line.strip() for line in text_of(app).splitlines()]
+        first = next(number for number, line in enumerate(lines) if "* pgsynth-dark" in line)
+        assert "pgsynth-light" in lines[first + 1] and "pgsynth-contrast" in lines[first + 2]
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: app.theme == "pgsynth-light")
+        await pilot.press("T", "escape")
+        assert app.theme == "pgsynth-light"
+
+    drive(scenario)
 
 
 def test_leaving_says_what_trains_on(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
 from pathlib import Path
 
@@ -214,8 +216,8 @@ def test_a_run_that_cannot_be_read_leaves_the_others(drive: Drive, three: tuple[
         await compare(app, pilot, 3)
         assert table(app)["ssim"] == ["0.3000", "0.7000 *"] and str(three[0].spec_file.parent.name) in below(app)
         three[1].spec_file.write_text("train: [", encoding="utf-8")
-        await until(pilot, lambda: not app.screen.query_one(DataTable).display)
-        assert "spec.yaml" in text_of(app) and "space marks a run" in text_of(app)
+        await until(pilot, lambda: "spec.yaml" in text_of(app) and "space marks a run" in text_of(app))
+        assert not app.screen.query_one(DataTable).display
 
     drive(scenario)
 
@@ -233,6 +235,18 @@ def test_in_plain_ascii_nothing_else_is_drawn(drive: Drive) -> None:
 
 
 # ------------------------------------------------------------------------------------------- the store
+def test_a_loss_that_is_no_number_is_no_news_each_time(root: Path, three: tuple[RunFolder, ...]) -> None:
+    with EventLog(three[0].events_file) as events:
+        events.write("step", step=10**6, loss=math.nan)
+    store = CompareStore()
+    store.choose(three)
+    assert store.read() is not None
+    for run in three:
+        os.utime(run.events_file)  # it is looked at again
+    assert store.read() is None
+    store.close()
+
+
 def test_the_store_reads_again_only_what_changed(root: Path, three: tuple[RunFolder, ...]) -> None:
     store = CompareStore()
     assert store.read() is not None and store.read() is None

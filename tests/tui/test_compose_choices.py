@@ -11,7 +11,8 @@ from textual.widgets import Input, OptionList, Static
 from pgsynth_core.api import compose
 from pgsynth_core.errors import SpecError
 from pgsynth_tui.app import PgsynthApp
-from pgsynth_tui.dialogs import Choose, Enter, Tell
+from pgsynth_tui.choose import Choose
+from pgsynth_tui.dialogs import Enter, Tell
 from pgsynth_tui.settings import keep_draft
 from pgsynth_tui.stores.draft_words import Draft
 
@@ -139,6 +140,8 @@ def test_a_switch_is_switched_and_what_is_not_set_yet_can_be(drive: Drive) -> No
 def test_values_to_vary_are_marked_and_escape_leaves_them(drive: Drive) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await at(app, pilot, "attn.pma")
+        await pilot.press("m")
+        assert app.screen.query_one("#choices").has_focus, "of a part it is the options that vary"
         await on(app, pilot, "mask")
         await pilot.press("m")
         await dialog(app, pilot, Choose)

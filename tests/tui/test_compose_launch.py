@@ -8,7 +8,8 @@ from textual.widgets import Input
 
 from pgsynth_core.spec import resolve
 from pgsynth_tui.app import PgsynthApp
-from pgsynth_tui.dialogs import Ask, Choose, Enter
+from pgsynth_tui.choose import Choose
+from pgsynth_tui.dialogs import Ask, Enter
 
 from .composing import at, dialog, on, view
 from .conftest import Drive, text_of, until
@@ -46,7 +47,7 @@ def test_a_method_is_composed_launched_and_trained(drive: Drive) -> None:
         await pilot.press("y")
         await until(pilot, lambda: app.chosen is not None, seconds=200)
         await dialog(app, pilot, Ask)
-        await pilot.press("y")
+        await pilot.press("3")  # as if nobody asked
         await until(pilot, lambda: app.current_mode == "watch")
 
         def row() -> object:

@@ -11,7 +11,8 @@ from textual.widgets import Static
 
 from pgsynth_tui import shell
 from pgsynth_tui.app import PgsynthApp
-from pgsynth_tui.dialogs import Ask, Choose, Enter
+from pgsynth_tui.choose import Choose
+from pgsynth_tui.dialogs import Ask, Enter
 from pgsynth_tui.views.compose_rows import Pane
 from pgsynth_tui.warm import Warm
 

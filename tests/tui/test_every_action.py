@@ -103,12 +103,9 @@ def test_by_click(drive: Drive, root: Path, place: str, size: tuple[int, int]) -
 async def _click(app: PgsynthApp, pilot: Pilot[None], action: Action) -> None:
     """Click on it where it is seen; what is not, the palette has."""
     for key in app.screen.query_one(Footer).query(FooterKey):
-        if key.description == action.label and key.region.right <= app.size.width and key.region.width:
+        if key.action == action.name and key.region.right <= app.size.width and key.region.width:
             await pilot.click(key)
             return
-    if action.name == "palette":
-        app.action_palette()  # at 60 columns it is nowhere to be seen
-        return
     await pilot.press("colon")
     await until(pilot, lambda: isinstance(app.screen, CommandPalette))
     title = "pgsynth" if action.place == EVERYWHERE else VIEWS[action.place]

@@ -83,6 +83,7 @@ def test_a_full_disk_is_told_once_and_again_when_it_was_not_meanwhile(
     async def step(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("1")
         app.screen._draw()  # type: ignore[attr-defined]  # as each step of the draft does
+        await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "draft"])
         await pilot.pause()
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:

@@ -21,7 +21,7 @@ from textual.pilot import Pilot
 from pgsynth_core.packages.showing import Shown, show
 from pgsynth_core.registry import discover
 from pgsynth_tui.app import PgsynthApp
-from pgsynth_tui.dialogs import Choose
+from pgsynth_tui.choose import Choose
 from pgsynth_tui.settings import Settings
 from pgsynth_tui.views import plugins, runs, watch
 from pgsynth_tui.widgets.picture import Picture

@@ -11,8 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import status_of
-from pgsynth_tui import command
+from pgsynth_tui import command, web
 from pgsynth_tui.stores.pictures import image_mode
 from pgsynth_tui.web import HOST, PgsynthServer, bound
 
@@ -121,6 +122,37 @@ def test_a_download_is_found_by_its_own_name_alone() -> None:
         assert refused.status == 403
 
     talk(scenario)
+
+
+def test_a_download_is_nothing_but_what_it_says_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(client: TestClient[Any, Any], server: PgsynthServer) -> None:
+        async def about(key: str) -> SimpleNamespace:
+            return SimpleNamespace(mime_type="image/png", encoding=None, open_method="browser", file_name="a.png")
+
+        async def pieces(key: str) -> AsyncIterator[bytes]:
+            yield b"<script>"
+
+        monkeypatch.setattr(server.download_manager, "get_download_metadata", about)
+        monkeypatch.setattr(server.download_manager, "download", pieces)
+        got = await client.get("/download/known")
+        assert (got.status, await got.read(), got.content_type) == (200, b"<script>", "image/png")
+        assert got.headers["X-Content-Type-Options"] == "nosniff" and "Content-Security-Policy" in got.headers
+
+    talk(scenario)
+
+
+def test_an_app_that_hangs_is_ended_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_CLOSING", 0.2)
+    told = tmp_path / "told"
+
+    async def scenario(client: TestClient[Any, Any], server: PgsynthServer) -> None:
+        async with client.ws_connect(f"/{server.token}/ws"):
+            while not (told.exists() and told.read_text(encoding="utf-8")):
+                await asyncio.sleep(0.05)
+        assert await gone(int(told.read_text(encoding="utf-8")))
+
+    hangs = f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); print('__GANGLION__', flush=True)"
+    talk(scenario, sys.executable, "-c", f"{hangs}; time.sleep(600)")
 
 
 def test_the_words_of_the_command_reach_it_as_they_are(tmp_path: Path) -> None:

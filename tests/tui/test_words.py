@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pgsynth_core.runs import STATES
-from pgsynth_tui.words import STATE_STYLES, STATE_SYMBOLS, clock, pace, shortened, sparkline, state_text
+from pgsynth_tui.words import STATE_STYLES, STATE_SYMBOLS, clock, found, pace, shortened, sparkline, state_text
 
 
 def test_every_state_has_a_symbol_of_its_own_in_both_forms() -> None:
@@ -48,6 +48,17 @@ def test_names_are_cut_where_they_do_not_fit() -> None:
     assert shortened("20261122-171151-tiny", 19) == "…171151-tiny"
     assert shortened("20261122-171151-qfft-pma-eq5", 3, plain=True) == "~171151-qfft-p~"
     assert shortened("a-name-of-somebody's-own", 16) == "a-name-of-someb…"
+
+
+def test_of_what_has_every_word_names_come_first() -> None:
+    parts = {"qfft": "local queries", "clip": "like qfft, and global", "pma": "masked"}
+
+    def names(search: str) -> tuple[str, ...]:
+        return found(parts, search, str, lambda name: parts[name])
+
+    assert names("") == tuple(parts) and names("QFFT") == ("qfft", "clip") and names("global  qfft") == ("clip",)
+    assert found(reversed(parts), "qfft", str, lambda name: parts[name]) == ("qfft", "clip"), "whatever their order"
+    assert names("no such words") == ()
 
 
 def test_sparklines() -> None:

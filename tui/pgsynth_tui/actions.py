@@ -42,7 +42,7 @@ class Action:
         keys: What does it, commas between several.
         label: One or two words, for the footer.
         does: A sentence, for help and palette.
-        footer: Whether it stands in the footer, which has room for seven.
+        footer: Whether it stands in the footer, which has room for nine in 80 columns; what is everywhere comes first.
     """
 
     place: str
@@ -103,7 +103,14 @@ ACTIONS: Final = (
     ),
     Action("runs", "mark", "space", "Mark", "Mark the run, to watch or compare several.", footer=True),
     Action("runs", "stop", "x", "Stop", "Have the run finish its step, save and stop; says what is lost.", footer=True),
-    Action("runs", "resume", "r", "Resume", "Go on with the run from its last checkpoint, detached.", footer=True),
+    Action(
+        "runs",
+        "resume",
+        "r",
+        "Resume",
+        "Go on from its last checkpoint, detached; or further.",
+        footer=True,
+    ),
     Action("runs", "samples", "s", "Look", "Look at the run's pictures, and at those of the marked runs.", footer=True),
     Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
     Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),

@@ -20,7 +20,8 @@ from pgsynth_core.registry import Registry
 from pgsynth_core.runs import runs_root
 from pgsynth_tui import shell
 from pgsynth_tui.actions import EVERYWHERE, VIEWS, actions_of, bindings, keymap_faults
-from pgsynth_tui.dialogs import Help
+from pgsynth_tui.choose import Choose, Item
+from pgsynth_tui.help import Help
 from pgsynth_tui.panels import PanelApp
 from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_remembered
 from pgsynth_tui.stores.pictures import ImageMode, image_mode
@@ -82,6 +83,10 @@ class ActionsOf(Provider):
             )
             for action in actions_of(place)
         ]
+
+
+def _about_theme(dark: bool, ours: bool) -> str:
+    return f"{'dark' if dark else 'light'}{', told apart by everyone' if ours else ''}"
 
 
 def _namespaced(place: str, name: str) -> str:
@@ -195,8 +200,14 @@ class PgsynthApp(PanelApp):
         """Tell the view that is shown."""
         live = {row.folder.path for row in self.store.rows}
         self.marked = [path for path in self.marked if path in live]
-        if isinstance(self.screen, View) and self.screen.there:
-            self.screen.changed()
+        if self.front and self.front.there:
+            self.front.changed()
+
+    @property
+    def front(self) -> View | None:
+        """The view that is shown; None while a dialog is before it, or while the app ends and messages still come."""
+        stack = self.screen_stack
+        return stack[-1] if stack and isinstance(stack[-1], View) else None
 
     @property
     def image_mode(self) -> ImageMode:
@@ -208,8 +219,8 @@ class PgsynthApp(PanelApp):
         theirs = words[0] in ("runs", "train", "replay", "compare", "evaluate")
         runs = ["--runs", self.runs_given] if self.runs_given and theirs else []
         self.command = shell.command_line([*words, *runs])
-        if isinstance(self.screen, View):
-            self.screen.show_command(self.command)
+        if self.front:
+            self.front.show_command(self.command)
 
     def tell_once(self, about: str, problem: str) -> None:
         """Tell what goes wrong again and again, such as a full disk, when it begins.
@@ -264,13 +275,27 @@ class PgsynthApp(PanelApp):
 
     def action_help(self) -> None:
         """What can be done here."""
-        view = self.screen
-        if isinstance(view, View):
+        if view := self.front:
             self.push_screen(Help(view.PLACE, cleandoc(type(view).__doc__ or ""), self.settings.keys))
 
     def action_palette(self) -> None:
         """Find an action by words."""
         self.action_command_palette()
+
+    def action_change_theme(self) -> None:
+        """Choose colours, ours first: the others were not looked at by people who do not tell red from green."""
+        ours = [theme.name for theme in THEMES]
+        names = (*ours, *sorted(name for name in self.available_themes if name not in ours))
+        items = [
+            Item(name, about=_about_theme(self.available_themes[name].dark, name in ours), chosen=name == self.theme)
+            for name in names
+        ]
+
+        def chosen(name: str | None) -> None:
+            if name:
+                self.theme = name
+
+        self.push_screen(Choose("Colours", items), chosen)
 
     def action_copy_command(self) -> None:
         """The command line below goes to the clipboard of the terminal."""

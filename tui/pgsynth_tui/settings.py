@@ -15,6 +15,7 @@ import os
 import tomllib
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +26,7 @@ from pgsynth_core.runs.durable import json_text, refused, remove, replace_text
 from pgsynth_core.runs.locks import state_folder
 
 __all__ = [
+    "DraftKeeper",
     "Remembered",
     "Settings",
     "keep_draft",
@@ -117,6 +119,23 @@ def kept_draft() -> str:
 def keep_draft(text: str) -> str:
     """Keep the draft after every step, for a terminal may be lost; why that cannot be, empty if it can."""
     return _kept("the draft cannot be kept", _DRAFT, text, lasting=False)
+
+
+class DraftKeeper:
+    """Keeps a draft after every step in some thread or other; the newest is what is kept in the end."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._newest = ""
+
+    def give(self, text: str) -> None:
+        """What is to be kept; nothing is written yet."""
+        self._newest = text
+
+    def keep(self) -> str:
+        """Write it; why that cannot be, empty if it can."""
+        with self._lock:
+            return keep_draft(self._newest) if self._newest else ""
 
 
 def write_remembered(remembered: Remembered) -> str:

@@ -6,22 +6,25 @@ workers of the app.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Click
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
+from textual.widgets._footer import FooterKey  # no public name; Textual is pinned
 from textual.worker import Worker
 
-from pgsynth_tui.actions import TYPED, VIEWS
+from pgsynth_tui.actions import EVERYWHERE, TYPED, VIEWS, actions_of
 
 if TYPE_CHECKING:
     from pgsynth_tui.app import PgsynthApp
 
 __all__ = ["LEAST", "View"]
 
+_SMALL: Final = 72
+"""Columns below which the footer has no room for all its words."""
 LEAST = (60, 16)
 """Columns and rows below which nothing can be shown."""
 
@@ -37,6 +40,27 @@ class _Title(Static):
         """Go there."""
         event.stop()
         await self.app.run_action(f"view('{self._view}')")
+
+
+class _Keys(Footer):
+    """The footer: at its left what can be done everywhere, which so is there in every terminal; in a small one, with
+    its key alone.
+    """
+
+    def compose(self) -> ComposeResult:
+        """The keys, in that order."""
+        names = [action.name for action in actions_of(EVERYWHERE)]
+        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
+        everywhere = [key for key in keys if key.action in names]
+        for key in everywhere if self.compact else ():
+            key.description = ""
+        yield from (*everywhere, *(key for key in keys if key not in everywhere))
+
+    def on_resize(self) -> None:
+        """In a small terminal they stand closer."""
+        if (small := self.app.size.width < _SMALL) != self.compact:
+            self.compact = small
+            self.call_after_refresh(self.recompose)
 
 
 class View(Screen[None]):
@@ -61,7 +85,7 @@ class View(Screen[None]):
         text-overflow: ellipsis; text-wrap: nowrap;
     }
     View #small { display: none; height: 1fr; content-align: center middle; }
-    View.-tiny #titles, View.-tiny #body, View.-tiny #command, View.-tiny Footer { display: none; }
+    View.-tiny #titles, View.-tiny #body, View.-tiny #command, View.-tiny _Keys { display: none; }
     View.-tiny #small { display: block; }
     """
 
@@ -74,7 +98,7 @@ class View(Screen[None]):
             yield from self.compose_body()
         yield Static("", id="command", markup=False)
         yield Static("", id="small", markup=False)
-        yield Footer(show_command_palette=False)
+        yield _Keys(show_command_palette=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where somebody types, a key is a letter."""

@@ -24,6 +24,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -81,6 +82,18 @@ class _Page(AppService):
             await self._process.wait()
         await self.remote_close()
 
+    async def stop(self) -> None:
+        """Ask the app to end, and wait for it; end it, if it does not."""
+        asked = asyncio.ensure_future(super().stop())
+        try:
+            await asyncio.wait({asked}, timeout=_CLOSING)
+        finally:  # also where nobody waits for it any more
+            if not asked.done() and self._process:
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+        with suppress(ConnectionError):  # it was gone before it could be asked
+            await asked
+
 
 class PgsynthServer(Server):
     """textual-serve, guarded.
@@ -95,11 +108,14 @@ class PgsynthServer(Server):
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(shlex.join(words), host=HOST, title="pgsynth")
         self._words = tuple(words)
+        self._ending = set[asyncio.Future[None]]()
         self.token = secrets.token_urlsafe(24)
 
     async def application(self) -> web.Application:
         """Everything below the random word, and the guard before it."""
         outer = web.Application(middlewares=[self._guard])
+        outer.on_response_prepare.append(_with_headers)
+        outer.on_cleanup.append(self._ended)
         outer.add_routes([web.get("/download/{key}", self.handle_download)])
         outer.add_subapp(f"/{self.token}", await self._make_app())
         return outer
@@ -110,10 +126,7 @@ class PgsynthServer(Server):
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         self._refuse(request)
-        response = await handler(request)
-        if not response.prepared:
-            response.headers.update(_HEADERS)
-        return response
+        return await handler(request)
 
     def _refuse(self, request: web.Request) -> None:
         """Whoever is not the user, with a sentence.
@@ -156,8 +169,20 @@ class PgsynthServer(Server):
         try:
             await self._process_messages(page, app)
         finally:
-            await app.stop()
+            ending = asyncio.ensure_future(app.stop())  # a page that is gone cancels this, and not the app's last words
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
         return page
+
+    async def _ended(self, app: web.Application) -> None:
+        """Wait for the apps of pages that were just closed."""
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+
+async def _with_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Of everything, downloads too."""
+    response.headers.update(_HEADERS)
 
 
 def _name(address: str) -> str:

@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeVar
 
 from pgsynth_core.runs import State
 
-__all__ = ["BLOCKS", "STATE_STYLES", "STATE_SYMBOLS", "clock", "pace", "shortened", "sparkline", "state_text"]
+__all__ = [
+    "BLOCKS",
+    "STATE_STYLES",
+    "STATE_SYMBOLS",
+    "clock",
+    "found",
+    "pace",
+    "shortened",
+    "sparkline",
+    "state_text",
+]
+
+_One = TypeVar("_One")
 
 STATE_SYMBOLS: Final[Mapping[State, tuple[str, str]]] = {
     "queued": ("◌", "."),
@@ -46,6 +58,18 @@ _BLOCKS_ASCII: Final = "_.-=+*%#"
 def state_text(state: State, *, plain: bool = False) -> str:
     """A state's symbol and word."""
     return f"{STATE_SYMBOLS[state][plain]} {state}"
+
+
+def found(
+    those: Iterable[_One], search: str, name: Callable[[_One], str], about: Callable[[_One], str]
+) -> tuple[_One, ...]:
+    """Those that have every word of a search in their name or in what is said of them; by their name first."""
+    words = search.lower().split()
+
+    def has(text: str) -> bool:
+        return all(word in text.lower() for word in words)
+
+    return tuple(sorted((one for one in those if has(f"{name(one)} {about(one)}")), key=lambda one: not has(name(one))))
 
 
 def clock(seconds: float | None) -> str:

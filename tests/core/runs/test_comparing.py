@@ -141,6 +141,18 @@ def test_unlike_lengths_devices_and_versions_are_told(root: Path) -> None:
     assert "They were made with different versions of torch: 2.14 (A); 2.15 (B)." in found.notes
 
 
+def test_gpus_of_other_names_are_other_devices(root: Path) -> None:
+    one = write_run(root, device="cuda:0", gpu="NVIDIA H100")
+    other, third = (
+        write_run(root, {"train.batch_size": size}, device="cuda:1", gpu=gpu)
+        for size, gpu in ((4, "NVIDIA L4"), (8, "NVIDIA H100"))
+    )
+    found = compared(one, other)
+    assert "NVIDIA H100 and NVIDIA L4: times and memory" in said(found, number(found, "time a step"))
+    assert not number(found, "time a step").compares
+    assert number(compared(one, third), "time a step").compares, "which of several alike does not matter"
+
+
 def test_a_run_that_trains_and_one_that_did_nothing_are_told(root: Path) -> None:
     live, empty = write_run(root, ended=False), write_run(root, {"train.batch_size": 4}, steps=0)
     found = compared(live, empty)
@@ -228,6 +240,15 @@ def test_of_several_evaluations_those_with_the_weights_that_all_have_are_compare
     found = compared(one, other)
     assert [cell and cell.mean for cell in number(found, "ssim").cells] == pytest.approx([0.2, 0.4])
     assert not any("different weights" in note for note in found.notes)
+
+
+def test_means_over_unequal_numbers_of_runs_are_told(root: Path) -> None:
+    runs = [write_run(root, {"train.seed": seed}) for seed in range(2)] + [write_run(root, {"train.batch_size": 4})]
+    for run in runs:
+        write_scores(run, [0.5, 0.7])
+    found = compared(*runs)
+    assert any("unequal numbers of runs: A 2, B 1" in note for note in found.notes)
+    assert "unequal" not in str(compared(*runs[1:]).notes)
 
 
 def test_fewer_runs_than_the_variant_has(root: Path) -> None:

@@ -143,6 +143,30 @@ def test_each_event_comes_at_its_time(root: Path, clock: Clock) -> None:
     assert lines[1:] == run.log_file.read_text().splitlines()
 
 
+@pytest.mark.parametrize("hours", [-9.5, 0.25, 13.0])
+def test_a_log_written_elsewhere_comes_at_its_time_too(root: Path, clock: Clock, hours: float) -> None:
+    run = ended(root)
+    there = [time.strftime("%Y-%m-%d %H:%M:%S,000", time.localtime(BEGAN + 3600 * hours + at)) for at in (-90, 0, 42)]
+    said = ("begins", "training from step 0 to 10", "seven")
+    run.log_file.write_text("".join(f"{at} INFO pgsynth: {what}\n" for at, what in zip(there, said, strict=True)))
+    replay = begin_replay(run, root, speed=6.0)
+    seen: dict[float, bool] = {}
+    clock.at = lambda now: seen.update({round(now, 2): "seven" in replay.folder.log_file.read_text()})
+    replay.play(quiet)
+    assert not seen[6.5] and seen[7.5]
+
+
+def test_what_is_written_while_it_plays_belongs_to_another_session(root: Path) -> None:
+    run = ended(root)
+    replay = begin_replay(run, root, speed=math.inf)
+    before = str(said(run))
+    start_session(run)
+    with EventLog(run.events_file) as events:
+        events.write("step", step=11, loss=0.5, steps=20)
+    replay.play(quiet)
+    assert str(said(replay.folder)) == before and status_of(replay.folder).state == "finished"
+
+
 def test_pictures_are_the_same_files_where_the_disk_can(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = ended(root)
     linked, copied = begin_replay(run, root, speed=math.inf), begin_replay(run, root, speed=math.inf)
@@ -165,6 +189,14 @@ def test_a_long_gap_is_cut_and_counted(root: Path, clock: Clock) -> None:
     replay = begin_replay(ended(root, every=5 * LONGEST), root, speed=LONGEST)
     replay.play(quiet)
     assert replay.gaps == 10 and clock.now == pytest.approx(10, abs=0.1)
+
+
+def test_it_shows_that_it_lives_while_nothing_happens(root: Path, clock: Clock) -> None:
+    replay = begin_replay(ended(root, every=LONGEST), root, speed=0.5)
+    beats = set[int]()
+    clock.at = lambda now: beats.add(replay.folder.process_file.stat().st_mtime_ns)
+    replay.play(quiet)
+    assert len(beats) > 100, "once a minute or so, of hours"
 
 
 def test_it_stops_when_asked_to(root: Path, clock: Clock) -> None:

@@ -85,12 +85,12 @@ class DraftStore:
         found = tuple(one for one in then.refusals if one.path == path or str(one) not in known)
         return found, path in then.wrong or (bool(then.problems) and not self.reading.problems)
 
-    def candidates(self, slot: str, search: str = "") -> tuple[Candidate, ...]:
-        """The parts for a slot that have every word of `search`, whether they fit or not."""
+    def candidates(self, slot: str) -> tuple[Candidate, ...]:
+        """The parts for a slot, whether they fit or not."""
         key = replace(self.draft, sweeps=()), slot
         if key not in self._candidates:
             _remember(self._candidates, key, candidates(self.reading, slot))
-        return tuple(one for one in self._candidates[key] if one.matches(search))
+        return self._candidates[key]
 
     def sweep(self) -> Sweep:
         """The ablation that is marked."""

@@ -68,11 +68,6 @@ class Candidate:
             return Fit()
         return _fit(self.reading, self.reading.spec, self)
 
-    def matches(self, text: str) -> bool:
-        """Whether every word is in its name, summary or package."""
-        said = f"{self.name} {self.entry.origin.package} {self.summary}".lower()
-        return all(word in said for word in text.lower().split())
-
 
 def candidates(reading: Reading, slot: str) -> tuple[Candidate, ...]:
     """Every part for a slot, in the order found: one that would join, or in `base` and `data` take the place."""

@@ -38,11 +38,6 @@ class Beginning:
     about: str
     kind: str
 
-    def matches(self, text: str) -> bool:
-        """Whether every word is in its name or sentence."""
-        said = f"{self.name} {self.about} {self.kind}".lower()
-        return all(word in said for word in text.lower().split())
-
 
 def presets(registry: Registry) -> tuple[Beginning, ...]:
     """Every preset that is installed, and nothing at all."""

@@ -151,12 +151,11 @@ class CompareView(View):
         if comparison is None:
             nothing.update(self._nothing())
             return
-        self.query_one("#variants", Static).update(
-            "\n".join(
-                f"{one.name}  seed {', '.join(map(str, one.seeds))}  {', '.join(run.id for run in one.runs)}"
-                for one in comparison.variants
-            )
-        )
+        of = [
+            (one.name, f"seed {', '.join(map(str, one.seeds))}", ", ".join(run.id for run in one.runs))
+            for one in comparison.variants
+        ]
+        self.query_one("#variants", Static).update("\n".join("  ".join(map(one_line, words)) for words in of))
         self._draw(comparison)
         notes = [f"[{number}] {one_line(note)}" for number, note in enumerate(comparison.notes, 1)]
         self.query_one("#notes", Static).update("\n".join([*map(one_line, self._read.problems), *notes]))

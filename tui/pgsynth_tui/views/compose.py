@@ -18,9 +18,9 @@ from textual.widgets import DataTable, Input, Static
 from pgsynth_core.cli.console import one_line
 from pgsynth_core.spec import KIND_OF_SLOT
 from pgsynth_tui import shell
-from pgsynth_tui.actions import bindings
+from pgsynth_tui.actions import ACTIONS, bindings
 from pgsynth_tui.dialogs import Ask
-from pgsynth_tui.settings import keep_draft, kept_draft
+from pgsynth_tui.settings import DraftKeeper, kept_draft
 from pgsynth_tui.stores.draft import DraftStore
 from pgsynth_tui.stores.draft_form import Field
 from pgsynth_tui.stores.draft_parts import Candidate
@@ -70,6 +70,7 @@ class ComposeView(View):
 
     def __init__(self) -> None:
         super().__init__()
+        self._keeper = DraftKeeper()
         self._search = ""
         self._keys: list[str] = []
         self._middle: tuple[Row, ...] = ()
@@ -114,7 +115,17 @@ class ComposeView(View):
         self._draw_verdict()
         self._draw_beside()
         self.ours.say_command(*shlex.split(self.store.reading.command("train"))[1:])
-        self.ours.tell_once("draft", keep_draft(self.store.draft.to_json()))
+        self._keeper.give(self.store.draft.to_json())
+        self._keep()
+
+    @work(thread=True, group="draft", exit_on_error=False)
+    def _keep(self) -> None:
+        problem = self._keeper.keep()
+        self.app.call_later(self.ours.tell_once, "draft", problem)
+
+    def on_unmount(self) -> None:
+        """The last step is kept, too, if no thread has come to it."""
+        self._keeper.keep()
 
     def _draw_choices(self) -> None:
         """What may stand in the slot, or the options of the part."""
@@ -324,7 +335,9 @@ class ComposeView(View):
         path = one.path if isinstance(one, Field) and not in_slots else key
         field = self.store.field(path) or (one if isinstance(one, Field) and one.path == path else None)
         if field is None and path not in KIND_OF_SLOT:
-            self.notify("m varies an option or a slot: go to one first.", markup=False)
+            self._turn_to(CHOICES)
+            self.query_one("#choices").focus()
+            self.notify("m on one of its options varies that.", markup=False)
             return
 
         def marked(text: str | None) -> None:
@@ -402,7 +415,7 @@ class ComposeView(View):
         self.app.call_from_thread(self._offer, there)
 
     def _offer(self, there: tuple[Beginning, ...]) -> None:
-        if self.app.screen is self:
+        if self.ours.front is self:
             self._push(ask_beginning(there, self.store.draft.source or ""), self._begin_with)
 
     def _begin_with(self, source: str | None) -> None:
@@ -517,10 +530,9 @@ class ComposeView(View):
         where = f", number {first.position} in the queue" if first.position else ""
         title = f"{count} runs are queued." if count > 1 else f"{first.id}: {first.state}{where}."
         view, name = ("runs", "Runs") if len(trial.commands) > 1 else ("watch", "Watch")
-        if self.app.screen is not self:
+        if self.ours.front is not self:
             self.notify(title, markup=False)
             return
         lines = (f"{'They train' if count > 1 else 'It trains'} whether you stay or leave.", f"Go to {name} now?")
-        self._push(
-            Ask(title, lines, yes=name), lambda yes: self.call_later(self.ours.action_view, view) if yes else None
-        )
+        question = Ask(title, lines, yes=name, key=next(one.keys for one in ACTIONS if one.label == view))
+        self._push(question, lambda yes: self.call_later(self.ours.action_view, view) if yes else None)

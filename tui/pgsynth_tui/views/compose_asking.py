@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Sequence
 
 from pgsynth_core.cli.console import one_line
-from pgsynth_tui.dialogs import Checked, Choose, Enter, Item, Tell
+from pgsynth_tui.choose import Choose, Item
+from pgsynth_tui.dialogs import Checked, Enter, Tell
 from pgsynth_tui.stores.draft import DraftStore
 from pgsynth_tui.stores.draft_form import Field
 from pgsynth_tui.stores.draft_parts import Candidate

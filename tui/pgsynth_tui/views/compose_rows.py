@@ -15,7 +15,7 @@ from pgsynth_tui.stores.draft_form import Field
 from pgsynth_tui.stores.draft_parts import Candidate
 from pgsynth_tui.stores.draft_said import ABOUT, allowed, effect, form_of, label_of, why
 from pgsynth_tui.stores.draft_sources import Beginning, presets
-from pgsynth_tui.words import shortened
+from pgsynth_tui.words import found, shortened
 
 __all__ = ["Pane", "Row", "cells_of", "heads", "rows_of", "said_of", "said_of_slot", "slot_rows"]
 
@@ -109,17 +109,15 @@ def said_of_slot(store: DraftStore, key: str) -> str:
 
 # ------------------------------------------------------------------------------------------- the middle
 def rows_of(store: DraftStore, key: str, search: str) -> tuple[Row, ...]:
-    """What may be chosen or set at a row of the left."""
+    """What may be chosen or set at a row of the left, of which only what has the words of a search."""
     if key == "source":
-        return tuple(one for one in presets(store.registry) if one.matches(search))
+        return found(presets(store.registry), search, lambda one: one.name, lambda one: f"{one.about} {one.kind}")
     if key in store.reading.slots:
-        return store.candidates(key, search)
+        parts = store.candidates(key)
+        return found(parts, search, lambda one: one.name, lambda one: f"{one.entry.origin.package} {one.summary}")
     group = next((group for group in store.form() if group.path == key), None)
-    if group is None:
-        return ()
-    words = search.lower().split()
-    fields = (*group.fields, *store.more(group))
-    return tuple(one for one in fields if all(word in f"{one.path} {one.help}".lower() for word in words))
+    fields = (*group.fields, *store.more(group)) if group else ()
+    return found(fields, search, lambda one: one.path, lambda one: one.help)
 
 
 def heads(key: str, store: DraftStore) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pgsynth_core.runs import latest_checkpoint
 from pgsynth_core.runs.durable import amount
 from pgsynth_core.runs.removing import size_of
 from pgsynth_tui.actions import bindings
-from pgsynth_tui.dialogs import Ask
+from pgsynth_tui.dialogs import Ask, Checked, Enter
 from pgsynth_tui.shell import command_line
 from pgsynth_tui.stores.runs import RunRow
 from pgsynth_tui.view import View
@@ -257,8 +257,20 @@ class RunsView(View):
             return
         if row.status.live or row.status.state == "queued":
             self.notify(f"{row.id} is {row.status.state} already.", markup=False)
-            return
-        words = ("runs", "resume", row.id, "--detach")
+        elif row.status.state == "finished" and not row.replayed:
+            self._ask_how_far(row)
+        else:
+            self._resume(row)
+
+    def _ask_how_far(self, row: RunRow) -> None:
+        def answered(steps: str | None) -> None:
+            if steps:
+                self._resume(row, f"train.steps={steps}")
+
+        self.app.push_screen(_how_far(row), answered)
+
+    def _resume(self, row: RunRow, *changes: str) -> None:
+        words = ("runs", "resume", row.id, *changes, "--detach")
         self.ours.say_command(*words)
         self.ours.command_in_background(*words, done=f"{row.id}: in the queue")
 
@@ -323,6 +335,19 @@ def _sentence(row: RunRow) -> str:
     when = "" if status.when is None else f", last word {_ago(status.when)} ago"
     why = f": {status.reason}" if status.reason else ""
     return f"{row.id} is {status.state}, at step {status.step}{of}{when}{why}"
+
+
+def _how_far(row: RunRow) -> Enter:
+    """To which step a run that has taken all of them goes on."""
+    taken = row.status.step
+
+    def check(text: str) -> Checked:
+        if text.isascii() and text.isdigit() and int(text) > taken:
+            return Checked()
+        return Checked(f"{text!r} is no whole number above {taken}", refused=True)
+
+    lines = (f"It has taken all its {taken} steps, and goes on from its last checkpoint.", "Its spec stays as it is.")
+    return Enter(f"Train {row.id} further, to which step?", str(2 * max(1, taken)), lines, check=check)
 
 
 def _ago(when: float) -> str:

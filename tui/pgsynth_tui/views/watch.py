@@ -203,7 +203,7 @@ class WatchView(View):
         self._drawn, self._share, self._machine = event.drawn, event.share, event.machine
         if event.log:
             self.query_one(Log).write_lines(event.log)
-        if self.app.screen is self:
+        if self.ours.front is self:
             self._show_curves()
             self._say()
 
