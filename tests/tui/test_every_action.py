@@ -102,6 +102,7 @@ def test_by_click(drive: Drive, root: Path, place: str, size: tuple[int, int]) -
 
 async def _click(app: PgsynthApp, pilot: Pilot[None], action: Action) -> None:
     """Click on it where it is seen; what is not, the palette has."""
+    await until(pilot, lambda: all(key.region.width for key in app.screen.query(FooterKey)))  # it is laid out
     for key in app.screen.query_one(Footer).query(FooterKey):
         if key.action == action.name and key.region.right <= app.size.width and key.region.width:
             await pilot.click(key)
