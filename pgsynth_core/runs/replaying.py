@@ -29,7 +29,7 @@ from typing import Any, Final, final
 from pgsynth_core.errors import UserError
 from pgsynth_core.events import PROJECT
 from pgsynth_core.runs import control
-from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
+from pgsynth_core.runs.durable import json_text, read_json, refusing, remove, replace_text
 from pgsynth_core.runs.events import event_of
 from pgsynth_core.runs.folder import RunFolder, create_run
 from pgsynth_core.runs.sessions import Ending, Session, start_session
@@ -78,8 +78,12 @@ def begin_replay(run: RunFolder, root: Path, *, speed: float) -> Replay:
     slug = f"replay-{re.sub(r'^[0-9]{8}-[0-9]{6}-', '', run.id)}"
     folder = create_run(root, slug=slug, spec_yaml=spec, lock=read_json(run.lock_file))
     facts = {"of": run.id, "path": str(run.path), "speed": speed if speed < float("inf") else None}
-    with refusing("the replay cannot be begun", folder.path):
-        replace_text(folder.replay_file, json_text(facts))
+    try:
+        with refusing("the replay cannot be begun", folder.path):
+            replace_text(folder.replay_file, json_text(facts))
+    except UserError:
+        remove(folder.path)  # without its mark it would be taken for a training
+        raise
     return Replay(run, folder, speed, size, ending)
 
 
@@ -178,9 +182,10 @@ class Replay:
             self.folder.log_file.open("ab", buffering=0) as log,
         ):
             log.write(self._notice())
-            lines: _Log | None = None
+            began_at = next((when for when, kind, _ in _events(events, self.size) if kind == "run"), None)
+            lines = _Log(self.run.log_file, began_at)
+            events.seek(0)
             for when, kind, line in _events(events, self.size):
-                lines = lines or _Log(self.run.log_file, when)
                 self._pass(when)
                 if ready and (size > _MOST or self._due > time.monotonic() - began + _TOGETHER):
                     self._write(played, ready, told)
@@ -188,14 +193,15 @@ class Replay:
                     if self._stopped_until(began + self._due, begun):
                         _write_all(played, _line("exit", state="stopped", code=130, step=self.step))
                         return True
-                if self._last is not None:
-                    _write_all(log, lines.until(self._last))
+                for piece in lines.until(self._last) if self._last is not None else ():
+                    _write_all(log, piece)
                 if kind == "sample":
                     self._bring_pictures(line)
                 ready.append(line)
                 size += len(line)
             self._write(played, ready, told)
-            _write_all(log, lines.until(float("inf")) if lines else b"")
+            for piece in lines.until(float("inf")):
+                _write_all(log, piece)
         return False
 
     def _pass(self, when: float | None) -> None:
@@ -258,8 +264,8 @@ class _Log:
     """The lines of a run's log, as their time comes. A line without one belongs to the line before.
 
     Args:
-        path: The file; its times are of where it was written.
-        began: When the first event happened.
+        path: The file; its times are those of a clock on the wall where its first session was.
+        began: When that began to train; None if it never did.
     """
 
     def __init__(self, path: Path, began: float | None) -> None:
@@ -268,21 +274,22 @@ class _Log:
         self._next: bytes | None = next(self._lines, None)
         self._when = 0.0
 
-    def until(self, when: float) -> bytes:
-        """What was said until then and not given yet."""
-        if self._when > when:
-            return b""
+    def until(self, when: float) -> Iterator[bytes]:
+        """What was said until then and not given yet, piece by piece."""
         said: list[bytes] = []
-        while self._next is not None:
+        size = 0
+        while self._next is not None and self._when <= when:
             if match := _LOGGED.match(self._next):
                 self._when = _seconds(match[1]) - self._away
-            if self._when > when:
-                break
-            said.append(self._next)
-            self._next = next(self._lines, None)
-        else:
-            self._when = float("inf")
-        return b"".join(said)
+            if self._when <= when:
+                said.append(self._next)
+                size += len(self._next)
+                self._next = next(self._lines, None)
+            if size > _MOST:
+                yield b"".join(said)
+                said, size = [], 0
+        if said:
+            yield b"".join(said)
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:

@@ -38,7 +38,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     """Commands that were run; each ends well and does nothing."""
     words: Said = []
 
-    def run(*given: str, seconds: float = 0.0) -> shell.Answer:
+    def run(*given: str, **how: object) -> shell.Answer:
         words.append(given)
         return shell.Answer(given, 0, {"ok": True}, "")
 
@@ -109,7 +109,7 @@ def test_by_keys(drive: Drive, root: Path, said: Said, size: tuple[int, int]) ->
         assert app.marked == [live.path]
         await pilot.press("up", "x")
         await until(pilot, lambda: isinstance(app.screen, Ask))
-        assert "Nothing is lost" in asked(app)
+        await until(pilot, lambda: "Nothing is lost" in asked(app))
         await pilot.press("n")
         await pilot.press("x", "y")
         await until(pilot, lambda: said)
@@ -133,7 +133,7 @@ def test_by_keys(drive: Drive, root: Path, said: Said, size: tuple[int, int]) ->
         del said[1:]
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, Ask))
-        assert "Everything in it is deleted" in asked(app)
+        await until(pilot, lambda: "Everything in it is deleted: " in asked(app))
         await pilot.press("enter")
         assert not isinstance(app.screen, Ask) and len(said) == 1, "Enter says no"
         await pilot.press("d", "y")
@@ -250,7 +250,7 @@ def test_without_runs_it_says_how_to_begin(drive: Drive) -> None:
 def test_a_command_that_fails_is_told_with_its_cure(drive: Drive, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(root, "a", 3, state="failed")
     facts = {"ok": False, "problems": [{"where": "x", "message": "it cannot be.", "cure": "Do that."}]}
-    monkeypatch.setattr(shell, "run", lambda *words, seconds=0.0: shell.Answer(words, 2, facts, ""))
+    monkeypatch.setattr(shell, "run", lambda *words, **how: shell.Answer(words, 2, facts, ""))
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("r")
@@ -387,6 +387,9 @@ def test_keys_can_be_changed_and_a_wrong_id_is_told(drive: Drive, root: Path) ->
     settings_file().write_text('[keys]\n"runs.mark" = "m"\n"runs.marc" = "k"\n', encoding="utf-8")
     settings, faults = read_settings()
     assert faults == [] and settings.keys["runs.mark"] == "m"
+    settings_file().write_text('[keys]\nruns.mark = "m"\neverywhere.leave = "Q"\n', encoding="utf-8")
+    assert read_settings() == (Settings(keys={"runs.mark": "m", "everywhere.leave": "Q"}), []), "quoted or not"
+    settings_file().write_text('[keys]\n"runs.mark" = "m"\n"runs.marc" = "k"\n', encoding="utf-8")
     (fault,) = keymap_faults(settings.keys)
     assert "no action 'runs.marc'" in fault and "runs.mark" in fault
 
@@ -405,9 +408,9 @@ def test_keys_can_be_changed_and_a_wrong_id_is_told(drive: Drive, root: Path) ->
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("theme = 3", "settings: theme: Input should be a valid string."),
-        ("thema = 'x'", "settings: thema: Did you mean 'theme'?"),
-        ("images = 'sixel'", "settings: images: "),
+        ("theme = 3", "theme: Input should be a valid string."),
+        ("thema = 'x'", "thema: Did you mean 'theme'?"),
+        ("images = 'sixel'", "images: "),
         ("[", "your settings cannot be read: "),
         ("\udcff", "your settings cannot be read: "),
     ],
@@ -416,7 +419,7 @@ def test_wrong_settings_are_told_and_passed_over(text: str, told: str) -> None:
     settings_file().parent.mkdir(parents=True)
     settings_file().write_bytes(f"ascii = true\n{text}\n".encode("utf-8", "surrogateescape"))
     settings, (fault,) = read_settings()
-    assert fault.startswith(told) and settings.theme == ""
+    assert fault.startswith(f"{settings_file()}: {told}") and settings.theme == ""
     assert settings.ascii is ("cannot be read" not in told), "what is right holds"
 
 
@@ -571,6 +574,8 @@ def test_a_command_is_run_as_the_user_would(root: Path, roots: str, monkeypatch:
     assert refused.code == 2 and "nobody" in str(refused.problems[0])
     late = shell.run("runs", "list", seconds=0.001)
     assert not late.ok and "given up" in str(late.problems[0])
+    left = shell.run("runs", "list", wanted=lambda: False)
+    assert not left.ok and "goes on by itself" in str(left.problems[0])
     assert shell.command_line(["runs", "show", "a b"]) == "pgsynth runs show 'a b'"
 
 

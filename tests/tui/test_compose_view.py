@@ -36,7 +36,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         return shell.Answer(given, 0, {"ok": True, **facts}, "")
 
     monkeypatch.setattr(Warm, "run", run)
-    monkeypatch.setattr(shell, "run", lambda *given: run(None, *given))  # type: ignore[arg-type]
+    monkeypatch.setattr(shell, "run", lambda *given, **how: run(None, *given))  # type: ignore[arg-type]
     return words
 
 

@@ -111,6 +111,13 @@ def test_what_failed_says_why_and_its_cure() -> None:
     assert "launch failed" in some.sentence(DRAFT, 0.0)
 
 
+def test_what_several_say_is_said_once() -> None:
+    bad = answer(2, problems=[{"where": "x", "message": "no folder was given.", "cure": "Give one."}])
+    other = answer(2, problems=[{"where": "y", "message": "no room."}])
+    text = "\n".join(trial("launch", bad, bad, other, bad).lines(DRAFT, 0.0))
+    assert text.count("no folder was given.") == 1 and "no room." in text and "4 of " in text
+
+
 def test_one_can_begin_with_presets_files_and_runs(tmp_path: Path) -> None:
     from pgsynth_core.registry import discover
 

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,11 @@ def refuse_writing(monkeypatch: pytest.MonkeyPatch, folder: Path, number: int = 
 def test_a_full_disk_is_told_once_and_again_when_it_was_not_meanwhile(
     drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = tmp_path / "state"
+    state, seeds = tmp_path / "state", count(1)
 
     async def step(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("1")
+        app.screen.store.set("train.seed", str(next(seeds)))  # type: ignore[attr-defined]
         app.screen._draw()  # type: ignore[attr-defined]  # as each step of the draft does
         await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "draft"])
         await pilot.pause()
@@ -383,7 +385,7 @@ def test_a_fault_in_looking_or_comparing_is_told_and_tried_again(
 def test_a_fault_in_a_command_is_told(drive: Drive, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(root, "a", 2, state="failed")
 
-    def broken(*words: str, seconds: float = 0.0) -> shell.Answer:
+    def broken(*words: str, **how: object) -> shell.Answer:
         raise MemoryError("none left")
 
     monkeypatch.setattr(shell, "run", broken)
@@ -435,6 +437,7 @@ def test_a_broken_package_takes_no_view_with_it(drive: Drive, fake_packages: Fak
 # ------------------------------------------------------------------------------------------- a killed trainer
 TRAINER = """
 import sys, time
+from itertools import count
 from pathlib import Path
 from pgsynth_core.runs import EventLog, RunFolder, session
 run = RunFolder(Path(sys.argv[1]))
@@ -453,7 +456,7 @@ def test_a_trainer_that_is_killed_is_lost_and_can_be_gone_on_with(
     run = create_run(root, slug="killed", spec_yaml="base: tiny\n", lock={})
     said: list[tuple[str, ...]] = []
     answer = shell.Answer((), 0, {"ok": True}, "")
-    monkeypatch.setattr(shell, "run", lambda *words, seconds=0.0: said.append(words) or answer)
+    monkeypatch.setattr(shell, "run", lambda *words, **how: said.append(words) or answer)
     environ = {**os.environ, "PYTHONPATH": roots}
     trainer = subprocess.Popen([sys.executable, "-c", TRAINER, str(run.path)], env=environ)
 
@@ -465,7 +468,7 @@ def test_a_trainer_that_is_killed_is_lost_and_can_be_gone_on_with(
         await until(pilot, lambda: "lost" in text_of(app))
         await pilot.press("2")
         text = " ".join(text_of(app).split())
-        assert "is gone and left no word: killed" in text and "Resume goes on from its last checkpoint." in text
+        assert "is gone and left no word: killed" in text and "Resume goes on from its last checkpoint" in text
         await works(app, pilot)
         await pilot.press("r")
         await until(pilot, lambda: said)

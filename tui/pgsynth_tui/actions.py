@@ -29,7 +29,11 @@ VIEWS: Final[Mapping[str, str]] = {
 
 
 TYPED: Final = ("filter", "search")
-"""Actions after which one goes on typing: done before the next key is looked at, however fast the keys come."""
+"""Actions after which one goes on typing."""
+_AT_ONCE: Final = (*TYPED, "back")
+"""Done before the next key is looked at, however fast the keys come: what is typed after them is meant for what they
+lead to.
+"""
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ def bindings(place: str) -> list[BindingType]:
             show=action.footer,
             tooltip=action.does,
             id=action.id,
-            priority=action.name in TYPED,
+            priority=action.name in _AT_ONCE,
         )
         for action in ACTIONS
         if action.place == place

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from inspect import cleandoc
 from pathlib import Path
@@ -16,10 +18,11 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.message import Message
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from pgsynth_core.errors import suggestion
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import runs_root
 from pgsynth_tui import shell
-from pgsynth_tui.actions import EVERYWHERE, VIEWS, actions_of, bindings, keymap_faults
+from pgsynth_tui.actions import ACTIONS, EVERYWHERE, VIEWS, actions_of, bindings, keymap_faults
 from pgsynth_tui.choose import Choose, Item
 from pgsynth_tui.help import Help
 from pgsynth_tui.panels import PanelApp
@@ -46,6 +49,8 @@ _IDLE: Final = 2.0
 
 _UNREAD: Final = 4.0
 """Seconds in which nobody has read what went wrong."""
+_THREADS: Final = 32
+"""At most, for what waits: for files, for commands."""
 
 
 class RunsChanged(Message):
@@ -156,8 +161,13 @@ class PgsynthApp(PanelApp):
     # ---------------------------------------------------------------- beginning and end
     def on_mount(self) -> None:
         """Colours, keys, the first view; then the runs are looked at."""
+        # By default there are six threads for two cores: four views that read would leave two for everything else.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="pgsynth"))
         for theme in THEMES:
             self.register_theme(theme)
+        if self._theme and self._theme not in self.available_themes:
+            close = suggestion(self._theme, tuple(self.available_themes), what="themes")
+            self._faults = (*self._faults, f"theme: there is no {self._theme!r}. {close}")
         self.theme = self._theme if self._theme in self.available_themes else DARK.name
         self.set_keymap({name: keys for name, keys in self.settings.keys.items()})
         self.switch_mode(self._first)
@@ -199,7 +209,8 @@ class PgsynthApp(PanelApp):
     def on_runs_changed(self) -> None:
         """Tell the view that is shown."""
         live = {row.folder.path for row in self.store.rows}
-        self.marked = [path for path in self.marked if path in live]
+        if live:  # else the folder of the runs may be away, and come back
+            self.marked = [path for path in self.marked if path in live or path.parent != self.store.root]
         if self.front and self.front.there:
             self.front.changed()
 
@@ -240,11 +251,21 @@ class PgsynthApp(PanelApp):
     def tell_failed(self, event: Worker.StateChanged) -> bool:
         """Whether a worker failed, which is told once."""
         failed, error = event.state is WorkerState.ERROR, event.worker.error
+        if event.state is WorkerState.SUCCESS:
+            self._told.pop(f"{event.worker.group} failed", None)
         if failed and not self._stopped.is_set():
-            self.tell_once(event.worker.group, f"{event.worker.group}: {type(error).__name__}: {error}")
+            self.tell_once(f"{event.worker.group} failed", f"{event.worker.group}: {type(error).__name__}: {error}")
         return failed
 
+    def keys_of(self, action: str) -> str:
+        """The keys of an action, by its id: the user's, or ours."""
+        return self.settings.keys.get(action, next((one.keys for one in ACTIONS if one.id == action), ""))
+
     # ---------------------------------------------------------------- what is done by commands
+    def wanted(self) -> bool:
+        """Whether anybody still waits for what is done in threads; asked there."""
+        return not self._stopped.is_set()
+
     @work(thread=True, group="commands", exit_on_error=False)
     def command_in_background(self, *words: str, done: str) -> None:
         """Run a command and tell how it went; the views see what it did in the files.
@@ -254,7 +275,9 @@ class PgsynthApp(PanelApp):
             done: What to say if it went well.
         """
         runs = ["--runs", str(self.store.root)]
-        answer = shell.run(*words, *runs)
+        answer = shell.run(*words, *runs, wanted=self.wanted)
+        if not self.wanted():
+            return
         if answer.ok:
             self.call_from_thread(self.notify, done, markup=False)
         else:

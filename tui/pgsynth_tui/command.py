@@ -16,8 +16,12 @@ __all__ = ["main", "parser"]
 
 _EPILOG = """\
 Also over SSH and in tmux. What you start there trains by itself, also when you leave.
-? shows the keys of a view; every one can be changed in tui.toml beside your other
-settings.
+? shows the keys of a view; every one can be changed in tui.toml, which is in
+~/.config/pgsynth ($XDG_CONFIG_HOME/pgsynth, $PGSYNTH_CONFIG):
+  theme = "pgsynth-light"
+  ascii = true
+  [keys]
+  runs.stop = "x,X"
 
 With --web it is a page of this machine alone, at an address that only you are told; each
 page that is opened is a session of its own. From another machine:

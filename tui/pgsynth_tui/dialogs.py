@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple, TypeVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -32,15 +33,37 @@ class Dialog(ModalScreen[Answer]):
     """
 
 
+Line = str | Callable[[], str]
+"""Of a question, or what finds it."""
+
+
+class _Found(Static):
+    """A line that takes a while to find."""
+
+    def __init__(self, find: Callable[[], str]) -> None:
+        super().__init__("...", markup=False)
+        self._find = find
+
+    @work(thread=True, exit_on_error=False)
+    def on_mount(self) -> None:
+        """It is found, while the question can be answered."""
+        said = self._find()
+        self.app.call_later(self._said, said)
+
+    def _said(self, said: str) -> None:
+        if self.is_attached:  # it may be answered by now
+            self.update(said)
+
+
 class Ask(Dialog[bool]):
     """A question whose answer is no unless somebody says yes.
 
     Args:
         title: What would be done.
-        lines: What that means; a line each.
+        lines: What that means; what takes a while to find is a function, called in a thread.
         command: What a user would type for it.
         yes: On the button that does it.
-        key: That says yes, too, besides ``y``: what would be pressed if nobody asked.
+        key: That says yes, too, besides ``y``: what would be pressed if nobody asked; commas between several.
     """
 
     BINDINGS: ClassVar = [Binding("y", "answer(True)", "Yes"), Binding("n,escape", "answer(False)", "No")]
@@ -51,7 +74,7 @@ class Ask(Dialog[bool]):
     """
 
     def __init__(
-        self, title: str, lines: tuple[str, ...] = (), *, command: str = "", yes: str = "Yes", key: str = ""
+        self, title: str, lines: Sequence[Line] = (), *, command: str = "", yes: str = "Yes", key: str = ""
     ) -> None:
         super().__init__()
         self._title, self._lines, self._command, self._yes, self._key = title, lines, command, yes, key
@@ -61,7 +84,7 @@ class Ask(Dialog[bool]):
         with Vertical():
             yield Static(self._title, classes="title", markup=False)
             for line in self._lines:
-                yield Static(line, markup=False)
+                yield Static(line, markup=False) if isinstance(line, str) else _Found(line)
             if self._command:
                 yield Static(f"$ {self._command}", classes="command", markup=False)
             with Horizontal():
@@ -72,16 +95,16 @@ class Ask(Dialog[bool]):
         """No is what Enter says."""
         self.query_one("#no").focus()
 
+    def on_key(self, event: Key) -> None:
+        """The key that would do it by itself."""
+        if event.key in self._key.split(","):
+            event.stop()
+            self.dismiss(True)
+
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """One of them was clicked."""
         event.stop()
         self.dismiss(event.button.id == "yes")
-
-    def on_key(self, event: Key) -> None:
-        """The key that would do it by itself."""
-        if event.key == self._key:
-            event.stop()
-            self.dismiss(True)
 
     def action_answer(self, yes: bool) -> None:
         """A key was pressed."""

@@ -44,9 +44,7 @@ class Help(Dialog[None]):
                 yield Static(" ".join(paragraph.split()), markup=False)
             yield Static(self._table())
             where = "" if self._wide else "; a wider terminal shows the ids"
-            said = (
-                f'Keys are changed in tui.toml, beside your other settings: [keys] and lines of id = "key,key"{where}.'
-            )
+            said = f'Keys are changed in tui.toml (pgsynth tui --help says where): [keys], id = "key,key"{where}.'
             yield Static(said, markup=False)
 
     @property

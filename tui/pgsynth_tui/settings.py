@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pgsynth_core.errors import UserError, suggestion
 from pgsynth_core.registry import config_folder
@@ -51,6 +51,18 @@ class Settings(BaseModel):
     images: Literal["auto", "cells", "kitty", "ascii"] = Field(default="auto", description="How pictures are drawn.")
     keys: dict[str, str] = Field(default_factory=dict, description="Id of an action to its keys.")
 
+    @field_validator("keys", mode="before")
+    @classmethod
+    def _dotted(cls, keys: Any) -> Any:
+        """``runs.stop = "x"`` without quotes is a table in a table to TOML: the same is meant."""
+        if not isinstance(keys, dict):
+            return keys
+        return {
+            f"{name}.{inner}" if inner else name: value
+            for name, some in keys.items()
+            for inner, value in (some.items() if isinstance(some, dict) else [("", some)])
+        }
+
 
 class Remembered(BaseModel):
     """``tui.json``. What a later version added is passed over."""
@@ -75,7 +87,8 @@ def read_settings() -> tuple[Settings, list[str]]:
     except FileNotFoundError:
         return Settings(), []
     except (OSError, RuntimeError, ValueError) as error:  # not TOML, no UTF-8, no home
-        return Settings(), [f"your settings cannot be read: {getattr(error, 'strerror', None) or error}."]
+        why = getattr(error, "strerror", None) or error
+        return Settings(), [f"{settings_file()}: your settings cannot be read: {why}."]
     faults: list[str] = []
     while True:
         try:
@@ -85,7 +98,7 @@ def read_settings() -> tuple[Settings, list[str]]:
                 name = str(fault["loc"][0])
                 known = tuple(Settings.model_fields)
                 why = suggestion(name, known, what="settings") if name not in known else f"{fault['msg']}."
-                faults.append(f"settings: {'.'.join(map(str, fault['loc']))}: {why}")
+                faults.append(f"{settings_file()}: {'.'.join(map(str, fault['loc']))}: {why}")
                 raw.pop(name, None)
 
 
@@ -126,16 +139,20 @@ class DraftKeeper:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._newest = ""
+        self._newest = self._kept = ""
 
     def give(self, text: str) -> None:
         """What is to be kept; nothing is written yet."""
         self._newest = text
 
     def keep(self) -> str:
-        """Write it; why that cannot be, empty if it can."""
+        """Write it, if it is not written; why that cannot be, empty if it can."""
         with self._lock:
-            return keep_draft(self._newest) if self._newest else ""
+            text, problem = self._newest, ""
+            if text != self._kept:
+                problem = keep_draft(text)
+                self._kept = "" if problem else text
+            return problem
 
 
 def write_remembered(remembered: Remembered) -> str:

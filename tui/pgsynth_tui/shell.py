@@ -10,13 +10,20 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
 
 from pgsynth_core.errors import Problem
 
 __all__ = ["Answer", "command_line", "run"]
+
+_POLL: Final = 0.1
+_LEFT: Final[list[subprocess.Popen[bytes]]] = []
+"""Commands that go on by themselves."""
 
 
 @dataclass(frozen=True)
@@ -56,31 +63,41 @@ def command_line(words: Sequence[str]) -> str:
     return shlex.join(["pgsynth", *words])
 
 
-def run(*words: str, seconds: float = 600.0) -> Answer:
+def run(*words: str, seconds: float = 600.0, wanted: Callable[[], bool] = lambda: True) -> Answer:
     """Run a command with ``--json`` and wait for it; call it in a thread.
 
     Args:
         words: After ``pgsynth``.
         seconds: After which it is given up.
+        wanted: Asked several times a second; once it says no, this returns at once, and the command goes on by itself.
     """
     command = [sys.executable, "-P", "-m", "pgsynth_core", *words, "--json"]
+    with TemporaryFile() as out, TemporaryFile() as err:  # no pipes: it may outlive who reads them
+        try:
+            process = subprocess.Popen(  # a session of its own: a closed terminal does not reach it
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+        except OSError as error:
+            return Answer(words, 1, {}, f"{sys.executable} cannot be started: {error.strerror or error}.")
+        until = time.monotonic() + seconds
+        while process.poll() is None:
+            if not wanted():
+                _LEFT.append(process)
+                return Answer(words, 1, {}, "nobody waits for it any more; it goes on by itself.")
+            if (left := until - time.monotonic()) <= 0:
+                process.kill()
+                process.wait()
+                return Answer(words, 1, {}, f"it was given up after {seconds:.0f} seconds.")
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(min(left, _POLL))
+        said, told = (_text(file) for file in (out, err))
     try:
-        done = subprocess.run(  # a session of its own: a closed terminal does not reach it
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-            check=False,
-            start_new_session=True,
-        )
-    except subprocess.TimeoutExpired:
-        return Answer(words, 1, {}, f"it was given up after {seconds:.0f} seconds.")
-    except OSError as error:
-        return Answer(words, 1, {}, f"{sys.executable} cannot be started: {error.strerror or error}.")
-    try:
-        facts = json.loads(done.stdout)
+        facts = json.loads(said)
     except ValueError:
         facts = {}
-    return Answer(words, done.returncode, facts if isinstance(facts, dict) else {}, done.stderr)
+    return Answer(words, process.returncode, facts if isinstance(facts, dict) else {}, told)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")

@@ -164,8 +164,13 @@ class Trial:
         elif self.stale(draft):
             yield f"! This {self.kind} is of the draft before your last changes; {_KEY[self.kind]} repeats it."
             yield ""
-        for answer in self.answers:
-            yield from self._of(answer)
+        reasons = ["" if answer.ok else str(answer.problems) for answer in self.answers]
+        for number, answer in enumerate(self.answers):
+            if answer.ok or reasons[number] not in reasons[:number]:  # each reason once
+                yield from self._of(answer)
+        if (failed := sum(map(bool, reasons))) > 1:
+            yield ""
+            yield f"{failed} of {len(self.commands)} failed."
         if self.launched:
             yield ""
             yield "They train whether you stay or leave; 2 shows all runs, 3 watches the chosen one."

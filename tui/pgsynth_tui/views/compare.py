@@ -84,7 +84,7 @@ class CompareView(View):
 
     def on_mount(self) -> None:
         """The table has the keys; begin to read."""
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
         self.changed()
         self._show()
         self._follow()

@@ -18,7 +18,7 @@ from textual.widgets import DataTable, Input, Static
 from pgsynth_core.cli.console import one_line
 from pgsynth_core.spec import KIND_OF_SLOT
 from pgsynth_tui import shell
-from pgsynth_tui.actions import ACTIONS, bindings
+from pgsynth_tui.actions import bindings
 from pgsynth_tui.dialogs import Ask
 from pgsynth_tui.settings import DraftKeeper, kept_draft
 from pgsynth_tui.stores.draft import DraftStore
@@ -98,8 +98,14 @@ class ComposeView(View):
         self.store = DraftStore(self.ours.registry, begun.draft)  # nothing to undo yet
         for fault in faults:
             self.notify(str(fault), severity="warning", markup=False)
-        self.query_one("#slots").focus()
+        self.set_focus(self.query_one("#slots"))
         self._draw()
+
+    def changed(self) -> None:
+        """Other packages are installed, or switched: the same draft of what there is now."""
+        if self.store.registry is not self.ours.registry:
+            self.store = DraftStore(self.ours.registry, self.store.draft)
+            self._draw()
 
     # ---------------------------------------------------------------- what is shown
     def _draw(self, key: str = "") -> None:
@@ -177,7 +183,7 @@ class ComposeView(View):
             self._tab = tab
         self.set_class(tab != CHOICES, "-turned")
         if tab == CHOICES and self.query_one("#said").has_focus:
-            self.query_one("#slots").focus()
+            self.set_focus(self.query_one("#slots"))
         self._draw_beside()
 
     # ---------------------------------------------------------------- cursors
@@ -206,7 +212,7 @@ class ComposeView(View):
     @on(DataTable.RowSelected, "#slots")
     def _on_slot_chosen(self) -> None:
         self._turn_to(CHOICES)
-        self.query_one("#choices").focus()
+        self.set_focus(self.query_one("#choices"))
 
     def action_pane(self, by: int) -> None:
         """To what stands at the right or left of where one is; never away from where somebody types."""
@@ -239,7 +245,7 @@ class ComposeView(View):
         fields = [number for number, one in enumerate(self._middle) if isinstance(one, Field) and one.path == path]
         if fields:
             self.query_one("#choices", Pane).move_cursor(row=fields[0], animate=False)
-        self.query_one("#choices" if fields else "#slots").focus()
+        self.set_focus(self.query_one("#choices" if fields else "#slots"))
 
     # ---------------------------------------------------------------- what is changed
     @on(DataTable.RowSelected, "#choices")
@@ -336,7 +342,7 @@ class ComposeView(View):
         field = self.store.field(path) or (one if isinstance(one, Field) and one.path == path else None)
         if field is None and path not in KIND_OF_SLOT:
             self._turn_to(CHOICES)
-            self.query_one("#choices").focus()
+            self.set_focus(self.query_one("#choices"))
             self.notify("m on one of its options varies that.", markup=False)
             return
 
@@ -364,7 +370,7 @@ class ComposeView(View):
     @on(Input.Submitted, "#search")
     def _on_submitted(self) -> None:
         self.query_one("#search", Input).set_class(bool(self._search), "open")
-        self.query_one("#choices").focus()
+        self.set_focus(self.query_one("#choices"))
 
     def _stop_searching(self) -> None:
         entry = self.query_one("#search", Input)
@@ -373,13 +379,14 @@ class ComposeView(View):
 
     def action_back(self) -> None:
         """Give up what is being tried; every choice again, with the cursor where it was; then back to the slots."""
-        if self.query_one(Trials).under_way and self._tab == "result" and not self._search:
+        open_ = bool(self._search) or self.query_one("#search").has_focus
+        if self.query_one(Trials).under_way and not open_:
             self.query_one(Trials).give_up()
             return
         chosen = self._chosen() if self._search else None
         self._stop_searching()
         self._turn_to(CHOICES)
-        self.query_one("#choices" if chosen else "#slots").focus()
+        self.set_focus(self.query_one("#choices" if chosen else "#slots"))
         self._draw_choices()
         if chosen in self._middle:
             self.query_one("#choices", Pane).move_cursor(row=self._middle.index(chosen), animate=False)
@@ -402,7 +409,7 @@ class ComposeView(View):
             self._tab, to = (TABS[0], again) if last else (self._tab, TABS[(TABS.index(self._tab) + 1) % len(TABS)])
             self._turn_to(to)
         if self.has_class("-narrow"):
-            self.query_one("#said" if self.has_class("-turned") else "#slots").focus()
+            self.set_focus(self.query_one("#said" if self.has_class("-turned") else "#slots"))
 
     # ---------------------------------------------------------------- files
     def action_open(self) -> None:
@@ -473,7 +480,9 @@ class ComposeView(View):
         if trial and trial.hours is not None and not trial.stale(self.store.draft):
             lines.append(f"By the rehearsal, {trial.time_for(len(commands))}.")
         title = f"Queue {len(commands)} runs?" if sweep else "Train it?"
-        question = Ask(title, tuple(lines), command=shell.command_line(commands[0]), yes="Launch")
+        shown = [shell.command_line(words) for words in commands]
+        few = shown if len(shown) < 4 else [shown[0], "...", shown[-1]]  # of an ablation the first may change nothing
+        question = Ask(title, lines, command="\n$ ".join(few).replace("$ ...", "..."), yes="Launch")
         self._push(question, lambda yes: self._try("launch", *commands) if yes else None)
 
     def _words(self, verb: str) -> tuple[str, ...]:
@@ -514,10 +523,10 @@ class ComposeView(View):
             self._draw_beside()
         if trial.under_way or trial.given_up:
             return
-        self.ours.say_command(*trial.commands[-1])
-        for answer in trial.answers:
-            if not answer.ok:
-                self.notify(str(answer.problems[0]), severity="error", timeout=20, markup=False)
+        if self.ours.front is self:
+            self.ours.say_command(*trial.commands[-1])
+        for problem in dict.fromkeys(str(answer.problems[0]) for answer in trial.answers if not answer.ok):
+            self.notify(problem, severity="error", timeout=20, markup=False)
         if trial.kind == "launch" and trial.launched:
             self._launched(trial)
         if trial.ok and trial.kind != "launch":
@@ -534,5 +543,5 @@ class ComposeView(View):
             self.notify(title, markup=False)
             return
         lines = (f"{'They train' if count > 1 else 'It trains'} whether you stay or leave.", f"Go to {name} now?")
-        question = Ask(title, lines, yes=name, key=next(one.keys for one in ACTIONS if one.label == view))
+        question = Ask(title, lines, yes=name, key=self.ours.keys_of(f"everywhere.{view}"))
         self._push(question, lambda yes: self.call_later(self.ours.action_view, view) if yes else None)

@@ -142,7 +142,8 @@ def cells_of(row: Row, key: str, store: DraftStore) -> tuple[Text, ...]:
         return _cells(sign + row.name, answer, problem or row.summary, style=style)
     style = "dim" if row.inactive else "bold" if row.changed else ""
     unset = row.value is None and not row.text
-    sign = "! " if row.problem else "+ " if unset else "* " if row.changed else "  "
+    varied = any(word.partition("=")[0] == row.path for word in store.draft.sweeps)
+    sign = "! " if row.problem else "% " if varied else "+ " if unset else "* " if row.changed else "  "
     value = Text("-" if unset else shortened(one_line(row.text) or '""', _LONGEST), style=style)
     name, _, about = _cells(sign + label_of(row, key), "", row.help, style=style)
     return name, value, Text(about.plain, style="dim", no_wrap=True, overflow="ellipsis")
@@ -164,7 +165,9 @@ def said_of(row: Row | None, key: str, store: DraftStore) -> str:
     if isinstance(row, Field):
         problem = f"! {row.problem} " if row.problem else ""
         value = f"{row.name} is {row.text}. " if len(row.text) > _LONGEST else ""
-        was = f" {store.draft.source or 'The preset'} has {row.source}; delete sets that." if row.changed else ""
+        was = f" {store.draft.source or 'The preset'} has {row.source or 'nothing'}; delete sets that."
+        was = was if row.changed else ""
         return f"{problem}{value}{row.help} {row.inactive} {allowed(row)}{was} {form_of(row)}"
-    label = key.partition(".")[2]
-    return f"{label} has no options." if label and not store.reading.problems else "Nothing has these words; esc."
+    if rows_of(store, key, "") or store.reading.problems:
+        return "Nothing has these words; esc."
+    return f"{key.rpartition('.')[2]} has no options."

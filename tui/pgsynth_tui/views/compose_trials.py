@@ -82,7 +82,7 @@ class Trials(Static):
         for words in trial.commands:
             where = ("--runs", runs) if words[0] == "train" else ()
             if trial.kind == "file":  # needs no torch, so it waits for nobody who loads it
-                answer = shell.run(*words)
+                answer = shell.run(*words, wanted=lambda: not worker.is_cancelled)
             else:
                 answer = warm.run(*words, *where, wanted=lambda: not worker.is_cancelled)
             if worker.is_cancelled:

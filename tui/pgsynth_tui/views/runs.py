@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,8 +30,12 @@ __all__ = ["RunsView"]
 COLUMNS = ("", "run", "state", "step", "loss", "curve", "pace", "left", "on")
 NARROW = ("", "run", "state", "step", "loss", "left")
 SMALL = ("", "run", "state", "step", "left")
-_BESIDE = {COLUMNS: 62, NARROW: 45, SMALL: 39}
-"""Columns of the terminal that everything but the name takes."""
+_DIGITS = 12
+"""Of a number of steps: no run has as many."""
+_NAME = 1
+_LEAST_NAME = 12
+_BETWEEN, _SCROLL = 2, 2
+"""Cells beside each column, and of the scroll bar."""
 
 
 class _Runs(DataTable[Text]):
@@ -64,7 +69,7 @@ class RunsView(View):
         self._filter = ""
         self._shown: Path | None = None
         self._followed: Path | None = None
-        self._columns: tuple[str, ...] = ()
+        self._drawn: tuple[int, tuple[str, ...], list[str]] = (0, (), [])
         self._room: list[int] = []
 
     def compose_body(self) -> ComposeResult:
@@ -76,7 +81,7 @@ class RunsView(View):
 
     def on_mount(self) -> None:
         """The table has the keys."""
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
         self.changed()
 
     # ---------------------------------------------------------------- what is shown
@@ -88,15 +93,15 @@ class RunsView(View):
         rows = [row for row in self.ours.store.rows if row.fits(self._filter)]
         keys = [str(row.folder.path) for row in rows]
         cells = [self._cells(row, columns) for row in rows]
-        if (
-            columns != self._columns
-            or [str(key.value) for key in table.rows] != keys
-            or not all(cell.cell_len <= room for row in cells for cell, room in zip(row, self._room, strict=True))
-        ):
-            self._room = [max([len(name), *(row[at].cell_len for row in cells)]) for at, name in enumerate(columns)]
+        drawn = (width, columns, keys)
+        rebuilt = drawn != self._drawn or not all(_fit(row, self._room) for row in cells)
+        if rebuilt:
+            self._drawn, self._room = drawn, _widths(columns, cells, width)
+        for row in cells:
+            row[_NAME] = Text(shortened(row[_NAME].plain, self._room[_NAME], plain=self.ours.plain))
+        if rebuilt:
             at = self._chosen_key()
             table.clear(columns=True)
-            self._columns = columns
             for name, room in zip(columns, self._room, strict=True):
                 table.add_column(name, key=name or "mark", width=room)
             for row, key in zip(cells, keys, strict=True):
@@ -131,13 +136,13 @@ class RunsView(View):
         steps = f"{status.step}/{status.steps}" if status.steps else str(status.step)
         cells = {
             "": Text("*" if row.folder.path in self.ours.marked else " "),
-            "run": Text(shortened(row.id, self.app.size.width - _BESIDE[columns], plain=plain)),
+            "run": Text(row.id),
             "state": Text(state_text(status.state, plain=plain) + place, style=_rich(colour)),
             "step": Text(steps, justify="right"),
             "loss": Text("" if status.loss is None else f"{status.loss:.4f}", justify="right"),
             "curve": Text(sparkline(row.sparks, plain=plain)),
             "pace": Text(pace(row.seconds_per_step), justify="right"),
-            "left": Text(clock(row.eta), justify="right"),
+            "left": Text(clock(row.eta) if status.state != "starting" else "", justify="right"),
             "on": Text(row.device),
         }
         return [cells[name] for name in columns]
@@ -148,7 +153,7 @@ class RunsView(View):
         table = self.query_one(DataTable)
         nothing.display, table.display = not anything, anything
         if anything and self.focused is None:  # it lost the keys when it was empty
-            table.focus()
+            self.set_focus(table)
         if store.problem:
             nothing.update(store.problem)
         elif self._filter and store.rows:
@@ -177,6 +182,7 @@ class RunsView(View):
         row = self._row()
         if row and row.folder.path != self._shown and self.is_current:  # not where a row is only drawn anew
             self._shown = row.folder.path
+            self._choose(row.folder.path)  # other views show what is under the cursor
             self.ours.say_command("runs", "show", row.id)
 
     @on(DataTable.RowSelected)
@@ -198,14 +204,14 @@ class RunsView(View):
     @on(Input.Submitted)
     def _on_submitted(self) -> None:
         self.query_one(Input).set_class(bool(self._filter), "open")
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
 
     def key_escape(self) -> None:
         """All runs again."""
         entry = self.query_one(Input)
         entry.value = ""
         entry.remove_class("open")
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
 
     # ---------------------------------------------------------------- actions
     async def action_watch(self) -> None:
@@ -216,7 +222,8 @@ class RunsView(View):
 
     async def action_compare(self) -> None:
         """Compare the marked runs; where one is marked, with the one under the cursor."""
-        row, marked = self._row(), self.ours.marked
+        row = self._row()
+        marked = [path for path in self.ours.marked if self.ours.store.row(path)]
         if row and len(marked) < 2:
             self._choose(row.folder.path)
         elif marked:
@@ -246,8 +253,8 @@ class RunsView(View):
             self.notify(f"{row.id} is {row.status.state}: there is nothing to stop.", markup=False)
             return
         words = ("runs", "stop", row.id)
-        lines = (_sentence(row), *_kept(row))
         title = f"Take {row.id} out of the queue?" if row.status.state == "queued" else f"Stop {row.id}?"
+        lines = (_sentence(row), partial(_kept, row)) if row.status.live else (_sentence(row),)
         self._asked(Ask(title, lines, command=command_line(words), yes="Stop"), words, f"{row.id}: stopped")
 
     def action_resume(self) -> None:
@@ -309,10 +316,9 @@ class RunsView(View):
         """Ask, and delete it."""
         if row := self._row():
             words = ("runs", "rm", row.id, "--yes")
-            lines = (_sentence(row), f"Everything in it is deleted: {amount(size_of(row.folder.path))}.")
-            self._asked(
-                Ask(f"Delete {row.id}?", lines, command=command_line(words), yes="Delete"), words, f"{row.id}: deleted"
-            )
+            lines = (_sentence(row), partial(_everything, row))
+            question = Ask(f"Delete {row.id}?", lines, command=command_line(words), yes="Delete")
+            self._asked(question, words, f"{row.id}: deleted")
 
     def _asked(self, question: Ask, words: tuple[str, ...], done: str) -> None:
         def answered(yes: bool | None) -> None:
@@ -321,6 +327,19 @@ class RunsView(View):
                 self.ours.command_in_background(*words, done=done)
 
         self.app.push_screen(question, answered)
+
+
+def _fit(cells: list[Text], room: list[int]) -> bool:
+    """Whether everything but the name, which is cut, has its room."""
+    return all(cell.cell_len <= room[at] for at, cell in enumerate(cells) if at != _NAME)
+
+
+def _widths(columns: tuple[str, ...], cells: list[list[Text]], width: int) -> list[int]:
+    """Of the columns: what stands in them; the name has what is left, if it needs it."""
+    room = [max([len(name), *(row[at].cell_len for row in cells)]) for at, name in enumerate(columns)]
+    left = width - _SCROLL - sum(wide + _BETWEEN for at, wide in enumerate(room) if at != _NAME) - _BETWEEN
+    room[_NAME] = min(room[_NAME], max(left, _LEAST_NAME))
+    return room
 
 
 def _rich(colour: str) -> str:
@@ -342,9 +361,9 @@ def _how_far(row: RunRow) -> Enter:
     taken = row.status.step
 
     def check(text: str) -> Checked:
-        if text.isascii() and text.isdigit() and int(text) > taken:
+        if text.isascii() and text.isdigit() and len(text) < _DIGITS and int(text) > taken:
             return Checked()
-        return Checked(f"{text!r} is no whole number above {taken}", refused=True)
+        return Checked(f"{shortened(text, _DIGITS)!r} is no whole number above {taken}", refused=True)
 
     lines = (f"It has taken all its {taken} steps, and goes on from its last checkpoint.", "Its spec stays as it is.")
     return Enter(f"Train {row.id} further, to which step?", str(2 * max(1, taken)), lines, check=check)
@@ -358,18 +377,20 @@ def _cure(row: RunRow) -> str:
     """What can be done about a run whose process was killed; empty for any other."""
     if row.status.state != "lost" or not row.status.steps or row.replayed:
         return ""
-    return "Resume goes on from its last checkpoint."
+    return "Resume goes on from its last checkpoint, or begins anew if it has none."
 
 
-def _kept(row: RunRow) -> tuple[str, ...]:
+def _everything(row: RunRow) -> str:
+    return f"Everything in it is deleted: {amount(size_of(row.folder.path))}."
+
+
+def _kept(row: RunRow) -> str:
     """What is on disk of a run that is to be stopped, and what would be lost by a kill."""
-    if not row.status.live:
-        return ()
     if row.replayed:
-        return ("It is a replay: nothing is lost.",)
+        return "It is a replay: nothing is lost."
     try:
         checkpoint = latest_checkpoint(row.folder)
     except UserError as error:
-        return (str(error),)
+        return str(error)
     saved = f"Its last checkpoint is of step {checkpoint.step}." if checkpoint else "It has no checkpoint yet."
-    return (f"{saved} It finishes its step, saves, and ends; it can be resumed. Nothing is lost.",)
+    return f"{saved} It finishes its step, saves, and ends; it can be resumed. Nothing is lost."
