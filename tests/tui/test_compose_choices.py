@@ -10,6 +10,7 @@ from textual.widgets import Input, OptionList, Static
 
 from pgsynth_core.api import compose
 from pgsynth_core.errors import SpecError
+from pgsynth_core.registry import discover
 from pgsynth_tui.app import PgsynthApp
 from pgsynth_tui.choose import Choose
 from pgsynth_tui.dialogs import Enter, Tell
@@ -165,6 +166,36 @@ def test_values_to_vary_are_marked_and_escape_leaves_them(drive: Drive) -> None:
         assert "4 combinations; 4 can be trained" in beside(app)
 
     drive(scenario, size=(140, 40))
+
+
+def test_what_varies_is_marked_and_what_is_not_found_is_no_lack(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("1")
+        view(app).store.mark("train.seed", "0,1")
+        view(app)._draw()
+        await at(app, pilot, "train")
+        await on(app, pilot, "seed")
+        assert any("% seed" in line for line in text_of(app).splitlines())
+        await at(app, pilot, "data.figures")
+        await pilot.press("slash", *"folder", "enter")
+        await until(pilot, lambda: "Nothing has these words" in hint(app))
+        await at(app, pilot, "pose.controlnet")
+        await pilot.press("right")
+        await until(pilot, lambda: "controlnet has no options." in hint(app))
+
+    keep_draft(Draft("tiny").to_json())
+    drive(scenario)
+
+
+def test_other_packages_are_there_at_once(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("1")
+        draft = view(app).store.draft
+        app.registry = discover()
+        await pilot.press("2", "1")
+        assert view(app).store.registry is app.registry and view(app).store.draft == draft
+
+    drive(scenario)
 
 
 def test_presets_files_and_paths_are_opened(drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

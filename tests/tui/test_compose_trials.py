@@ -80,14 +80,14 @@ def test_a_proof_shows_that_it_goes_on_and_what_it_found(
     drive(scenario, size=size)
 
 
-@pytest.mark.parametrize("key", ["escape", "p"])
-def test_a_proof_is_given_up_by_key(drive: Drive, commands: Commands, key: str) -> None:
+@pytest.mark.parametrize("keys", [("escape",), ("p",), ("v", "v", "escape"), ("right", "escape")])
+def test_a_proof_is_given_up_by_key(drive: Drive, commands: Commands, keys: tuple[str, ...]) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("1", "p")
         await until(pilot, lambda: commands.words)
         await pilot.press("R")
         assert any("a proof is under way" in line for line in told(app))
-        await pilot.press(key)
+        await pilot.press(*keys)
         await until(pilot, lambda: "Proof given up" in verdict(app))
         commands.go.set()
         await pilot.press("p")

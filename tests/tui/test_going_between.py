@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -31,6 +32,38 @@ def test_the_cursor_goes_to_the_run_that_was_chosen_elsewhere(drive: Drive, root
         assert table.cursor_row == 1, "it goes there once"
         await pilot.press("home")
         assert table.cursor_row == 0
+
+    drive(scenario)
+
+
+def test_other_views_show_what_is_under_the_cursor(drive: Drive, root: Path) -> None:
+    first, second, third = (make_run(root, name, 3, of=3, state="finished") for name in "abc")
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        app.marked = [first.path]
+        await pilot.press("end", "home", "down")
+        await until(pilot, lambda: app.chosen == second.path)
+        await pilot.press("3")
+        await until(pilot, lambda: second.id in text_of(app) and first.id in text_of(app))
+        assert third.id not in text_of(app)
+
+    drive(scenario, size=(140, 40))
+
+
+def test_marks_outlast_a_folder_that_is_away(drive: Drive, root: Path, tmp_path: Path) -> None:
+    one, other = (make_run(root, name, 3, of=3, state="finished") for name in "ab")
+    elsewhere = tmp_path / "others" / "run"
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        app.marked = [one.path, other.path, elsewhere]
+        root.rename(tmp_path / "away")
+        await settled(app, pilot)
+        (tmp_path / "away").rename(root)
+        await settled(app, pilot)
+        assert app.marked == [one.path, other.path, elsewhere]
+        shutil.rmtree(one.path)
+        await settled(app, pilot)
+        await until(pilot, lambda: app.marked == [other.path, elsewhere])
 
     drive(scenario)
 
