@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import cleandoc
 from pathlib import Path
@@ -13,14 +13,17 @@ from typing import ClassVar, Final
 
 from textual import work
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from pgsynth_core.cli.console import visible
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import runs_root
 from pgsynth_tui import shell
 from pgsynth_tui.actions import EVERYWHERE, VIEWS, actions_of, bindings, keymap_faults
 from pgsynth_tui.choose import Choose, Item
+from pgsynth_tui.harmless import HARMLESS
 from pgsynth_tui.help import Help
 from pgsynth_tui.panels import PanelApp
 from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_remembered
@@ -209,6 +212,10 @@ class PgsynthApp(PanelApp):
         stack = self.screen_stack
         return stack[-1] if stack and isinstance(stack[-1], View) else None
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every row of every widget goes through, `HARMLESS` last."""
+        return (*super().get_line_filters(), HARMLESS)
+
     @property
     def image_mode(self) -> ImageMode:
         """How pictures are drawn here, and that in words."""
@@ -313,4 +320,4 @@ class PgsynthApp(PanelApp):
         runs = f" --runs {self.runs_given}" if self.runs_given else ""
         lines = [f"{len(live)} run{'s train' if len(live) > 1 else ' trains'} on without you: {', '.join(names)}"]
         lines += [f"  see them again: pgsynth tui{runs}", f"  stop one: pgsynth runs stop {names[0]}{runs}"]
-        self.exit(message="\n".join(lines))
+        self.exit(message=visible("\n".join(lines)))
