@@ -24,7 +24,7 @@ from textual.pilot import Pilot
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.registry import discover
-from pgsynth_core.runs import EventLog, RunFolder, create_run, list_runs, status_of
+from pgsynth_core.runs import EventLog, RunFolder, RunStatus, create_run, list_runs, status_of
 from pgsynth_tui import shell
 from pgsynth_tui.actions import VIEWS
 from pgsynth_tui.app import PgsynthApp
@@ -316,13 +316,13 @@ def test_a_fault_in_looking_at_runs_is_told_once_and_looking_goes_on(
     live = make_run(root, "live", 2)
     calls: list[int] = []
 
-    def broken(folder: RunFolder) -> None:
+    def broken(root: Path) -> None:
         calls.append(1)
         raise ArithmeticError("nobody thought of this")
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         with monkeypatch.context() as fault:
-            fault.setattr(run_store, "status_of", broken)
+            fault.setattr(run_store, "list_runs", broken)
             before = len(calls)
             await until(pilot, lambda: len(calls) > before + 2)
             assert told(app) == ["the runs cannot be looked at: ArithmeticError: nobody thought of this"]
@@ -330,6 +330,25 @@ def test_a_fault_in_looking_at_runs_is_told_once_and_looking_goes_on(
         with EventLog(live.events_file) as events:
             take_steps(events, 3, 9)
         await until(pilot, lambda: "9/100" in text_of(app))
+
+    drive(scenario)
+
+
+def test_a_fault_in_looking_at_one_run_is_its_reason(drive: Drive, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, live = make_run(root, "done", 7, state="finished"), make_run(root, "live", 2)
+    true = run_store.status_of
+
+    def broken(folder: RunFolder) -> RunStatus:
+        if folder == live:
+            raise PermissionError(13, "Permission denied")
+        return true(folder)
+
+    monkeypatch.setattr(run_store, "status_of", broken)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "it cannot be looked at: PermissionError" in " ".join(text_of(app).split()))
+        assert "7/100" in text_of(app) and app.store.row(done.path) and not told(app)
+        await works(app, pilot)
 
     drive(scenario)
 

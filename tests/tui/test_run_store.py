@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgsynth_core.runs import EventLog, RunFolder
+from pgsynth_core.runs import EventLog, RunFolder, RunStatus
 from pgsynth_tui.stores import runs as module
 from pgsynth_tui.stores.runs import RunRow, RunStore
 
@@ -73,6 +73,30 @@ def test_a_folder_that_cannot_be_read_is_told(root: Path) -> None:
     store = RunStore(root)
     store.look()
     assert store.rows == () and str(root) in store.problem
+
+
+def test_a_run_that_cannot_be_looked_at_says_so_and_hides_no_other(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(root, "done", 4, state="finished")
+    live = make_run(root, "live", 1)
+    true, refused = module.status_of, {live.path}
+
+    def status_of(folder: RunFolder) -> RunStatus:
+        if folder.path in refused:
+            raise PermissionError(13, "Permission denied", str(folder.process_file))
+        return true(folder)
+
+    monkeypatch.setattr(module, "status_of", status_of)
+    store, fault = RunStore(root), "it cannot be looked at: PermissionError: "
+    assert store.look() and states(store) == {"live": "lost", "done": "finished"}
+    assert store.rows[0].status.reason.startswith(fault)
+    refused.clear()
+    assert store.look() and states(store)["live"] == "running" and not store.rows[0].status.reason
+    refused.add(live.path)
+    assert store.look() and store.rows[0].status.step == 1, "as it was seen last"
+    assert store.rows[0].status.state == "running" and store.rows[0].status.reason.startswith(fault)
+    assert not store.look(), "the same fault is no change"
+    new = make_run(root, "new", 1, state="failed")
+    assert store.look() and store.row(new.path)
 
 
 def test_sparks_of_a_long_log_are_read_at_places(root: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from inspect import cleandoc
@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from textual import work
+from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from pgsynth_core.cli.console import visible
 from pgsynth_core.errors import suggestion
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import runs_root
 from pgsynth_tui import shell
 from pgsynth_tui.actions import ACTIONS, EVERYWHERE, VIEWS, actions_of, bindings, keymap_faults
 from pgsynth_tui.choose import Choose, Item
-from pgsynth_tui.help import Help
+from pgsynth_tui.harmless import HARMLESS, PLAIN
+from pgsynth_tui.help import Help, keys_in_words
 from pgsynth_tui.panels import PanelApp
 from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_remembered
 from pgsynth_tui.stores.pictures import ImageMode, image_mode
@@ -220,6 +224,14 @@ class PgsynthApp(PanelApp):
         stack = self.screen_stack
         return stack[-1] if stack and isinstance(stack[-1], View) else None
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every row of every widget goes through, ours last."""
+        return (*super().get_line_filters(), HARMLESS, *([PLAIN] if self.plain else []))
+
+    def get_key_display(self, binding: Binding) -> str:
+        """A key, as the footer has it."""
+        return keys_in_words(binding.key) if self.plain else super().get_key_display(binding)
+
     @property
     def image_mode(self) -> ImageMode:
         """How pictures are drawn here, and that in words."""
@@ -336,4 +348,4 @@ class PgsynthApp(PanelApp):
         runs = f" --runs {self.runs_given}" if self.runs_given else ""
         lines = [f"{len(live)} run{'s train' if len(live) > 1 else ' trains'} on without you: {', '.join(names)}"]
         lines += [f"  see them again: pgsynth tui{runs}", f"  stop one: pgsynth runs stop {names[0]}{runs}"]
-        self.exit(message="\n".join(lines))
+        self.exit(message=visible("\n".join(lines)))

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ MOST_RUNS: Final = 8
 """Runs that are shown together, for more could not be told apart."""
 _PIECE: Final = 4096
 """Bytes read for each of them."""
+_UNSEEN: Final = RunStatus("lost", 0, None, None, None, "")
+"""Of a run that could not be looked at even once."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class RunStore:
         self._known: dict[Path, tuple[object, RunRow]] = {}
 
     def look(self) -> bool:
-        """Look at every run.
+        """Look at every run; one that cannot be looked at has the fault as its reason, and the others are shown.
 
         Returns:
             Whether anything is otherwise than before.
@@ -95,7 +97,7 @@ class RunStore:
         except UserError as error:
             folders, self.problem = (), str(error)
         places = self._places()
-        self.rows = tuple(self._row(folder, places.get(str(folder.path.resolve()))) for folder in reversed(folders))
+        self.rows = tuple(self._row_or_fault(folder, places) for folder in reversed(folders))
         self._known = {row.folder.path: known for row in self.rows if (known := self._known.get(row.folder.path))}
         return before != (self.rows, self.problem)
 
@@ -124,6 +126,15 @@ class RunStore:
             for run in waiting():
                 places[str(run.folder.path)] = numbers[run.kind] = numbers.get(run.kind, 0) + 1
         return places
+
+    def _row_or_fault(self, folder: RunFolder, places: Mapping[str, int]) -> RunRow:
+        """The run; where it cannot be looked at, as it was seen last, and why. It is tried again at the next look."""
+        try:
+            return self._row(folder, places.get(str(folder.path.resolve())))
+        except Exception as error:  # noqa: BLE001  # whatever one folder went through, the others are shown
+            _, before = self._known.get(folder.path, (None, RunRow(folder, _UNSEEN)))
+            fault = f"it cannot be looked at: {type(error).__name__}: {error}"
+            return replace(before, status=replace(before.status, reason=fault))
 
     def _row(self, folder: RunFolder, position: int | None) -> RunRow:
         trace = _trace(folder), position

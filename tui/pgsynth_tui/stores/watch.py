@@ -20,7 +20,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Curve, RunFolder
 from pgsynth_tui.stores.points import reduced, smoothed
 
-__all__ = ["NUMBERS", "Drawn", "LogTail", "WatchStore"]
+__all__ = ["NUMBERS", "Drawn", "LogTail", "WatchStore", "Watched"]
 
 NUMBERS: Final = ("loss", "mse", "reconstruction", "grad_norm", "learning_rate", "seconds_per_step", "memory_bytes")
 """What can be drawn: the numbers of a step."""

@@ -154,11 +154,13 @@ class ComposeView(View):
 
     def _hint(self) -> None:
         """What is said of the row under the cursor."""
-        if self.query_one("#slots").has_focus:
-            text = said_of_slot(self.store, self._key())
-        else:
-            text = said_of(self._chosen(), self._key(), self.store)
+        in_slots = self.query_one("#slots").has_focus
+        text = said_of_slot(self.store, self._key()) if in_slots else self._said()
         self.query_one("#hint", Static).update(one_line(text))
+
+    def _said(self) -> str:
+        """Of the row under the cursor among the choices."""
+        return said_of(self._chosen(), self._key(), self.store)
 
     def _draw_verdict(self) -> None:
         trials = self.query_one(Trials)
@@ -343,7 +345,7 @@ class ComposeView(View):
         if field is None and path not in KIND_OF_SLOT:
             self._turn_to(CHOICES)
             self.set_focus(self.query_one("#choices"))
-            self.notify("m on one of its options varies that.", markup=False)
+            self.notify("m on one of its options varies that." if self._middle else self._said(), markup=False)
             return
 
         def marked(text: str | None) -> None:

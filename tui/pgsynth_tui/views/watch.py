@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from rich.style import Style
@@ -22,7 +22,7 @@ from pgsynth_tui.actions import bindings
 from pgsynth_tui.stores.frame import TARGET
 from pgsynth_tui.stores.looking import Looked, Looking
 from pgsynth_tui.stores.machine import machine_line
-from pgsynth_tui.stores.watch import NUMBERS, Drawn, LogTail, WatchStore
+from pgsynth_tui.stores.watch import NUMBERS, Drawn, LogTail, Watched, WatchStore
 from pgsynth_tui.themes import SERIES
 from pgsynth_tui.view import View
 from pgsynth_tui.widgets.picture import Picture
@@ -46,11 +46,19 @@ _MOST_LOG: Final = 5000
 
 
 class Seen(Message):
-    """There is something new to draw; only the last of several is told."""
+    """There is something new to draw, of what was watched and followed then; only the last of several is told."""
 
-    def __init__(self, drawn: tuple[Drawn, ...], log: list[str], share: float, machine: str) -> None:
+    def __init__(
+        self,
+        watched: Sequence[Watched],
+        drawn: tuple[Drawn, ...],
+        share: float,
+        log: tuple[LogTail | None, list[str]],
+        machine: str,
+    ) -> None:
         super().__init__()
-        self.drawn, self.log, self.share, self.machine = drawn, log, share, machine
+        self.watched, self.drawn, self.share, self.machine = watched, drawn, share, machine
+        self.tail, self.log = log
 
     def can_replace(self, message: Message) -> bool:
         """A later one has everything, but for lines of the log."""
@@ -173,16 +181,19 @@ class WatchView(View):
     def _read(self) -> None:
         worker = get_current_worker()
         weight, told, drawn = -1.0, "", 0.0
-        changed, lines, drew = False, list[str](), 0.0
+        changed, tail, lines, drew = False, self._tail, list[str](), 0.0
         while not worker.is_cancelled and self.is_running:
             new, more = (False, False) if self._paused else self.store.read(_SLICE)
-            lines += self._tail.read() if self._tail and not self._paused else []
+            if self._tail is not tail:  # what was read of another run's log is not told
+                tail, lines = self._tail, []
+            lines += tail.read() if tail and not self._paused else []
             wanted, machine = _SMOOTH[self._smooth], machine_line()
             changed |= new or bool(lines) or wanted != weight or machine != told or self._again.is_set()
             if changed and (not more or time.monotonic() - drawn > _STILL):  # while much is read, now and then
                 weight, told, drawn = wanted, machine, time.monotonic()
                 self._again.clear()
-                self.post_message(Seen(self.store.drawn(weight), lines, self.store.share, machine))
+                watched = self.store.runs  # before they are drawn: those that come meanwhile set `_again`
+                self.post_message(Seen(watched, self.store.drawn(weight), self.store.share, (tail, lines), machine))
                 changed, lines = False, []
             if not self._paused and self._seen and time.monotonic() - drew > _SAMPLES:
                 drew = time.monotonic()
@@ -197,11 +208,13 @@ class WatchView(View):
             self.set_timer(_AGAIN, self._read)
 
     def on_seen(self, event: Seen) -> None:
-        """Draw what the thread has read."""
+        """Draw what the thread has read, unless something else is watched by now."""
         if not self.there:
             return
-        self._drawn, self._share, self._machine = event.drawn, event.share, event.machine
-        if event.log:
+        self._machine = event.machine
+        if event.watched is self.store.runs:
+            self._drawn, self._share = event.drawn, event.share
+        if event.log and event.tail is self._tail:
             self.query_one(Log).write_lines(event.log)
         if self.ours.front is self:
             self._show_curves()
