@@ -18,6 +18,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import require_writable, runs_root
 from pgsynth_core.runs.durable import IN_RUNS
+from pgsynth_core.runs.folder import run_name
 from pgsynth_core.spec import Resolved, Spec, explain, lock_of
 
 if TYPE_CHECKING:
@@ -111,24 +112,32 @@ class Composition:
         return self._memory
 
     def train(
-        self, *, runs: str | Path | None = None, steps: int | None = None, on_event: OnEvent | None = None
+        self,
+        *,
+        runs: str | Path | None = None,
+        steps: int | None = None,
+        name: str | None = None,
+        on_event: OnEvent | None = None,
     ) -> Run:
         """Train it; blocks until the last step, or until an interrupt has saved and stopped it.
 
         Args:
             runs: Where the run's folder is made; by default ``$PGSYNTH_RUNS``, else ``./runs``.
             steps: In place of the spec's.
+            name: What the run is called behind its time, in place of its parts, as `run_name` of
+                `pgsynth_core.runs.folder` writes it; the spec does not know it.
             on_event: Told of each step, checkpoint and sheet, as plain data.
 
         Raises:
             UserError: For everything the user can mend; nothing is left half-written.
         """
-        spec = self.spec if steps is None else with_steps(self, steps).spec
+        composed = self if steps is None else with_steps(self, steps)
+        slug = self.spec.slug if name is None else run_name(name)
         self.require_libraries()
         root = runs_root(None if runs is None else str(runs))
         require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
         training = importlib.import_module("pgsynth_core.api.training")
-        run: Run = training.start(spec, self.registry, self.verdict, runs=root, on_event=on_event)
+        run: Run = training.start(composed, runs=root, slug=slug, on_event=on_event)
         return run
 
     def rehearse(self, *, runs: str | Path | None = None, on_event: OnEvent | None = None) -> Rehearsal:

@@ -28,6 +28,7 @@ from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.differences import check_processes, processes_before
 from pgsynth_core.runs.durable import IN_RUNS, refusing, remove
 from pgsynth_core.runs.entry import entry_of
+from pgsynth_core.runs.folder import run_name
 from pgsynth_core.runs.queue import enqueue, forget, position, refuse_devices
 from pgsynth_core.runs.sessions import alone_with, refuse_running
 from pgsynth_core.runs.status import base_state
@@ -37,7 +38,12 @@ __all__ = ["detach", "detach_run"]
 
 
 def detach(
-    composition: Composition, *, runs: str | Path | None = None, steps: int | None = None, devices: int = 1
+    composition: Composition,
+    *,
+    runs: str | Path | None = None,
+    steps: int | None = None,
+    devices: int = 1,
+    name: str | None = None,
 ) -> Run:
     """Put a new run into the queue; it begins as soon as its turn has come and a device is free.
 
@@ -46,19 +52,21 @@ def detach(
         runs: Where the run's folder is made; by default ``$PGSYNTH_RUNS``, else ``./runs``.
         steps: In place of the spec's, for this time; the spec keeps its own.
         devices: On how many GPUs.
+        name: As in `Composition.train`.
 
     Returns:
         The run; it waits, or has begun.
 
     Raises:
-        UserError: If there are not so many devices, nothing can be written there, or no worker can be started; then
-            there is no run.
+        UserError: If there are not so many devices, nothing can be written there, it cannot be named so, or no worker
+            can be started; then there is no run.
     """
+    slug = composition.spec.slug if name is None else run_name(name)
     composition.require_libraries()
     root, kind = runs_root(None if runs is None else str(runs)), kind_wanted()
     require_writable(root, "no run can be made here", elsewhere=IN_RUNS)
     refuse_devices(devices, kind)
-    folder = create_run(root, slug=composition.spec.slug, spec_yaml=composition.to_yaml(), lock=None)
+    folder = create_run(root, slug=slug, spec_yaml=composition.to_yaml(), lock=None)
     try:
         enqueue(folder, wanted=devices, steps=steps, kind=kind)
     except BaseException:

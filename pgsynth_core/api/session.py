@@ -194,8 +194,8 @@ class TrainingSession:
             lambda: self.trained.restore(checkpoint.path), made.spec, made.registry, made.verdict, folder=folder
         )
 
-    def new_folder(self, runs: Path) -> RunFolder:
-        """Made by the first process; the others are told where, or that there is none.
+    def new_folder(self, runs: Path, slug: str) -> RunFolder:
+        """Made by the first process, see `create_run`; the others are told where, or that there is none.
 
         Raises:
             UserError: If it cannot be made, or a process on another machine does not see it.
@@ -204,7 +204,7 @@ class TrainingSession:
         if self.accelerator.is_main_process:
             try:
                 require_room(runs, self.trained.size(), "a checkpoint", elsewhere=IN_RUNS)
-                made = create_run(runs, slug=self.spec.slug, spec_yaml=self._yaml(), lock=self.lock())
+                made = create_run(runs, slug=slug, spec_yaml=self._yaml(), lock=self.lock())
                 told = [str(made.path), ""]
             except UserError as error:
                 broadcast_object_list(["", str(error)])

@@ -9,9 +9,7 @@ from pgsynth_core.api.composition import Composition, OnEvent
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.session import TrainingSession
 from pgsynth_core.composition.hub import Weights, made_with
-from pgsynth_core.contract import Verdict
 from pgsynth_core.errors import UserError
-from pgsynth_core.registry import Registry
 from pgsynth_core.runs import (
     Checkpoint,
     RunFolder,
@@ -25,19 +23,19 @@ from pgsynth_core.runs.differences import check_pairs, check_processes, other_pr
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.saving import clear_unfinished
 from pgsynth_core.runs.sessions import alone_with, refuse_running
-from pgsynth_core.spec import Spec
 from pgsynth_core.training.processes import accelerator_for
 
 
-def start(spec: Spec, registry: Registry, verdict: Verdict, *, runs: Path, on_event: OnEvent | None) -> Run:
-    """Train a composition from its first step.
+def start(composition: Composition, *, runs: Path, slug: str, on_event: OnEvent | None) -> Run:
+    """Train a composition from its first step, in a new folder below `runs` that is called `slug` behind its time.
 
     Raises:
         UserError: For everything the user can mend; nothing is left half-written.
     """
-    opened = TrainingSession.open(spec, registry, verdict, accelerator_for(spec.train), Weights())
+    spec, verdict = composition.spec, composition.verdict
+    opened = TrainingSession.open(spec, composition.registry, verdict, accelerator_for(spec.train), Weights())
     opened.stream.first()  # data that cannot be used shows before there is a folder
-    folder = opened.new_folder(runs)
+    folder = opened.new_folder(runs, slug)
     return opened.run(folder, on_event, begin=None)
 
 

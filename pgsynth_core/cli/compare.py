@@ -30,22 +30,24 @@ __all__ = ["COMMAND"]
 _TABLE = "table"
 _EPILOG = """\
 Runs that differ in train.seed alone are one variant: its numbers are the mean over them,
-± the sample standard deviation. Settings that are the same everywhere are left out.
+± the sample standard deviation. Settings that are the same everywhere are left out, and
+of a run and its replays all but one are left out of every number.
 
 Losses are those of the last steps, a tenth of them, 100 at most; the row says how many.
 Evaluations (pgsynth evaluate) stand in one row where they are of the same pictures of the
 same pairs, sampled alike; what is not is kept apart, and a note says why. * is the better
-mean, which may be chance.
+mean, which may be chance; means that print the same share it, and if all do, none has it.
 
 examples:
   pgsynth compare 20260131-120405-qfft-pma latest
   pgsynth compare runs/20260131-* --format latex > table.tex
   pgsynth compare a b --all-settings --runs ~/elsewhere
 
-With --json: ok, variants (name, runs: run, path, seed, state, step), settings (key, differs,
-values by variant), numbers (group, name, unit, better, compares, about, cells by variant:
-mean, spread, n, values by run; best, ahead_of_first: on how many of the same pairs it is
-better than the first, notes: which of them, from 1), notes, broken."""
+With --json: ok, variants (name, runs: run, path, seed, state, step, counts: false for a
+replay that is left out), settings (key, differs, values by variant), numbers (group, name,
+unit, better, compares, about, cells by variant: mean, spread, n, values by run; best,
+ahead_of_first: on how many of the same pairs it is better than the first, notes: which of
+them, from 1), notes, broken."""
 
 
 def _parser() -> Parser:
@@ -171,7 +173,7 @@ def _numbers(comparison: Comparison, number: Number) -> list[str]:
     cells = []
     for place, (cell, variant) in enumerate(zip(number.cells, comparison.variants, strict=True)):
         star = " *" if place in number.best else ""
-        cells.append(cell_text(number, cell, len(variant.runs)) + star)
+        cells.append(cell_text(number, cell, len(variant.counted)) + star)
     return cells
 
 

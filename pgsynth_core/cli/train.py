@@ -25,6 +25,7 @@ from pgsynth_core.runs import find_beginning, require_writable, runs_root
 from pgsynth_core.runs.devices import kind_wanted
 from pgsynth_core.runs.durable import IN_RUNS
 from pgsynth_core.runs.entry import ATTEMPT
+from pgsynth_core.runs.folder import LONGEST_NAME, run_name
 from pgsynth_core.runs.queue import refuse_devices
 from pgsynth_core.spec import RESUMABLE, SPEC_KEYS, TrainSettings
 
@@ -46,6 +47,7 @@ words, in any order with the flags: SPEC and key=value as in pgsynth compose.
 examples:
   pgsynth train tiny data=figures train.steps=300
   pgsynth train method.yaml data.deepfashion.root=data/fashion
+  pgsynth train qen attn.pma.mask=eq9 --name "eq9 a"  a run ...-eq9-a, not ...-<parts>
   pgsynth train --resume latest                       from its last checkpoint
   pgsynth train --resume latest train.steps=2000      further this time; the spec stays
   pgsynth train --resume latest train.workers=0       otherwise, for this time
@@ -55,9 +57,10 @@ examples:
   pgsynth train method.yaml --rehearse                will it fit, and how long will it take
   pgsynth train tiny train.trackers=tensorboard       see it: tensorboard --logdir runs
 
-A run is a folder, RUNS/<date>-<time>-<parts>. Ctrl-C finishes the step, saves a
-checkpoint, without a look at unseen pairs or a sheet, and ends with 130, and so does a
-terminal that is closed; a second Ctrl-C ends at once. Progress goes to stderr.
+A run is a folder, RUNS/<date>-<time>-<parts>; with --name, <name> in place of <parts>.
+Ctrl-C finishes the step, saves a checkpoint, without a look at unseen pairs or a sheet,
+and ends with 130, and so does a terminal that is closed; a second Ctrl-C ends at once.
+Progress goes to stderr.
 
 With --detach the run waits in a queue and is trained as soon as a GPU is free (without
 GPUs, the CPU), whether you stay or leave; see pgsynth runs --help. There is one queue
@@ -76,11 +79,17 @@ Leave it out: training takes the GPU, if torch sees one. CUDA_VISIBLE_DEVICES=1 
 the command chooses among several, ACCELERATE_USE_CPU=true takes the CPU."""
 
 
+_NAME = f"""\
+what the run is called behind its time, in place of its parts: ASCII letters and digits, what \
+stands between becomes '-', {LONGEST_NAME} characters at most; the spec does not know it"""
+
+
 def _parser() -> Parser:
     parser = Parser("train", _DESCRIPTION, epilog=_EPILOG, override_keys=SPEC_KEYS, absent={"--device": _DEVICE})
     parser.usage = "pgsynth train [SPEC] [key=value ...] [flags]"
     parser.add_argument("words", nargs="*", metavar="SPEC, key=value", help="what to train, as in pgsynth compose")
     add_runs(parser)
+    parser.add_argument("--name", metavar="WORDS", help=_NAME)
     resume = "go on with a run: its id, the beginning of it, latest, a path, or a checkpoint's path"
     parser.add_argument("--resume", metavar="RUN", help=resume)
     parser.add_argument(
@@ -104,6 +113,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         answer(questions, session.registry, json=arguments.json)
         return 0
     refuse_alone(arguments)
+    _refuse_name(arguments)
     if arguments.rehearse:
         return _rehearse(arguments, session)
     began = time.monotonic()
@@ -125,7 +135,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     else:
         composed = _composed(arguments, session)
         with follow("Preparing data and weights", runs=arguments.runs) as follower:
-            run = composed.train(runs=arguments.runs, on_event=follower.on_event)
+            run = composed.train(runs=arguments.runs, name=arguments.name, on_event=follower.on_event)
     return _show(run, follower, time.monotonic() - began, arguments, session)
 
 
@@ -133,7 +143,7 @@ def _detached(arguments: argparse.Namespace, session: Session) -> Run:
     runs, devices = arguments.runs, arguments.devices
     refuse_devices(devices or 1, kind_wanted())  # before minutes are spent on a proof
     if arguments.resume is None:
-        return api.detach(_composed(arguments, session), runs=runs, devices=devices or 1)
+        return api.detach(_composed(arguments, session), runs=runs, devices=devices or 1, name=arguments.name)
     steps, changes = _changes(arguments)
     resume, registry = arguments.resume, session.registry
     return api.detach_run(resume, *changes, steps=steps, runs=runs, devices=devices, registry=registry)
@@ -157,6 +167,25 @@ def _rehearse(arguments: argparse.Namespace, session: Session) -> int:
 
 
 # ------------------------------------------------------------------------------------------- before
+def _refuse_name(arguments: argparse.Namespace) -> None:
+    """Refuse ``--name`` where no run is made, and one that names nothing, before minutes are spent on a proof.
+
+    Raises:
+        ArgumentsError: If it is given with ``--resume`` or ``--rehearse``.
+        UserError: If it has no letter or digit.
+    """
+    if arguments.name is None:
+        return
+    where = "argument --name"
+    if arguments.resume is not None:
+        cure = f"Leave --name out; or start another run from its spec: {_another(arguments)}"
+        raise ArgumentsError("a run that is resumed keeps the name it has.", where=where, cure=cure)
+    if arguments.rehearse:
+        cure = "Leave --name out, and give it to the run itself."
+        raise ArgumentsError("it names a run, and --rehearse makes none.", where=where, cure=cure)
+    run_name(arguments.name, where=where)
+
+
 def _composed(arguments: argparse.Namespace, session: Session) -> Composition:
     source, overrides = split_words(arguments.words)
     composed = api.compose(source, *overrides, adapt=arguments.adapt, registry=session.registry)
@@ -212,6 +241,7 @@ def _another(arguments: argparse.Namespace) -> str:
     words = [str(run.spec_file), *(word for word in arguments.words if "=" in word)]
     words += ["--adapt"] if arguments.adapt else []
     words += ["--runs", arguments.runs] if arguments.runs else []
+    words += ["--name", arguments.name] if arguments.name else []
     return shlex.join(["pgsynth", "train", *words])
 
 

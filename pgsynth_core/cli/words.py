@@ -155,11 +155,16 @@ def data_words(words: list[str], prefix: str, registry: Registry) -> Words:
 
 
 def flag_words(kind: str, prefix: str, registry: Registry) -> Words:
-    """What a flag may be given, by the word that its help shows: ``RUN``, ``DIR``, ``DATASET``, else a file."""
+    """What a flag may be given, by the word that its help shows: ``RUN``, ``DIR``, ``DATASET``, else a file.
+
+    ``WORDS`` are for the user to think of.
+    """
     if kind == "RUN":
         return _runs() | file_words(prefix, ("/",))
     if kind == "DATASET":
         return _parts("dataset", registry)
+    if kind == "WORDS":
+        return {}
     return file_words(prefix, ("/",) if kind == "DIR" else ("",))
 
 

@@ -40,8 +40,8 @@ def sections(comparison: Comparison, *, all_settings: bool = False) -> list[Sect
 
 
 def heading(variant: Variant) -> str:
-    """A column: its letter, and how many runs it is of."""
-    return f"{variant.name} (n={len(variant.runs)})"
+    """A column: its letter, and over how many runs its numbers are."""
+    return f"{variant.name} (n={len(variant.counted)})"
 
 
 def value_text(value: Any) -> str:
@@ -64,7 +64,7 @@ def cell_text(number: Number, cell: Cell | None, runs: int) -> str:
     Args:
         number: What it is.
         cell: Of the variant.
-        runs: How many runs that has.
+        runs: How many runs of that count.
     """
     if cell is None:
         return ""
@@ -81,5 +81,5 @@ def spread_text(number: Number, cell: Cell, sign: str = " ± ") -> str:
 
 def _rounded(number: Number, value: float) -> str:
     if number.digits is None:
-        return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
-    return f"{value:.{number.digits}f}"
+        return f"{value:,.0f}" if value == round(value) else f"{value:,.{number.places}f}"
+    return f"{value:.{number.places}f}"

@@ -82,7 +82,7 @@ def _cells(comparison: Comparison, row: SettingRow | Number, escaped: Callable[[
         return
     yield escaped(f"{number_name(row)} {_ARROWS[row.better]}".rstrip())
     for place, (cell, variant) in enumerate(zip(row.cells, comparison.variants, strict=True)):
-        text = escaped(cell_text(row, cell, len(variant.runs)))
+        text = escaped(cell_text(row, cell, len(variant.counted)))
         yield best.format(text) if place in row.best else text
 
 
@@ -120,7 +120,7 @@ def _csv(comparison: Comparison, all_settings: bool) -> str:
     for section in sections(comparison, all_settings=all_settings):
         for row in section.rows:
             for place, variant in enumerate(comparison.variants):
-                runs = " ".join(run.id for run in variant.runs)
+                runs = " ".join(run.id for run in variant.counted)
                 if isinstance(row, SettingRow):
                     value = row.values[place]
                     said = "" if value is ABSENT else value_text(value)
@@ -160,7 +160,14 @@ def comparison_facts(comparison: Comparison) -> dict[str, Any]:
         {
             "name": variant.name,
             "runs": [
-                {"run": run.id, "path": str(run.folder.path), "seed": seed, "state": run.state, "step": run.step}
+                {
+                    "run": run.id,
+                    "path": str(run.folder.path),
+                    "seed": seed,
+                    "state": run.state,
+                    "step": run.step,
+                    "counts": run.id not in variant.stands_in,
+                }
                 for run, seed in zip(variant.runs, variant.seeds, strict=True)
             ],
         }

@@ -1,5 +1,7 @@
 """What differs between runs and what came of it; runs that differ in their seed alone are one variant. Floor 1.
 
+A replay trained nothing: where the run that it plays is compared too, or another replay of that run, it counts nowhere.
+
 Numbers stand side by side only where they are of the same thing: evaluations of the same pairs, sampled alike, by the
 same definition share a row; a loss of another thing has its row, and a note that says so in place of a best one. The
 values of single pairs stay in `reader.Evaluation.values`, aligned between evaluations of the same `pairs`.
@@ -12,6 +14,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.runs.alike import Block, blocks
@@ -44,16 +47,27 @@ class Variant:
         name: A letter: ``A`` is that of the first run.
         runs: At least one.
         settings: What they share, dotted.
+        stands_in: Id of a run that counts in no number -> that of the one whose numbers it would repeat.
     """
 
     name: str
     runs: tuple[RunFacts, ...]
     settings: Mapping[str, Any]
+    stands_in: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> tuple[RunFacts, ...]:
+        """The runs over which means, spreads and n are; at least one."""
+        return tuple(run for run in self.runs if run.id not in self.stands_in)
 
     @property
     def seeds(self) -> tuple[Any, ...]:
         """The seed of each run."""
-        return tuple(run.settings.get(SEED) for run in self.runs)
+        return _seeds(self.runs)
+
+
+def _seeds(runs: Iterable[RunFacts]) -> tuple[Any, ...]:
+    return tuple(run.settings.get(SEED) for run in runs)
 
 
 @dataclass(frozen=True)
@@ -134,9 +148,18 @@ class Number:
     ahead: tuple[tuple[int, int] | None, ...] = ()
 
     @property
+    def places(self) -> int:
+        """Digits after the point that are printed of what is not whole: a tenth of a mean of whole numbers."""
+        return 1 if self.digits is None else self.digits
+
+    @property
     def best(self) -> frozenset[int]:
-        """Which cells have the better mean; none where nothing is to be told apart. It may be chance."""
-        means = {place: cell.mean for place, cell in enumerate(self.cells) if cell and not math.isnan(cell.mean)}
+        """Which cells have the better mean, as it is printed; none where all print the same. It may be chance."""
+        means = {
+            place: round(cell.mean, self.places)
+            for place, cell in enumerate(self.cells)
+            if cell and not math.isnan(cell.mean)
+        }
         if not (self.better and self.compares and len(means) > 1):
             return frozenset()
         best = max(means.values()) if self.better == "higher" else min(means.values())
@@ -176,7 +199,7 @@ def compare(runs: Sequence[RunFacts]) -> Comparison:
     settings = _settings(variants)
     notes = _Notes()
     numbers = [*_training(variants, settings, notes)]
-    found, sentences = blocks([variant.runs for variant in variants], [variant.name for variant in variants])
+    found, sentences = blocks([variant.counted for variant in variants], [variant.name for variant in variants])
     for block in found:
         numbers += _evaluation(block, variants, notes)
     unequal = [sentence for block in found for sentence in _other_counts(block, variants)]
@@ -205,9 +228,27 @@ def _variants(runs: Sequence[RunFacts]) -> tuple[Variant, ...]:
         shared = {key: value for key, value in run.settings.items() if key != SEED}
         found.setdefault(json.dumps(sorted(shared.items()), default=str), []).append(run)
     return tuple(
-        Variant(_letters(number), tuple(some), {k: v for k, v in some[0].settings.items() if k != SEED})
+        Variant(
+            _letters(number), tuple(some), {k: v for k, v in some[0].settings.items() if k != SEED}, _repeated(some)
+        )
         for number, some in enumerate(found.values())
     )
+
+
+def _repeated(runs: Sequence[RunFacts]) -> dict[str, str]:
+    """Of each replay whose numbers another of these runs, of the same seed, has: the id of that one.
+
+    What is played is known by its id, for it may have been moved since. Of several replays of a run that is not among
+    them, the first has its numbers.
+    """
+    standing: dict[tuple[str, str], str] = {}
+    repeated: dict[str, str] = {}
+    for run in sorted(runs, key=lambda run: bool(run.replay_of)):  # trainings first
+        of = Path(run.replay_of).name if run.replay_of else run.id
+        has = standing.setdefault((of, str(run.settings.get(SEED))), run.id)
+        if run.replay_of and has != run.id:
+            repeated[run.id] = has
+    return repeated
 
 
 def _letters(number: int) -> str:
@@ -223,8 +264,12 @@ def _settings(variants: Sequence[Variant]) -> tuple[SettingRow, ...]:
             of_section.setdefault(key.partition(".")[0], {})[key] = None
     keys = [key for some in of_section.values() for key in some]
     rows = [_row(key, variants) for key in keys]
-    seeds = tuple(", ".join(map(str, sorted(variant.seeds, key=str))) for variant in variants)
+    seeds = tuple(_said_seeds(variant) for variant in variants)
     return (*rows, SettingRow(SEED, seeds, differs=len(set(seeds)) > 1))
+
+
+def _said_seeds(variant: Variant) -> str:
+    return ", ".join(map(str, sorted(_seeds(variant.counted), key=str)))
 
 
 def _row(key: str, variants: Sequence[Variant]) -> SettingRow:
@@ -243,7 +288,7 @@ def _could(key: str, variant: Variant) -> bool:
 
 # ------------------------------------------------------------------------------------------- training
 def _training(variants: Sequence[Variant], settings: Sequence[SettingRow], notes: _Notes) -> list[Number]:
-    runs = [run for variant in variants for run in variant.runs]
+    runs = [run for variant in variants for run in variant.counted]
     fewest = min((run.step for run in runs if run.losses), default=0)
     last = max(1, min(LAST, fewest // 10))
     training, unseen = tuple[int, ...](), tuple[int, ...]()
@@ -296,7 +341,7 @@ def _training(variants: Sequence[Variant], settings: Sequence[SettingRow], notes
 def _cells(variants: Sequence[Variant], of: Callable[[RunFacts], float | None]) -> tuple[Cell | None, ...]:
     cells = []
     for variant in variants:
-        values = {run.id: float(value) for run in variant.runs if (value := of(run)) is not None}
+        values = {run.id: float(value) for run in variant.counted if (value := of(run)) is not None}
         cells.append(Cell(values) if values else None)
     return tuple(cells)
 
@@ -316,7 +361,7 @@ def _within(key: str, start: str) -> bool:
 
 def _other_seeds(variants: Sequence[Variant], notes: _Notes) -> tuple[int, ...]:
     """Noise and times of a loss follow from the seed: means over other seeds differ where the methods do not."""
-    seeds = {one.name: ", ".join(map(str, sorted(one.seeds, key=str))) for one in variants}
+    seeds = {one.name: _said_seeds(one) for one in variants}
     if len(set(seeds.values())) < 2:
         return ()
     said = "; ".join(f"{name} {some}" for name, some in seeds.items())
@@ -333,7 +378,7 @@ def _other_pairs(runs: Sequence[RunFacts], notes: _Notes) -> tuple[int, ...]:
 
 
 def _other_steps(variants: Sequence[Variant], notes: _Notes) -> tuple[int, ...]:
-    taken = {variant.name: sorted({run.step for run in variant.runs}) for variant in variants}
+    taken = {variant.name: sorted({run.step for run in variant.counted}) for variant in variants}
     if len({step for steps in taken.values() for step in steps}) < 2:
         return ()
     said = "; ".join(f"{name} {', '.join(f'{step:,}' for step in steps)}" for name, steps in taken.items())
@@ -412,27 +457,42 @@ def _ahead(block: Block, name: str, definition: str, *, better: str) -> tuple[tu
 # ------------------------------------------------------------------------------------------- about all
 def _about_all(variants: Sequence[Variant]) -> list[str]:
     told = []
-    runs = [run for variant in variants for run in variant.runs]
-    if len(variants) == 1 and len(runs) > 1:
-        told.append(f"These runs differ in {SEED} alone: they are one variant, and the spread is over its runs.")
+    if len(variants) == 1 and len(variants[0].runs) > 1:
+        told.append(_one_variant(variants[0]))
     for variant in variants:
-        seeds = variant.seeds
+        seeds = _seeds(variant.counted)
         if twice := sorted({str(seed) for seed in seeds if seeds.count(seed) > 1}):
             several = f"several runs of {variant.name} have the seed {', '.join(twice)}"
             told.append(f"The spread is not that of seeds alone: {several}.")
-    for run in runs:
-        if run.state not in ("finished", "stopped"):
-            told.append(f"{run.id} is {run.state}: its numbers may still change, or are not those of a whole run.")
-        if run.replay_of:
-            told.append(f"{run.id} is a replay of {run.replay_of}: its numbers are that run's, and count for nothing.")
-        told += run.problems
+    for variant in variants:
+        for run in variant.runs:
+            if run.state not in ("finished", "stopped") and run.id not in variant.stands_in:
+                told.append(f"{run.id} is {run.state}: its numbers may still change, or are not those of a whole run.")
+            if run.replay_of:
+                told.append(_of_replay(run, variant.stands_in.get(run.id, "")))
+            told += run.problems
     return [*told, *_versions(variants)]
+
+
+def _one_variant(variant: Variant) -> str:
+    same = len(set(map(str, variant.seeds))) == 1
+    what = "have the same settings and the same seed" if same else f"differ in {SEED} alone"
+    spread = ", and the spread is over its runs" if len(variant.counted) > 1 else ""
+    return f"These runs {what}: they are one variant{spread}."
+
+
+def _of_replay(run: RunFacts, stands: str) -> str:
+    """That a run is a replay, and what its numbers are; `stands` is the run that has them, if one is compared too."""
+    said = f"{run.id} is a replay of {run.replay_of}"
+    if not stands:
+        return f"{said}: its numbers are that run's."
+    return f"{said}: its numbers are those of {stands}, and it is left out of every mean, spread and n."
 
 
 def _versions(variants: Sequence[Variant]) -> list[str]:
     """What runs were made with, where it was not the same."""
     told = []
-    runs = [(variant.name, run) for variant in variants for run in variant.runs if run.made_with]
+    runs = [(variant.name, run) for variant in variants for run in variant.counted if run.made_with]
     for what in dict.fromkeys(name for _, run in runs for name in run.made_with):
         of: dict[str, list[str]] = {}
         for variant, run in runs:

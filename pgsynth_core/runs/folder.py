@@ -1,6 +1,6 @@
 """A run is a folder: what lies where in it, and how a new one comes to be, whole at once. Floor 1, no torch.
 
-runs/<YYYYmmdd-HHMMSS>-<slug>/       local time
+runs/<YYYYmmdd-HHMMSS>-<slug>/       local time, and what it was named (`run_name`), else the parts of its spec
   spec.yaml       the resolved spec; never changes
   lock.json       versions of every part; never changes (`lock.Lock`). A run made to be trained later has none until
                   its weights were read
@@ -33,10 +33,11 @@ from typing import Any, Final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import IN_RUNS, json_text, read_json, refusing, remove, replace_text, sync, temporary
 
-__all__ = ["RUNS_VARIABLE", "RunFolder", "create_run", "runs_root", "write_lock"]
+__all__ = ["LONGEST_NAME", "RUNS_VARIABLE", "RunFolder", "create_run", "run_name", "runs_root", "write_lock"]
 
 RUNS_VARIABLE: Final = "PGSYNTH_RUNS"
-_LONGEST_SLUG: Final = 60
+LONGEST_NAME: Final = 60
+"""Characters that a run's folder is called by behind its time, at most; what is longer is cut off."""
 _TAKEN: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 """What renaming a folder onto something answers."""
 
@@ -152,6 +153,28 @@ def runs_root(given: str | None = None) -> Path:
         raise UserError(f"{error}.", where=written, cure="Write the folder without '~'.") from error
 
 
+def run_name(given: str, *, where: str = "name") -> str:
+    """What a run is called behind its time if it is given a name: ``eq9, seed 1`` becomes ``eq9-seed-1``.
+
+    Args:
+        given: Any words. Of them ASCII letters and digits stay, whatever stands between becomes one dash each time, and
+            `LONGEST_NAME` characters are kept.
+        where: What the name was given as, for the refusal.
+
+    Raises:
+        UserError: If it has no ASCII letter or digit.
+    """
+    plain = _plain(given)
+    if not plain:
+        message = f"a run's name is made of ASCII letters and digits; {given!r} has none."
+        raise UserError(message, where=where, cure="Give it words, e.g. 'eq9 seed 1', or leave it out.")
+    return plain
+
+
+def _plain(words: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-")[:LONGEST_NAME].strip("-")
+
+
 def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any] | None) -> RunFolder:
     """Make the folder of a new run. It appears whole, with spec and lock, under a name nothing had.
 
@@ -165,8 +188,7 @@ def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any]
     Raises:
         UserError: If it cannot be made there; nothing is left behind.
     """
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", slug)[:_LONGEST_SLUG].strip("-") or "run"
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{plain}"
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{_plain(slug) or 'run'}"
     locked = None if lock is None else json_text(lock)
     with refusing("a run cannot be made here", root, elsewhere=IN_RUNS):
         root.mkdir(parents=True, exist_ok=True)

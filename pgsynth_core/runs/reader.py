@@ -12,6 +12,7 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -115,7 +116,7 @@ class RunFacts:
         made_with: Package, library or pretrained weights -> version.
         evaluations: In the order of their folders.
         problems: What could not be read, a sentence each.
-        replay_of: Folder of the run whose events it plays; empty for a training.
+        replay_of: Folder of the run whose events it plays, at first or second hand; empty for a training.
     """
 
     folder: RunFolder
@@ -203,7 +204,7 @@ class RunReader:
             made_with=self._once(self.folder.lock_file, _made_with),
             evaluations=tuple(evaluations),
             problems=tuple(problems),
-            replay_of=self.folder.replayed,
+            replay_of=_played(self.folder),
         )
 
     def close(self) -> None:
@@ -237,6 +238,15 @@ def read_facts(folder: RunFolder) -> RunFacts:
         return facts
     finally:
         reader.close()
+
+
+def _played(folder: RunFolder) -> str:
+    """Folder of the run that was trained: a replay may be played again."""
+    seen = [folder.replayed]
+    with suppress(OSError):  # a folder that may not be looked into
+        while seen[-1] and (of := RunFolder(Path(seen[-1])).replayed) and of not in seen:
+            seen.append(of)
+    return seen[-1]
 
 
 # ------------------------------------------------------------------------------------------- settings

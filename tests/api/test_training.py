@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from pgsynth_core import Run, compose, load
-from pgsynth_core.api import continue_run, evaluate, sample_pairs
+from pgsynth_core.api import continue_run, detach, detaching, evaluate, sample_pairs
 from pgsynth_core.data.formats import write_pose
 from pgsynth_core.data.records import DataContext
 from pgsynth_core.errors import UserError
@@ -82,6 +82,19 @@ def test_a_run_is_a_folder_of_the_documented_form(run: Run) -> None:
     assert files == tensors | {"state.json", "spec.yaml", "lock.json", "SHA256SUMS"}
     assert len(run.losses()) == 6 and run.status.state == "finished"
     assert (run.path / "samples" / "00000006" / "sheet.png").exists()
+
+
+def test_a_run_is_called_as_it_is_named(tmp_path: Path, photos: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    composed = compose(*SMALL, photos)
+    assert composed.train(runs=tmp_path, steps=1, name="Eq. 9 of 2").id[16:] == "Eq-9-of-2"
+    monkeypatch.setattr(detaching, "enqueue", lambda *_, **__: None)
+    monkeypatch.setattr(detaching, "start_workers", lambda _: 0)
+    assert detach(composed, runs=tmp_path, name="second").id[16:] == "second"
+    monkeypatch.setattr("pgsynth_core.api.session.TrainingSession.open", lambda *_: pytest.fail("weights were read"))
+    for make in (composed.train, lambda **given: detach(composed, **given)):
+        with pytest.raises(UserError, match="ASCII letters and digits"):
+            make(runs=tmp_path / "none", name="?")  # type: ignore[operator]
+    assert not (tmp_path / "none").exists()
 
 
 def test_events_tell_the_run(tmp_path: Path, photos: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pgsynth_core.runs import RunFolder
+from pgsynth_core.runs.replaying import begin_replay
 
 from ..fixtures.compared_runs import write_run, write_scores
 
@@ -37,6 +39,20 @@ def test_what_differs_and_the_numbers_are_drawn(run: Run, two: tuple[RunFolder, 
     assert "mean loss of last 4 steps 0.5000 0.4000 *" in lines and "ssim 0.6000 * 0.5000" in lines
     assert "train.batch_size" not in said.out
     assert "train.batch_size" in run("compare", one.id, other.id, "--all-settings").out
+
+
+def test_a_replay_is_listed_and_left_out(run: Run, two: tuple[RunFolder, RunFolder]) -> None:
+    one, other = two
+    replay = begin_replay(one, one.path.parent, speed=math.inf)
+    assert replay.play(lambda step, steps: None)
+    words = ("compare", one.id, replay.folder.id, other.id)
+    lines = [" ".join(line.split()) for line in run(*words).out.splitlines()]
+    assert lines[0] == f"A: {one.id}, {replay.folder.id}, seed 0, 0" and "what differs A (n=1) B (n=1)" in lines
+    assert "mean loss of last 4 steps 0.5000 0.4000 *" in lines
+    facts = run(*words, "--json").facts
+    assert [made["counts"] for made in facts["variants"][0]["runs"]] == [True, False]
+    assert "(n=1)" in (table := run(*words, "--format", "markdown").out) and replay.folder.id in table
+    assert replay.folder.id not in run(*words, "--format", "csv").out, "it has a column for the runs of a number"
 
 
 @pytest.mark.parametrize(

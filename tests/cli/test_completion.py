@@ -106,6 +106,8 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
         ("compose --no", ["--no-proof"]),
         ("compose --json --js", []),
         ("train tiny train.pre", ["train.precision="]),
+        ("train tiny --na", ["--name"]),
+        ("train tiny --name ", []),
         ("data ", ["check", "pack"]),
         ("data check data.folder.lab", ["data.folder.label_set="]),
         ("data check data.folder.label_set=a", ["data.folder.label_set=atr18"]),

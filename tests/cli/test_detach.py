@@ -101,6 +101,14 @@ def idle(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     return folder
 
 
+@pytest.mark.usefixtures("idle")
+def test_a_detached_run_is_called_by_its_name(run: Run) -> None:
+    named, plain = (run("train", *WORDS, *more, "--detach", "--json").facts for more in (["--name", "Eq. 9"], []))
+    assert named["run"][16:] == "Eq-9" and plain["run"][16:] == "tiny-qfft-controlnet-pma"
+    first, second = (Path(facts["path"]) / "spec.yaml" for facts in (named, plain))
+    assert first.read_bytes() == second.read_bytes() and len(waiting()) == 2
+
+
 def test_a_run_that_waits_takes_what_is_said_anew(run: Run, queue: Queue, idle: RunFolder) -> None:
     queue.gpus(2)
     other = queue.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -61,6 +62,36 @@ def test_as_text_it_says_where_everything_is_and_what_comes_next(run: Run, train
     assert f"folder      {folder}" in said.out and f"checkpoint  {folder}/checkpoints/step-00000001" in said.out
     assert f"sheet       {folder}/samples/00000001/sheet.png" in said.out, "to be pasted from anywhere"
     assert said.out.endswith(f"next: pgsynth evaluate {folder.name} --runs {tmp_path}\n")
+
+
+def test_a_run_is_called_by_its_name(run: Run, trained: Made, tmp_path: Path) -> None:
+    words = [*SMALL, trained.data, "train.steps=1", "--runs", str(tmp_path), "--no-proof"]
+    facts = run("train", *words, "--name", "eq9, seed 1", "--json").facts
+    assert re.fullmatch(r"\d{8}-\d{6}-eq9-seed-1", facts["run"])
+    spec = (tmp_path / facts["run"] / "spec.yaml").read_text("utf-8")
+    assert "eq9-seed" not in spec and "eq9, seed" not in spec, "it is no setting"
+
+
+@pytest.mark.parametrize("given", ["", "../.."])
+def test_a_name_that_names_nothing_is_refused_before_the_proof(
+    run: Run, trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setattr("pgsynth_core.api.composition.Composition.proof", lambda _: pytest.fail("it was proved"))
+    said = run("train", *SMALL, trained.data, "--runs", str(tmp_path / "runs"), "--name", given)
+    assert said.code == 2 and "argument --name" in said.err and "ASCII letters and digits" in said.err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_name_is_for_a_new_run(run: Run, trained: Made) -> None:
+    runs = ["--runs", str(trained.runs), "--name", "other"]
+    for more in ([], ["--detach"]):
+        said = run("train", "--resume", "latest", "train.steps=9", *more, *runs)
+        assert said.code == 2 and "keeps the name it has" in said.err
+        spec = trained.runs / trained.id / "spec.yaml"
+        another = f"pgsynth train {spec} train.steps=9 --runs {trained.runs} --name other"
+        assert another in " ".join(said.err.split()), said.err
+    said = run("train", *SMALL, trained.data, "--rehearse", *runs)
+    assert said.code == 2 and "--rehearse makes none" in said.err and "Leave --name out" in said.err
 
 
 # ------------------------------------------------------------------------------------------- a rehearsal

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.reports import cell_text, heading
 from pgsynth_core.runs import EventLog, RunFolder
-from pgsynth_core.runs.comparing import ABSENT, Comparison, Number, compare
+from pgsynth_core.runs.comparing import ABSENT, Cell, Comparison, Number, compare
 from pgsynth_core.runs.reader import RunReader, read_facts
 from pgsynth_core.runs.replaying import begin_replay
 
@@ -72,13 +73,17 @@ def test_the_written_order_of_guidance_counts(root: Path) -> None:
 def test_one_variant_says_that_it_is_one(root: Path) -> None:
     found = compared(write_run(root), write_run(root, {"train.seed": 1}))
     assert len(found.variants) == 1 and not found.differing
-    assert any("differ in train.seed alone" in note for note in found.notes)
+    assert (
+        "These runs differ in train.seed alone: they are one variant, and the spread is over its runs." in found.notes
+    )
     assert not any(row.best for row in found.numbers)
 
 
 def test_the_same_seed_twice_is_told(root: Path) -> None:
     found = compared(write_run(root), write_run(root))
     assert any("several runs of A have the seed 0" in note for note in found.notes)
+    same = "These runs have the same settings and the same seed: they are one variant, and the spread is over its runs."
+    assert same in found.notes and not any("train.seed alone" in note for note in found.notes)
 
 
 # ------------------------------------------------------------------------------------------- training
@@ -91,6 +96,30 @@ def test_the_better_mean_is_known_by_its_direction(root: Path) -> None:
     assert best["mean loss of last 4 steps"] == {1} and best["ssim"] == {0} and best["l1"] == {0}
     assert best["steps taken"] == best["parameters that train"] == best["time a step"] == frozenset()
     assert number(found, "ssim").ahead == (None, (0, 2))
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [
+        ((0.87041, 0.87039), set()),
+        ((0.87041, 0.87039, 0.9), {0, 1}),
+        ((0.87041, 0.87044, 0.87051), {0, 1}),
+        ((0.8704, 0.8705), {0}),
+        ((math.inf, 0.87041, 0.87039), {1, 2}),
+        ((math.inf, math.inf), set()),
+    ],
+)
+def test_means_that_print_the_same_are_as_good(root: Path, losses: tuple[float, ...], best: set[int]) -> None:
+    runs = [write_run(root, {"train.batch_size": 4 + place}, loss=loss) for place, loss in enumerate(losses)]
+    row = number(compared(*runs), "mean loss of last 4 steps")
+    assert row.best == best
+    printed = [cell_text(row, cell, 1) for cell in row.cells]
+    assert {place for place, text in enumerate(printed) if best and text == printed[min(best)]} == best
+
+
+def test_a_mean_of_whole_numbers_is_printed_and_told_apart_by_tenths() -> None:
+    row = Number("", "steps", "", None, "higher", tuple(Cell({"a": value}) for value in (3.31, 3.33, 3.2)))
+    assert row.best == {0, 1} and [cell_text(row, cell, 1) for cell in row.cells] == ["3.3", "3.3", "3.2"]
 
 
 def test_losses_of_other_things_are_marked_and_none_is_best(root: Path) -> None:
@@ -320,9 +349,78 @@ def test_losses_that_have_no_sum_have_no_finite_mean(root: Path) -> None:
     assert cells[0] is not None and cells[0].mean == 1.0 and cells[1] is not None and cells[1].mean == math.inf
 
 
-def test_a_replay_is_told_for_it_is_no_second_run(root: Path) -> None:
-    one = write_run(root, steps=4)
-    replay = begin_replay(one, root, speed=math.inf)
+# ------------------------------------------------------------------------------------------- replays
+def played(run: RunFolder, root: Path) -> RunFolder:
+    """A replay of it, to its end."""
+    replay = begin_replay(run, root, speed=math.inf)
     assert replay.play(lambda step, steps: None)
-    assert any(f"{replay.folder.id} is a replay of {one.path}" in note for note in compared(one, replay.folder).notes)
-    assert not any("is a replay" in note for note in compared(one, write_run(root)).notes)
+    return replay.folder
+
+
+@pytest.mark.parametrize("first", ["the run", "the replay"])
+def test_a_replay_beside_its_run_counts_in_no_number(root: Path, first: str) -> None:
+    one, seed, other = (
+        write_run(root, loss=0.5),
+        write_run(root, {"train.seed": 1}, loss=0.7),
+        write_run(root, {"size": "64x48"}),
+    )
+    replay = played(one, root)
+    folders = (one, replay) if first == "the run" else (replay, one)
+    found = compared(*folders, seed, other)
+    variant = found.variants[0]
+    assert [run.folder for run in variant.runs] == [*folders, seed], "it is listed"
+    assert [run.folder for run in variant.counted] == [one, seed] and variant.seeds == (0, 0, 1)
+    for row in found.numbers:
+        assert all(replay.id not in cell.values for cell in row.cells if cell), row.name
+    loss = number(found, "mean loss of last 4 steps").cells[0]
+    assert loss is not None and loss.n == 2 and loss.spread == pytest.approx(statistics.stdev([0.5, 0.7]))
+    assert [row.values for row in found.settings if row.key == "train.seed"] == [("0, 1", "0")]
+    said = f"{replay.id} is a replay of {one.path}: its numbers are those of {one.id}, and it is left out of every mean"
+    assert any(note.startswith(said) for note in found.notes) and "several runs" not in str(found.notes)
+
+
+def test_a_run_and_its_replay_alone_are_one_variant_of_one_run(root: Path) -> None:
+    one = write_run(root)
+    found = compared(one, played(one, root))
+    assert "These runs have the same settings and the same seed: they are one variant." in found.notes
+    assert heading(found.variants[0]) == "A (n=1)"
+    assert not any(cell.spread for row in found.numbers for cell in row.cells if cell)
+
+
+def test_a_replay_whose_run_is_not_compared_counts(root: Path) -> None:
+    one, other = write_run(root), write_run(root, {"train.batch_size": 4})
+    replay, again = played(one, root), played(one, root)
+    found = compared(replay, other)
+    assert f"{replay.id} is a replay of {one.path}: its numbers are that run's." in found.notes
+    assert found.variants[0].counted and number(found, "steps taken").cells[0] is not None
+    assert [run.folder for run in compared(replay, again, other).variants[0].counted] == [replay], "once"
+
+
+def test_a_replay_of_a_replay_is_one_of_the_run_that_was_trained(root: Path, tmp_path: Path) -> None:
+    one = write_run(root)
+    again = played(played(one, root), root)
+    assert read_facts(again).replay_of == str(one.path)
+    assert [run.folder for run in compared(one, again).variants[0].counted] == [one]
+    moved = RunFolder(one.path.rename(tmp_path / one.id))
+    assert [run.folder for run in compared(again, moved).variants[0].counted] == [moved], "known by its id"
+
+
+def test_a_replay_that_still_plays_leaves_the_numbers_as_they_are(root: Path) -> None:
+    one, other = write_run(root), write_run(root, {"train.batch_size": 4})
+    begun = begin_replay(one, root, speed=1.0).folder
+    found = compared(one, other, begun)
+    assert found.numbers == compared(one, other).numbers
+    assert not any("still change" in note for note in found.notes)
+
+
+def test_a_mark_without_a_path_leaves_a_replay_that_counts(root: Path) -> None:
+    one, replay = (run := write_run(root)), played(run, root)
+    replay.replay_file.write_text("{", encoding="utf-8")
+    assert [run.folder for run in compared(one, replay).variants[0].counted] == [one, replay]
+    for wicked in (str(replay.path), "x" * 5000):
+        replay.replay_file.write_text(json.dumps({"path": wicked}), encoding="utf-8")
+        assert read_facts(replay).replay_of == wicked
+
+
+def test_another_run_is_no_replay(root: Path) -> None:
+    assert not any("is a replay" in note for note in compared(write_run(root), write_run(root)).notes)

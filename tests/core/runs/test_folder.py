@@ -14,6 +14,7 @@ import pytest
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunFolder, create_run, folder, runs_root
+from pgsynth_core.runs.folder import run_name
 
 
 def make(root: Path, slug: str = "qfft-pma") -> RunFolder:
@@ -70,7 +71,23 @@ def test_a_slug_is_no_path(root: Path, slug: str, ends: str) -> None:
     assert run.id[16:] == ends
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("eq9, seed 1", "eq9-seed-1"), (" Äpfel & 2 ", "pfel-2"), ("-" * 70 + "a", "a"), ("x" * 61, "x" * 60)],
+)
+def test_a_name_becomes_letters_digits_and_dashes(given: str, name: str) -> None:
+    assert run_name(given) == name
+
+
 # ------------------------------------------------------------------------------------------- refused
+@pytest.mark.parametrize("given", ["", "  ", "../..", "é"])
+def test_a_name_that_names_nothing(given: str) -> None:
+    with pytest.raises(UserError, match="ASCII letters and digits; .* has none") as refused:
+        run_name(given)
+    (problem,) = refused.value.problems
+    assert problem.where == "name" and "leave it out" in problem.cure
+
+
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("mine", encoding="utf-8")
     for root in (tmp_path / "runs", tmp_path / "runs" / "deeper"):

@@ -202,7 +202,7 @@ class CompareView(View):
                 cells.append(Text(f"{text}  ", justify="right"))
                 continue
             best = place in row.best
-            said = self._signs(cell_text(row, row.cells[place], len(variant.runs)))
+            said = self._signs(cell_text(row, row.cells[place], len(variant.counted)))
             cells.append(Text(f"{said} {'*' if best else ' '}", style="bold" if best else "", justify="right"))
         return cells
 
