@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import ContentSwitcher, DataTable, Input, Label, Static
+from textual.widgets import ContentSwitcher, DataTable, Input, Label, OptionList, Static
 
+from pgsynth_core.registry import Registry
 from pgsynth_tui import shell
 from pgsynth_tui.app import PgsynthApp
 from pgsynth_tui.dialogs import Ask, Enter
-from pgsynth_tui.panels import PanelPlace
+from pgsynth_tui.panels import PanelPlace, Panels
+from pgsynth_tui.views import plugins
 
 from ..fixtures.fake_packages import FakePackages
 from .conftest import SIZES, Drive, text_of, until
@@ -39,6 +43,21 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     monkeypatch.setattr(shell, "run", run)
     given["__ran__"] = shell.Answer((), 0, {"ran": ran}, "")
     return given
+
+
+@pytest.fixture
+def held(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Commands answer no sooner than this is set."""
+    answer, run = threading.Event(), shell.run
+
+    def later(*words: str, seconds: float = 0.0) -> shell.Answer:
+        found = run(*words)
+        answer.wait(30)
+        return found
+
+    monkeypatch.setattr(shell, "run", later)
+    yield answer
+    answer.set()
 
 
 def ran(answers: Answers) -> list[str]:
@@ -104,6 +123,72 @@ def test_a_check_runs_apart_and_is_shown(drive: Drive, answers: Answers) -> None
     drive(scenario)
 
 
+def test_one_check_at_a_time(drive: Drive, answers: Answers, held: threading.Event) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        try:
+            await at(app, pilot, "pma")
+            await pilot.press("c")
+            await until(pilot, lambda: ran(answers) == ["plugins check pgsynth:pma"])
+            await pilot.press("escape")
+            await at(app, pilot, "hpfa")
+            await pilot.press("c")
+            assert any(line.startswith("pgsynth:pma is being checked") for line in told(app))
+            assert len(ran(answers)) == 1
+            held.set()
+            await until(pilot, lambda: all(one.is_finished for one in app.workers if one.group == "conformance"))
+            await pilot.press("c")
+            await until(pilot, lambda: ran(answers)[1:] == ["plugins check pgsynth:hpfa"])
+        finally:
+            held.set()
+
+    drive(scenario)
+
+
+def test_files_are_read_apart_from_the_screen_and_not_at_every_letter(
+    drive: Drive, answers: Answers, fake_packages: FakePackages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_packages.install(NAME)
+    threads: list[tuple[str, threading.Thread]] = []
+    records, discover = plugins.read_records, plugins.discover
+
+    def reading() -> Any:
+        threads.append(("records", threading.current_thread()))
+        return records()
+
+    def discovering() -> Registry:
+        threads.append(("packages", threading.current_thread()))
+        return discover()
+
+    monkeypatch.setattr(plugins, "read_records", reading)
+    monkeypatch.setattr(plugins, "discover", discovering)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await at(app, pilot, NAME)
+        assert [what for what, thread in threads] == ["records"]
+        await pilot.press("e")
+        await until(pilot, lambda: [what for what, thread in threads] == ["records", "packages", "records"])
+        assert all(thread is not threading.main_thread() for what, thread in threads)
+
+    drive(scenario)
+
+
+def test_what_is_named_so_comes_before_what_only_says_so(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("6")
+        table = app.screen.query_one(DataTable)
+        await until(pilot, lambda: table.row_count)
+        await pilot.press("down", "down", "slash", *"pose")
+        named = ["pose" in row.name for row in app.screen._rows]  # type: ignore[attr-defined]
+        assert any(named) and not all(named) and named == sorted(named, reverse=True)
+        assert table.cursor_row == 0
+        await pilot.press(*"-nothing-of-it")
+        await until(pilot, lambda: "nothing has 'pose-nothing-of-it'" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.command in shown(app) or "composes as" in shown(app))
+
+    drive(scenario)
+
+
 @sizes
 def test_a_package_is_installed_after_a_look(drive: Drive, answers: Answers, size: tuple[int, int]) -> None:
     changes = [{"package": "pgsynth-plugin-new", "before": "", "after": "1.0", "required_by": ["you"]}]
@@ -129,6 +214,68 @@ def test_a_package_is_installed_after_a_look(drive: Drive, answers: Answers, siz
         assert ran(answers)[2] == "plugins install pgsynth-plugin-new --yes"
 
     drive(scenario, size=size)
+
+
+LOOK = ("plugins", "install", "new", "--dry-run", "--yes")
+CHANGES = [{"package": "new", "before": "", "after": "1.0", "required_by": ["you"]}]
+
+
+@pytest.mark.parametrize("there", [["2"], ["slash"], ["i"]], ids=["another-view", "a-search", "a-dialog"])
+def test_nobody_who_is_elsewhere_is_asked(
+    drive: Drive, answers: Answers, held: threading.Event, there: list[str]
+) -> None:
+    answers[" ".join(LOOK)] = shell.Answer(LOOK, 0, {"changes": CHANGES}, "")
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        try:
+            await pilot.press("6", "i", *"new", "enter")
+            await until(pilot, lambda: ran(answers) == [" ".join(LOOK)])
+            await pilot.press(*there)
+            screen = app.screen
+            held.set()
+            await until(pilot, lambda: "new can be installed: i in Plugins asks for it." in told(app))
+            await pilot.press("y")
+            assert app.screen is screen and len(ran(answers)) == 1, "what is typed elsewhere is no answer"
+            await pilot.press("escape", "6", "i")
+            await until(pilot, lambda: isinstance(app.screen, Enter))
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, Ask))
+            await pilot.press("y")
+            await until(pilot, lambda: ran(answers)[1:] == [" ".join(LOOK), "plugins install new --yes"])
+        finally:
+            held.set()
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize("wanted", ["~nobody-of-that-name/x", "x" * 300], ids=["nobody", "long"])
+def test_what_can_be_no_path_is_asked_for_as_it_is(drive: Drive, answers: Answers, wanted: str) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("6", "i")
+        await until(pilot, lambda: isinstance(app.screen, Enter))
+        app.screen.query_one(Input).value = wanted
+        await pilot.press("enter")
+        await until(pilot, lambda: ran(answers) == [f"plugins install {wanted} --dry-run --yes"])
+
+    drive(scenario)
+
+
+def test_a_folder_at_home_is_built_only_after_asking(
+    drive: Drive, answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("6", "i")
+        await until(pilot, lambda: isinstance(app.screen, Enter))
+        app.screen.query_one(Input).value = "~/folder"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("y")
+        await until(pilot, lambda: ran(answers) == [f"plugins install {tmp_path}/folder --dry-run --yes"])
+
+    drive(scenario)
 
 
 def test_a_folder_is_built_only_after_asking(drive: Drive, answers: Answers, tmp_path: Path) -> None:
@@ -186,11 +333,11 @@ def test_panels_are_shown_each_in_its_guard(drive: Drive, fake_packages: FakePac
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("6", "v")
         assert app.screen.query_one(ContentSwitcher).current == "panels"
-        panels = app.screen.query_one("#panels")
-        panels.show(0)  # type: ignore[attr-defined]
+        panels = app.screen.query_one(Panels)
+        panels.show(0)
         await until(pilot, lambda: app.screen.query("#panel-0 Label"))
         assert "good" in str(app.screen.query_one("#panel-0 Label", Label).render())
-        panels.show(1)  # type: ignore[attr-defined]
+        panels.show(1)
         place = app.screen.query_one("#panel-1", PanelPlace)
         await until(pilot, lambda: place.problem)
         assert "it cannot" in str(place.problem)
@@ -198,5 +345,33 @@ def test_panels_are_shown_each_in_its_guard(drive: Drive, fake_packages: FakePac
         assert "there is no run" in text_of(app), "the rest goes on"
         await pilot.press("6", "escape")
         assert app.screen.query_one("#parts").display
+
+    drive(scenario)
+
+
+def test_panels_of_a_new_package_are_there_without_a_new_start(
+    drive: Drive, fake_packages: FakePackages, answers: Answers
+) -> None:
+    manifest = fake_packages.manifest(NAME, block("good", "Good"))
+    answers[" ".join(LOOK)] = shell.Answer(LOOK, 0, {"changes": CHANGES}, "")
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("6", "v")
+        assert not app.screen.query("#panels OptionList")
+        fake_packages.install(NAME, manifest=manifest, files={"panels.py": HEAD})
+        await pilot.press("i", *"new", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen.query("#panels OptionList"))
+        assert app.screen.query_one("#panels OptionList", OptionList).option_count == 1
+        panels = app.screen.query_one(Panels)
+        panels.show(0)
+        await until(pilot, lambda: app.screen.query("#panel-0 Label"))
+        await pilot.press("v", "v", "i", *"new", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("y")
+        await until(pilot, lambda: len(told(app)) and len(ran(answers)) == 4)
+        await until(pilot, lambda: all(one.is_finished for one in app.workers if one.group == "commands"))
+        assert app.screen.query_one(Panels) is panels, "what is open stays, where nothing else came"
 
     drive(scenario)

@@ -37,7 +37,7 @@ def talk(scenario: Talk, *words: str) -> None:
 
     async def whole() -> None:
         server = PgsynthServer(words or (sys.executable, "-c", "pass"))
-        async with TestClient(TestServer(await server.application(), host=HOST)) as client:
+        async with asyncio.timeout(60), TestClient(TestServer(await server.application(), host=HOST)) as client:
             await scenario(client, server)
 
     asyncio.run(whole())
@@ -147,12 +147,72 @@ def test_an_app_that_hangs_is_ended_with_its_page(tmp_path: Path, monkeypatch: p
 
     async def scenario(client: TestClient[Any, Any], server: PgsynthServer) -> None:
         async with client.ws_connect(f"/{server.token}/ws"):
-            while not (told.exists() and told.read_text(encoding="utf-8")):
-                await asyncio.sleep(0.05)
-        assert await gone(int(told.read_text(encoding="utf-8")))
+            (pid,) = await written(told)
+        assert await gone(int(pid))
 
     hangs = f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); print('__GANGLION__', flush=True)"
     talk(scenario, sys.executable, "-c", f"{hangs}; time.sleep(600)")
+
+
+DRAWS = """
+import os, sys, threading, time
+told, ends = sys.argv[1], sys.argv[2] == "True"
+
+def listen():
+    heard = b""
+    while b'"quit"' not in heard:
+        heard += os.read(0, 1024) or time.sleep(600)  # as Textual, it does not end with what it reads
+    print("quit", file=open(told, "a"))
+    if ends:
+        os._exit(0)
+
+print(os.getpid(), file=open(told, "a"))
+threading.Thread(target=listen).start()
+left = b"__GANGLION__\\n"
+while True:
+    left = left[os.write(1, left):] or b"D" + (60000).to_bytes(4, "big") + bytes(60000)
+"""
+"""An app that draws without end; that it is to end, it hears, and does so or not."""
+
+
+async def written(told: Path) -> list[str]:
+    """What an app wrote down, as soon as there is any."""
+    while not (told.exists() and told.read_text(encoding="utf-8")):
+        await asyncio.sleep(0.05)
+    return told.read_text(encoding="utf-8").split()
+
+
+def test_an_app_whose_page_breaks_off_is_told_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(page: object, payload: bytes) -> None:
+        raise ConnectionResetError("before anything else is known of it")
+
+    monkeypatch.setattr(web._Page, "on_data", broken)
+    told = tmp_path / "told"
+
+    async def scenario(client: TestClient[Any, Any], server: PgsynthServer) -> None:
+        async with client.ws_connect(f"/{server.token}/ws"):
+            (pid, *_) = await written(told)
+            assert await gone(int(pid), 20)
+        assert await written(told) == [pid, "quit"]
+
+    talk(scenario, sys.executable, "-c", DRAWS, str(told), "True")
+
+
+def test_an_app_that_draws_on_without_its_page_does_not_hold_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "_CLOSING", 0.5)
+    told = tmp_path / "told"
+
+    async def scenario(client: TestClient[Any, Any], server: PgsynthServer) -> None:
+        reader, writer = await asyncio.open_connection(HOST, client.port)
+        asked = f"GET /{server.token}/ws HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        writer.write(f"{asked}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode())
+        await reader.readexactly(10**6)
+        writer.transport.abort()
+        assert await gone(int((await written(told))[0]))
+
+    talk(scenario, sys.executable, "-c", DRAWS, str(told), "False")
 
 
 def test_the_words_of_the_command_reach_it_as_they_are(tmp_path: Path) -> None:

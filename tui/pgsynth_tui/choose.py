@@ -109,6 +109,8 @@ class Choose(Dialog[str | None]):
 
     def on_mount(self) -> None:
         """All of them, the cursor on what is chosen now."""
+        if not all(self.query(one) for one in ("Input", "OptionList", ".about")):  # the app ends meanwhile
+            return
         self.query_one(OptionList).can_focus = False  # the keys go to the line, which hands them on
         self.set_focus(self.query_one(Input))
         self._draw()

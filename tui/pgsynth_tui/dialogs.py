@@ -93,7 +93,7 @@ class Ask(Dialog[bool]):
 
     def on_mount(self) -> None:
         """No is what Enter says."""
-        self.query_one("#no").focus()
+        self.query("#no").focus()  # none is there where the app ends meanwhile
 
     def on_key(self, event: Key) -> None:
         """The key that would do it by itself."""
@@ -161,7 +161,8 @@ class Enter(Dialog[str | None]):
 
     def on_mount(self) -> None:
         """The keys are the line's before it is seen."""
-        self.set_focus(self.query_one(Input))
+        for entry in self.query(Input):  # none is there where the app ends meanwhile
+            self.set_focus(entry)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong with it so far."""

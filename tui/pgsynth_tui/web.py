@@ -75,10 +75,13 @@ class _Page(AppService):
         return process
 
     async def run(self) -> None:
-        """Hand on what the app draws; a page whose app has ended, however it did, is closed."""
+        """Hand on what the app draws; a page whose app has ended, however it did, is closed. An app whose page broke
+        off is told to end, and what it draws until then is read: if nobody did, it could not write on, nor so end.
+        """
         await super().run()
-        if self._process and self._stdin:
-            self._stdin.close()
+        if self._process:
+            quitting = self.send_meta({"type": "quit"})  # what it draws is read meanwhile, or it may not read this
+            await asyncio.gather(quitting, _drained(self._process.stdout), _drained(self._process.stderr))
             await self._process.wait()
         await self.remote_close()
 
@@ -88,11 +91,19 @@ class _Page(AppService):
         try:
             await asyncio.wait({asked}, timeout=_CLOSING)
         finally:  # also where nobody waits for it any more
-            if not asked.done() and self._process:
+            if self._process and self._process.returncode is None:
                 with suppress(ProcessLookupError):
                     self._process.kill()
-        with suppress(ConnectionError):  # it was gone before it could be asked
-            await asked
+        await asyncio.wait({asked}, timeout=_CLOSING)  # no longer: the server's end waits for this
+        if asked.done():
+            with suppress(ConnectionError):  # it was gone before it could be asked
+                asked.result()
+
+
+async def _drained(stream: asyncio.StreamReader | None) -> None:
+    """Read to its end, and keep nothing."""
+    while stream and await stream.read(2**16):
+        pass
 
 
 class PgsynthServer(Server):

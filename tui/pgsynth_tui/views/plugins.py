@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable, Input, Static
 from textual.worker import get_current_worker
 
@@ -20,12 +21,13 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.packages.listing import Row, listing
 from pgsynth_core.packages.records import read_records
 from pgsynth_core.packages.showing import show
-from pgsynth_core.registry import NOUNS, OWN_NAME, discover
+from pgsynth_core.registry import NOUNS, OWN_NAME, Registry, discover
 from pgsynth_tui import shell
 from pgsynth_tui.actions import bindings
 from pgsynth_tui.dialogs import Ask, Enter
 from pgsynth_tui.panels import Panels
 from pgsynth_tui.view import View
+from pgsynth_tui.words import found
 
 __all__ = ["PluginsView"]
 
@@ -50,8 +52,10 @@ class PluginsView(View):
     def __init__(self) -> None:
         super().__init__()
         self._filter = ""
+        self._every: tuple[Row, ...] = ()
         self._rows: tuple[Row, ...] = ()
         self._beside: Row | None = None
+        self._looked_at = ""
 
     def compose_body(self) -> ComposeResult:
         """The list, what is shown of one, and behind them the panels."""
@@ -61,22 +65,32 @@ class PluginsView(View):
                 yield DataTable(cursor_type="row", id="table")
                 with VerticalScroll(can_focus=True):
                     yield Static("", id="shown", markup=False)
-            yield Panels(self.ours.registry, id="panels")
+            with Container(id="panels"):
+                yield Panels(self.ours.registry)
 
     def on_mount(self) -> None:
         """The list has the keys."""
         self.query_one(DataTable).focus()
-        self._fill()
+        self._read()
 
     # ---------------------------------------------------------------- what is shown
-    def _fill(self) -> None:
-        """List what there is, as the filter lets it."""
-        registry, records = self.ours.registry, read_records()
-        words = self._filter.lower().split()
-        rows = listing(registry, checked=partial(counts_of, records))
-        self._rows = tuple(row for row in rows if all(word in _said(row) for word in words))
+    @work(thread=True, exclusive=True, group="parts", exit_on_error=False)
+    def _read(self) -> None:
+        """List what there is, which reads files; once, and again after whatever changed it."""
+        worker = get_current_worker()
+        rows = listing(self.ours.registry, checked=partial(counts_of, read_records()))
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._listed, rows)
+
+    def _listed(self, rows: tuple[Row, ...]) -> None:
+        if self.there:
+            self._every = rows
+            self._fill(self.query_one(DataTable).cursor_row)
+
+    def _fill(self, at: int = 0) -> None:
+        """Show what the filter lets through, the best of it first, and the cursor there or where it was."""
+        self._rows = found(self._every, self._filter, lambda row: row.name, _said)
         table: DataTable[Text] = self.query_one(DataTable)
-        at = table.cursor_row
         table.clear(columns=True)
         narrow = self.has_class("-narrow")
         table.add_columns(*(("part", "kind") if narrow else ("part", "kind", "checked")))
@@ -86,7 +100,8 @@ class PluginsView(View):
             cells = (row.name, kind) if narrow else (row.name, kind, state or counted(row.checked))
             table.add_row(*(Text(one_line(cell), style="dim" if state else "") for cell in cells))
         table.move_cursor(row=min(at, len(self._rows) - 1), animate=False)
-        if not self._rows:
+        if self._every and not self._rows:
+            self._beside = None
             self.query_one("#shown", Static).update(f"nothing has {self._filter!r}; esc shows all")
 
     def _row(self) -> Row | None:
@@ -96,8 +111,9 @@ class PluginsView(View):
     @on(DataTable.RowHighlighted)
     def _on_cursor(self) -> None:
         row = self._row()
-        if row and row != self._beside:  # not where a row is only drawn anew
-            self._beside = row
+        beside = row and replace(row, checked=None)  # where it was just checked, the report stands
+        if row and beside != self._beside:  # not where a row is only drawn anew
+            self._beside = beside
             self.ours.say_command("plugins", "show", row.qualified)
             self._show(row)
 
@@ -150,7 +166,9 @@ class PluginsView(View):
     def action_check(self) -> None:
         """The conformance kit, in a process of its own."""
         row = self._row()
-        if row and row.status == "installed" and row.kind in (*NOUNS, "preset"):
+        if running := [one for one in self.workers if one.group == "conformance" and not one.is_finished]:
+            self.notify(f"{running[0].name} is being checked, on every core: one at a time.", markup=False)
+        elif row and row.status == "installed" and row.kind in (*NOUNS, "preset"):
             self.notify(f"checking {row.name}: this takes a minute or two", markup=False)
             self._command("plugins", "check", row.qualified)
 
@@ -178,12 +196,14 @@ class PluginsView(View):
         row = self._row()
         known = row.package if row and row.status == "known" else ""
         title = "Which package? A name on the index, name==version, or the path of a wheel or folder."
-        self.app.push_screen(Enter(title, known), self._look_first)
+        self.app.push_screen(Enter(title, self._looked_at or known), self._look_first)
 
     def _look_first(self, wanted: str | None) -> None:
         if not wanted:
             return
-        if Path(wanted).expanduser().is_dir():
+        self._looked_at = ""
+        wanted = os.path.expanduser(wanted)  # neither this nor isdir raises, as those of Path do
+        if os.path.isdir(wanted):
             lines = ("To look at a folder it has to be built, which runs its code.",)
             self.app.push_screen(Ask("Build it?", lines, yes="Build"), lambda yes: self._look(wanted) if yes else None)
         else:
@@ -193,18 +213,24 @@ class PluginsView(View):
         self.notify(f"asking pip what {wanted} would change", markup=False)
         self._command("plugins", "install", wanted, "--dry-run", "--yes")
 
-    @work(thread=True, group="commands", exit_on_error=False)
     def _command(self, *words: str) -> None:
-        answer = shell.run(*words)
-        self.app.call_from_thread(self._answered, answer)
+        """Run a command on the part or package that is its third word."""
+        group = "conformance" if words[1] == "check" else "commands"
+        self.run_worker(partial(self._done, *words), words[2], group, exit_on_error=False, thread=True)
 
-    def _answered(self, answer: shell.Answer) -> None:
+    def _done(self, *words: str) -> None:
+        answer = shell.run(*words)
+        changed = answer.ok and words[1] != "check" and "--dry-run" not in words
+        self.app.call_from_thread(self._answered, answer, discover() if changed else None)
+
+    def _answered(self, answer: shell.Answer, registry: Registry | None) -> None:
         words = answer.words
+        if not self.there:
+            return
         self.ours.say_command(*words)
         if words[1] == "check" and answer.facts.get("reports"):
             self.query_one("#shown", Static).update("\n".join(_report(answer.facts)))
-            self._fill()
-            self._beside = self._row()
+            self._read()
             return
         if not answer.ok:
             for problem in answer.problems:
@@ -214,14 +240,27 @@ class PluginsView(View):
             self._agree(words[2], answer.facts)
             return
         self.notify(f"done: {shell.command_line(words)}", markup=False)
-        self.ours.registry = discover()
-        self._fill()
+        if registry:
+            self._renew(registry)
+
+    def _renew(self, registry: Registry) -> None:
+        """What is installed is otherwise than before; panels that are open stay so, unless there are others now."""
+        if registry.panels != self.ours.registry.panels:
+            place = self.query_one("#panels")
+            place.remove_children()
+            place.mount(Panels(registry))
+        self.ours.registry = registry
+        self._read()
 
     def _agree(self, wanted: str, facts: dict[str, Any]) -> None:
         """Show what would change, and do it if the answer is yes."""
         changes = facts.get("changes") or []
         if not changes:
             self.notify("it is here as asked for: nothing would change.", markup=False)
+            return
+        if self.ours.front is not self or isinstance(self.focused, Input):  # what is typed there is no answer
+            self._looked_at = wanted
+            self.notify(f"{wanted} can be installed: i in Plugins asks for it.", timeout=30, markup=False)
             return
         lines = [f"{one['package']}  {one['before'] or 'not here'} -> {one['after']}" for one in changes]
         lines += [f"{name} brings {', '.join(adds)}" for name, adds in facts.get("adds", {}).items() if adds]
