@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,9 @@ def text_of(app: PgsynthApp) -> str:
     screen = app.screen
     lines = screen._compositor.render_strips(screen.size)
     return "\n".join("".join(segment.text for segment in strip) for strip in lines)
+
+
+@pytest.fixture
+def roots(repository: Path) -> str:
+    """PYTHONPATH for a process that runs this checkout."""
+    return os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))

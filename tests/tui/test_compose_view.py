@@ -133,6 +133,8 @@ def test_an_ablation_is_a_table_with_what_is_pruned_and_why(drive: Drive, ran: R
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, Ask) and len(ran) == 5)
         assert all(words[0] == "train" and "--detach" in words for words in ran) and len(set(ran)) == 5
+        names = [words[words.index("--name") + 1] for words in ran]
+        assert "queries=local-mask=eq9" in names and len(set(names)) == 5, "they can be told apart"
 
     drive(scenario, size=(140, 40))
 

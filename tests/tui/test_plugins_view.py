@@ -33,7 +33,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     given: Answers = {}
     ran: list[str] = []
 
-    def run(*words: str, seconds: float = 0.0) -> shell.Answer:
+    def run(*words: str, **how: object) -> shell.Answer:
         line = " ".join(words)
         ran.append(line)
         facts: dict[str, Any] = {"ok": True}
@@ -50,7 +50,7 @@ def held(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Iterator[threadin
     """Commands answer no sooner than this is set."""
     answer, run = threading.Event(), shell.run
 
-    def later(*words: str, seconds: float = 0.0) -> shell.Answer:
+    def later(*words: str, **how: object) -> shell.Answer:
         found = run(*words)
         answer.wait(30)
         return found

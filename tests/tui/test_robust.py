@@ -57,12 +57,6 @@ async def works(app: PgsynthApp, pilot: Pilot[None]) -> None:
     await pilot.press("2")
 
 
-@pytest.fixture
-def roots(repository: Path) -> str:
-    """PYTHONPATH for a process that runs this checkout."""
-    return os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))
-
-
 # ------------------------------------------------------------------------------------------- a full disk
 def refuse_writing(monkeypatch: pytest.MonkeyPatch, folder: Path, number: int = errno.ENOSPC) -> None:
     """Nothing can be written below a folder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -62,6 +62,14 @@ class Combination:
         """Why it is pruned."""
         return self.reading.refusals
 
+    def words(self, names: Sequence[str]) -> list[str]:
+        """What each factor is here, e.g. ``mask=eq9``.
+
+        Args:
+            names: Of the factors.
+        """
+        return [f"{name}={value}" for name, value in zip(names, self.values, strict=True)]
+
     @cached_property
     def command(self) -> str:
         """What trains it."""
@@ -96,6 +104,13 @@ class Sweep:
     def count(self) -> int:
         """How many combinations there are, refused ones included."""
         return math.prod(len(factor.values) for factor in self.factors)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the factors: the last words of their paths; the whole paths if two end alike, or for a seed."""
+        paths = tuple(factor.path for factor in self.factors)
+        last = tuple(path if path.endswith(".seed") else path.rpartition(".")[2] for path in paths)
+        return last if len({*last}) == len(last) else paths
 
     def combinations(self, source: Source | None = None) -> Iterator[Combination]:
         """Each combination, checked as it is asked for; none while there are problems.

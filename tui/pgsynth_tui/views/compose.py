@@ -474,8 +474,11 @@ class ComposeView(View):
                 self._turn_to("ablation")
                 self.notify("no combination can be trained: see the ablation.", severity="error", markup=False)
             return
-        commands = [tuple(shlex.split(row.command)[1:]) for row in good] or [self._words("train")]
-        commands = [(*words, "--detach") for words in commands]
+        commands = [(*self._words("train"), "--detach")]
+        if sweep:  # each by the name of what it is: else they could not be told apart
+            commands = [
+                (*shlex.split(row.command)[1:], "--name", "-".join(row.words(sweep.names)), "--detach") for row in good
+            ]
         what = "Each" if sweep else "It"
         lines = [f"{what} is proved, frozen and left to the queue; it trains whether you stay or leave."]
         trial = self.query_one(Trials).trial

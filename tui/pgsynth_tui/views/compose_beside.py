@@ -233,20 +233,13 @@ def _ablation(store: DraftStore) -> list[Line]:
         Line(f"{sweep.count} combination{'s' * (sweep.count != 1)}{listed}; {good} can be trained; L queues them")
     )
     lines.append(Line(""))
-    names = _short_names([factor.path for factor in sweep.factors])
-    return [*lines, *(_row(row, names, number) for number, row in enumerate(rows, 1))]
+    return [*lines, *(_row(row, sweep.names, number) for number, row in enumerate(rows, 1))]
 
 
 def _row(row: Combination, names: Sequence[str], number: int) -> Line:
-    values = ", ".join(f"{name}={value}" for name, value in zip(names, row.values, strict=True))
+    values = ", ".join(row.words(names))
     if row.ok:
         return Line(f"{number:>3}  {values}", command=lambda: row.command)
     reason = str(row.reasons[0]) if row.reasons else "it is refused"
     path = row.reasons[0].path if row.reasons else ""
     return Line(f"{number:>3} x {values}: {one_line(reason)}", path, "dim")
-
-
-def _short_names(paths: Sequence[str]) -> list[str]:
-    """The last words of paths; the whole paths if two end alike."""
-    last = [path.rpartition(".")[2] for path in paths]
-    return last if len({*last}) == len(last) else [*paths]

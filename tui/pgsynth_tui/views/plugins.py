@@ -219,9 +219,10 @@ class PluginsView(View):
         self.run_worker(partial(self._done, *words), words[2], group, exit_on_error=False, thread=True)
 
     def _done(self, *words: str) -> None:
-        answer = shell.run(*words)
+        answer = shell.run(*words, wanted=self.ours.wanted)
         changed = answer.ok and words[1] != "check" and "--dry-run" not in words
-        self.app.call_from_thread(self._answered, answer, discover() if changed else None)
+        if self.ours.wanted():
+            self.app.call_from_thread(self._answered, answer, discover() if changed else None)
 
     def _answered(self, answer: shell.Answer, registry: Registry | None) -> None:
         words = answer.words
