@@ -181,10 +181,18 @@ def test_what_is_named_so_comes_before_what_only_says_so(drive: Drive) -> None:
         named = ["pose" in row.name for row in app.screen._rows]  # type: ignore[attr-defined]
         assert any(named) and not all(named) and named == sorted(named, reverse=True)
         assert table.cursor_row == 0
-        await pilot.press(*"-nothing-of-it")
-        await until(pilot, lambda: "nothing has 'pose-nothing-of-it'" in shown(app))
+
+    drive(scenario)
+
+
+def test_what_stood_there_comes_again_after_a_search_for_nothing(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "composes as" in shown(app))
+        app.screen.query_one("#filter", Input).value = "nothing-of-it"
+        await until(pilot, lambda: "nothing has" in shown(app))
         await pilot.press("escape")
-        await until(pilot, lambda: app.command in shown(app) or "composes as" in shown(app))
+        await until(pilot, lambda: "composes as" in shown(app))
 
     drive(scenario)
 
