@@ -123,6 +123,7 @@ ACTIONS: Final = (
         "runs", "replay", "P", "Replay", "Play what happened in the run again, 60 times as fast, as a run of its own."
     ),
     Action("runs", "remove", "d", "Remove", "Delete the run with everything in it, after asking."),
+    Action("runs", "back", "escape", "Back", "Every run again."),
     Action("watch", "log_scale", "l", "Log scale", "Draw the curve over a logarithmic scale, or not.", footer=True),
     Action(
         "watch",

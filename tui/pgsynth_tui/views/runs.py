@@ -206,7 +206,7 @@ class RunsView(View):
         self.query_one(Input).set_class(bool(self._filter), "open")
         self.set_focus(self.query_one(DataTable))
 
-    def key_escape(self) -> None:
+    def action_back(self) -> None:
         """All runs again."""
         entry = self.query_one(Input)
         entry.value = ""
