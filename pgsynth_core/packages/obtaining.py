@@ -6,6 +6,7 @@ folder because the user named it, of what the index has only as source if the us
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -144,7 +145,7 @@ def _fetched(requirements: Sequence[str], words: Sequence[str], folder: Path, *,
     said = call_pip("wheel", "--quiet", "--no-deps", f"--wheel-dir={folder}", *allowed, *words, alone=not source)
     if said.code:
         cure = "Check the name, the version and the connection."
-        if folders := [text for text in requirements if Path(text).is_dir()]:
+        if folders := [text for text in requirements if os.path.isdir(text)]:
             cure = f"There is a folder of that name here; give its path: ./{folders[0]}."
         elif not source:
             cure += " If it is there only as source, add --source: to build it runs its code."

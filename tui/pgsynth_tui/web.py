@@ -220,7 +220,7 @@ def bound(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        why = "another program listens there" if taken else f"{getattr(error, 'strerror', None) or error}"
+        why = "another program listens there" if taken else f"{getattr(error, 'strerror', None) or error}".rstrip(".")
         cure = "Give another port: --port 8001, or --port 0 for any that is free."
         raise UserError(f"port {port} cannot be used: {why}.", where="argument --port", cure=cure) from error
     return listening

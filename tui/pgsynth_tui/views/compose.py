@@ -32,6 +32,7 @@ from pgsynth_tui.views.compose_asking import ask_beginning, ask_file, ask_value,
 from pgsynth_tui.views.compose_beside import CHOICES, TABS, Beside, Tabs, lines_of
 from pgsynth_tui.views.compose_rows import Pane, Row, cells_of, heads, rows_of, said_of, said_of_slot, slot_rows
 from pgsynth_tui.views.compose_trials import Trials
+from pgsynth_tui.widgets.search_line import SearchLine
 
 __all__ = ["ComposeView"]
 
@@ -64,8 +65,6 @@ class ComposeView(View):
     ComposeView.-narrow.-turned #choices { display: none; }
     ComposeView #verdict { height: auto; max-height: 2; padding: 0 1; text-style: bold; }
     ComposeView #hint { height: auto; max-height: 4; padding: 0 1; color: $text-muted; }
-    ComposeView Input { display: none; height: 1; border: none; background: $surface; }
-    ComposeView Input.open { display: block; }
     """
 
     def __init__(self) -> None:
@@ -80,9 +79,7 @@ class ComposeView(View):
     def compose_body(self) -> ComposeResult:
         """Slots, choices, what is beside; the verdict and a hint below."""
         yield Tabs((CHOICES, *TABS), id="top")
-        yield Input(
-            placeholder="words of a name or sentence; enter keeps them, esc shows all", id="search", compact=True
-        )
+        yield SearchLine("words of a name or sentence; enter keeps them, esc shows all", id="search")
         with Horizontal():
             yield Pane(id="slots")
             yield Pane(id="choices")
@@ -360,9 +357,7 @@ class ComposeView(View):
     def action_search(self) -> None:
         """Type words, and see only the choices that have them."""
         self._turn_to(CHOICES)
-        entry = self.query_one("#search", Input)
-        entry.add_class("open")
-        self.set_focus(entry)
+        self.query_one(SearchLine).open()
 
     @on(Input.Changed, "#search")
     def _on_searched(self, event: Input.Changed) -> None:
@@ -371,18 +366,17 @@ class ComposeView(View):
 
     @on(Input.Submitted, "#search")
     def _on_submitted(self) -> None:
-        self.query_one("#search", Input).set_class(bool(self._search), "open")
+        self.query_one(SearchLine).keep()
         self.set_focus(self.query_one("#choices"))
 
     def _stop_searching(self) -> None:
-        entry = self.query_one("#search", Input)
-        entry.remove_class("open")
-        entry.value = self._search = ""
+        self._search = ""
+        self.query_one(SearchLine).shut()
 
     def action_back(self) -> None:
         """Give up what is being tried; every choice again, with the cursor where it was; then back to the slots."""
-        open_ = bool(self._search) or self.query_one("#search").has_focus
-        if self.query_one(Trials).under_way and not open_:
+        searching = bool(self._search) or self.query_one(SearchLine).has_focus
+        if self.query_one(Trials).under_way and not searching:
             self.query_one(Trials).give_up()
             return
         chosen = self._chosen() if self._search else None

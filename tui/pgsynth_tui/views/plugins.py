@@ -27,6 +27,7 @@ from pgsynth_tui.actions import bindings
 from pgsynth_tui.dialogs import Ask, Enter
 from pgsynth_tui.panels import Panels
 from pgsynth_tui.view import View
+from pgsynth_tui.widgets.search_line import SearchLine
 from pgsynth_tui.words import found
 
 __all__ = ["PluginsView"]
@@ -45,8 +46,6 @@ class PluginsView(View):
     PluginsView DataTable { width: 44; height: 1fr; }
     PluginsView.-narrow DataTable { width: 32; overflow-x: hidden; }
     PluginsView VerticalScroll { width: 1fr; padding: 0 1; border-left: solid $panel; }
-    PluginsView Input { display: none; height: 1; border: none; background: $surface; }
-    PluginsView Input.open { display: block; }
     """
 
     def __init__(self) -> None:
@@ -59,7 +58,7 @@ class PluginsView(View):
 
     def compose_body(self) -> ComposeResult:
         """The list, what is shown of one, and behind them the panels."""
-        yield Input(placeholder="words of the name, kind or summary", id="filter", compact=True)
+        yield SearchLine("words of the name, kind or summary", id="filter")
         with ContentSwitcher(initial="parts"):
             with Horizontal(id="parts"):
                 yield DataTable(cursor_type="row", id="table")
@@ -135,9 +134,7 @@ class PluginsView(View):
     # ---------------------------------------------------------------- filter, panels
     def action_filter(self) -> None:
         """Type words, and see only what has them."""
-        entry = self.query_one(Input)
-        entry.add_class("open")
-        self.set_focus(entry)
+        self.query_one(SearchLine).open()
 
     @on(Input.Changed, "#filter")
     def _on_typed(self, event: Input.Changed) -> None:
@@ -146,8 +143,8 @@ class PluginsView(View):
 
     @on(Input.Submitted, "#filter")
     def _on_submitted(self) -> None:
-        self.query_one("#filter", Input).set_class(bool(self._filter), "open")
-        self.query_one(DataTable).focus()
+        self.query_one(SearchLine).keep()
+        self.set_focus(self.query_one(DataTable))
 
     def action_panels(self) -> None:
         """The panels of packages, or back from them."""
@@ -156,11 +153,9 @@ class PluginsView(View):
 
     def action_back(self) -> None:
         """Everything again, without filter or panels."""
-        entry = self.query_one("#filter", Input)
-        entry.value = ""
-        entry.remove_class("open")
+        self.query_one(SearchLine).shut()
         self.query_one(ContentSwitcher).current = "parts"
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
 
     # ---------------------------------------------------------------- packages
     def action_check(self) -> None:

@@ -23,6 +23,7 @@ from pgsynth_tui.dialogs import Ask, Checked, Enter
 from pgsynth_tui.shell import command_line
 from pgsynth_tui.stores.runs import RunRow
 from pgsynth_tui.view import View
+from pgsynth_tui.widgets.search_line import SearchLine
 from pgsynth_tui.words import STATE_STYLES, clock, pace, shortened, sparkline, state_text
 
 __all__ = ["RunsView"]
@@ -60,8 +61,6 @@ class RunsView(View):
     RunsView DataTable { height: 1fr; }
     RunsView #nothing { height: 1fr; content-align: center middle; color: $text-muted; display: none; }
     RunsView #reason { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
-    RunsView Input { display: none; height: 1; border: none; background: $surface; }
-    RunsView Input.open { display: block; }
     """
 
     def __init__(self) -> None:
@@ -74,7 +73,7 @@ class RunsView(View):
 
     def compose_body(self) -> ComposeResult:
         """The table, why there is nothing in it, what is said of the run under the cursor."""
-        yield Input(placeholder="words of the name or state; !word: not", id="filter", compact=True)
+        yield SearchLine("words of the name or state; !word: not", id="filter")
         yield _Runs(cursor_type="row", id="table")
         yield Static("", id="nothing", markup=False)
         yield Static("", id="reason", markup=False)
@@ -192,9 +191,7 @@ class RunsView(View):
     # ---------------------------------------------------------------- filter
     def action_filter(self) -> None:
         """Type words, and see only what has them."""
-        entry = self.query_one(Input)
-        entry.add_class("open")
-        self.set_focus(entry)
+        self.query_one(SearchLine).open()
 
     @on(Input.Changed)
     def _on_typed(self, event: Input.Changed) -> None:
@@ -203,14 +200,12 @@ class RunsView(View):
 
     @on(Input.Submitted)
     def _on_submitted(self) -> None:
-        self.query_one(Input).set_class(bool(self._filter), "open")
+        self.query_one(SearchLine).keep()
         self.set_focus(self.query_one(DataTable))
 
     def action_back(self) -> None:
         """All runs again."""
-        entry = self.query_one(Input)
-        entry.value = ""
-        entry.remove_class("open")
+        self.query_one(SearchLine).shut()
         self.set_focus(self.query_one(DataTable))
 
     # ---------------------------------------------------------------- actions
