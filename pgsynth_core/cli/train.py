@@ -47,7 +47,7 @@ words, in any order with the flags: SPEC and key=value as in pgsynth compose.
 examples:
   pgsynth train tiny data=figures train.steps=300
   pgsynth train method.yaml data.deepfashion.root=data/fashion
-  pgsynth train qen attn.pma.mask=eq9 --name "eq9 a"  a run ...-eq9-a, not ...-<parts>
+  pgsynth train qen attn.pma.mask=eq9 --name=eq9-a       a run ...-eq9-a, not ...-<parts>
   pgsynth train --resume latest                       from its last checkpoint
   pgsynth train --resume latest train.steps=2000      further this time; the spec stays
   pgsynth train --resume latest train.workers=0       otherwise, for this time
