@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +161,21 @@ def photos(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pair:
-    made = Pair(tmp_path_factory.mktemp("pair"))
+    """Made once, however many processes test: it takes both cores for most of a minute."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    file = shared / "pair.json"
+    with (shared / "pair.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            made = _made(Path(tempfile.mkdtemp(prefix="pair-", dir=shared)), repository)
+            file.write_text(json.dumps(asdict(made) | {"folder": str(made.folder)}), encoding="utf-8")
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    return Pair(**{**facts, "folder": Path(facts["folder"])})
+
+
+def _made(folder: Path, repository: Path) -> Pair:
+    made = Pair(folder)
     made.train("whole", *WORDS, steps=4)
     made.train("sharded", *WORDS, steps=4, sharded=True)
     made.train("resumed", *WORDS, steps=2, sharded=True)

@@ -135,7 +135,9 @@ def test_pictures_of_kitty_come_through(drive: Drive, tmp_path: Path, monkeypatc
     drive(scenario)
 
 
-@pytest.mark.parametrize("place", VIEWS)
+@pytest.mark.parametrize(
+    "place", [pytest.param(place, marks=[] if place in ("compose", "watch") else pytest.mark.slow) for place in VIEWS]
+)
 def test_where_only_ascii_is_wanted_nothing_else_is_drawn(root: Path, place: str) -> None:
     make_run(root, "naïve-日", 3)
 

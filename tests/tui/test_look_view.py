@@ -222,6 +222,7 @@ def test_the_difference_to_the_target(drive: Drive, one: RunFolder) -> None:
     drive(scenario)
 
 
+@pytest.mark.slow
 def test_larger_and_smaller_tiles(drive: Drive, one: RunFolder) -> None:
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await look_at(app, pilot)

@@ -228,7 +228,14 @@ LOOK = ("plugins", "install", "new", "--dry-run", "--yes")
 CHANGES = [{"package": "new", "before": "", "after": "1.0", "required_by": ["you"]}]
 
 
-@pytest.mark.parametrize("there", [["2"], ["slash"], ["i"]], ids=["another-view", "a-search", "a-dialog"])
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param(["2"], id="another-view", marks=pytest.mark.slow),
+        pytest.param(["slash"], id="a-search"),
+        pytest.param(["i"], id="a-dialog", marks=pytest.mark.slow),
+    ],
+)
 def test_nobody_who_is_elsewhere_is_asked(
     drive: Drive, answers: Answers, held: threading.Event, there: list[str]
 ) -> None:

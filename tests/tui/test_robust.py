@@ -257,7 +257,6 @@ DAMAGES: dict[str, Callable[[RunFolder], object]] = {
     ("case", "key"),
     [
         ("half a line", "3"),
-        ("vanishes", "2"),
         *(pytest.param(case, key, marks=pytest.mark.slow) for case in DAMAGES for key in ("2", "3")),
     ],
 )
@@ -304,6 +303,7 @@ def test_checkpoints_that_cannot_be_listed_are_told_where_it_is_asked(
 
 
 # ------------------------------------------------------------------------------------------- what should never be
+@pytest.mark.slow
 def test_a_fault_in_looking_at_runs_is_told_once_and_looking_goes_on(
     drive: Drive, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
