@@ -73,7 +73,7 @@ def begin_replay(run: RunFolder, root: Path, *, speed: float) -> Replay:
     _refuse(run)
     with refusing("the run cannot be read", run.path):
         spec = run.spec_file.read_text(encoding="utf-8", errors="replace")
-        size = run.events_file.stat().st_size
+        sizes = _size(run.events_file), _size(run.log_file)
     ending = _ending(run)
     slug = f"replay-{re.sub(r'^[0-9]{8}-[0-9]{6}-', '', run.id)}"
     folder = create_run(root, slug=slug, spec_yaml=spec, lock=read_json(run.lock_file))
@@ -84,7 +84,7 @@ def begin_replay(run: RunFolder, root: Path, *, speed: float) -> Replay:
     except UserError:
         remove(folder.path)  # without its mark it would be taken for a training
         raise
-    return Replay(run, folder, speed, size, ending)
+    return Replay(run, folder, speed, sizes, ending)
 
 
 def _refuse(run: RunFolder) -> None:
@@ -122,7 +122,7 @@ class Replay:
         run: What is played.
         folder: Where it is played into.
         speed: So many times as fast as it was; infinite for at once.
-        size: Bytes of its events that are played: what is written later belongs to another session.
+        sizes: Bytes of its events, and of its log, that are played: what is written later is another session's.
         ending: How it ended, its step aside; None if nobody knows.
         events: How many were played.
         gaps: How many gaps were longer than `LONGEST`, and cut to it.
@@ -133,7 +133,7 @@ class Replay:
     run: RunFolder
     folder: RunFolder
     speed: float
-    size: int
+    sizes: tuple[int, int]
     ending: Ending | None
     events: int = 0
     gaps: int = 0
@@ -182,10 +182,11 @@ class Replay:
             self.folder.log_file.open("ab", buffering=0) as log,
         ):
             log.write(self._notice())
-            began_at = next((when for when, kind, _ in _events(events, self.size) if kind == "run"), None)
-            lines = _Log(self.run.log_file, began_at)
+            told_until, said_until = self.sizes
+            began_at = next((when for when, kind, _ in _events(events, told_until) if kind == "run"), None)
+            lines = _Log(self.run.log_file, said_until, began_at)
             events.seek(0)
-            for when, kind, line in _events(events, self.size):
+            for when, kind, line in _events(events, told_until):
                 self._pass(when)
                 if ready and (size > _MOST or self._due > time.monotonic() - began + _TOGETHER):
                     self._write(played, ready, told)
@@ -265,12 +266,13 @@ class _Log:
 
     Args:
         path: The file; its times are those of a clock on the wall where its first session was.
+        size: So many bytes of it are read.
         began: When that began to train; None if it never did.
     """
 
-    def __init__(self, path: Path, began: float | None) -> None:
-        self._away = _away(path, began)
-        self._lines = _lines_of(path)
+    def __init__(self, path: Path, size: int, began: float | None) -> None:
+        self._away = _away(path, size, began)
+        self._lines = _lines_of(path, size)
         self._next: bytes | None = next(self._lines, None)
         self._when = 0.0
 
@@ -292,14 +294,20 @@ class _Log:
             yield b"".join(said)
 
 
-def _lines_of(path: Path) -> Iterator[bytes]:
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _lines_of(path: Path, size: int) -> Iterator[bytes]:
     with suppress(FileNotFoundError), path.open("rb") as file:
-        yield from iter(lambda: file.readline(_LINE), b"")
+        while size > 0 and (line := file.readline(min(size, _LINE))):
+            size -= len(line)
+            yield line
 
 
-def _away(path: Path, began: float | None) -> float:
+def _away(path: Path, size: int, began: float | None) -> float:
     """By so many seconds the clock on the wall where the log was written was ahead of the one here."""
-    first = next((line for line in _lines_of(path) if _BEGINS in line), b"")
+    first = next((line for line in _lines_of(path, size) if _BEGINS in line), b"")
     written = _LOGGED.match(first)
     if not written or began is None:
         return 0.0

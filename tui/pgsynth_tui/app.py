@@ -95,7 +95,7 @@ class ActionsOf(Provider):
 
 
 def _about_theme(dark: bool, ours: bool) -> str:
-    return f"{'dark' if dark else 'light'}{', told apart by everyone' if ours else ''}"
+    return f"{'dark' if dark else 'light'}{', for the colour-blind too' if ours else ''}"
 
 
 def _namespaced(place: str, name: str) -> str:

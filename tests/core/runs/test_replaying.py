@@ -163,7 +163,10 @@ def test_what_is_written_while_it_plays_belongs_to_another_session(root: Path) -
     start_session(run)
     with EventLog(run.events_file) as events:
         events.write("step", step=11, loss=0.5, steps=20)
+    with run.log_file.open("a", encoding="utf-8") as log:
+        log.write("2033-05-18 03:33:20,000 INFO pgsynth: it goes on\n")
     replay.play(quiet)
+    assert "it goes on" not in replay.folder.log_file.read_text()
     assert str(said(replay.folder)) == before and status_of(replay.folder).state == "finished"
 
 
