@@ -34,7 +34,7 @@ SLOTS: Final[Mapping[Kind, str]] = {
 """Kind of part to the slot of a spec that holds it. Annotators and metrics are not composed."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset):[a-z][a-z0-9_-]*$")]
+Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset|protocol):[a-z][a-z0-9_-]*$")]
 Counted = Annotated[str, Field(pattern=r"^(ran|passed|failed|skipped)$")]
 Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Range = Literal["any", "[0,1]", "[-1,1]", "imagenet", "clip"]
@@ -242,6 +242,26 @@ class Sites(_Strict):
     default: Patterns
 
 
+class Scores(_Strict):
+    """What a metric gives.
+
+    `of`: a value for each pair, or one for all pictures. `device`: it uses torch, and works on batches on one device;
+    without, it is numpy, and works on single pairs in several threads. `digits`: so many after the point are printed.
+    """
+
+    of: Literal["pair", "set"]
+    better: Literal["higher", "lower"]
+    unit: str = ""
+    digits: Annotated[int, Field(ge=0, le=9)] = 4
+    device: bool = False
+
+    @model_validator(mode="after")
+    def _sets_use_torch(self) -> Scores:
+        if self.of == "set" and not self.device:
+            raise ValueError("what compares sets of pictures reads them in batches: device = true")
+        return self
+
+
 class Component(_Strict):
     """One part: everything there is to know about it without importing it."""
 
@@ -261,6 +281,7 @@ class Component(_Strict):
     binds: dict[str, Count | Bind] = Field(default_factory=dict)
     networks: dict[str, tuple[Literal["self", "cross"], ...]] = Field(default_factory=dict)
     sites: Sites | None = None
+    scores: Scores | None = None
     refuses: tuple[Refusal, ...] = ()
     size: Size = ""
     stride: Count | Bind | None = None
@@ -270,6 +291,8 @@ class Component(_Strict):
     def _coherent(self) -> Component:
         if (self.kind == "attention") != (self.sites is not None):
             raise ValueError(f"{self.kind} {self.name}: [component.sites] is for kind attention, which must have it")
+        if (self.kind == "metric") != (self.scores is not None):
+            raise ValueError(f"{self.kind} {self.name}: [component.scores] is for kind metric, which must have it")
         if (self.kind == "base") != bool(self.size and self.stride) or (self.kind != "base" and self.binds):
             raise ValueError(
                 f"{self.kind} {self.name}: a base, and only a base, has `size`, `stride` and [component.binds]"
@@ -377,6 +400,40 @@ class Preset(_Strict):
     paper: Paper | None = None
 
 
+Resizing = Literal["none", "pillow-bicubic", "torch-bicubic-truncated"]
+
+
+class MetricUse(BaseModel):
+    """A metric in a protocol: which part, and option values that are not its defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    part: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is set, by name."""
+        return dict(self.model_extra or {})
+
+
+class ProtocolTable(_Strict):
+    """How results are scored, whole: numbers compare only within one protocol.
+
+    `sizes`: (height)x(width) at which pictures may be compared, the first unless another is asked for; none: at their
+    own, or at any that is asked for. `predictions`, `truths`: how they are brought to that size. `reference`: what sets
+    of predictions are compared with, the truths of the scored pairs or the training images. `metrics`: label -> part.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    summary: str
+    paper: Paper | None = None
+    sizes: tuple[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}x[1-9][0-9]{0,3}$")], ...] = ()
+    predictions: Resizing
+    truths: Resizing
+    reference: Literal["truths", "training"]
+    metrics: dict[Name, MetricUse] = Field(min_length=1)
+
+
 class Hook(_Strict):
     """An object with lifecycle hooks; imported when one of the named hooks is first called."""
 
@@ -440,6 +497,7 @@ class Defaults(_Strict):
     base: str = ""
     pose: str = ""
     data: str = ""
+    protocol: str = ""
 
 
 class Manifest(_Strict):
@@ -451,6 +509,7 @@ class Manifest(_Strict):
     defaults: Defaults = Defaults()
     component: tuple[Component, ...] = ()
     preset: tuple[Preset, ...] = ()
+    protocol: tuple[ProtocolTable, ...] = ()
     hook: tuple[Hook, ...] = ()
     command: tuple[Contribution, ...] = ()
     panel: tuple[Contribution, ...] = ()
@@ -463,6 +522,7 @@ class Manifest(_Strict):
         return (
             *(f"{component.kind}:{component.name}" for component in self.component),
             *(f"preset:{preset.name}" for preset in self.preset),
+            *(f"protocol:{protocol.name}" for protocol in self.protocol),
             *(f"command:{command.name}" for command in self.command),
             *(f"panel:{panel.name}" for panel in self.panel),
             *(f"hook:{hook.name}" for hook in self.hook),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -157,6 +157,7 @@ class Model:
         seed: int | None = None,
         steps: int | None = None,
         guidance: Guidance | None = None,
+        only: Callable[[str], bool] | None = None,
         on_skip: OnSkip | None = None,
         on_warning: OnWarning | None = None,
     ) -> Iterator[Sampled]:
@@ -168,6 +169,7 @@ class Model:
             seed: In place of the spec's.
             steps: Denoising steps; None: the spec's.
             guidance: As for `sample`; None: the spec's.
+            only: Of these, those whose name this says yes to.
             on_skip: Told of everything that is left out because it cannot be used, where the dataset has bad=skip.
             on_warning: Told if a setting has no effect.
 
@@ -187,7 +189,7 @@ class Model:
         if on_skip:
             for record in dataset.problems:  # of its tables
                 on_skip(f"{record.file}:{record.row}" if record.row else record.file, record)
-        indices = range(len(dataset))[:limit]
+        indices = [index for index in range(len(dataset))[:limit] if only is None or only(dataset.name(index))]
         examples = usable(dataset, assembly.plan(source_pose=False), indices, on_skip)
         yield from sampled(assembly, examples, plan=plan_of(settings), seed=settings.seed)
 

@@ -1,12 +1,47 @@
-"""Evaluation: how close pictures are to the truth, and the table of results. Floor 2, no torch.
+"""Evaluation: how close pictures are to the truth, by which protocol, and the table of results. Floor 2.
 
-Scores are of 8-bit pictures as they are stored, so that scoring a folder gives what scoring at once gave.
+Scores are of 8-bit pictures as they are stored, so that scoring a folder gives what scoring at once gave. Torch is
+imported by the metrics and ways of resizing that use it, and by nothing else here.
 """
 
 from __future__ import annotations
 
-from pgsynth_core.evaluation.measures import MEASURES, Measure
-from pgsynth_core.evaluation.scores import Compared, score_pairs
-from pgsynth_core.evaluation.table import ImageScores, ScoreTable
+from pgsynth_core.evaluation.earlier import Earlier
+from pgsynth_core.evaluation.folder import NAMINGS, FolderPairs, FolderPictures, Matched, match
+from pgsynth_core.evaluation.pairs import Listed, read_pairs
+from pgsynth_core.evaluation.prepare import WHOLE, Cut, cut_of, resized
+from pgsynth_core.evaluation.protocol import Bound, Choice, Protocol, bind, protocol_of
+from pgsynth_core.evaluation.scoring import Bad, Looked, Material, Reference, Shown, Yardstick, score
+from pgsynth_core.evaluation.table import ImageScores, Measure, ScoreTable
+from pgsynth_core.evaluation.weights import weights_in
 
-__all__ = ["MEASURES", "Compared", "ImageScores", "Measure", "ScoreTable", "score_pairs"]
+__all__ = [
+    "NAMINGS",
+    "WHOLE",
+    "Bad",
+    "Bound",
+    "Choice",
+    "Cut",
+    "Earlier",
+    "FolderPairs",
+    "FolderPictures",
+    "ImageScores",
+    "Listed",
+    "Looked",
+    "Matched",
+    "Material",
+    "Measure",
+    "Protocol",
+    "Reference",
+    "ScoreTable",
+    "Shown",
+    "Yardstick",
+    "bind",
+    "cut_of",
+    "match",
+    "protocol_of",
+    "read_pairs",
+    "resized",
+    "score",
+    "weights_in",
+]

@@ -1,4 +1,4 @@
-"""The table of scores: a row per picture, means, definitions; as JSON and as CSV, whole or not at all."""
+"""The table of scores: a row per picture, means, intervals, definitions; as JSON and as CSV, whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,23 +7,62 @@ import io
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from pgsynth_core.errors import UserError
-from pgsynth_core.evaluation.measures import MEASURES
+from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs.durable import replace_text
+from pgsynth_core.runs.intervals import bootstrap_intervals
 
-__all__ = ["ImageScores", "ScoreTable"]
+__all__ = ["ImageScores", "Measure", "ScoreTable"]
 
 SCHEMA: Final = 1
 """Version of the JSON; keys may be added without raising it."""
 
 _BASELINE: Final = "copy_source"
+_HASHES: Final = ("predicted_sha256", "target_sha256")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the numbers of a column are.
+
+    Attributes:
+        id: The definition as one word: numbers compare only where these are equal.
+        better: ``higher`` or ``lower``.
+        unit: ``dB``, or empty.
+        digits: So many after the point are printed.
+        definition: In a sentence or two.
+        libraries: Whose versions matter.
+        of: ``pair``, or ``set``: one number for all pictures.
+    """
+
+    id: str
+    better: str
+    unit: str
+    digits: int
+    definition: str
+    libraries: tuple[str, ...] = ()
+    of: str = "pair"
+
+    def facts(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "id": self.id,
+            "better": self.better,
+            "unit": self.unit,
+            "definition": self.definition,
+            "digits": self.digits,
+            "libraries": list(self.libraries),
+            "of": self.of,
+        }
+
+    def written(self, value: float) -> str:
+        """A value as it is printed."""
+        return f"{value:.{self.digits}f}" if math.isfinite(value) else "infinite"
 
 
 @dataclass(frozen=True)
@@ -33,14 +72,16 @@ class ImageScores:
     Attributes:
         name: Which pair.
         size: (height, width) in pixels at which it was scored.
-        values: Measure -> value, between the picture and the target.
-        copy_source: Measure -> value, between the source and the target; empty if no source was given.
+        values: Metric -> value, between the picture and the target; without those that have none here.
+        copy_source: Metric -> value, between the source and the target; empty if no source was given.
+        hashes: SHA-256 of the files of prediction and target, of their pixels where they are in no file.
     """
 
     name: str
     size: tuple[int, int]
     values: Mapping[str, float]
     copy_source: Mapping[str, float] = field(default_factory=dict)
+    hashes: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -49,24 +90,51 @@ class ScoreTable:
 
     Attributes:
         rows: One per picture, in the order they were scored; at least one.
-        about: What was scored, as plain data: run, step, split, seed and so on.
+        measures: Metric -> what its numbers are, in the order of the columns.
+        about: What was scored and how, as plain data: protocol, run, step, split, seed and so on.
+        overall: Metric -> its value, of those that have one for all pictures.
+        sets: Metric -> what its two sets are known by, of those.
+        missing: Metric -> why it was not computed.
+        libraries: Version of each library that computed something.
     """
 
     rows: tuple[ImageScores, ...]
+    measures: Mapping[str, Measure]
     about: Mapping[str, Any] = field(default_factory=dict)
+    overall: Mapping[str, float] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, Problem] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, name: str) -> list[float]:
+        """The values of a metric, of the pictures that have one."""
+        return [row.values[name] for row in self.rows if name in row.values]
 
     @cached_property
     def mean(self) -> Mapping[str, float]:
-        """Measure -> mean over the pictures."""
-        return _means([row.values for row in self.rows])
+        """Metric -> mean over the pictures that have a value, or its value for all; without one that nothing has."""
+        means = _means(row.values for row in self.rows) | dict(self.overall)
+        return {name: means[name] for name in self.measures if name in means}
 
     @cached_property
     def copy_source(self) -> Mapping[str, float]:
-        """Measure -> mean of the baseline that shows the source unchanged; empty unless every row has it."""
-        return _means([row.copy_source for row in self.rows])
+        """Metric -> mean of the baseline that shows the source unchanged; empty unless every row has it."""
+        if not all(row.copy_source for row in self.rows):
+            return {}
+        means = _means(row.copy_source for row in self.rows)
+        return {name: means[name] for name in self.measures if name in means}
+
+    @cached_property
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
+        """Metric -> 95 % interval of its mean over pairs like these, by bootstrap; of those that allow it."""
+        return bootstrap_intervals({name: self.column(name) for name in self.measures if name not in self.overall})
+
+    def counted(self, name: str) -> int:
+        """Over how many pictures the mean of a metric is."""
+        return len(self.rows) if name in self.overall else len(self.column(name))
 
     def facts(self, *, rows: bool = True) -> dict[str, Any]:
-        """The table as plain data, all of it fit for JSON: an infinite value is None.
+        """The table as plain data, all of it fit for JSON: an infinite value is None, and one that is not there absent.
 
         Args:
             rows: Whether the single pictures are in it, besides the means.
@@ -76,9 +144,15 @@ class ScoreTable:
             "about": dict(self.about),
             "images": len(self.rows),
             "mean": _plain(self.mean),
+            "interval95": {name: list(ends) for name, ends in self.intervals.items()},
+            "counted": {name: self.counted(name) for name in self.mean},
             _BASELINE: _plain(self.copy_source),
-            "measures": {name: dict(MEASURES[name].facts()) for name in self.mean},
-            "libraries": {name: version(name) for name in ("numpy", "scikit-image")},
+            "measures": {name: measure.facts() for name, measure in self.measures.items()},
+            "not_computed": {
+                name: {"reason": problem.message, "cure": problem.cure} for name, problem in self.missing.items()
+            },
+            "sets": dict(self.sets),
+            "libraries": dict(self.libraries),
         }
         if rows:
             facts["rows"] = [
@@ -87,6 +161,7 @@ class ScoreTable:
                     "size": list(row.size),
                     **_plain(row.values),
                     **({_BASELINE: _plain(row.copy_source)} if row.copy_source else {}),
+                    **{key: digest for key, digest in zip(_HASHES, row.hashes, strict=True) if digest},
                 }
                 for row in self.rows
             ]
@@ -103,27 +178,31 @@ class ScoreTable:
     def to_csv(self, path: str | Path) -> Path:
         """Write the single pictures as CSV, one a line below the header, at full precision; an infinite value is inf.
 
-        Columns: name, height, width, the measures, and with a baseline ``copy_source_`` and each measure.
+        Columns: name, height, width, the metrics with a value for each pair, with a baseline ``copy_source_`` and each
+        metric, and the hashes. A value that a picture has not is empty.
 
         Raises:
             UserError: If the file cannot be written; nothing is left behind.
         """
-        measures = list(self.mean)
-        baseline = [f"{_BASELINE}_{name}" for name in self.copy_source]
+        measures = [name for name in self.measures if name not in self.overall]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["name", "height", "width", *measures, *baseline])
+        baseline = [f"{_BASELINE}_{name}" for name in self.copy_source]
+        writer.writerow(["name", "height", "width", *measures, *baseline, *_HASHES])
         for row in self.rows:
-            values = [row.values[name] for name in measures]
+            values = [row.values.get(name) for name in measures]
             values += [row.copy_source[name] for name in self.copy_source]
-            writer.writerow([row.name, *row.size, *map(repr, values)])
+            said = ["" if value is None else repr(value) for value in values]
+            writer.writerow([_inert(row.name), *row.size, *said, *row.hashes])
         return _written(Path(path), text.getvalue())
 
 
-def _means(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    if not all(rows):
-        return {}
-    return {name: _mean([row[name] for row in rows]) for name in rows[0]}
+def _means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    columns: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    return {name: _mean(values) for name, values in columns.items()}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -132,6 +211,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _inert(name: str) -> str:
+    """A name that a spreadsheet would take for a formula, behind an apostrophe."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def _written(path: Path, text: str) -> Path:

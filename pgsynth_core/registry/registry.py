@@ -23,6 +23,7 @@ from pgsynth_core.manifest import (
     KnownPackage,
     Manifest,
     Preset,
+    ProtocolTable,
     Replacement,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
@@ -36,6 +37,7 @@ __all__ = [
     "Entry",
     "Origin",
     "PresetEntry",
+    "ProtocolEntry",
     "Registry",
     "registry_of",
     "removal",
@@ -170,12 +172,31 @@ def removal(package: str) -> str:
     return f"Mend it if it is yours, or remove it: pgsynth plugins uninstall {package}."
 
 
-N = TypeVar("N", Entry, PresetEntry)
+@dataclass(frozen=True)
+class ProtocolEntry:
+    """A protocol that results can be scored by."""
+
+    table: ProtocolTable
+    origin: Origin
+
+    @property
+    def name(self) -> str:
+        """The plain name."""
+        return self.table.name
+
+    @property
+    def qualified(self) -> str:
+        """``package:name``, unique among protocols."""
+        return f"{self.origin.package}:{self.name}"
+
+
+N = TypeVar("N", Entry, PresetEntry, ProtocolEntry)
 
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     **NOUNS,
     "preset": ("preset", "presets"),
+    "protocol": ("protocol", "protocols"),
     "": ("part or preset", "parts and presets"),
 }
 
@@ -208,6 +229,7 @@ class Registry:
     Attributes:
         entries: Parts.
         presets: Specs shipped as YAML.
+        protocols: Ways to score results.
         hooks: Lifecycle hooks, not imported.
         commands: Extra commands, not imported.
         panels: Extra panels of the TUI, not imported.
@@ -222,6 +244,7 @@ class Registry:
 
     entries: tuple[Entry, ...] = ()
     presets: tuple[PresetEntry, ...] = ()
+    protocols: tuple[ProtocolEntry, ...] = ()
     hooks: tuple[Contributed[Hook], ...] = ()
     commands: tuple[Contributed[Contribution], ...] = ()
     panels: tuple[Contributed[Contribution], ...] = ()
@@ -236,7 +259,7 @@ class Registry:
     @property
     def origins(self) -> tuple[Origin, ...]:
         """Every package that adds something, once, in the order found."""
-        adding = (self.entries, self.presets, self.commands, self.panels, self.hooks)
+        adding = (self.entries, self.presets, self.protocols, self.commands, self.panels, self.hooks)
         return tuple(dict.fromkeys(item.origin for items in adding for item in items))
 
     @property
@@ -251,6 +274,7 @@ class Registry:
         return (
             *((f"{entry.kind}:{entry.name}", entry.origin.package) for entry in self.entries),
             *((f"preset:{found.name}", found.origin.package) for found in self.presets),
+            *((f"protocol:{found.name}", found.origin.package) for found in self.protocols),
             *((f"command:{found.item.name}", found.origin.package) for found in self.commands),
             *((f"panel:{found.item.name}", found.origin.package) for found in self.panels),
             *((f"hook:{found.item.name}", found.origin.package) for found in self.hooks),
@@ -322,6 +346,14 @@ class Registry:
         """
         return self._only(self.presets, name, _Wanted("preset", where), package)
 
+    def find_protocol(self, name: str, *, where: str = "") -> ProtocolEntry:
+        """The protocol of that name, plain or qualified.
+
+        Raises:
+            SpecError: As `find`.
+        """
+        return self._only(self.protocols, name, _Wanted("protocol", where), "")
+
     def find_all(self, name: str, *, kind: str = "", where: str = "") -> tuple[Entry | PresetEntry, ...]:
         """Everything of that name, whichever kind and package: what a user wants to see who asks about a name.
 
@@ -333,8 +365,8 @@ class Registry:
         Raises:
             SpecError: If there is nothing of that name.
         """
-        if kind not in _WORDS:
-            allowed = [known for known in _WORDS if known]
+        if kind not in _WORDS or kind == "protocol":
+            allowed = [known for known in _WORDS if known not in ("", "protocol")]
             raise SpecError(f"there is no kind {kind!r}.", where=where, cure=suggestion(kind, allowed, what="kinds"))
         entries = tuple(entry for entry in self.entries if kind in ("", entry.kind))
         presets = self.presets if kind in ("", "preset") else ()
@@ -424,6 +456,7 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
     return Registry(
         entries=tuple(Entry(component, origin) for manifest, origin in usable for component in manifest.component),
         presets=tuple(presets),
+        protocols=tuple(ProtocolEntry(table, origin) for manifest, origin in usable for table in manifest.protocol),
         hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
         commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),
         panels=tuple(Contributed(panel, origin) for manifest, origin in usable for panel in manifest.panel),
@@ -439,6 +472,7 @@ def _contradictions(manifest: Manifest, origin: Origin) -> Iterator[Problem]:
     named = [
         *((NOUNS[component.kind][0], component.name) for component in manifest.component),
         *(("preset", preset.name) for preset in manifest.preset),
+        *(("protocol", protocol.name) for protocol in manifest.protocol),
         *(("command", command.name) for command in manifest.command),
         *(("panel", panel.name) for panel in manifest.panel),
     ]

@@ -74,6 +74,14 @@ class Checkpoint:
         return value if is_number and self.is_whole(STATE) else None
 
     @property
+    def digest(self) -> str:
+        """What this checkpoint is known by: the hash of its list of hashes; empty if it has none."""
+        try:
+            return hash_of(self.path / SUMS)
+        except OSError:
+            return ""
+
+    @property
     def session(self) -> str:
         """The session that wrote it; empty if nobody knows."""
         return str((read_json(self.path / STATE) or {}).get(SESSION) or "")

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from pgsynth_core.evaluation.measures import l1, psnr, ssim
 
 from pgsynth_core.evaluation import MEASURES
-from pgsynth_core.evaluation.measures import l1, psnr, ssim
 
 
 def picture(seed: int, *size: int) -> np.ndarray:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pgsynth_core.evaluation.measures import ssim
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.evaluation import MEASURES, Compared, ScoreTable, score_pairs
-from pgsynth_core.evaluation.measures import ssim
 
 
 def noise(seed: int, size: tuple[int, int] = (32, 24)) -> np.ndarray:

@@ -1,0 +1,229 @@
+"""Score results: by whichever metrics a protocol names, with what they need found here, on pairs of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pgsynth_core.errors import Problem
+from pgsynth_core.evaluation import (
+    WHOLE,
+    Bad,
+    Earlier,
+    FolderPairs,
+    FolderPictures,
+    Matched,
+    Protocol,
+    Reference,
+    ScoreTable,
+    Yardstick,
+    bind,
+    cut_of,
+    match,
+    protocol_of,
+    read_pairs,
+    score,
+    weights_in,
+)
+from pgsynth_core.metrics import MetricContext
+from pgsynth_core.registry import Registry, discover
+from pgsynth_core.runs import refusing
+
+__all__ = ["Scored", "Scoring", "score_folder", "scores_name", "write_scores", "yardstick_of"]
+
+OnScored = Callable[[str, int, int], None]
+
+_NO_TRAINING: Final = Problem(
+    "it is compared with the training images, and nobody said where they are.",
+    cure="Give their folder: --reference DIR, for DeepFashion that of the 48,674 photos of the training split.",
+)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How results are to be scored.
+
+    Attributes:
+        protocol: Its name; empty for the default.
+        size: ``HxW``; empty for the protocol's own.
+        metrics: Only these of its metrics; none: all.
+        also: Metrics besides.
+        weights: Files or folders in which weights of metrics are looked for first.
+        reference: Folder of the training images, for metrics that compare with them; empty for none.
+        device: Where metrics that use torch work; empty: a GPU if there is one.
+        workers: Threads; 0: one for each core.
+    """
+
+    protocol: str = ""
+    size: str = ""
+    metrics: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    reference: str = ""
+    device: str = ""
+    workers: int = 0
+
+    def of(self, registry: Registry) -> Protocol:
+        """The protocol, its names resolved.
+
+        Raises:
+            SpecError: If there is no such protocol or metric.
+        """
+        return protocol_of(registry, self.protocol, metrics=self.metrics, also=self.also)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of a folder.
+
+    Attributes:
+        table: Scores per picture and their means.
+        scores: The table as JSON; as CSV it is beside it.
+        matched: Which files are which pairs'.
+        warnings: What to know of it.
+    """
+
+    table: ScoreTable
+    scores: Path
+    matched: Matched = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def yardstick_of(
+    scoring: Scoring,
+    registry: Registry,
+    *,
+    reference: Reference | None = None,
+    cuts: Mapping[str, str] | None = None,
+) -> Yardstick:
+    """Build everything that pictures are scored by.
+
+    Args:
+        scoring: How they are to be.
+        registry: What is installed.
+        reference: What sets are compared with, where the protocol wants training images and `scoring` names none.
+        cuts: What is cut out of pictures, for the table.
+
+    Raises:
+        UserError: If a name, a size, a file or a device is none.
+    """
+    protocol = scoring.of(registry)
+    size = protocol.size(scoring.size)
+    find = weights_in(scoring.weights)
+    device = _device(scoring.device) if any(choice.scores.device for choice in protocol.metrics) else "cpu"
+    bound, missing = bind(protocol.metrics, lambda label: MetricContext(label=label, device=device, weights=find))
+    if protocol.reference == "training":
+        if scoring.reference:
+            reference = Reference(FolderPictures.of(Path(scoring.reference), flag="--reference"))
+        reference = reference or Reference(problem=_NO_TRAINING)
+    return Yardstick(protocol, size, bound, missing, reference or Reference(), dict(cuts or {}))
+
+
+def _device(wanted: str) -> str:
+    from pgsynth_core.api.model import device_named  # torch
+
+    return device_named(wanted or None)
+
+
+def score_folder(  # noqa: PLR0913 - the words of a command, all but three optional
+    predictions: str | Path,
+    truths: str | Path,
+    pairs: str | Path,
+    *,
+    scoring: Scoring | None = None,
+    naming: str = "",
+    cut: str = "",
+    truth_cut: str = "",
+    skip: bool = False,
+    out: str | Path | None = None,
+    registry: Registry | None = None,
+    on_scored: OnScored | None = None,
+) -> Scored:
+    """Score a folder of anybody's results against the truth, and write the scores beside it.
+
+    What an earlier scoring into the same place found of the same files is taken up.
+
+    Args:
+        predictions: Folder of a method's pictures.
+        truths: Folder of the photos that the pairs name.
+        pairs: CSV with the columns from and to, or source and target.
+        scoring: How; by default by the default protocol.
+        naming: Pattern of a prediction's name; empty: found out, see `evaluation.match`.
+        cut: What of a prediction is the picture: ``I/N`` or ``A:B``, see `evaluation.Cut`; empty: all.
+        truth_cut: The same of a truth.
+        skip: Leave out what cannot be scored, count and name it; else that is an error.
+        out: Folder for the scores, see `scores_name`; by default ``PREDICTIONS.scores``, beside it.
+        registry: What exists; found anew if None.
+        on_scored: Told how far it is.
+
+    Raises:
+        UserError: If a file or folder is not there, names do not fit, pictures cannot be scored, or scores cannot be
+            written.
+    """
+    scoring, registry = scoring or Scoring(), registry or discover()
+    cuts = {"prediction": cut_of(cut, where="--cut"), "truth": cut_of(truth_cut, where="--gt-cut")}
+    predictions, truths, pairs = Path(predictions), Path(truths), Path(pairs)
+    listed, faults = read_pairs(pairs)
+    found = match(listed, predictions, truths, naming=naming)
+    bad = [*(Bad(fault.where, fault) for fault in faults), *found.bad]
+    yardstick = yardstick_of(scoring, registry, cuts={what: one.rule for what, one in cuts.items() if one != WHOLE})
+    beside = predictions.absolute()
+    folder = Path(out) if out else beside.with_name(f"{beside.name}.scores")
+    place = folder / scores_name(yardstick, registry)
+    about = {
+        "predictions": str(predictions.absolute()),
+        "truths": str(truths.absolute()),
+        "list": str(pairs.absolute()),
+        "naming": found.naming,
+        "extra": len(found.extra),
+    }
+    table = score(
+        FolderPairs(found, cuts["prediction"], cuts["truth"]),
+        yardstick,
+        found_bad=bad,
+        skip=skip,
+        earlier=Earlier.of(place, yardstick.way, yardstick.libraries),
+        about=about,
+        workers=scoring.workers,
+        on_scored=on_scored,
+    )
+    write_scores(table, place)
+    return Scored(table, place, found, _warnings(found, table))
+
+
+def scores_name(yardstick: Yardstick, registry: Registry) -> str:
+    """The file of scores: ``scores.json`` by the default protocol, else e.g. ``scores-cfld-256x176.json``."""
+    protocol, size = yardstick.protocol.name, yardstick.size
+    if protocol == registry.defaults.protocol and size is None:
+        return "scores.json"
+    return f"scores-{protocol}.json" if size is None else f"scores-{protocol}-{size[0]}x{size[1]}.json"
+
+
+def write_scores(table: ScoreTable, place: Path) -> None:
+    """Write a table as CSV and then as JSON, which says that it is whole.
+
+    Args:
+        table: What is written.
+        place: The JSON file.
+
+    Raises:
+        UserError: If that cannot be.
+    """
+    with refusing("scores cannot be written", place.parent, elsewhere="-o DIR"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(place.with_suffix(".csv"))
+    table.to_json(place)
+
+
+def _warnings(found: Matched, table: ScoreTable) -> tuple[str, ...]:
+    told = []
+    if found.extra:
+        first = ", ".join(file.name for file in found.extra[:3])
+        count = len(found.extra)
+        which = f"{count:,} files in the folder of predictions are no pair's" if count > 1 else "one file is no pair's"
+        told.append(f"{which}, and were not scored: {first}{', ...' if count > 3 else ''}.")
+    if left_out := table.about["left_out"]["count"]:
+        told.append(f"{left_out:,} of {table.about['pairs']:,} pairs could not be scored: the means are of the others.")
+    return tuple(told)

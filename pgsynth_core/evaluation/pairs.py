@@ -1,0 +1,105 @@
+"""The list of pairs that results are of: a CSV file with the columns from and to, or source and target.
+
+Which column is which decides everything, and some of the field's lists have them the other way round or unnamed: a
+header must say it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from pgsynth_core.data import DataError, read_table
+from pgsynth_core.errors import Problem, UserError
+
+__all__ = ["Listed", "key_of", "read_pairs", "stem_of"]
+
+_HEADERS: Final = (("from", "to"), ("source", "target"))
+_PICTURE: Final = re.compile(r"\.(jpe?g|png|webp|bmp|tiff?)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One pair of the list.
+
+    Attributes:
+        source: Name of the source photo as listed.
+        target: That of the target.
+        line: In the file, the header being line 1.
+        cells: Every column of the line.
+    """
+
+    source: str
+    target: str
+    line: int
+
+    @property
+    def name(self) -> str:
+        """What the pair is called in tables: ``SOURCE_2_TARGET``, without folders and suffixes."""
+        return f"{stem_of(self.source)}_2_{stem_of(self.target)}"
+
+
+def read_pairs(path: Path, *, split: str = "") -> tuple[tuple[Listed, ...], tuple[Problem, ...]]:
+    """Read the list.
+
+    Args:
+        path: A CSV file in UTF-8 with a header.
+        split: Only rows whose column ``split`` says so; empty: all.
+
+    Returns:
+        The pairs in the order of the file, each once; and what is wrong with the other rows.
+
+    Raises:
+        UserError: If it cannot be read, or its header does not say which column is which.
+    """
+    try:
+        header = read_table(path, columns=(), shown=str(path)).columns
+        columns = next((names for names in _HEADERS if set(names) <= set(header)), None)
+        if columns is None:
+            raise _no_header(path, header)
+        table = read_table(path, columns=columns, shown=str(path))
+    except DataError as error:
+        raise UserError(error.problems) from error
+    pairs: dict[tuple[str, str], Listed] = {}
+    problems = [Problem(record.reason, f"{path}:{record.row}") for record in table.problems]
+    for row in table.rows:
+        if split and "split" in row.cells and row.cells["split"] != split:
+            continue
+        pair = Listed(row.cells[columns[0]], row.cells[columns[1]], row.line)
+        place = f"{path}:{row.line}"
+        if not pair.source or not pair.target:
+            problems.append(Problem("a pair names two photos, and a cell is empty.", place))
+        elif earlier := pairs.get((pair.source, pair.target)):
+            message = f"the pair {pair.name} has a row already, line {earlier.line}."
+            problems.append(Problem(message, place, "Delete one of them: it would count twice."))
+        else:
+            pairs[pair.source, pair.target] = pair
+    if not pairs and not problems:
+        raise UserError("it lists no pair.", where=str(path), cure="Write a line for each pair below the header.")
+    return tuple(pairs.values()), tuple(problems)
+
+
+def _no_header(path: Path, header: tuple[str, ...]) -> UserError:
+    found = ", ".join(map(repr, header)) or "nothing"
+    named = any(_PICTURE.search(cell) for cell in header)
+    cure = (
+        "Write the header from,to (or source,target) above it: from is the photo a person is taken from, to the truth."
+    )
+    if named:
+        cure += " Lists without one differ in their order: PIDM's names the target first."
+    return UserError(f"its first line must name the columns; it holds {found}.", where=f"{path}:1", cure=cure)
+
+
+def stem_of(name: str) -> str:
+    """The name of a photo without folders and the suffix of a picture."""
+    return _PICTURE.sub("", PurePosixPath(name.replace("\\", "/")).name)
+
+
+def key_of(name: str) -> str:
+    """What is the same in all spellings of a photo's name in this field: its letters and digits, but for "fashion".
+
+    ``fashionWOMENTees_Tanksid0000762606_1front.jpg`` and ``WOMEN/Tees_Tanks/id_00007626/06_1_front.jpg`` have one key.
+    """
+    return re.sub(r"[^0-9a-z]", "", _PICTURE.sub("", name).lower()).replace("fashion", "")

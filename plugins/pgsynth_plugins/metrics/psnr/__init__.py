@@ -1,0 +1,11 @@
+"""Options of PSNR: none. No torch."""
+
+from __future__ import annotations
+
+from pgsynth_core.options import PartConfig
+
+__all__ = ["Config"]
+
+
+class Config(PartConfig):
+    """PSNR has no options."""
