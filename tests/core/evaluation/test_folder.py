@@ -1,0 +1,187 @@
+"""Whose picture is whose: names in every spelling of the field, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pgsynth_core.errors import UserError
+from pgsynth_core.evaluation import NAMINGS, Cut, FolderPairs, match, read_pairs
+from pgsynth_core.evaluation.pairs import key_of, stem_of
+
+from tests.fixtures.scored import noise
+
+PHOTOS = tuple(
+    f"fashionWOMENTees_Tanksid00007626{person:02}_{view}.jpg" for person in (1, 2) for view in ("1front", "2side", "3back")
+)
+PAIRS = [(one, two) for one in PHOTOS for two in PHOTOS if one != two and one[:-11] == two[:-11]][:4]
+Places = tuple[Path, Path, Path]
+
+
+def write(path: Path, seed: int = 0, size: tuple[int, int] = (16, 11)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise(seed, size)).save(path)
+
+
+def listed(path: Path, pairs: list[tuple[str, str]], header: str = "from,to") -> Path:
+    path.write_text("\n".join([header, *(f"{one},{two}" for one, two in pairs)]) + "\n", encoding="utf-8")
+    return path
+
+
+def make(folder: Path, naming: str, suffix: str = ".png", pairs: list[tuple[str, str]] | None = None) -> None:
+    for number, (one, two) in enumerate(pairs or PAIRS):
+        name = naming.format(source=stem_of(one), target=stem_of(two), index=number, line=number + 2)
+        write(folder / f"{name}{suffix}", number)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """Predictions, none yet; photos; the list of pairs."""
+    for number, photo in enumerate(PHOTOS):
+        write(tmp_path / "photos" / photo, number)
+    return tmp_path / "made", tmp_path / "photos", listed(tmp_path / "pairs.csv", PAIRS)
+
+
+def refusal(places: Places, naming: str = "") -> str:
+    with pytest.raises(UserError) as caught:
+        match(read_pairs(places[2])[0], places[0], places[1], naming=naming)
+    assert all(problem.where for problem in caught.value.problems)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------- names
+@pytest.mark.parametrize("naming", [*NAMINGS, "{target}__from__{source}"])
+def test_every_naming_finds_each_pair_its_own(places: Places, naming: str) -> None:
+    make(places[0], naming)
+    found = match(read_pairs(places[2])[0], places[0], places[1], naming="" if naming in NAMINGS else naming)
+    assert not found.bad and not found.extra and len(PAIRS) == 4
+    assert [(pair.source, pair.target) for pair in found.pairs] == PAIRS
+    for number, (file, truth) in enumerate(zip(found.predicted, found.truths, strict=True)):
+        assert np.array_equal(np.asarray(Image.open(file)), noise(number, (16, 11)))
+        assert truth.name == PAIRS[number][1]
+
+
+def test_photos_by_folders_and_results_spelled_flat_are_the_same(tmp_path: Path) -> None:
+    flat, nested = "fashionWOMENTees_Tanksid0000762606_1front", "WOMEN/Tees_Tanks/id_00007626/06_1_front"
+    assert key_of(flat) == key_of(nested) == key_of(f"{nested}.jpg")
+    write(tmp_path / "photos" / f"{nested}.jpg")
+    write(tmp_path / "photos" / "WOMEN/Tees_Tanks/id_00007626/06_2_side.jpg")
+    write(tmp_path / "made" / f"{flat.replace('1front', '2side')}_to_{flat}.jpg")
+    pairs = listed(tmp_path / "pairs.csv", [(f"{flat.replace('1front', '2side')}.jpg", f"{flat}.jpg")])
+    found = match(read_pairs(pairs)[0], tmp_path / "made", tmp_path / "photos")
+    assert found.truths[0].name == "06_1_front.jpg" and found.naming == "{source}_to_{target}"
+
+
+def test_the_targets_name_alone_does_where_none_comes_twice(places: Places, tmp_path: Path) -> None:
+    one_each = [PAIRS[0], PAIRS[1]]
+    assert len({target for _, target in one_each}) == 2 and len({target for _, target in PAIRS}) < len(PAIRS)
+    make(places[0], "{target}", pairs=one_each)
+    pairs = read_pairs(listed(tmp_path / "each.csv", one_each))[0]
+    assert match(pairs, places[0], places[1]).naming == "{target}"
+    assert "named after a pair" in refusal(places), "with targets that come twice, it does not"
+
+
+def test_places_in_the_list_are_a_naming_if_one_says_so(places: Places) -> None:
+    make(places[0], "{index:05}")
+    found = match(read_pairs(places[2])[0], places[0], places[1], naming="{index:05}")
+    assert [file.stem for file in found.predicted] == ["00000", "00001", "00002", "00003"]
+    assert "named after a pair" in refusal(places), "unasked it would be a guess"
+
+
+# ------------------------------------------------------------------------------------------- what is wrong
+def test_missing_and_extra_are_counted_and_named(places: Places) -> None:
+    make(places[0], "{source}_2_{target}")
+    write(places[0] / "something_else.png")
+    lost = sorted(places[0].glob("fashion*"))[0]
+    lost.unlink()
+    found = match(read_pairs(places[2])[0], places[0], places[1])
+    assert [file.name for file in found.extra] == ["something_else.png"]
+    assert [bad.name for bad in found.bad] == [lost.stem] and "no prediction" in found.bad[0].problem.message
+    assert len(found.pairs) == 3
+
+
+def test_two_files_of_one_pair_are_one_too_many(places: Places) -> None:
+    make(places[0], "{source}_2_{target}")
+    make(places[0], "{source}_2_{target}", suffix=".jpg", pairs=PAIRS[:1])
+    found = match(read_pairs(places[2])[0], places[0], places[1])
+    (bad,) = found.bad
+    assert "several" in bad.problem.message and ".jpg" in bad.problem.message and ".png" in bad.problem.message
+
+
+def test_a_photo_that_is_not_there_is_named(places: Places) -> None:
+    make(places[0], "{source}_2_{target}")
+    (places[1] / PAIRS[0][1]).unlink()
+    found = match(read_pairs(places[2])[0], places[0], places[1])
+    wanting = {bad.name for bad in found.bad}
+    assert wanting == {f"{stem_of(one)}_2_{stem_of(two)}" for one, two in PAIRS if two == PAIRS[0][1]}
+    assert PAIRS[0][1] in found.bad[0].problem.message
+
+
+def test_exchanged_columns_are_found_out_by_the_names(places: Places, tmp_path: Path) -> None:
+    one_way = [(one, two) for one, two in PAIRS if one < two]
+    make(places[0], "{source}_2_{target}", pairs=one_way)
+    exchanged = listed(tmp_path / "exchanged.csv", [(two, one) for one, two in one_way])
+    said = refusal((places[0], places[1], exchanged))
+    assert "exchanged" in said and "header" in said and f"{len(one_way)} with source and target the other way" in said
+    both = listed(tmp_path / "both.csv", [(two, one) for one, two in one_way] + one_way[:1])
+    assert "exchanged" in refusal((places[0], places[1], both)), "also where one of the others is there"
+
+
+def test_names_that_fit_nothing_say_what_was_wanted(places: Places) -> None:
+    write(places[0] / "result-1.png")
+    said = refusal(places)
+    assert "result-1.png" in said and "_2_" in said and "--naming" in said
+    assert "no folder" in refusal((places[0] / "nowhere", *places[1:]))
+    (places[0] / "empty").mkdir()
+    assert "no picture" in refusal((places[0] / "empty", *places[1:]))
+
+
+@pytest.mark.parametrize(
+    ("naming", "word"), [("{who}_2_{target}", "who"), ("result", "one file"), ("{source", "no naming")]
+)
+def test_a_naming_that_is_none_is_refused(places: Places, naming: str, word: str) -> None:
+    make(places[0], "{source}_2_{target}")
+    assert word in refusal(places, naming=naming)
+
+
+# ------------------------------------------------------------------------------------------- the list
+@pytest.mark.parametrize("header", ["from,to", "source,target", "to,from", "split,target,source"])
+def test_the_header_says_which_column_is_which(tmp_path: Path, header: str) -> None:
+    cells = {"from": "a.jpg", "source": "a.jpg", "to": "b.jpg", "target": "b.jpg"}
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"{header}\n{','.join(cells.get(one, 'test') for one in header.split(','))}\n", encoding="utf-8")
+    ((pair,), problems) = read_pairs(path)
+    assert (pair.source, pair.target, pair.name) == ("a.jpg", "b.jpg", "a_2_b") and not problems
+
+
+def test_a_list_without_a_header_is_not_guessed_at(tmp_path: Path) -> None:
+    path = listed(tmp_path / "pairs.csv", PAIRS[1:], header=",".join(PAIRS[0]))
+    with pytest.raises(UserError, match=r"(?s)must name the columns.*PIDM"):
+        read_pairs(path)
+
+
+def test_bad_rows_are_each_named(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("from,to\na.jpg,b.jpg\na.jpg,b.jpg\na.jpg\n,b.jpg\n", encoding="utf-8")
+    pairs, problems = read_pairs(path)
+    assert len(pairs) == 1
+    told = {problem.where.rpartition(":")[2]: problem.message for problem in problems}
+    assert set(told) == {"3", "4", "5"} and "line 2" in told["3"] and "empty" in told["5"]
+    path.write_text("from,to\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no pair"):
+        read_pairs(path)
+
+
+def test_cuts_and_sizes_are_known_before_anything_is_decoded(places: Places) -> None:
+    make(places[0], "{source}_2_{target}")
+    found = FolderPairs(match(read_pairs(places[2])[0], places[0], places[1]), cut=Cut("2:9"))
+    looked = found.look(0)
+    assert looked.sizes == ((16, 7), (16, 11)) and all(len(digest) == 64 for digest in looked.hashes)
+    shown = found.read(0)
+    assert np.array_equal(shown.predicted, noise(0, (16, 11))[:, 2:9]) and shown.source is None
+    found.found.predicted[1].write_bytes(b"no picture")
+    with pytest.raises(UserError, match="cannot be read"):
+        found.look(1)
