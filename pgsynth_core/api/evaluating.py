@@ -36,6 +36,7 @@ from pgsynth_core.evaluation import (
     Earlier,
     FolderPictures,
     Looked,
+    Material,
     Reference,
     ScoreTable,
     Shown,
@@ -399,7 +400,7 @@ class _Fitting:
     fit: FitMode
 
 
-class RunPairs:
+class RunPairs(Material):
     """What was sampled from a run's dataset, as what can be scored; see `evaluation.Material`.
 
     At the method's own size the truth is what the method was shown; at another it is the photo as it is stored.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from pgsynth_core.data import read_image
 from pgsynth_core.errors import Problem, UserError, nearest
 from pgsynth_core.evaluation.pairs import Listed, key_of, stem_of
 from pgsynth_core.evaluation.prepare import WHOLE, Cut
-from pgsynth_core.evaluation.scoring import Bad, Looked, Shown
+from pgsynth_core.evaluation.scoring import Bad, Looked, Material, Pictures, Shown
 from pgsynth_core.metrics import Picture
 
 __all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "looked", "match"]
@@ -200,7 +200,7 @@ def _nothing(pairs: Sequence[Listed], made: _Index, naming: str, bad: Sequence[B
 
 # ------------------------------------------------------------------------------------------- as pictures
 @dataclass(frozen=True)
-class FolderPairs:
+class FolderPairs(Material):
     """Matched files as what can be scored; see `scoring.Material`.
 
     Attributes:
@@ -212,7 +212,6 @@ class FolderPairs:
     found: Matched
     cut: Cut = WHOLE
     truth_cut: Cut = WHOLE
-    sources: bool = field(default=False, init=False)
 
     def __len__(self) -> int:
         return len(self.found.pairs)
@@ -233,7 +232,7 @@ class FolderPairs:
 
 
 @dataclass(frozen=True)
-class FolderPictures:
+class FolderPictures(Pictures):
     """All pictures below a folder; see `scoring.Pictures`."""
 
     files: tuple[Path, ...]

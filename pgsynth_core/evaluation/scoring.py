@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.evaluation.earlier import Earlier, keep_moments, kept_moments, set_key
 from pgsynth_core.evaluation.prepare import resize_id, resized
-from pgsynth_core.evaluation.protocol import Bound
-from pgsynth_core.evaluation.protocol import Protocol as ScoringProtocol
+from pgsynth_core.evaluation.protocol import Bound, Protocol
 from pgsynth_core.evaluation.table import ImageScores, Measure, ScoreTable
 from pgsynth_core.metrics import Moments, NotComputed, PairMetric, Picture, SetMetric
 
@@ -71,19 +71,24 @@ class Looked:
     sizes: tuple[Size, Size]
 
 
-class Material(Protocol):
-    """Pairs that can be scored. All of it is called from several threads."""
+class Material(ABC):
+    """Pairs that can be scored. All of it is called from several threads.
 
-    @property
-    def sources(self) -> bool:
-        """Whether `read` gives the sources, too."""
+    Attributes:
+        sources: Whether `read` gives the sources, too.
+    """
 
+    sources: bool = False
+
+    @abstractmethod
     def __len__(self) -> int:
         """How many pairs."""
 
+    @abstractmethod
     def name(self, index: int) -> str:
         """Which pair; unique."""
 
+    @abstractmethod
     def look(self, index: int) -> Looked:
         """What can be known without decoding.
 
@@ -91,6 +96,7 @@ class Material(Protocol):
             UserError: If one of the pictures cannot be read; said of its file.
         """
 
+    @abstractmethod
     def read(self, index: int) -> Shown:
         """The pictures.
 
@@ -99,15 +105,18 @@ class Material(Protocol):
         """
 
 
-class Pictures(Protocol):
+class Pictures(ABC):
     """A reference of pictures, such as a training set. All of it is called from several threads."""
 
+    @abstractmethod
     def __len__(self) -> int:
         """How many."""
 
+    @abstractmethod
     def digest(self, index: int) -> str:
         """The hash of one."""
 
+    @abstractmethod
     def read(self, index: int) -> Picture:
         """One."""
 
@@ -146,7 +155,7 @@ class Yardstick:
         cuts: What is cut out of predictions and truths, for the table.
     """
 
-    protocol: ScoringProtocol
+    protocol: Protocol
     size: Size | None
     metrics: tuple[Bound, ...]
     missing: Mapping[str, Problem] = field(default_factory=dict)

@@ -12,10 +12,12 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.evaluation import NAMINGS, Cut, FolderPairs, match, read_pairs
 from pgsynth_core.evaluation.pairs import key_of, stem_of
 
-from tests.fixtures.scored import noise
+from ...fixtures.scored import noise
 
 PHOTOS = tuple(
-    f"fashionWOMENTees_Tanksid00007626{person:02}_{view}.jpg" for person in (1, 2) for view in ("1front", "2side", "3back")
+    f"fashionWOMENTees_Tanksid00007626{person:02}_{view}.jpg"
+    for person in (1, 2)
+    for view in ("1front", "2side", "3back")
 )
 PAIRS = [(one, two) for one in PHOTOS for two in PHOTOS if one != two and one[:-11] == two[:-11]][:4]
 Places = tuple[Path, Path, Path]
@@ -95,7 +97,7 @@ def test_places_in_the_list_are_a_naming_if_one_says_so(places: Places) -> None:
 def test_missing_and_extra_are_counted_and_named(places: Places) -> None:
     make(places[0], "{source}_2_{target}")
     write(places[0] / "something_else.png")
-    lost = sorted(places[0].glob("fashion*"))[0]
+    lost = min(places[0].glob("fashion*"))
     lost.unlink()
     found = match(read_pairs(places[2])[0], places[0], places[1])
     assert [file.name for file in found.extra] == ["something_else.png"]

@@ -12,7 +12,7 @@ from pgsynth_core.evaluation import WHOLE, cut_of, resized
 from pgsynth_core.evaluation.prepare import resize_id
 from pgsynth_core.manifest import Resizing
 
-from tests.fixtures.scored import noise, picture
+from ...fixtures.scored import noise, picture
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from tests.fixtures.scored import metric, picture
+from ...fixtures.scored import metric, picture
 
 
 def value(name: str, one: np.ndarray, other: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 from pgsynth_core.errors import PartError
 from pgsynth_core.metrics import PairMetric
 
-from tests.fixtures.scored import metric, picture
+from ...fixtures.scored import metric, picture
 
 
 def ssim(one: np.ndarray, other: np.ndarray, of: PairMetric | None = None) -> float:
