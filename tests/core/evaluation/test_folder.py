@@ -19,7 +19,9 @@ PHOTOS = tuple(
     for person in (1, 2)
     for view in ("1front", "2side", "3back")
 )
-PAIRS = [(one, two) for one in PHOTOS for two in PHOTOS if one != two and one[:-11] == two[:-11]][:4]
+PAIRS = [
+    (one, two) for one in PHOTOS for two in PHOTOS if one != two and one.rsplit("_", 1)[0] == two.rsplit("_", 1)[0]
+][:4]
 Places = tuple[Path, Path, Path]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def context(path: Path) -> MetricContext:
 def test_it_is_the_packages_value_on_the_same_weights(trunk: Path) -> None:
     predicted, truth = [picture(seed, 64, 44) for seed in range(3)], [picture(seed, 64, 44) for seed in range(3, 6)]
     found = LPIPS(Config(), context(trunk)).values(predicted, truth)
-    theirs = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        theirs = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     state = torch.load(trunk, weights_only=True)
     slices = [theirs.net.slice1, theirs.net.slice2, theirs.net.slice3, theirs.net.slice4, theirs.net.slice5]
     for layers in slices:

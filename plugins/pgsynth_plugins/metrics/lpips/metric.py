@@ -9,6 +9,7 @@ package itself would fetch them unasked.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Final
 
@@ -53,7 +54,9 @@ class LPIPS(PairMetric):
 
         found = context.weights(TRUNK)
         self._weights = found.id
-        network = lpips.LPIPS(pretrained=True, net="alex", version="0.1", pnet_rand=True, verbose=False)
+        with warnings.catch_warnings():  # the package asks torchvision in words of old
+            warnings.simplefilter("ignore", UserWarning)
+            network = lpips.LPIPS(pretrained=True, net="alex", version="0.1", pnet_rand=True, verbose=False)
         state = torch.load(found.path, map_location="cpu", weights_only=True)
         wanted = {key: f"{_FEATURES}{key.split('.', 1)[1]}" for key in network.net.state_dict()}
         if lost := [name for name in wanted.values() if name not in state]:
