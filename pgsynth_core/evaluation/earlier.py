@@ -110,7 +110,7 @@ def kept_moments(key: str, definition: str) -> Moments | None:
 
     try:
         found = load_file(place)
-        moments = Moments(int(found["count"]), found["mean"], found["scatter"])
+        moments = Moments(int(found["count"].item()), found["mean"], found["scatter"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
     width = len(moments.mean)
@@ -125,7 +125,7 @@ def keep_moments(key: str, definition: str, moments: Moments) -> None:
     import numpy as np
     from safetensors.numpy import save_file
 
-    made = {"count": np.array(moments.count), "mean": moments.mean, "scatter": moments.scatter}
+    made = {"count": np.array([moments.count]), "mean": moments.mean, "scatter": moments.scatter}
     with suppress(OSError, UserError):
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = temporary(place)
