@@ -27,6 +27,7 @@ from pgsynth_core.evaluation import (
     score,
     weights_in,
 )
+from pgsynth_core.evaluation.folder import margins
 from pgsynth_core.metrics import MetricContext
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs import refusing
@@ -190,7 +191,13 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
         on_scored=on_scored,
     )
     write_scores(table, place)
-    return Scored(table, place, found, _warnings(found, table))
+    padded = "" if cut else margins(found.predicted, _aspect(table))
+    return Scored(table, place, found, _warnings(found, table, padded))
+
+
+def _aspect(table: ScoreTable) -> float:
+    height, width = table.rows[0].size
+    return width / height
 
 
 def scores_name(yardstick: Yardstick, registry: Registry) -> str:
@@ -217,8 +224,11 @@ def write_scores(table: ScoreTable, place: Path) -> None:
     table.to_json(place)
 
 
-def _warnings(found: Matched, table: ScoreTable) -> tuple[str, ...]:
+def _warnings(found: Matched, table: ScoreTable, padded: str) -> tuple[str, ...]:
     told = []
+    if padded:
+        size = next(iter(table.about["prediction_sizes"]))
+        told.append(f"results are {size} and look as if they had margins: to score what is between, --cut {padded}.")
     if found.extra:
         first = ", ".join(file.name for file in found.extra[:3])
         count = len(found.extra)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pgsynth_core.evaluation.earlier import Earlier
 from pgsynth_core.evaluation.folder import NAMINGS, FolderPairs, FolderPictures, Matched, match
+from pgsynth_core.evaluation.material import Bad, Looked, Material, Pictures, Reference, Shown
 from pgsynth_core.evaluation.pairs import Listed, read_pairs
 from pgsynth_core.evaluation.prepare import WHOLE, Cut, cut_of, resized
 from pgsynth_core.evaluation.protocol import Bound, Choice, Protocol, bind, protocol_of
-from pgsynth_core.evaluation.scoring import Bad, Looked, Material, Reference, Shown, Yardstick, score
+from pgsynth_core.evaluation.scoring import score
 from pgsynth_core.evaluation.table import ImageScores, Measure, ScoreTable
 from pgsynth_core.evaluation.weights import weights_in
+from pgsynth_core.evaluation.yardstick import Yardstick
 
 __all__ = [
     "NAMINGS",
@@ -31,6 +33,7 @@ __all__ = [
     "Matched",
     "Material",
     "Measure",
+    "Pictures",
     "Protocol",
     "Reference",
     "ScoreTable",

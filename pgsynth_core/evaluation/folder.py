@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,12 +18,12 @@ from PIL import Image
 
 from pgsynth_core.data import read_image
 from pgsynth_core.errors import Problem, UserError, nearest
+from pgsynth_core.evaluation.material import Bad, Looked, Material, Pictures, Shown
 from pgsynth_core.evaluation.pairs import Listed, key_of, stem_of
 from pgsynth_core.evaluation.prepare import WHOLE, Cut
-from pgsynth_core.evaluation.scoring import Bad, Looked, Material, Pictures, Shown
 from pgsynth_core.metrics import Picture
 
-__all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "looked", "match"]
+__all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "looked", "margins", "match"]
 
 NAMINGS: Final = (
     "{source}_2_{target}",
@@ -276,6 +277,40 @@ def looked(file: Path, cut: Cut) -> tuple[str, tuple[int, int]]:
         raise UserError(f"it cannot be read: {reason}.", where=str(file)) from failure
     return hashlib.sha256(content).hexdigest(), (height, cut.width(width))
 
+
+def margins(files: Sequence[Path], aspect: float) -> str:
+    """The cut that takes off what looks like margins left and right of pictures; empty if nothing does.
+
+    Older methods write the 176 columns of a picture into the middle of a square; squeezed into 176 columns, it scores
+    as badly as if the method were bad.
+
+    Args:
+        files: Some pictures of one size.
+        aspect: Width over height that a picture should have.
+    """
+    edges = list[tuple[int, int, int, int]]()
+    with suppress(UserError):  # which is told elsewhere
+        edges += [_plain_edges(_read(file, WHOLE)) for file in files[:_SAMPLED]]
+    if not edges:
+        return ""
+    width, height = edges[0][2], edges[0][3]
+    low, high = min(left for left, *_ in edges), max(right for _, right, *_ in edges)
+    inner = (high - low) / height
+    fits = abs(inner / aspect - 1) < _NEARLY <= abs(width / height / aspect - 1)
+    return f"{low}:{high}" if 0 < low < high < width and fits else ""
+
+
+def _plain_edges(picture: Picture) -> tuple[int, int, int, int]:
+    """First column and the one after the last that are not of the corner's one colour; width and height."""
+    apart = (picture != picture[:1, :1]).any(axis=(0, 2)), (picture != picture[:1, -1:]).any(axis=(0, 2))
+    height, width = picture.shape[:2]
+    if not apart[0].any() or not apart[1].any():
+        return 0, width, width, height
+    return int(apart[0].argmax()), width - int(apart[1][::-1].argmax()), width, height
+
+
+_SAMPLED: Final = 8
+_NEARLY: Final = 0.02
 
 _ORIENTATION: Final = 274
 _LYING: Final = (5, 6, 7, 8)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from pgsynth_core.data import DataError, read_table
+from pgsynth_core.data import read_table
 from pgsynth_core.errors import Problem, UserError
 
 __all__ = ["Listed", "key_of", "read_pairs", "stem_of"]
@@ -54,14 +54,10 @@ def read_pairs(path: Path, *, split: str = "") -> tuple[tuple[Listed, ...], tupl
     Raises:
         UserError: If it cannot be read, or its header does not say which column is which.
     """
-    try:
-        header = read_table(path, columns=(), shown=str(path)).columns
-        columns = next((names for names in _HEADERS if set(names) <= set(header)), None)
-        if columns is None:
-            raise _no_header(path, header)
-        table = read_table(path, columns=columns, shown=str(path))
-    except DataError as error:
-        raise UserError(error.problems) from error
+    table = read_table(path, columns=(), shown=str(path))
+    columns = next((names for names in _HEADERS if set(names) <= set(table.columns)), None)
+    if columns is None:
+        raise _no_header(path, table.columns)
     pairs: dict[tuple[str, str], Listed] = {}
     problems = [Problem(record.reason, f"{path}:{record.row}") for record in table.problems]
     for row in table.rows:

@@ -10,191 +10,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-from abc import ABC, abstractmethod
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.evaluation.earlier import Earlier, keep_moments, kept_moments, set_key
-from pgsynth_core.evaluation.prepare import resize_id, resized
-from pgsynth_core.evaluation.protocol import Bound, Protocol
-from pgsynth_core.evaluation.table import ImageScores, Measure, ScoreTable
-from pgsynth_core.metrics import Moments, NotComputed, PairMetric, Picture, SetMetric
+from pgsynth_core.evaluation.earlier import Earlier
+from pgsynth_core.evaluation.material import Bad, Looked, Material, Shown, Size
+from pgsynth_core.evaluation.pool import BATCH, OnScored, Pool
+from pgsynth_core.evaluation.prepare import resized
+from pgsynth_core.evaluation.protocol import Bound
+from pgsynth_core.evaluation.sets import Compared
+from pgsynth_core.evaluation.table import ImageScores, ScoreTable
+from pgsynth_core.evaluation.yardstick import Yardstick
+from pgsynth_core.metrics import NotComputed, PairMetric, Picture, SetMetric
 
-__all__ = ["Bad", "Looked", "Material", "OnScored", "Pictures", "Reference", "Shown", "Yardstick", "score"]
-
-BATCH: Final = 32
-"""Pictures that a metric on a device looks at together."""
-
-_AHEAD: Final = 4
-"""Pairs that are read ahead of the one that is wanted, for each thread."""
+__all__ = ["score"]
 
 _TOLD: Final = 20
 """So many that cannot be scored are named; looking at more helps nobody."""
 
-Size = tuple[int, int]
-T = TypeVar("T")
 R = TypeVar("R")
-OnScored = Callable[[str, int, int], None]
-"""Told what is being done, how many are done, and of how many."""
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """The pictures of a pair as they are stored.
-
-    Attributes:
-        predicted: What a method made.
-        target: The truth.
-        source: The photo it was made from: shown unchanged, it is the baseline. None for no baseline.
-    """
-
-    predicted: Picture
-    target: Picture
-    source: Picture | None = None
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What is known of a pair without decoding it.
-
-    Attributes:
-        hashes: Of prediction and truth.
-        sizes: (height, width) of both.
-    """
-
-    hashes: tuple[str, str]
-    sizes: tuple[Size, Size]
-
-
-class Material(ABC):
-    """Pairs that can be scored. All of it is called from several threads.
-
-    Attributes:
-        sources: Whether `read` gives the sources, too.
-    """
-
-    sources: bool = False
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """How many pairs."""
-
-    @abstractmethod
-    def name(self, index: int) -> str:
-        """Which pair; unique."""
-
-    @abstractmethod
-    def look(self, index: int) -> Looked:
-        """What can be known without decoding.
-
-        Raises:
-            UserError: If one of the pictures cannot be read; said of its file.
-        """
-
-    @abstractmethod
-    def read(self, index: int) -> Shown:
-        """The pictures.
-
-        Raises:
-            UserError: As `look`.
-        """
-
-
-class Pictures(ABC):
-    """A reference of pictures, such as a training set. All of it is called from several threads."""
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """How many."""
-
-    @abstractmethod
-    def digest(self, index: int) -> str:
-        """The hash of one."""
-
-    @abstractmethod
-    def read(self, index: int) -> Picture:
-        """One."""
-
-
-@dataclass(frozen=True)
-class Bad:
-    """A pair that cannot be scored."""
-
-    name: str
-    problem: Problem
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What sets of predictions are compared with.
-
-    Attributes:
-        pictures: None: the truths of the scored pairs, each once.
-        problem: Why there is none where one is needed.
-    """
-
-    pictures: Pictures | None = None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True)
-class Yardstick:
-    """How it is scored.
-
-    Attributes:
-        protocol: Whose labels the results bear.
-        size: (height, width) at which pictures are compared; None: at their own.
-        metrics: Built.
-        missing: Label -> why, of those that cannot be computed.
-        reference: For sets.
-        cuts: What is cut out of predictions and truths, for the table.
-    """
-
-    protocol: Protocol
-    size: Size | None
-    metrics: tuple[Bound, ...]
-    missing: Mapping[str, Problem] = field(default_factory=dict)
-    reference: Reference = field(default_factory=Reference)
-    cuts: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def way(self) -> dict[str, Any]:
-        """How pictures become what is compared: equal ways give equal pictures."""
-        protocol = self.protocol
-        return {
-            "protocol": protocol.name,
-            "size": None if self.size is None else list(self.size),
-            "predictions": resize_id(protocol.predictions),
-            "truths": resize_id(protocol.truths),
-            "cuts": dict(self.cuts),
-        }
-
-    @property
-    def libraries(self) -> dict[str, str]:
-        """Version of every library that computes something."""
-        names = {name for bound in self.metrics for name in bound.metric.libraries}
-        return {name: version(name) for name in sorted(names | {"numpy", "pillow"})}
-
-    def measures(self) -> dict[str, Measure]:
-        """Label -> what its numbers are."""
-        found = {}
-        for bound in self.metrics:
-            scores, metric = bound.choice.scores, bound.metric
-            found[bound.label] = Measure(
-                metric.id,
-                scores.better,
-                scores.unit,
-                scores.digits,
-                metric.definition,
-                tuple(metric.libraries),
-                scores.of,
-            )
-        return found
 
 
 # ------------------------------------------------------------------------------------------- scoring
@@ -230,7 +68,7 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
     told = on_scored or (lambda doing, done, of: None)
     threads = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(threads, "scoring") as executor:
-        pool = _Pool(executor, threads)
+        pool = Pool(executor, threads)
         looked = _Looking(pool, material, yardstick, told).all()
         bad = [*found_bad, *looked.bad]
         _refuse(bad, skip=skip, pairs=len(material) + len(found_bad))
@@ -275,7 +113,7 @@ def _counted(bad: int, pairs: int, *, skip: bool) -> Problem:
 class _Looking:
     """Looks at every pair before one is decoded: what is not there, or of another size than the rest."""
 
-    def __init__(self, pool: _Pool, material: Material, yardstick: Yardstick, told: OnScored) -> None:
+    def __init__(self, pool: Pool, material: Material, yardstick: Yardstick, told: OnScored) -> None:
         self._pool, self._material, self._yardstick, self._told = pool, material, yardstick, told
         self.good: dict[int, Looked] = {}
         self.bad: list[Bad] = []
@@ -344,7 +182,7 @@ class _Scoring:
 
     def __init__(
         self,
-        pool: _Pool,
+        pool: Pool,
         material: Material,
         yardstick: Yardstick,
         looked: Mapping[int, Looked],
@@ -354,7 +192,7 @@ class _Scoring:
         self._looked = dict(looked)
         self._alone = [bound for bound in yardstick.metrics if not bound.device]
         self._batched = [bound for bound in yardstick.metrics if bound.device and isinstance(bound.metric, PairMetric)]
-        self._sets = {bound.label: _Set(bound, yardstick) for bound in yardstick.metrics if _is_set(bound)}
+        self._sets = {bound.label: Compared(bound, yardstick) for bound in yardstick.metrics if _is_set(bound)}
         self.rows: dict[int, ImageScores] = {}
         self.bad: list[Bad] = []
 
@@ -467,117 +305,7 @@ def _is_set(bound: Bound) -> bool:
     return isinstance(bound.metric, SetMetric)
 
 
-class _Set:
-    """What one metric makes of two sets; neither is gathered where the value is known."""
-
-    def __init__(self, bound: Bound, yardstick: Yardstick) -> None:
-        assert isinstance(bound.metric, SetMetric), "asked before"
-        self._metric, self._label, self._yardstick = bound.metric, bound.label, yardstick
-        self._reference = yardstick.reference
-        self._predicted, self._truths = Moments(), Moments()
-        self._seen: set[str] = set()
-        self._known: float | None = None
-        self._of_truths: Moments | None = None
-        self._keys = ("", "")
-
-    @property
-    def key(self) -> str:
-        """What both sets are known by; empty if they are not."""
-        return "/".join(self._keys) if all(self._keys) else ""
-
-    @property
-    def gathers(self) -> bool:
-        """Whether it wants the pictures of pairs."""
-        return self._known is None and self._reference.problem is None
-
-    def begin(self, hashes: Sequence[tuple[str, str]], earlier: Earlier) -> None:
-        """Find out what is known already."""
-        way, pictures = self._yardstick.way, self._reference.pictures
-        predictions = {"size": way["size"], "way": way["predictions"], "cuts": way["cuts"]}
-        truths = {"size": way["size"], "way": way["truths"], "cuts": way["cuts"]}
-        references = (
-            {truth for _, truth in hashes}
-            if pictures is None
-            else [pictures.digest(index) for index in range(len(pictures))]
-        )
-        self._keys = set_key((predicted for predicted, _ in hashes), predictions), set_key(references, truths)
-        self._known = earlier.sets.get((self._metric.id, self.key)) if self.key else None
-        self._of_truths = kept_moments(self._keys[1], self._metric.id)
-
-    def take(self, predicted: Sequence[Picture], truths: Sequence[tuple[str, Picture]]) -> None:
-        """Take up some pairs."""
-        if not self.gathers:
-            return
-        self._predicted.add(self._metric.features(predicted))
-        if self._reference.pictures is None and self._of_truths is None:
-            new = {digest: picture for digest, picture in truths if digest not in self._seen}
-            self._seen |= {*new}
-            if new:
-                self._truths.add(self._metric.features([*new.values()]))
-
-    def value(self, pool: _Pool, told: OnScored) -> float:
-        """The number.
-
-        Raises:
-            NotComputed: If there is nothing to compare with, or too little.
-        """
-        if self._reference.problem:
-            raise NotComputed(self._reference.problem)
-        if self._known is not None:
-            return self._known
-        reference = self._of_truths or self._gathered(pool, told)
-        if self._of_truths is None:
-            keep_moments(self._keys[1], self._metric.id, reference)
-        for moments, what in ((self._predicted, "predictions"), (reference, "pictures to compare them with")):
-            if moments.count < _LEAST:
-                raise NotComputed(f"{moments.count} {what} have no covariance.", cure="Score two pairs at least.")
-        return self._metric.distance(self._predicted, reference)
-
-    def _gathered(self, pool: _Pool, told: OnScored) -> Moments:
-        pictures, way = self._reference.pictures, self._yardstick.protocol.truths
-        if pictures is None:
-            return self._truths
-
-        def prepared(index: int) -> Picture:
-            picture = pictures.read(index)
-            return resized(picture, self._yardstick.size or picture.shape[:2], way)
-
-        moments, waiting = Moments(), list[Picture]()
-        for done, picture in enumerate(pool.in_order(prepared, range(len(pictures))), 1):
-            waiting.append(picture)
-            if len(waiting) == BATCH or done == len(pictures):
-                moments.add(self._metric.features(waiting))
-                waiting = []
-            told(f"{self._label} of the reference", done, len(pictures))
-        return moments
-
-
-_LEAST: Final = 2
-
-
-# ------------------------------------------------------------------------------------------- threads
-@dataclass(frozen=True)
-class _Pool:
-    """Threads, and how many."""
-
-    executor: ThreadPoolExecutor
-    threads: int
-
-    def in_order(self, of: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """What a function gives of each item, in order; a few are worked on ahead, so that memory stays the same."""
-        waiting: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                waiting.append(self.executor.submit(of, item))
-                if len(waiting) > _AHEAD * self.threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
+# ------------------------------------------------------------------------------------------- one by one
 def _guarded(of: Callable[[int], R], index: int, name: Callable[[int], str]) -> R | Bad:
     """What a function gives of a pair, or what is wrong with that pair."""
     try:

@@ -12,7 +12,9 @@ from pgsynth_core.data import write_pose
 from pgsynth_core.training.memory import TrainingMemory
 from pgsynth_core.training.savings import Saving
 
-from ..fixtures.people import standing, write_pairs, write_photo
+from ..fixtures.people import shared, standing, write_pairs, write_photo
+
+__all__ = ["shared"]
 
 SMALL = (
     "tiny",

@@ -20,6 +20,7 @@ from pgsynth_core.evaluation import (
     Earlier,
     Looked,
     Material,
+    Pictures,
     Reference,
     ScoreTable,
     Shown,
@@ -27,8 +28,8 @@ from pgsynth_core.evaluation import (
     protocol_of,
     score,
 )
+from pgsynth_core.evaluation.pool import BATCH
 from pgsynth_core.evaluation.protocol import Bound, Choice
-from pgsynth_core.evaluation.scoring import BATCH, Pictures
 from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import MetricContext, Moments, Picture, SetMetric
 from pgsynth_core.registry import discover

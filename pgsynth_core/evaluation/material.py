@@ -1,0 +1,113 @@
+"""What can be scored: pairs of pictures, wherever they come from, and pictures that sets are compared with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from pgsynth_core.errors import Problem
+from pgsynth_core.metrics import Picture
+
+__all__ = ["Bad", "Looked", "Material", "Pictures", "Reference", "Shown", "Size"]
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The pictures of a pair as they are stored.
+
+    Attributes:
+        predicted: What a method made.
+        target: The truth.
+        source: The photo it was made from: shown unchanged, it is the baseline. None for no baseline.
+    """
+
+    predicted: Picture
+    target: Picture
+    source: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is known of a pair without decoding it.
+
+    Attributes:
+        hashes: Of prediction and truth.
+        sizes: (height, width) of both.
+    """
+
+    hashes: tuple[str, str]
+    sizes: tuple[Size, Size]
+
+
+class Material(ABC):
+    """Pairs that can be scored. All of it is called from several threads.
+
+    Attributes:
+        sources: Whether `read` gives the sources, too.
+    """
+
+    sources: bool = False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pairs."""
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """Which pair; unique."""
+
+    @abstractmethod
+    def look(self, index: int) -> Looked:
+        """What can be known without decoding.
+
+        Raises:
+            UserError: If one of the pictures cannot be read; said of its file.
+        """
+
+    @abstractmethod
+    def read(self, index: int) -> Shown:
+        """The pictures.
+
+        Raises:
+            UserError: As `look`.
+        """
+
+
+class Pictures(ABC):
+    """A reference of pictures, such as a training set. All of it is called from several threads."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many."""
+
+    @abstractmethod
+    def digest(self, index: int) -> str:
+        """The hash of one."""
+
+    @abstractmethod
+    def read(self, index: int) -> Picture:
+        """One."""
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A pair that cannot be scored."""
+
+    name: str
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What sets of predictions are compared with.
+
+    Attributes:
+        pictures: None: the truths of the scored pairs, each once.
+        problem: Why there is none where one is needed.
+    """
+
+    pictures: Pictures | None = None
+    problem: Problem | None = None

@@ -1,0 +1,73 @@
+"""By what pairs are scored: a protocol, its metrics built, a size, and what sets are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from pgsynth_core.errors import Problem
+from pgsynth_core.evaluation.material import Reference, Size
+from pgsynth_core.evaluation.prepare import resize_id
+from pgsynth_core.evaluation.protocol import Bound, Protocol
+from pgsynth_core.evaluation.table import Measure
+
+__all__ = ["Yardstick"]
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """How it is scored.
+
+    Attributes:
+        protocol: Whose labels the results bear.
+        size: (height, width) at which pictures are compared; None: at their own.
+        metrics: Built.
+        missing: Label -> why, of those that cannot be computed.
+        reference: For sets.
+        cuts: What is cut out of predictions and truths, for the table.
+    """
+
+    protocol: Protocol
+    size: Size | None
+    metrics: tuple[Bound, ...]
+    missing: Mapping[str, Problem] = field(default_factory=dict)
+    reference: Reference = field(default_factory=Reference)
+    cuts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def way(self) -> dict[str, Any]:
+        """How pictures become what is compared: equal ways give equal pictures."""
+        protocol, resizes = self.protocol, self.size is not None
+        return {
+            "protocol": protocol.name,
+            "size": None if self.size is None else list(self.size),
+            "resizing": {
+                "predictions": resize_id(protocol.predictions if resizes else "none"),
+                "truths": resize_id(protocol.truths if resizes else "none"),
+            },
+            "cuts": dict(self.cuts),
+        }
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """Version of every library that computes something."""
+        names = {name for bound in self.metrics for name in bound.metric.libraries}
+        return {name: version(name) for name in sorted(names | {"numpy", "pillow"})}
+
+    def measures(self) -> dict[str, Measure]:
+        """Label -> what its numbers are."""
+        found = {}
+        for bound in self.metrics:
+            scores, metric = bound.choice.scores, bound.metric
+            found[bound.label] = Measure(
+                metric.id,
+                scores.better,
+                scores.unit,
+                scores.digits,
+                metric.definition,
+                tuple(metric.libraries),
+                scores.of,
+            )
+        return found

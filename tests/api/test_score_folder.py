@@ -1,0 +1,197 @@
+"""Scoring a folder of anybody's results: by files, on real results of a published method, and what is told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pgsynth_core.api.scoring import Scored, Scoring, score_folder
+from pgsynth_core.errors import UserError
+from pgsynth_core.evaluation import Shown
+
+from ..fixtures.scored import noise, picture
+
+SIMPLE = ("ssim", "ssim_256", "psnr")
+Places = tuple[Path, Path, Path]
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """Three pairs: results of 512x512, photos of 300x200, the list."""
+    for folder in ("made", "photos"):
+        (tmp_path / folder).mkdir()
+    rows = ["from,to"]
+    for number in range(3):
+        Image.fromarray(picture(number, 512, 512)).save(tmp_path / "made" / f"s{number}_2_t{number}.png")
+        Image.fromarray(picture(number + 50, 300, 200)).save(tmp_path / "photos" / f"t{number}.jpg")
+        rows.append(f"s{number}.jpg,t{number}.jpg")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path / "made", tmp_path / "photos", tmp_path / "pairs.csv"
+
+
+def cfld(places: Places, size: str = "256x176", **more: object) -> Scored:
+    return score_folder(*places, scoring=Scoring("cfld", size, SIMPLE), **more)  # type: ignore[arg-type]
+
+
+def transcribed(predicted: Path, truth: Path, size: tuple[int, int], cut: slice) -> tuple[float, float, float]:
+    """The published arithmetic in a few lines: what CFLD's test script and metric class do with one pair."""
+    import torch
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+    from torchvision.transforms import InterpolationMode, Resize, ToTensor
+
+    resize = Resize(size, interpolation=InterpolationMode.BICUBIC, antialias=True)
+    gt = ToTensor()(resize(Image.open(truth).convert("RGB"))).numpy()
+    made = torch.from_numpy(np.array(Image.open(predicted).convert("RGB"))[:, cut]).permute(2, 0, 1)[None].float() / 255
+    if made.shape[2:] != size:
+        made = torch.nn.functional.interpolate(made, size, mode="bicubic", antialias=True)
+        made = (made.float() * 255.0).clamp(0, 255).to(dtype=torch.uint8).to(torch.float32) / 255.0
+    pred = made[0].numpy()
+    wide = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 0}
+    span = (pred * 255.0).max() - (pred * 255.0).min()
+    return (
+        float(structural_similarity(gt, pred, data_range=1, win_size=51, channel_axis=0)),
+        float(structural_similarity(gt * 255.0, pred * 255.0, **wide, data_range=span)),
+        float(peak_signal_noise_ratio(gt, pred, data_range=1)),
+    )
+
+
+# ------------------------------------------------------------------------------------------- the published arithmetic
+@pytest.mark.parametrize("size", [(256, 176), (512, 352)])
+def test_cfld_is_its_transcription_with_both_resizings(places: Places, size: tuple[int, int]) -> None:
+    found = cfld(places, f"{size[0]}x{size[1]}")
+    for number, row in enumerate(found.table.rows):
+        wanted = transcribed(places[0] / f"s{number}_2_t{number}.png", places[1] / f"t{number}.jpg", size, slice(None))
+        assert [row.values[name] for name in SIMPLE] == pytest.approx(wanted, rel=1e-5) and row.size == size
+
+
+def test_cfld_is_its_transcription_on_75_real_results(shared: Callable[..., Path], tmp_path: Path) -> None:
+    """A published GAN's results, each the middle 176 columns of a square: SSIM and PSNR of that folder are printed."""
+    data = shared("deepfashion_mini")
+    results = data / "baseline_outputs_256"
+    names = [file.stem.split("___") for file in sorted(results.glob("*.png"))]
+    (tmp_path / "pairs.csv").write_text("from,to\n" + "".join(f"{one}.jpg,{two}.jpg\n" for one, two in names))
+    found = score_folder(
+        results,
+        data / "img",
+        tmp_path / "pairs.csv",
+        scoring=Scoring("cfld", "256x176", SIMPLE),
+        cut="40:216",
+        out=tmp_path / "scores",
+    )
+    assert len(found.table.rows) == 75 and not found.warnings and found.matched.naming.startswith("{source}__")
+    for row, file, truth in zip(found.table.rows, found.matched.predicted, found.matched.truths, strict=True):
+        wanted = transcribed(file, truth, (256, 176), slice(40, 216))
+        assert [row.values[name] for name in SIMPLE] == pytest.approx(wanted, rel=1e-5)
+    means = {name: round(value, 4) for name, value in found.table.mean.items()}
+    print(f"75 results of Deformable GAN, cfld at 256x176: {means}")
+    assert 0.6 < means["ssim"] < 0.9 and 12 < means["psnr"] < 25
+    with pytest.raises(UserError, match="256x256 and the truth 256x176"):
+        score_folder(results, data / "img", tmp_path / "pairs.csv", scoring=Scoring(metrics=("psnr",)), out=tmp_path)
+
+
+# ------------------------------------------------------------------------------------------- files
+def test_scores_go_beside_the_results_under_their_protocol(places: Places) -> None:
+    first, other = cfld(places), cfld(places, "512x352")
+    folder = places[0].with_name("made.scores")
+    assert {path.name for path in folder.iterdir()} == {
+        f"scores-cfld-{size}.{kind}" for size in ("256x176", "512x352") for kind in ("json", "csv")
+    }
+    facts = json.loads(first.scores.read_text(encoding="utf-8"))
+    about = facts["about"]
+    assert (about["protocol"], about["size"], about["naming"]) == ("cfld", [256, 176], "{source}_2_{target}")
+    assert about["predictions"] == str(places[0]) and about["prediction_sizes"] == {"512x512": 3}
+    assert (
+        about["pairs"] == 3 and "torch" in about["resizing"]["predictions"] and "pillow" in about["resizing"]["truths"]
+    )
+    assert other.table.rows[0].size == (512, 352)
+    with first.scores.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["s0_2_t0", "s1_2_t1", "s2_2_t2"]
+    assert not list(places[0].glob("*.json")), "nothing is written among the results"
+
+
+def test_scoring_again_reads_what_was_found(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pgsynth_core.evaluation import folder
+
+    first = cfld(places)
+    decoded: list[int] = []
+    read = folder.FolderPairs.read
+
+    def counted(pairs: folder.FolderPairs, index: int) -> Shown:
+        decoded.append(index)
+        return read(pairs, index)
+
+    monkeypatch.setattr(folder.FolderPairs, "read", counted)
+    assert cfld(places).table.rows == first.table.rows and decoded == []
+    Image.fromarray(noise(9, (512, 512))).save(places[0] / "s1_2_t1.png")
+    again = cfld(places)
+    assert decoded == [1] and again.table.rows[0] == first.table.rows[0]
+    assert again.table.rows[1] != first.table.rows[1]
+
+
+# ------------------------------------------------------------------------------------------- what is wrong
+def test_a_missing_result_is_told_and_counted(places: Places) -> None:
+    (places[0] / "s1_2_t1.png").unlink()
+    Image.fromarray(noise(0)).save(places[0] / "stray.png")
+    with pytest.raises(UserError, match=r"(?s)no prediction 's1_2_t1'.*1 of 3 pairs cannot be scored") as caught:
+        cfld(places)
+    assert "--bad skip" in caught.value.problems[-1].cure and not places[0].with_name("made.scores").exists()
+    found = cfld(places, skip=True)
+    assert len(found.table.rows) == 2 and found.table.about["left_out"]["count"] == 1
+    assert any("1 of 3 pairs could not be scored" in one for one in found.warnings)
+    assert any("stray.png" in one for one in found.warnings)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "no picture", "empty"])
+def test_a_damaged_result_is_named(places: Places, damage: str) -> None:
+    broken = places[0] / "s2_2_t2.png"
+    content = broken.read_bytes()
+    broken.write_bytes({"cut short": content[:2000], "no picture": b"hello", "empty": b""}[damage])
+    with pytest.raises(UserError, match=r"(?s)s2_2_t2.*cannot be read"):
+        cfld(places)
+    assert cfld(places, skip=True).table.about["left_out"]["count"] == 1
+
+
+def test_one_result_of_another_size_is_named(places: Places) -> None:
+    Image.fromarray(noise(0, (256, 256))).save(places[0] / "s0_2_t0.png")
+    with pytest.raises(UserError, match=r"256x256 \(height x width\); 2 others are 512x512"):
+        cfld(places)
+
+
+def test_a_row_that_is_there_twice_is_refused(places: Places) -> None:
+    with places[2].open("a", encoding="utf-8") as file:
+        file.write("s0.jpg,t0.jpg\n")
+    with pytest.raises(UserError, match=r"(?s)has a row already, line 2.*1 of 4 pairs"):
+        cfld(places)
+
+
+def test_exchanged_columns_are_refused(places: Places) -> None:
+    text = places[2].read_text(encoding="utf-8").replace("from,to", "to,from")
+    places[2].write_text(text, encoding="utf-8")
+    for number in range(3):
+        shutil.copy(places[1] / f"t{number}.jpg", places[1] / f"s{number}.jpg")
+    with pytest.raises(UserError, match="look exchanged"):
+        cfld(places)
+
+
+def test_squares_with_margins_are_told(places: Places) -> None:
+    """The trap of the older methods: 176 columns in a square of 256, white at both sides."""
+    for number in range(3):
+        padded = np.full((256, 256, 3), 255, np.uint8)
+        padded[:, 40:216] = picture(number, 256, 176)
+        Image.fromarray(padded).save(places[0] / f"s{number}_2_t{number}.png")
+    (sentence,) = cfld(places).warnings
+    assert "--cut 40:216" in sentence and "256x256" in sentence
+    assert not cfld(places, cut="40:216").warnings
+
+
+def test_where_scores_cannot_be_written_it_says_so(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be written"):
+        cfld(places, out=tmp_path / "file" / "scores")
