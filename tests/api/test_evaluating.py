@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,18 @@ import pytest
 from pgsynth_core import Run, load
 from pgsynth_core.api import evaluate, sample_pairs
 from pgsynth_core.api.adjust import adjusted
-from pgsynth_core.api.evaluating import Evaluated
+from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.api.evaluating import Evaluated, Evaluation
 from pgsynth_core.api.model import Model
 from pgsynth_core.api.pictures import sampled_sheet
+from pgsynth_core.api.scoring import Scoring
+from pgsynth_core.data import read_image
 from pgsynth_core.data.records import DataError
+from pgsynth_core.errors import UserError
+from pgsynth_core.evaluation import resized
+from pgsynth_core.evaluation.share import Share
 
+from ..fixtures.scored import metric
 from .conftest import write_folder
 
 
@@ -73,19 +81,6 @@ def test_nothing_that_can_be_used_is_an_error_that_leaves_nothing(model: Model, 
     assert not (tmp_path / "drawn").exists()
 
 
-def test_what_fails_later_leaves_nothing_either(model: Model) -> None:
-    def stop(done: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        evaluate(model, limit=1, on_picture=stop)
-    assert model.run and not (model.run.path / "evaluation").exists()
-    evaluate(model, limit=1)
-    with pytest.raises(KeyboardInterrupt):
-        evaluate(model, limit=2, on_picture=stop)
-    assert [path.name for path in (model.run.path / "evaluation").iterdir()] == ["test-00000002-first1"]
-
-
 def test_a_sheet_of_training_shows_the_first_that_can_be_used(model: Model, tmp_path: Path) -> None:
     other = on_photos(model, tmp_path / "cut", cut="b")
     assert len(sampled_sheet(other.assembly, tmp_path / "sheet", split="test", pairs=1).paths) == 1
@@ -107,23 +102,70 @@ def test_other_settings_get_a_folder_of_their_own(model: Model, tmp_path: Path) 
     assert again.scores == found[3].scores and again.table == found[3].table
 
 
-def test_the_same_settings_replace_the_whole_folder(model: Model) -> None:
+def test_what_is_there_is_taken_up_and_fresh_makes_it_anew(model: Model) -> None:
     first = evaluate(model, limit=2)
-    stale = first.pictures.folder / "stale.png"
-    stale.write_bytes(b"")
-    again = evaluate(model, limit=2)
-    assert again.scores == first.scores and not stale.exists()
-    assert all(path.is_file() for path in (*again.pictures.paths, again.pictures.sheet, again.scores))
+    times = [path.stat().st_mtime_ns for path in first.pictures.paths]
+    again = evaluate(model, limit=2, on_picture=lambda done: pytest.fail("nothing is left to sample"))
+    assert again.scores == first.scores and again.table == first.table
+    assert [path.stat().st_mtime_ns for path in again.pictures.paths] == times
+    fresh = evaluate(model, limit=2, fresh=True)
+    assert fresh.table == first.table and fresh.pictures.paths[0].stat().st_mtime_ns != times[0]
     assert [path.name for path in first.scores.parent.parent.iterdir()] == ["test-00000002-first2"]
 
 
-def test_what_is_interrupted_leaves_what_was_there(model: Model) -> None:
+def test_what_was_cut_short_goes_on_and_gives_the_same(model: Model) -> None:
     def stop(done: int) -> None:
         raise KeyboardInterrupt
 
-    first = evaluate(model, limit=1)
-    before = first.scores.read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        evaluate(model, limit=1, on_picture=stop)
-    assert first.scores.read_bytes() == before and first.pictures.paths[0].is_file()
-    assert [path.name for path in first.scores.parent.parent.iterdir()] == ["test-00000002-first1"]
+        evaluate(model, on_picture=stop)
+    assert model.run
+    (folder,) = (model.run.path / "evaluation").iterdir()
+    assert not (folder / "scores.json").exists() and len(list(folder.glob("*.png"))) == 1
+    made: list[int] = []
+    found = evaluate(model, on_picture=made.append)
+    assert made == [2, 3] and found.scores.parent == folder
+    whole = evaluate(model, fresh=True)
+    assert whole.table == found.table and len(whole.table.rows) == 3
+
+
+def test_shares_make_the_same_pictures_as_one_process(model: Model) -> None:
+    whole = evaluate(model)
+    pictures = {path.name: path.read_bytes() for path in whole.pictures.paths}
+    evaluation = Evaluation(model, "test", None)
+    evaluation.clear()
+    for number in (2, 1):
+        evaluation.sample(Share(number, 2))
+        assert sum(map(evaluation.has, evaluation.names)) == (1 if number == 2 else 3)
+    again = evaluate(model, on_picture=lambda done: pytest.fail("both shares are there"))
+    assert {path.name: path.read_bytes() for path in again.pictures.paths} == pictures and again.table == whole.table
+
+
+def test_the_first_pairs_are_kept_to_look_at(model: Model) -> None:
+    found = evaluate(model, limit=1)
+    name = found.table.rows[0].name
+    kept = {path.name for path in (found.pictures.folder / "shown").iterdir()}
+    assert kept == {f"{name}.{what}.png" for what in ("source", "pose", "target")} and found.pictures.sheet.is_file()
+
+
+# ------------------------------------------------------------------------------------------- how it is scored
+def test_another_protocol_scores_the_same_pictures(model: Model) -> None:
+    first = evaluate(model)
+    scoring = Scoring("cfld", "256x176", ("ssim", "psnr"))
+    found = evaluate(model, scoring=scoring, on_picture=lambda done: pytest.fail("they are sampled already"))
+    assert found.scores.name == "scores-cfld-256x176.json" and found.scores.parent == first.scores.parent
+    assert found.table.rows[0].size == (256, 176) and about(found)["protocol"] == "cfld"
+    assert found.table.mean["psnr"] != first.table.mean["psnr"] and found.table.copy_source
+    dataset = dataset_of(model.assembly.spec, model.assembly.registry, "test")
+    truth = resized(dataset.pair(0).target.image, (256, 176), "pillow-bicubic")
+    made = resized(read_image(found.pictures.paths[0]), (256, 176), "torch-bicubic-truncated")
+    (wanted,) = metric("psnr").values([made], [truth])
+    assert found.table.rows[0].values["psnr"] == wanted, "the truth is the photo as it is stored"
+
+
+def test_photos_that_are_padded_are_not_scored_as_squashed_ones(model: Model) -> None:
+    spec = model.assembly.spec.model_copy(update={"fit": "pad"})
+    padded = replace(model, assembly=replace(model.assembly, spec=spec))
+    with pytest.raises(UserError, match=r"cfld compares whole photos.*fit=pad"):
+        evaluate(padded, scoring=Scoring("cfld", metrics=("psnr",)))
+    assert model.run and not (model.run.path / "evaluation").exists(), "before anything is sampled"

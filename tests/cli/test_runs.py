@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from pgsynth_core.api import Run as RunOf
-from pgsynth_core.evaluation import Compared, score_pairs
+from pgsynth_core.evaluation import Shown
 from pgsynth_core.runs import EventLog, RunFolder, create_run, session
+
+from ..fixtures.scored import scored
 
 Run = Callable[..., Any]
 
@@ -62,7 +64,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]
         calls.append({"folder": folder, "steps": steps})
         on_event({"kind": "step", "run": "r", "step": 1, "steps": 1, "loss": 0.5})
         pictures = np.zeros((3, 32, 24, 3), np.uint8)
-        table = score_pairs([Compared("a", *(pictures + np.arange(3, dtype=np.uint8)[:, None, None, None]))])
+        table = scored([("a", Shown(*(pictures + np.arange(3, dtype=np.uint8)[:, None, None, None])))])
         shown = SimpleNamespace(folder=tmp_path, sheet=tmp_path / "sheet.png", names=("a",))
         evaluated = SimpleNamespace(table=table, pictures=shown, scores=tmp_path / "scores.json")
         return SimpleNamespace(run=RunOf(RunFolder(tmp_path / "run")), evaluated=evaluated, seconds=61.0)

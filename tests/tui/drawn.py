@@ -14,6 +14,8 @@ from pgsynth_core.evaluation import ImageScores, ScoreTable
 from pgsynth_core.runs import RunFolder
 from pgsynth_tui.stores.albums import GIVEN
 
+from ..fixtures.scored import standard
+
 HEADINGS = (*GIVEN, "output")
 Tiles = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -48,4 +50,4 @@ def evaluated(of: RunFolder, kind: str, pairs: dict[str, Tiles], **about: object
         ImageScores(name, (32, 24), {"ssim": 0.5, "psnr": math.inf if not number else 20.25, "l1": 0.125})
         for number, name in enumerate(pairs)
     ]
-    ScoreTable(tuple(rows), about).to_json(folder / "scores.json")
+    ScoreTable(tuple(rows), standard().measures(), about).to_json(folder / "scores.json")
