@@ -346,7 +346,14 @@ class Evaluation:
         earlier = Earlier.of(place, yardstick.way, yardstick.libraries)
         spec = model.assembly.spec
         pairs = RunPairs(
-            self._dataset, self.names, names, self.folder, _Fitting(spec.size, spec.fit), yardstick, earlier
+            dataset=self._dataset,
+            every=self.names,
+            names=names,
+            folder=self.folder,
+            size=spec.size,
+            fit=spec.fit,
+            whole=yardstick.size is not None,
+            earlier=earlier,
         )
         bad = [Bad(name, Problem(str(record))) for name, record in self.skipped.items() if name in {*self.names}]
         first = {name: str(record) for name, record in islice(self.skipped.items(), SKIPPED_NAMED)}
@@ -392,69 +399,61 @@ def _same(folder: Path, settings: Mapping[str, Any]) -> bool:
     return json.dumps(read_json(folder / _SETTINGS)) == json.dumps(settings)
 
 
-@dataclass(frozen=True)
-class _Fitting:
-    """How a run brings photos to its size."""
-
-    size: tuple[int, int]
-    fit: FitMode
-
-
+@dataclass(kw_only=True)
 class RunPairs(Material):
     """What was sampled from a run's dataset, as what can be scored; see `evaluation.Material`.
 
     At the method's own size the truth is what the method was shown; at another it is the photo as it is stored.
 
-    Args:
+    Attributes:
         dataset: The pairs; asked by one thread at a time.
         every: Names of all its pairs.
         names: Of those that have a picture.
         folder: Where the pictures are.
-        fitting: How the method sees a photo.
-        yardstick: By what they are scored.
+        size: (height, width) of the method's pictures.
+        fit: How it fits a photo into them.
+        whole: Whether the truth is the photo as it is stored.
         earlier: What was scored before; tells the hash of a truth that need not be read again.
     """
 
+    dataset: Dataset
+    every: Sequence[str]
+    names: Sequence[str]
+    folder: Path
+    size: tuple[int, int]
+    fit: FitMode
+    whole: bool
+    earlier: Earlier
+
     sources = True
 
-    def __init__(  # noqa: PLR0913 - all of it is needed to read one pair
-        self,
-        dataset: Dataset,
-        every: Sequence[str],
-        names: Sequence[str],
-        folder: Path,
-        fitting: _Fitting,
-        yardstick: Yardstick,
-        earlier: Earlier,
-    ) -> None:
-        self._dataset, self._names, self._folder, self._fitting = dataset, names, folder, fitting
-        self._index = {name: index for index, name in enumerate(every)}
-        self._whole, self._earlier = yardstick.size is not None, earlier
+    def __post_init__(self) -> None:
+        self._index = {name: index for index, name in enumerate(self.every)}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def name(self, index: int) -> str:
         """The pair's name."""
-        return self._names[index]
+        return self.names[index]
 
     def look(self, index: int) -> Looked:
         """The hash of the picture, and of the truth if it is known."""
-        name = self._names[index]
-        digest, size = looked(self._folder / f"{name}.png", WHOLE)
-        return Looked((digest, self._earlier.targets.get((name, digest), "")), (size, self._fitting.size))
+        name = self.names[index]
+        digest, size = looked(self.folder / f"{name}.png", WHOLE)
+        return Looked((digest, self.earlier.targets.get((name, digest), "")), (size, self.size))
 
     def read(self, index: int) -> Shown:
         """The pictures of a pair."""
-        name = self._names[index]
+        name = self.names[index]
         with self._lock:
-            pair = self._dataset.pair(self._index[name])
+            pair = self.dataset.pair(self._index[name])
         source, target = (self._seen(person) for person in (pair.source, pair.target))
-        return Shown(read_image(self._folder / f"{name}.png"), target, source)
+        return Shown(read_image(self.folder / f"{name}.png"), target, source)
 
     def _seen(self, person: Person) -> Picture:
-        return person.image if self._whole else fit_person(person, self._fitting.size, self._fitting.fit).image
+        return person.image if self.whole else fit_person(person, self.size, self.fit).image
 
 
 def demo(

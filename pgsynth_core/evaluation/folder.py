@@ -228,7 +228,7 @@ class FolderPairs(Material):
         return Looked((predicted[0], truth[0]), (predicted[1], truth[1]))
 
     def read(self, index: int) -> Shown:
-        """Both pictures."""
+        """Both pictures of a pair, cut."""
         return Shown(_read(self.found.predicted[index], self.cut), _read(self.found.truths[index], self.truth_cut))
 
 
@@ -255,7 +255,7 @@ class FolderPictures(Pictures):
         return looked(self.files[index], WHOLE)[0]
 
     def read(self, index: int) -> Picture:
-        """One."""
+        """One of the pictures."""
         return _read(self.files[index], WHOLE)
 
 

@@ -89,7 +89,7 @@ class Pictures(ABC):
 
     @abstractmethod
     def read(self, index: int) -> Picture:
-        """One."""
+        """One of the pictures."""
 
 
 @dataclass(frozen=True)

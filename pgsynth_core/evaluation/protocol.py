@@ -150,7 +150,7 @@ class Bound:
 
     @property
     def label(self) -> str:
-        """Its column."""
+        """What its column is called."""
         return self.choice.label
 
     @property

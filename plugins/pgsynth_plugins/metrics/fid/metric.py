@@ -14,13 +14,14 @@ The distance is the same: the square root is scipy's; if it is not finite, 1e-6 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from jaxtyping import Float64
+from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from pgsynth_core.metrics import MetricContext, Moments, NotComputed, Picture, SetMetric, WeightFile
@@ -63,9 +64,8 @@ class FID(SetMetric):
         wanted = TENSORFLOW if config.network == "tensorflow" else TORCHVISION
         found = context.weights(wanted)
         self._weights, self._device = found.id, context.device
-        state = torch.load(found.path, map_location="cpu", weights_only=True)
         try:
-            network = _tensorflow(state) if config.network == "tensorflow" else _torchvision(state)
+            network = _tensorflow(found.path) if config.network == "tensorflow" else _torchvision(found.path)
         except RuntimeError as error:
             why = str(error).splitlines()[0].rstrip(":")
             raise NotComputed(f"{found.path} does not fit: {why}.", cure=f"Download {wanted.url}.") from error
@@ -126,14 +126,10 @@ class _First(nn.Module):
         return features
 
 
-def _tensorflow(state: dict[str, Tensor]) -> nn.Module:
-    """The extractor of torch-fidelity, which reads pickles of any kind: it is given one that was made here."""
+def _tensorflow(path: Path) -> nn.Module:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    checked = io.BytesIO()
-    torch.save(state, checked)
-    checked.seek(0)
-    return _First(FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=checked))
+    return _First(FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path)))
 
 
 class _Torchvision(nn.Module):
@@ -154,11 +150,11 @@ class _Torchvision(nn.Module):
         return features
 
 
-def _torchvision(state: dict[str, Tensor]) -> nn.Module:
+def _torchvision(path: Path) -> nn.Module:
     from torchvision.models import inception_v3
 
     inception = inception_v3(weights=None, aux_logits=True, transform_input=False, init_weights=False)
-    inception.load_state_dict(state)
+    inception.load_state_dict(load_state_dict(str(path), use_ema=False, device="cpu", weights_only=True))
     inception.dropout, inception.fc = nn.Identity(), nn.Identity()
     return _Torchvision(inception)
 

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from timm.models import load_state_dict
 from torch import Tensor
 
 from pgsynth_core.metrics import MetricContext, NotComputed, PairMetric, Picture, WeightFile
@@ -57,7 +58,7 @@ class LPIPS(PairMetric):
         with warnings.catch_warnings():  # the package asks torchvision in words of old
             warnings.simplefilter("ignore", UserWarning)
             network = lpips.LPIPS(pretrained=True, net="alex", version="0.1", pnet_rand=True, verbose=False)
-        state = torch.load(found.path, map_location="cpu", weights_only=True)
+        state = load_state_dict(str(found.path), use_ema=False, device="cpu", weights_only=True)
         wanted = {key: f"{_FEATURES}{key.split('.', 1)[1]}" for key in network.net.state_dict()}
         if lost := [name for name in wanted.values() if name not in state]:
             raise NotComputed(
