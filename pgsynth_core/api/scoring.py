@@ -164,6 +164,7 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
             written.
     """
     scoring, registry = scoring or Scoring(), registry or discover()
+    scoring.of(registry).size(scoring.size)  # a wrong word is told before any file is looked at
     cuts = {"prediction": cut_of(cut, where="--cut"), "truth": cut_of(truth_cut, where="--gt-cut")}
     predictions, truths, pairs = Path(predictions), Path(truths), Path(pairs)
     listed, faults = read_pairs(pairs)

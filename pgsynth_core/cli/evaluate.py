@@ -123,7 +123,8 @@ def _refuse_mixture(arguments: argparse.Namespace, given: Iterable[str]) -> None
     where = "pgsynth evaluate"
     if folder and (missing := [f"--{name}" for name in _OF_FOLDER if name not in folder]):
         cure = "Give all three: --pred DIR --gt DIR --pairs CSV."
-        raise ArgumentsError(f"to score a folder, {' and '.join(missing)} is missing.", where=where, cure=cure)
+        be = "is" if len(missing) == 1 else "are"
+        raise ArgumentsError(f"to score a folder, {' and '.join(missing)} {be} missing.", where=where, cure=cure)
     others = _OF_RUN if folder else _ONLY_FOLDER
     wrong = [f"--{name.replace('_', '-')}" for name in others if getattr(arguments, name)]
     if folder and arguments.words:

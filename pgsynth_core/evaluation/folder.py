@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from PIL import Image
 
 from pgsynth_core.data import read_image
@@ -279,38 +280,35 @@ def looked(file: Path, cut: Cut) -> tuple[str, tuple[int, int]]:
 
 
 def margins(files: Sequence[Path], aspect: float) -> str:
-    """The cut that takes off what looks like margins left and right of pictures; empty if nothing does.
+    """The cut that takes off what look like margins left and right of pictures; empty if nothing does.
 
     Older methods write the 176 columns of a picture into the middle of a square; squeezed into 176 columns, it scores
     as badly as if the method were bad.
 
     Args:
-        files: Some pictures of one size.
+        files: Pictures of one size; the first are looked at.
         aspect: Width over height that a picture should have.
     """
-    edges = list[tuple[int, int, int, int]]()
+    pictures = []
     with suppress(UserError):  # which is told elsewhere
-        edges += [_plain_edges(_read(file, WHOLE)) for file in files[:_SAMPLED]]
-    if not edges:
+        pictures += [_read(file, WHOLE) for file in files[:_SAMPLED]]
+    if not pictures:
         return ""
-    width, height = edges[0][2], edges[0][3]
-    low, high = min(left for left, *_ in edges), max(right for _, right, *_ in edges)
-    inner = (high - low) / height
-    fits = abs(inner / aspect - 1) < _NEARLY <= abs(width / height / aspect - 1)
-    return f"{low}:{high}" if 0 < low < high < width and fits else ""
+    height, width = pictures[0].shape[:2]
+    margin = (width - round(height * aspect)) // 2
+    if margin < 1 or not all(_plain(one[:, :margin]) and _plain(one[:, width - margin :]) for one in pictures):
+        return ""
+    return f"{margin}:{width - margin}"
 
 
-def _plain_edges(picture: Picture) -> tuple[int, int, int, int]:
-    """First column and the one after the last that are not of the corner's one colour; width and height."""
-    apart = (picture != picture[:1, :1]).any(axis=(0, 2)), (picture != picture[:1, -1:]).any(axis=(0, 2))
-    height, width = picture.shape[:2]
-    if not apart[0].any() or not apart[1].any():
-        return 0, width, width, height
-    return int(apart[0].argmax()), width - int(apart[1][::-1].argmax()), width, height
+def _plain(part: Picture) -> bool:
+    """Whether a part is of one colour, as a network paints it."""
+    return int(np.ptp(part.reshape(-1, 3), axis=0).max()) <= _ONE_COLOUR
 
 
-_SAMPLED: Final = 8
-_NEARLY: Final = 0.02
+_SAMPLED: Final = 32
+_ONE_COLOUR: Final = 32
+"""Grey levels within which a colour is one."""
 
 _ORIENTATION: Final = 274
 _LYING: Final = (5, 6, 7, 8)
