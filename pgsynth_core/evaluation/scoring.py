@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from pgsynth_core.errors import Problem, UserError
@@ -72,6 +72,7 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         looked = _Looking(pool, material, yardstick, told).all()
         bad = [*found_bad, *looked.bad]
         _refuse(bad, skip=skip, pairs=len(material) + len(found_bad))
+        yardstick = _that_fit(yardstick, looked.good.values())
         work = _Scoring(pool, material, yardstick, looked.good, earlier or Earlier())
         work.pairs(told)
         bad += work.bad
@@ -108,6 +109,23 @@ def _refuse(bad: Sequence[Bad], *, skip: bool, pairs: int) -> None:
 def _counted(bad: int, pairs: int, *, skip: bool) -> Problem:
     message = f"{bad:,} of {pairs:,} pairs cannot be scored, and no mean leaves them out in silence."
     return Problem(message, cure="" if skip else "Mend them, or score the others and have these counted: --bad skip.")
+
+
+def _that_fit(yardstick: Yardstick, looked: Iterable[Looked]) -> Yardstick:
+    """By the metrics for which pictures are large enough; of the others it is said why."""
+    sizes = [yardstick.size] if yardstick.size else {found.sizes[1] for found in looked}
+    least = min(sizes, key=min)
+    small = {
+        bound.label: Problem(f"{_written(least)} is smaller than the {bound.metric.least} pixels a side that it needs.")
+        for bound in yardstick.metrics
+        if min(least) < bound.metric.least
+    }
+    metrics = tuple(bound for bound in yardstick.metrics if bound.label not in small)
+    missing = {**yardstick.missing, **small}
+    if not metrics:
+        problems = [Problem(f"{label}: {problem.message}", cure=problem.cure) for label, problem in missing.items()]
+        raise UserError([Problem("none of the metrics can be computed."), *problems])
+    return replace(yardstick, metrics=metrics, missing=missing)
 
 
 class _Looking:
@@ -151,18 +169,11 @@ class _Looking:
 
     def _unlike(self, found: Looked) -> Problem | None:
         predicted, truth = found.sizes
-        size = self._yardstick.size or truth
         if self._yardstick.size is None and predicted != truth:
             message = f"the prediction is {_written(predicted)} and the truth {_written(truth)} (height x width)."
             return Problem(
                 message, cure="Bring both to one size: --size HxW; or cut the picture out of a strip: --cut."
             )
-        for bound in self._yardstick.metrics:
-            if min(size) < bound.metric.least:
-                message = f"{_written(size)} is smaller than the {bound.metric.least} pixels that {bound.label} needs."
-                return Problem(
-                    message, cure=f"Score larger pictures, or leave it out: --metrics without {bound.label}."
-                )
         return None
 
 

@@ -143,7 +143,8 @@ def test_what_fails_leaves_no_folder(run: Run, trained: Made, tmp_path: Path, co
     for name in "abc":
         (photos / f"{name}.png").write_bytes((photos / f"{name}.png").read_bytes()[:200])
     runs, out = tmp_path / "runs", tmp_path / "bad"
-    shutil.copytree(trained.runs / trained.id, runs / trained.id)
+    others = shutil.ignore_patterns("evaluation")
+    shutil.copytree(trained.runs / trained.id, runs / trained.id, ignore=others)
     words = [trained.id, "--runs", str(runs), f"data.folder.root={photos}"]
     said = run(command, *words, *(["-o", str(out)] if command == "sample" else []))
     assert said.code == 2 and "cannot be" in said.err
@@ -199,9 +200,9 @@ def test_scores_beside_the_source_unchanged(run: Run, trained: Made) -> None:
     said = run("evaluate", *trained.run, "--limit", "2", "--steps", "1")
     assert said.code == 0, said.err
     lines = said.out.splitlines()
-    assert lines[0] == f"{trained.id}: 2 pairs, split test, step 3, seed 0"
+    assert lines[0] == f"{trained.id}: 2 pairs at 32x24 by standard, split test, step 3, seed 0"
     assert [line.split()[0] for line in lines[1:5]] == ["score", "ssim", "psnr", "l1"]
-    assert lines[1].split() == ["score", "output", "source", "unchanged", "better"]
+    assert lines[1].split() == ["score", "output", "95", "%", "source", "unchanged", "better"]
     sheet, scores = (Path(line.split()[1]) for line in lines[-2:])
     assert sheet.is_file() and scores.with_suffix(".csv").is_file()
     written = json.loads(scores.read_text("utf-8"))
@@ -218,7 +219,8 @@ def test_scores_beside_the_source_unchanged(run: Run, trained: Made) -> None:
 
 def test_scores_as_data(run: Run, trained: Made) -> None:
     facts = run("evaluate", *trained.run, "--limit", "1", "--split", "train", "--steps", "1", "--json").facts
-    documented = "ok schema about images mean copy_source measures libraries rows pictures sheet scores warnings broken"
+    documented = "ok schema about images mean interval95 counted copy_source measures not_computed sets libraries rows "
+    documented += "pictures sheet scores warnings broken"
     assert set(facts) == set(documented.split(" "))
     assert facts["images"] == 1 and facts["about"]["split"] == "train" and facts["about"]["sample"]["steps"] == 1
     assert "11x11" in facts["measures"]["ssim"]["id"]

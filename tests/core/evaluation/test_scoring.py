@@ -129,9 +129,14 @@ def test_everything_that_cannot_be_scored_is_named_and_counted() -> None:
     assert said[-1][1].startswith("1 of 4 pairs cannot be scored") and "--bad skip" in caught.value.problems[-1].cure
 
 
-def test_pictures_smaller_than_a_window_are_refused() -> None:
-    with pytest.raises(UserError, match=r"10x40.*11 pixels that ssim needs"):
-        scored([("small", shown(0, 1, size=(10, 40)))])
+def test_pictures_smaller_than_a_window_have_no_such_score() -> None:
+    small = [("large", shown(0, 1)), ("small", shown(0, 1, size=(10, 40)))]
+    with pytest.raises(UserError, match=r"the prediction is 10x40"):
+        scored(small)
+    table = scored(small[1:])
+    assert list(table.mean) == ["psnr", "l1"] and "10x40 is smaller than the 11 pixels" in table.missing["ssim"].message
+    with pytest.raises(UserError, match=r"(?s)none of the metrics.*ssim: 10x40"):
+        scored(small[1:], yardstick=standard(["ssim"]))
 
 
 def test_skipped_ones_are_counted_in_the_table_and_in_no_mean() -> None:
