@@ -134,7 +134,8 @@ def _of_both(values: Float64[np.ndarray, "seeds pairs"]) -> float:
     """Variance of the mean of all that is neither of the seed nor of the pair alone."""
     rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
     seeds, pairs = values.shape
-    return float((rest**2).sum()) / ((seeds - 1) * (pairs - 1)) / values.size
+    squares = float((rest**2).sum())
+    return squares / ((seeds - 1) * (pairs - 1) * seeds * pairs)
 
 
 def _half_width(parts: Sequence[tuple[float, int]]) -> float:

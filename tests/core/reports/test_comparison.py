@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.reports import FORMATS, comparison_facts, comparison_text
-from pgsynth_core.runs.comparing import Comparison, compare
+from pgsynth_core.runs.compared import Comparison
+from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import read_facts
 
 from ...fixtures.compared_runs import write_run, write_scores

@@ -15,7 +15,7 @@ from textual.worker import Worker, get_current_worker
 
 from pgsynth_core.cli.console import one_line
 from pgsynth_core.reports import cell_text, comparison_text, heading, number_name, sections, value_text
-from pgsynth_core.runs.comparing import Comparison, Number, SettingRow
+from pgsynth_core.runs.compared import Comparison, Number, SettingRow
 from pgsynth_tui.actions import bindings
 from pgsynth_tui.stores.compare import CompareStore, Read
 from pgsynth_tui.view import View
