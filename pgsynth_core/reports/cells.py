@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _MOST_PLACES: Final = 8
+_ROUNDING: Final = 1e-9
+"""An interval that much narrower than its difference is that of numbers that do not vary."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ def legend(comparison: Comparison) -> list[str]:
     first, level = comparison.variants[comparison.against].name, f"{100 * LEVEL:.0f} %"
     best = "The better mean is marked; whether it is better by more than chance, the interval of its difference says."
     over = "over the pairs and seeds that are told; one over pairs alone says nothing of other seeds"
-    chance = f"{count * (1 - LEVEL):.2g} of {count} (5 %)"
-    several = f"were nothing better than {first}, {chance} would be expected to look clear of zero by chance"
-    return [spread, best, f"Differences are from {first}, with {level} intervals {over}.", f"Of intervals: {several}."]
+    chance = f"{count * (1 - LEVEL):.2g} of {count} (5 %) would be expected to look clear of zero by chance"
+    apart = f"Differences are from {first}, with {level} intervals {over}."
+    return [spread, best, apart, f"Were all of them zero in truth, {chance}."]
 
 
 def value_text(value: Any) -> str:
@@ -119,7 +121,7 @@ def difference_text(number: Number, difference: Difference | None) -> str:
     if difference is None:
         return ""
     half, places = (difference.high - difference.low) / 2, number.places
-    if half:
+    if half > _ROUNDING * abs(difference.mean):
         places = max(places, min(_MOST_PLACES, 1 - math.floor(math.log10(half))))
     mean, low, high = (f"{value:+.{places}f}" for value in (difference.mean, difference.low, difference.high))
     return f"{mean} [{low}, {high}]"

@@ -28,6 +28,7 @@ _ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
 _CLEAR: Final = "A difference in bold is clear of zero."
 _DIFFERENCE: Final = ("against", "difference", "low", "high", "over", "pairs")
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_MINUS: Final = re.compile(r"(?<![^\s\[])-(?=\d)")
 _LATEX: Final = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -101,7 +102,7 @@ def _difference_cells(comparison: Comparison, row: Number, escaped: Callable[[st
     """What the intervals are over is said once, where it is the same."""
     over = {over_text(one) for one in row.differences if one}
     common = f" ({', '.join(over)})" if len(over) == 1 else ""
-    yield escaped(f"... less {comparison.variants[comparison.against].name}{common}")
+    yield escaped(f"... from {comparison.variants[comparison.against].name}{common}")
     for one in row.differences:
         own = f" ({over_text(one)})" if one and not common else ""
         text = escaped(difference_text(row, one) + own)
@@ -143,7 +144,8 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    escaped = "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    return _MINUS.sub("$-$", escaped)
 
 
 # ------------------------------------------------------------------------------------------- CSV

@@ -192,10 +192,11 @@ def _told_apart(made: Sequence[Block], variants: Sequence[Sequence[RunFacts]], n
             if block.found[number] or not others:
                 continue
             near = min(others, key=lambda other: _unlikeness(other.any, block.any))
-            how = _how(near, block)
+            sentence = f"{name} is not beside them in {block.title!r}, it was evaluated otherwise: {_how(near, block)}."
             if near.any.protocol != block.any.protocol:
-                how += f"; beside them: pgsynth evaluate {variants[number][0].id} --protocol {block.any.protocol}"
-            told.append(f"{name} is not beside them in {block.title!r}, it was evaluated otherwise: {how}.")
+                command = f"pgsynth evaluate {variants[number][0].id} --protocol {block.any.protocol}"
+                sentence += f" To have it there, too: {command}"
+            told.append(sentence)
         yield replace(block, notes=(*block.notes, *told))
 
 

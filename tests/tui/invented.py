@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from pgsynth_core.data.draw import skeleton
 from pgsynth_core.data.sheet import Sheet
-from pgsynth_core.evaluation import Compared, score_pairs
+from pgsynth_core.evaluation import Shown
 from pgsynth_core.registry import discover
 from pgsynth_core.runs import EventLog, RunFolder, Session, create_run, start_session
 from pgsynth_core.runs.queue import enqueue
@@ -28,6 +28,8 @@ from pgsynth_plugins.datasets.figures.dataset import figure_of
 from pgsynth_plugins.datasets.figures.painter import Shot, paint
 from pgsynth_plugins.datasets.figures.poses import VIEWS, draw_pose
 from pgsynth_plugins.datasets.figures.render.backdrop import draw_backdrop
+
+from ..fixtures.scored import scored
 
 __all__ = ["invent_runs"]
 
@@ -138,10 +140,10 @@ def _score(folder: RunFolder, quality: float) -> None:
     where = folder.path / "evaluation" / f"test-{STEPS:08}"
     where.mkdir(parents=True)
     rows = _rows(quality)
-    scored = [Compared(f"test-{number:05d}-00_to_01", row[3], row[2], row[0]) for number, row in enumerate(rows)]
-    for one in scored:
-        Pillow.fromarray(one.predicted).save(where / f"{one.name}.png")
+    pairs = [(f"test-{number:05d}-00_to_01", Shown(row[3], row[2], row[0])) for number, row in enumerate(rows)]
+    for name, shown in pairs:
+        Pillow.fromarray(shown.predicted).save(where / f"{name}.png")
     Sheet(("source", "pose", "target", "output"), rows).picture().save(where / "sheet.png")
     spec = yaml.safe_load(folder.spec_file.read_text(encoding="utf-8"))
     about = {"run": folder.id, "step": STEPS, "ema": True, "split": "test", "limit": None, "seed": 0}
-    score_pairs(scored, about={**about, "sample": spec["sample"], "data": spec["data"]}).to_json(where / "scores.json")
+    scored(pairs, about={**about, "sample": spec["sample"], "data": spec["data"]}).to_json(where / "scores.json")
