@@ -163,7 +163,9 @@ def test_where_no_difference_can_be_told_it_says_so(drive: Drive, root: Path) ->
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await compare(app, pilot, 2)
         await pilot.press("d")
-        assert any("no difference can be told" in some for some in told(app)) and "Differences are from" not in below(app)
+        assert any("no difference can be told" in some for some in told(app)) and "Differences are from" not in below(
+            app
+        )
 
     drive(scenario)
 
