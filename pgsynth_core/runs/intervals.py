@@ -3,10 +3,10 @@
 Of one table of scores, pairs are drawn again with replacement (percentile bootstrap, Efron 1979). Of runs of two
 methods on the same pairs, two things vary at once, pairs and seeds, and there are few seeds: a bootstrap of three seeds
 is far too sure of itself. There pairs and seeds have a Student's interval each, and the squares of half their widths
-are added (Zou, Huo and Taleban 2009). What both bring about, the noise of single pictures, is in the spread of seeds as it is in that
-of pairs, and is taken out of the latter. Simulated, these intervals hold the truth in about 95 to 98 of 100
-experiments with two, three or five seeds. One Student's interval of the added variances, with Satterthwaite's degrees
-of freedom, is narrower and holds it in 87 to 93 of 100 where two or three seeds matter beside the pairs.
+are added (Zou, Huo and Taleban 2009). What both bring about, the noise of single pictures, is in the spread of seeds as
+it is in that of pairs, and is taken out of the latter. Simulated, these intervals hold the truth in about 95 to 98 of
+100 experiments with two, three or five seeds. One Student's interval of the added variances, with Satterthwaite's
+degrees of freedom, is narrower and holds it in 87 to 93 of 100 where two or three seeds matter beside the pairs.
 
 All of it takes pairs for independent. Pairs of one person are not quite: intervals are a little too narrow for them.
 """
