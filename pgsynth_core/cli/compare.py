@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, one_of
@@ -16,18 +17,24 @@ from pgsynth_core.reports import (
     cell_text,
     comparison_facts,
     comparison_text,
+    difference_text,
     heading,
+    legend,
     number_name,
+    over_text,
     sections,
     value_text,
+    verdict,
 )
 from pgsynth_core.runs import RunFolder, find_run, runs_root
-from pgsynth_core.runs.comparing import Comparison, Number, compare
+from pgsynth_core.runs.compared import Comparison, Number
+from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import RunFacts, read_facts
 
 __all__ = ["COMMAND"]
 
 _TABLE = "table"
+_LETTERS = re.compile("[A-Z]+")
 _EPILOG = """\
 Runs that differ in train.seed alone are one variant: its numbers are the mean over them,
 ± the sample standard deviation. Settings that are the same everywhere are left out, and
@@ -35,24 +42,30 @@ of a run and its replays all but one are left out of every number.
 
 Losses are those of the last steps, a tenth of them, 100 at most; the row says how many.
 Evaluations (pgsynth evaluate) stand in one row where they are of the same pictures of the
-same pairs, sampled alike; what is not is kept apart, and a note says why. * is the better
-mean, which may be chance; means that print the same share it, and if all do, none has it.
+same pairs, sampled alike, scored by the same protocol; what is not is kept apart, and a
+note says why. * is the better mean; means that print the same share it, and if all do, none
+has it. Below, how far each variant is from the first, or from the one given by --against,
+with a 95 % interval over what pairs and seeds there are: over pairs alone it does not say
+what other seeds would give. better and worse stand where the interval leaves out zero.
 
 examples:
   pgsynth compare 20260131-120405-qfft-pma latest
   pgsynth compare runs/20260131-* --format latex > table.tex
   pgsynth compare a b --all-settings --runs ~/elsewhere
+  pgsynth compare a b c --against c
 
 With --json: ok, variants (name, runs: run, path, seed, state, step, counts: false for a
-replay that is left out), settings (key, differs, values by variant), numbers (group, name,
-unit, better, compares, about, cells by variant: mean, spread, n, values by run; best,
-ahead_of_first: on how many of the same pairs it is better than the first, notes: which of
-them, from 1), notes, broken."""
+replay that is left out), against: the variant from which differences are, settings (key,
+differs, values by variant), numbers (group, name, unit, better, compares, about, cells by
+variant: mean, spread, n, values by run; best, ahead by variant: on how many of the same
+pairs it is better, differences by variant: mean, low, high, over, clear: of zero, pairs,
+matched: seed by seed, runs; notes: which of them, from 1), notes, broken."""
 
 
 def _parser() -> Parser:
     parser = Parser("compare", "Put runs side by side: what differs, and the numbers they hold.", epilog=_EPILOG)
     parser.add_argument("run", nargs="+", metavar="RUN", help="two or more: id, the beginning of it, latest, or a path")
+    parser.add_argument("--against", metavar="RUN|LETTER", help="from which differences are; by default the first")
     parser.add_argument("--all-settings", action="store_true", help="also settings that are the same everywhere")
     forms = (_TABLE, *FORMATS)
     parser.add_argument(
@@ -71,8 +84,9 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         cure = "Leave one of them out."
         raise ArgumentsError("--json and --format are two forms of one result.", where="pgsynth compare", cure=cure)
     folders = _found(arguments)
+    against = _against(arguments, folders)
     with progress("Reading the runs"):
-        comparison = compare(_read(folders))
+        comparison = compare(_read(folders), against=against)
     if arguments.json:
         say_json({"ok": True, **comparison_facts(comparison), "broken": broken_facts(session.registry.broken)})
     elif arguments.format in FORMATS:
@@ -103,6 +117,22 @@ def _found(arguments: argparse.Namespace) -> list[RunFolder]:
         raise UserError(message, where="pgsynth compare", cure=f"Name another beside it; {_others(one)}.")
     _refuse_namesakes(found.values())
     return list(found.values())
+
+
+def _against(arguments: argparse.Namespace, folders: list[RunFolder]) -> str:
+    """A letter, or the id of one of the runs, however it was said.
+
+    Raises:
+        UserError: If it is a run that is not compared.
+    """
+    word = arguments.against or ""
+    if not word or _LETTERS.fullmatch(word) or any(folder.id == word for folder in folders):
+        return word
+    found = find_run(word, runs_root(arguments.runs))
+    if found.path.resolve() not in {folder.path.resolve() for folder in folders}:
+        cure = "Name it among the runs, too, or give one of them."
+        raise UserError(f"{found.id} is not compared here.", where="--against", cure=cure)
+    return found.id
 
 
 def _refuse_namesakes(found: Iterable[RunFolder]) -> None:
@@ -160,12 +190,30 @@ def _draw(comparison: Comparison, *, all_settings: bool) -> None:
             else:
                 rows.append((row.key, *map(value_text, row.values)))
         draw_table(Table("", (section.title, *map(heading, variants)), rows))
+        _draw_differences(comparison, [row for row in section.rows if isinstance(row, Number)])
     if not comparison.differing:
         say("\nno setting differs")
     if comparison.notes:
         say()
     for number, note in enumerate(comparison.notes, 1):
         say(one_line(f"[{number}] {note}"))
+    if comparison.differences:
+        say()
+        for sentence in legend(comparison)[-2:]:
+            say(sentence)
+
+
+def _draw_differences(comparison: Comparison, numbers: Sequence[Number]) -> None:
+    """A line for each difference: however many variants there are, it is not wide."""
+    first, rows = comparison.variants[comparison.against].name, list[tuple[str, ...]]()
+    for number in numbers:
+        for variant, one in zip(comparison.variants, number.differences, strict=False):
+            if one:
+                words = difference_text(number, one), verdict(number, one), over_text(one)
+                rows.append((number.name, f"{variant.name} - {first}", *words))
+    if rows:
+        say()
+        draw_table(Table("", ("how far apart", "", "difference, 95 %", "", "over"), rows))
 
 
 def _numbers(comparison: Comparison, number: Number) -> list[str]:

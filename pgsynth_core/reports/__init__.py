@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from pgsynth_core.reports.cells import cell_text, heading, number_name, sections, value_text
+from pgsynth_core.reports.cells import (
+    cell_text,
+    difference_text,
+    heading,
+    legend,
+    number_name,
+    over_text,
+    sections,
+    value_text,
+    verdict,
+)
 from pgsynth_core.reports.comparison import FORMATS, comparison_facts, comparison_text
 
 __all__ = [
@@ -10,8 +20,12 @@ __all__ = [
     "cell_text",
     "comparison_facts",
     "comparison_text",
+    "difference_text",
     "heading",
+    "legend",
     "number_name",
+    "over_text",
     "sections",
     "value_text",
+    "verdict",
 ]

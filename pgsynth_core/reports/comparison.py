@@ -9,15 +9,26 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from pgsynth_core.reports.cells import cell_text, heading, number_name, sections, value_text
-from pgsynth_core.runs.comparing import ABSENT, Comparison, Number, SettingRow, Variant
+from pgsynth_core.reports.cells import (
+    cell_text,
+    difference_text,
+    heading,
+    legend,
+    number_name,
+    over_text,
+    sections,
+    value_text,
+)
+from pgsynth_core.runs.compared import ABSENT, Comparison, Number, SettingRow, Variant
+from pgsynth_core.runs.intervals import Difference
 
 __all__ = ["FORMATS", "comparison_facts", "comparison_text"]
 
 _ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
-_SPREAD: Final = "± is the sample standard deviation over the runs of a variant; of one run there is none."
-_BEST: Final = "The better mean is marked; whether it is better by more than chance, it does not say."
+_CLEAR: Final = "A difference in bold is clear of zero."
+_DIFFERENCE: Final = ("against", "difference", "low", "high", "over", "pairs")
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_MINUS: Final = re.compile(r"(?<![^\s\[])-(?=\d)")
 _LATEX: Final = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -51,8 +62,8 @@ def _markdown(comparison: Comparison, all_settings: bool) -> str:
     for section in sections(comparison, all_settings=all_settings):
         head = [section.title, *map(heading, variants)]
         lines += ["", _piped(map(_markdown_text, head)), _piped([":--", *["--:"] * len(variants)])]
-        lines += [_piped(_cells(comparison, row, _markdown_text, "**{}**")) for row in section.rows]
-    told = [*(f"[{number}] {note}" for number, note in enumerate(comparison.notes, 1)), _SPREAD, _BEST]
+        lines += [_piped(cells) for row in section.rows for cells in _lines(comparison, row, _markdown_text, "**{}**")]
+    told = [*(f"[{number}] {note}" for number, note in enumerate(comparison.notes, 1)), *_legend(comparison)]
     return "\n".join([*lines, "", *(f"- {_markdown_text(line)}" for line in told)])
 
 
@@ -74,6 +85,30 @@ def _ids(variant: Variant, quote: str = "") -> str:
     return ", ".join(f"{quote}{one.replace(quote, '') if quote else one}{quote}" for one in ids)
 
 
+def _legend(comparison: Comparison) -> list[str]:
+    return [*legend(comparison), *([_CLEAR] if comparison.differences else [])]
+
+
+def _lines(
+    comparison: Comparison, row: SettingRow | Number, escaped: Callable[[str], str], strong: str
+) -> Iterator[Iterator[str]]:
+    """A row, and a second one below it where it has differences."""
+    yield _cells(comparison, row, escaped, strong)
+    if isinstance(row, Number) and any(row.differences):
+        yield _difference_cells(comparison, row, escaped, strong)
+
+
+def _difference_cells(comparison: Comparison, row: Number, escaped: Callable[[str], str], clear: str) -> Iterator[str]:
+    """What the intervals are over is said once, where it is the same."""
+    over = {over_text(one) for one in row.differences if one}
+    common = f" ({', '.join(over)})" if len(over) == 1 else ""
+    yield escaped(f"... from {comparison.variants[comparison.against].name}{common}")
+    for one in row.differences:
+        own = f" ({over_text(one)})" if one and not common else ""
+        text = escaped(difference_text(row, one) + own)
+        yield clear.format(text) if one and one.clear else text
+
+
 def _cells(comparison: Comparison, row: SettingRow | Number, escaped: Callable[[str], str], best: str) -> Iterator[str]:
     """Name and cells of a row, escaped; the better ones as told."""
     if isinstance(row, SettingRow):
@@ -93,13 +128,14 @@ def _latex(comparison: Comparison, all_settings: bool) -> str:
     lines = ["% \\usepackage{booktabs}"]
     lines += [f"% {one.name}: {_ids(one)}, {_seeds(one.seeds)}" for one in variants]
     lines += [f"% [{number}] {' '.join(note.split())}" for number, note in enumerate(comparison.notes, 1)]
-    lines += [f"% {_SPREAD}", f"% {_BEST}"]
+    lines += [f"% {sentence}" for sentence in _legend(comparison)]
     lines += [f"\\begin{{tabular}}{{l{'r' * len(variants)}}}", "\\toprule"]
     lines.append(_row(["", *(_latex_text(heading(one)) for one in variants)]))
     for section in sections(comparison, all_settings=all_settings):
         title = f"\\multicolumn{{{len(variants) + 1}}}{{l}}{{\\emph{{{_latex_text(section.title)}}}}}"
         lines += ["\\midrule", f"{title} \\\\"]
-        lines += [_row(_cells(comparison, row, _latex_text, "\\textbf{{{}}}")) for row in section.rows]
+        for row in section.rows:
+            lines += [_row(cells) for cells in _lines(comparison, row, _latex_text, "\\textbf{{{}}}")]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
 
 
@@ -108,7 +144,8 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    escaped = "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    return _MINUS.sub("$-$", escaped)
 
 
 # ------------------------------------------------------------------------------------------- CSV
@@ -116,7 +153,9 @@ def _csv(comparison: Comparison, all_settings: bool) -> str:
     """One line for each setting and number of each variant, at full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["section", "name", "unit", "variant", "runs", "value", "spread", "n", "better", "best", "notes"])
+    writer.writerow(
+        ["section", "name", "unit", "variant", "runs", "value", "spread", "n", "better", "best", "notes", *_DIFFERENCE]
+    )
     for section in sections(comparison, all_settings=all_settings):
         for row in section.rows:
             for place, variant in enumerate(comparison.variants):
@@ -124,14 +163,27 @@ def _csv(comparison: Comparison, all_settings: bool) -> str:
                 if isinstance(row, SettingRow):
                     value = row.values[place]
                     said = "" if value is ABSENT else value_text(value)
-                    facts = [variant.name, runs, said, "", "", "", "", ""]
+                    facts = [variant.name, runs, said, "", "", "", "", "", *_no_difference()]
                     writer.writerow(map(_inert, [section.title, row.key, "", *facts]))
                 elif cell := row.cells[place]:
                     spread = "" if cell.spread is None else repr(cell.spread)
                     best, notes = "yes" if place in row.best else "", " ".join(map(str, row.notes))
                     facts = [variant.name, runs, repr(cell.mean), spread, str(cell.n), row.better, best, notes]
+                    facts += _difference_columns(comparison, row, place)
                     writer.writerow(map(_inert, [section.title, row.name, row.unit, *facts]))
     return text.getvalue()
+
+
+def _difference_columns(comparison: Comparison, row: Number, place: int) -> list[str]:
+    found = row.differences[place] if row.differences else None
+    if found is None:
+        return _no_difference()
+    numbers = map(repr, (found.mean, found.low, found.high))
+    return [comparison.variants[comparison.against].name, *numbers, found.over, str(found.pairs or "")]
+
+
+def _no_difference() -> list[str]:
+    return [""] * len(_DIFFERENCE)
 
 
 def _inert(cell: str) -> str:
@@ -183,6 +235,7 @@ def comparison_facts(comparison: Comparison) -> dict[str, Any]:
     ]
     return {
         "variants": variants,
+        "against": names[comparison.against],
         "settings": settings,
         "numbers": [_number_facts(number, names) for number in comparison.numbers],
         "notes": list(comparison.notes),
@@ -197,14 +250,18 @@ def _number_facts(number: Number, names: list[str]) -> dict[str, Any]:
             spread = None if cell.spread is None else _finite(cell.spread)
             cells[name] = {"mean": _finite(cell.mean), "spread": spread, "n": cell.n, "values": values}
     ahead = {
-        name: {"pairs": of, "better": better}
-        for name, some in zip(names, number.ahead, strict=False)
-        if some
-        for better, of in (some,)
+        name: {"pairs": some[1], "better": some[0]} for name, some in zip(names, number.ahead, strict=False) if some
     }
+    differences = {name: _difference_facts(one) for name, one in zip(names, number.differences, strict=False) if one}
     facts = {name: getattr(number, name) for name in ("group", "name", "unit", "better", "compares", "about")}
     best = [names[place] for place in sorted(number.best)]
-    return {**facts, "cells": cells, "best": best, "ahead_of_first": ahead, "notes": list(number.notes)}
+    apart = {"ahead": ahead, "differences": differences}
+    return {**facts, "cells": cells, "best": best, **apart, "notes": list(number.notes)}
+
+
+def _difference_facts(one: Difference) -> dict[str, Any]:
+    facts = {name: getattr(one, name) for name in ("mean", "low", "high", "over", "clear", "pairs", "matched")}
+    return {**facts, "runs": list(one.runs)}
 
 
 def _finite(value: float) -> float | None:

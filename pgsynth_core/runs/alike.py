@@ -1,4 +1,6 @@
-"""Which evaluations of several runs may stand side by side: of the same pairs, sampled alike. Floor 1, no torch.
+"""Which evaluations of several runs may stand side by side: of the same pairs, sampled and scored alike. Floor 1.
+
+Scored alike are two by the same protocol at the same size.
 
 Sampled alike are two that were sampled with the same settings. Where no such settings are common to all, also two of
 which each was sampled as its own spec says, for how it samples is part of a method; that is then noted.
@@ -11,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pgsynth_core.runs.reader import Evaluation, RunFacts
+from pgsynth_core.runs.evaluations import Evaluation
+from pgsynth_core.runs.reader import RunFacts
 
 __all__ = ["Block", "blocks"]
 
@@ -25,7 +28,7 @@ class Block:
     """Evaluations that may stand side by side.
 
     Attributes:
-        title: Split, pairs, size.
+        title: Split, pairs, size, protocol.
         found: Of each variant, run id -> its evaluation, the last if it has several.
         notes: What to know of them.
     """
@@ -69,10 +72,7 @@ def blocks(variants: Sequence[Sequence[RunFacts]], names: Sequence[str]) -> tupl
         The blocks, those that most variants have first; and a sentence for each variant that has no evaluation.
     """
     held = [_Held(number, run, one) for number, runs in enumerate(variants) for run in runs for one in run.evaluations]
-    by_pairs: dict[tuple[str, str], list[_Held]] = {}
-    for one in held:
-        by_pairs.setdefault((one.one.split, one.one.pairs), []).append(one)
-    made = [_block(some, len(variants), names) for same in by_pairs.values() for some in _sampled_alike(same)]
+    made = [_block(some, len(variants), names) for same in _same_pairs(held) for some in _sampled_alike(same)]
     made.sort(key=lambda block: (-sum(map(bool, block.found)), block.any.split, -block.any.images))
     has = {one.variant for one in held}
     without = [
@@ -82,7 +82,28 @@ def blocks(variants: Sequence[Sequence[RunFacts]], names: Sequence[str]) -> tupl
     ]
     if not has:
         without = ["None of them has an evaluation; pgsynth evaluate RUN makes one."]
-    return tuple(_told_apart(_titled(made), names)), tuple(without)
+    return tuple(_told_apart(_titled(made), variants, names)), tuple(without)
+
+
+def _same_pairs(held: Sequence[_Held]) -> list[list[_Held]]:
+    """Those together that are of the same pairs, by the same protocol.
+
+    What knows most of its pictures comes first: whichever run is named first, they are put together alike.
+    """
+    found: list[list[int]] = []
+    for number in sorted(range(len(held)), key=lambda number: -len(held[number].one.pictures)):
+        one = held[number].one
+        same = (some for some in found if _scored_alike(first := held[some[0]].one, one) and first.has_pairs_of(one))
+        into = next(same, None)
+        if into is None:
+            found.append([number])
+        else:
+            into.append(number)
+    return [[held[number] for number in some] for some in sorted(map(sorted, found))]
+
+
+def _scored_alike(one: Evaluation, other: Evaluation) -> bool:
+    return (one.split, one.protocol, one.prepared) == (other.split, other.protocol, other.prepared)
 
 
 def _text(sample: Mapping[str, Any]) -> str:
@@ -155,13 +176,14 @@ def _titled(made: Sequence[Block]) -> list[Block]:
     titles: list[str] = []
     for block in made:
         one = block.any
-        title = f"{one.split}, {one.images:,} pair{'' if one.images == 1 else 's'} of {' and '.join(one.sizes)}"
+        pairs = f"{one.images:,} pair{'' if one.images == 1 else 's'} of {' and '.join(one.sizes)}"
+        title = f"{one.split}, {pairs}, {one.protocol}"
         again = sum(other.partition(" (")[0] == title for other in titles)
         titles.append(f"{title} ({again + 1})" if again else title)
     return [replace(block, title=title) for block, title in zip(made, titles, strict=True)]
 
 
-def _told_apart(made: Sequence[Block], names: Sequence[str]) -> Iterator[Block]:
+def _told_apart(made: Sequence[Block], variants: Sequence[Sequence[RunFacts]], names: Sequence[str]) -> Iterator[Block]:
     """Of each variant that is missing in a block and was evaluated otherwise: how."""
     for block in made:
         told = []
@@ -169,13 +191,18 @@ def _told_apart(made: Sequence[Block], names: Sequence[str]) -> Iterator[Block]:
             others = [other for other in made if other.found[number]]
             if block.found[number] or not others:
                 continue
-            near = min(
-                others, key=lambda other: (other.any.split != block.any.split, other.any.pairs != block.any.pairs)
-            )
-            told.append(
-                f"{name} is not beside them in {block.title!r}, it was evaluated otherwise: {_how(near, block)}."
-            )
+            near = min(others, key=lambda other: _unlikeness(other.any, block.any))
+            sentence = f"{name} is not beside them in {block.title!r}, it was evaluated otherwise: {_how(near, block)}."
+            if near.any.protocol != block.any.protocol:
+                command = f"pgsynth evaluate {variants[number][0].id} --protocol {block.any.protocol}"
+                sentence += f" To have it there, too: {command}"
+            told.append(sentence)
         yield replace(block, notes=(*block.notes, *told))
+
+
+def _unlikeness(one: Evaluation, other: Evaluation) -> tuple[bool, ...]:
+    """The less, the smaller."""
+    return (one.split != other.split, one.protocol != other.protocol, not one.has_pairs_of(other))
 
 
 def _how(near: Block, block: Block) -> str:
@@ -183,10 +210,14 @@ def _how(near: Block, block: Block) -> str:
     one, other = near.any, block.any
     if one.split != other.split:
         return f"on the split {one.split}"
+    if one.protocol != other.protocol:
+        return f"by the protocol {one.protocol}"
     if one.sizes != other.sizes:
         return f"at {' and '.join(one.sizes)}"
+    if one.prepared != other.prepared:
+        return "of pictures that were cut or resized otherwise"
     if one.images != other.images:
         return f"on {one.images:,} pairs, not {other.images:,}"
-    if one.pairs != other.pairs:
+    if not one.has_pairs_of(other):
         return "on other pairs, or other pictures of the same names"
     return _sampling_apart([("there", one), ("here", other)])

@@ -6,92 +6,32 @@ reader keeps what it has read: of a run that trains, only what is new is read th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, final
 
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs.curves import Curve
 from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.evaluations import Evaluation, read_evaluation, score_files
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.settings import read_settings
 from pgsynth_core.runs.states import State
 from pgsynth_core.runs.status import status_of
-from pgsynth_core.spec import KIND_OF_SLOT
-from pgsynth_core.spec.nodes import Node, Problems
-from pgsynth_core.spec.yaml_nodes import read_file
 
-__all__ = ["LAST", "SEED", "Evaluation", "Measured", "RunFacts", "RunReader", "dotted", "read_facts"]
+__all__ = ["LAST", "RunFacts", "RunReader", "read_facts"]
 
 LAST: Final = 100
 """So many losses of the last steps are kept, at most."""
-SEED: Final = "train.seed"
-_IN_ORDER: Final = "sample.guidance"
-"""A setting whose names count in their written order: one value, not several."""
 _NEAR_THE_END: Final = 1000
 """Events that are looked through for the last step."""
-_DIGITS: Final = 6
-_OF_THE_SOURCE: Final = "l1"
-"""By so many digits of this measure between source and target a pair's pictures are known again: libraries of other
-versions round the last digits otherwise, and which other measures there are does not matter."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a number of an evaluation is.
-
-    Attributes:
-        id: The definition as one word: numbers compare only where these are equal.
-        better: ``higher`` or ``lower``.
-        unit: ``dB``, or empty.
-        definition: The definition in a sentence or two.
-    """
-
-    id: str
-    better: str
-    unit: str
-    definition: str
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation of a run.
-
-    Attributes:
-        folder: Where it is.
-        step: Of the checkpoint that was evaluated.
-        split: Of the dataset.
-        images: How many pairs.
-        sizes: Of the pictures, ``HxW``, each once.
-        pairs: What is known again of the pairs: a digest of names, sizes, and what the source unchanged scores.
-        sample: How it was sampled, dotted as in `RunFacts.settings`.
-        averaged: Whether by the weights' moving average; None if it does not say.
-        measures: Name -> what it is.
-        means: Name -> mean over the pairs.
-        values: Name -> value of each pair, in the order of their names: of the same `pairs`, the same pair.
-        libraries: What computed it -> its version.
-    """
-
-    folder: Path
-    step: int
-    split: str
-    images: int
-    sizes: tuple[str, ...]
-    pairs: str
-    sample: Mapping[str, Any]
-    averaged: bool | None
-    measures: Mapping[str, Measured]
-    means: Mapping[str, float]
-    values: Mapping[str, array[float]] = field(repr=False)
-    libraries: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -168,7 +108,7 @@ class RunReader:
         Raises:
             UserError: If its spec cannot be read; the run may be gone.
         """
-        settings = self._once(self.folder.spec_file, _settings)
+        settings = self._once(self.folder.spec_file, read_settings)
         problems: list[str] = []
         try:
             while self._curve.read():
@@ -177,8 +117,8 @@ class RunReader:
         except UserError as error:
             problems.append(str(error))
         evaluations = []
-        for file in _score_files(self.folder):
-            found = self._once(file, _evaluation)
+        for file in score_files(self.folder):
+            found = self._once(file, read_evaluation)
             if found is None:
                 name = file.relative_to(self.folder.path)
                 problems.append(f"{name} of {self.folder.id} cannot be read: it is passed over.")
@@ -249,47 +189,6 @@ def _played(folder: RunFolder) -> str:
     return seen[-1]
 
 
-# ------------------------------------------------------------------------------------------- settings
-def _settings(file: Path) -> dict[str, Any]:
-    """The frozen spec, dotted.
-
-    Raises:
-        UserError: If it cannot be read.
-    """
-    problems = Problems()
-    node = read_file(file, str(file), problems)
-    problems.raise_if_any()
-    spec = _plain(node) if node else None
-    if not isinstance(spec, dict):
-        raise UserError([Problem("this is no spec.", str(file))])
-    return dotted({name: value for name, value in spec.items() if name not in ("pgsynth", "lock")})
-
-
-def _plain(node: Node) -> Any:
-    value = node.value
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, tuple) else value
-
-
-def dotted(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec in its canonical form, or a section of it, as path -> value, in its order."""
-    found: dict[str, Any] = {}
-    for name, value in spec.items():
-        if name in KIND_OF_SLOT and isinstance(value, Mapping):
-            found[name] = "+".join(value) or "none"
-        found.update(_leaves(name, value))
-    return found
-
-
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, Mapping) or path == _IN_ORDER:
-        yield path, value
-        return
-    for name, inner in value.items():
-        yield from _leaves(f"{path}.{name}", inner)
-
-
 def _made_with(file: Path) -> dict[str, str]:
     """Versions in a lock; empty if there is none that can be read."""
     lock = read_json(file) or {}
@@ -326,57 +225,3 @@ def _last_step(events: Path) -> Mapping[str, Any]:
         return next((event for event in near if event["kind"] == "step"), {})
     except UserError:
         return {}
-
-
-# ------------------------------------------------------------------------------------------- evaluations
-def _score_files(run: RunFolder) -> list[Path]:
-    try:
-        files = [file for file in run.path.glob("evaluation/*/scores.json") if file.parent.suffix != ".tmp"]
-        return sorted(files, key=lambda file: (len(file.parent.name), file.parent.name))  # .10 after .2
-    except OSError:
-        return []
-
-
-def _evaluation(file: Path) -> Evaluation | None:
-    """An evaluation; None for what is none, or was written over."""
-    facts = read_json(file)
-    try:
-        return _checked(file, facts) if facts else None
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):  # a number that no float or int holds
-        return None
-
-
-def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
-    about = facts["about"]
-    named = ("id", "better", "unit", "definition")
-    measures = {str(name): Measured(*(str(some[word]) for word in named)) for name, some in facts["measures"].items()}
-    rows = sorted(facts["rows"], key=lambda row: str(row["name"]))
-    return Evaluation(
-        folder=file.parent,
-        step=int(about["step"]),
-        split=str(about["split"]),
-        images=len(rows),
-        sizes=tuple(sorted({"x".join(map(str, row["size"])) for row in rows})),
-        pairs=_known_by(rows),
-        sample=dotted({"sample": about["sample"]}),
-        averaged=about.get("ema"),
-        measures=measures,
-        means={name: _number(facts["mean"][name]) for name in measures},
-        values={name: array("d", (_number(row[name]) for row in rows)) for name in measures},
-        libraries={str(name): str(version) for name, version in facts.get("libraries", {}).items()},
-    )
-
-
-def _known_by(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The same for the same pairs of the same pictures, wherever they lie: what the source scores follows from both."""
-    digest = hashlib.blake2b(digest_size=16)
-    for row in rows:
-        source = row.get("copy_source", {}).get(_OF_THE_SOURCE)
-        rounded = "" if source is None else f"{source:.{_DIGITS}g}"
-        digest.update(json.dumps([row["name"], row["size"], rounded]).encode())
-    return digest.hexdigest()
-
-
-def _number(value: Any) -> float:
-    """What is null there is infinite."""
-    return math.inf if value is None else float(value)

@@ -67,8 +67,38 @@ def test_as_json(run: Run, two: tuple[RunFolder, RunFolder]) -> None:
     facts = run("compare", *(str(folder.path) for folder in two), "--json").facts
     assert facts["ok"] and [one["name"] for one in facts["variants"]] == ["A", "B"] and facts["broken"] == []
     (ssim,) = [number for number in facts["numbers"] if number["name"] == "ssim"]
-    assert ssim["best"] == ["A"] and ssim["group"] == "test, 2 pairs of 32x24"
+    assert ssim["best"] == ["A"] and ssim["group"] == "test, 2 pairs of 32x24, standard"
     assert ssim["cells"]["A"]["values"] == {two[0].id: pytest.approx(0.6)}
+
+
+def test_how_far_they_are_apart_is_a_line_each(run: Run, two: tuple[RunFolder, RunFolder]) -> None:
+    one, other = two
+    write_scores(one, [0.5, 0.7, 0.6], name="test-00000050", step=50)
+    write_scores(other, [0.4, 0.61, 0.5], name="test-00000050", step=50)
+    said = run("compare", one.id, other.id)
+    lines = [" ".join(line.split()) for line in said.out.splitlines()]
+    assert "ssim B - A -0.0967 [-0.1110, -0.0823] worse 3 pairs" in lines
+    assert "psnr B - A -0.97 [-1.11, -0.82] worse 3 pairs" in lines
+    assert any(line.startswith("Were all of them zero in truth, 0.3 of 6 (5 %)") for line in lines)
+    assert all(len(line) < 80 for line in said.out.splitlines() if " - A" in line)
+
+
+def test_against_a_letter_a_run_or_a_path(run: Run, two: tuple[RunFolder, RunFolder], tmp_path: Path) -> None:
+    one, other = two
+    names = one.id, other.id
+    for word in ("B", other.id, str(other.path)):
+        facts = run("compare", *names, "--against", word, "--json").facts
+        (ssim,) = [number for number in facts["numbers"] if number["name"] == "ssim"]
+        assert facts["against"] == "B" and ssim["differences"]["A"]["mean"] == pytest.approx(0.1)
+    assert "ssim A - B +0.1000" in " ".join(run("compare", *names, "--against", "B").out.split())
+    third = write_run(tmp_path / "runs", slug="three")
+    for word, says in (
+        (third.id, "is not compared here"),
+        ("C", "none of what is compared"),
+        ("nobody", "there is no run"),
+    ):
+        said = run("compare", *names, "--against", word)
+        assert said.code == 2 and says in said.err and not said.out
 
 
 def test_runs_that_are_not_there_are_all_told(run: Run, two: tuple[RunFolder, RunFolder]) -> None:

@@ -31,7 +31,7 @@ def three(root: Path) -> tuple[RunFolder, RunFolder, RunFolder]:
     one = write_run(root, slug="a", loss=0.5, unseen={40: 0.5})
     other = write_run(root, {"train.seed": 1}, slug="b", loss=0.7, unseen={40: 0.7})
     third = write_run(root, {"attn.pma.mask": "eq9"}, slug="c", loss=0.4, unseen={40: 0.4})
-    for folder, scores in ((one, [0.5, 0.7]), (other, [0.6, 0.8]), (third, [0.2, 0.4])):
+    for folder, scores in ((one, [0.5, 0.7]), (other, [0.6, 0.8]), (third, [0.19, 0.41])):
         write_scores(folder, scores)
     return one, other, third
 
@@ -122,12 +122,52 @@ def test_by_clicks(drive: Drive, size: tuple[int, int]) -> None:
         await until(pilot, lambda: app.clipboard.startswith("- **A**"))
         await click(app, pilot, "LaTeX")
         await until(pilot, lambda: app.clipboard.startswith("% "))
-        await click(app, pilot, "Side by side")
+        await click(app, pilot, "Pairs")
         await until(pilot, lambda: app.current_mode == "look")
         await pilot.click(app.screen.query("_Title")[4])
         await until(pilot, lambda: app.current_mode == "compare")
 
     drive(scenario, size=size)
+
+
+@sizes
+@pytest.mark.parametrize("by", ["key", "click"])
+def test_differences_in_place_of_values_and_back(
+    drive: Drive, three: tuple[RunFolder, ...], size: tuple[int, int], by: str
+) -> None:
+    async def turn(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await (pilot.press("d") if by == "key" else click(app, pilot, "Differences"))
+        await pilot.pause()
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await compare(app, pilot, 3)
+        before = [*table(app).values()]
+        await turn(app, pilot)
+        titles = [str(column.label).strip() for column in app.screen.query_one(DataTable).columns.values()]
+        assert titles == ["", "A (n=1)", "B - A (n=2)"]
+        assert table(app)["attn.pma.mask"] == ["eq9", "eq5"], "settings stay"
+        (row,) = (cells for name, cells in table(app).items() if name.startswith("l1"))
+        assert row == ["0.9700", "-0.0350 [-0.0477, -0.0223] better"]
+        assert table(app)["steps taken"] == ["40", ""]
+        assert "Differences are from A" in below(app) and "would be expected to look clear of zero" in below(app)
+        await turn(app, pilot)
+        assert [*table(app).values()] == before
+
+    drive(scenario, size=size)
+
+
+def test_where_no_difference_can_be_told_it_says_so(drive: Drive, root: Path) -> None:
+    for size in (2, 4):
+        write_run(root, {"train.batch_size": size})
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await compare(app, pilot, 2)
+        await pilot.press("d")
+        assert any("no difference can be told" in some for some in told(app)) and "Differences are from" not in below(
+            app
+        )
+
+    drive(scenario)
 
 
 @pytest.mark.usefixtures("three")
@@ -137,6 +177,7 @@ def test_a_row_is_explained_below(drive: Drive) -> None:
         shown = app.screen.query_one(DataTable)
         shown.move_cursor(row=list(table(app)).index("ssim"))
         await until(pilot, lambda: below(app).startswith("ssim: higher is better. Structural similarity."))
+        assert "B - A: +0.3500 [+0.2229, +0.4771], better, over 2 pairs" in below(app)
         assert "B: 0.7000, 0.6000" in below(app) and "B is better than A on 2 of the same 2 pairs" in below(app)
 
     drive(scenario, size=(140, 40))

@@ -80,6 +80,14 @@ async def _vary(app: PgsynthApp, pilot: Pilot[None]) -> None:
     await until(pilot, lambda: "6 combinations" in text_of(app))
 
 
+async def _apart(app: PgsynthApp, pilot: Pilot[None]) -> None:
+    """Differences, and the cursor on a score."""
+    await pilot.press("2", *("down",) * 3, *("space",) * 4, "c")
+    await until(pilot, lambda: "what differs" in text_of(app))
+    await pilot.press("d", *("down",) * 8)
+    await until(pilot, lambda: "- A:" in text_of(app))
+
+
 SCENES: Final = {
     "compose": Scene(keys("1", says="The parts fit together"), runs=False),
     "compose-why-not": Scene(
@@ -97,6 +105,7 @@ SCENES: Final = {
     "look": Scene(keys("2", "down", "down", "down", "space", "s", says="@ 20000")),
     "look-small": Scene(keys("2", "down", "down", "down", "s", "down", "d", says="@ 20000"), size=(80, 24)),
     "compare": Scene(keys("2", *("down",) * 3, *("space",) * 4, "c", says="what differs")),
+    "compare-differences": Scene(_apart, size=(100, 30)),
     "plugins": Scene(keys("6", "slash", *"pma", "enter", says="acts at pose:cross")),
     "help": Scene(keys("2", "question_mark", says="Show only runs"), size=(80, 24)),
     "palette": Scene(keys("2", "colon", *"res", says="Runs: Replay"), size=(80, 24)),

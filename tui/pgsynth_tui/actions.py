@@ -148,7 +148,15 @@ ACTIONS: Final = (
     Action(
         "compare", "identical", "equals_sign", "Identical", "Show settings that are the same, too, or not.", footer=True
     ),
-    Action("compare", "pairs", "s,enter", "Side by side", "Look at the same pairs, drawn by each run.", footer=True),
+    Action(
+        "compare",
+        "differences",
+        "d",
+        "Differences",
+        "How far each is from the first, with 95 % intervals; the values again.",
+        footer=True,
+    ),
+    Action("compare", "pairs", "s,enter", "Pairs", "Look at the same pairs, drawn by each run.", footer=True),
     Action("compare", "copy_markdown", "c", "Markdown", "Copy the table as Markdown.", footer=True),
     Action("compare", "copy_latex", "C", "LaTeX", "Copy the table as LaTeX.", footer=True),
     Action("compare", "back", "escape", "Back", "Go back to the runs."),

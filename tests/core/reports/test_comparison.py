@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pgsynth_core.reports import FORMATS, comparison_facts, comparison_text
-from pgsynth_core.runs.comparing import Comparison, compare
+from pgsynth_core.reports import FORMATS, comparison_facts, comparison_text, difference_text, over_text, verdict
+from pgsynth_core.runs.compared import Comparison, Number
+from pgsynth_core.runs.comparing import compare
+from pgsynth_core.runs.intervals import Difference
 from pgsynth_core.runs.reader import read_facts
 
 from ...fixtures.compared_runs import write_run, write_scores
@@ -42,6 +44,90 @@ def test_every_row_of_markdown_has_as_many_cells(found: Comparison) -> None:
     assert cells["train.only"] == [r"\[\]", r'\["qfft.\*"\]']
     assert cells["what differs"] == ["A (n=2)", "B (n=1)"]
     assert any("sample standard deviation" in line for line in lines)
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Comparison:
+    """Three variants: of two seeds each the first and the second, of one the third."""
+    root, runs = tmp_path / "runs", []
+    for variant, scores in enumerate(([0.5, 0.52], [0.3, 0.31], [0.51])):
+        for seed, score in enumerate(scores):
+            runs.append(write_run(root, {"train.seed": seed, "train.batch_size": variant + 1}))
+            write_scores(runs[-1], [score, score + 0.2, score + 0.11 + 0.02 * variant])
+    return compare([read_facts(run) for run in runs])
+
+
+def test_a_difference_stands_below_its_number_with_what_it_is_over(apart: Comparison) -> None:
+    lines = comparison_text(apart, "markdown").splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("| ssim")]
+    cells = [cell.strip() for cell in lines[at + 1].replace("\\", "").split("|")[1:-1]]
+    assert cells[:2] == ["... from A", ""]
+    assert cells[2].startswith("**-0.1983 [-0.2") and cells[2].endswith("] (3 pairs, 2 seeds)**")
+    assert cells[3] == "+0.0133 [-0.0440, +0.0707] (3 pairs)", "not clear of zero, and over other things"
+    said = "\n".join(lines).replace("\\", "")
+    assert "Differences are from A, with 95 % intervals" in said and "one over pairs alone says nothing" in said
+    assert "0.3 of 6 (5 %) would be expected to look clear of zero by chance" in said
+    assert "the interval of its difference says" in said and "it does not say" not in said
+
+
+def test_what_all_intervals_of_a_row_are_over_is_said_once(found: Comparison) -> None:
+    for form, name in (("markdown", "| ... from A (2 pairs) |"), ("latex", "... from A (2 pairs) &")):
+        assert name in comparison_text(found, form)
+
+
+def test_without_intervals_chance_is_not_ruled_out(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "runs", {"train.batch_size": size}) for size in (1, 2)]
+    text = comparison_text(compare([read_facts(run) for run in runs]), "markdown")
+    assert "more than chance, it does not say" in text and "from A" not in text and "interval" not in text
+
+
+def test_differences_in_the_other_forms(apart: Comparison) -> None:
+    text = comparison_text(apart, "latex")
+    assert r"\textbf{$-$0.1983 [$-$0.2" in text and "+0.0133 [$-$0.0440, +0.0707] (3 pairs)" in text
+    assert all(line.startswith("%") for line in text.splitlines() if "chance" in line)
+    table = list(csv.DictReader(io.StringIO(comparison_text(apart, "csv"))))
+    first, second, third = [row for row in table if row["name"] == "ssim"]
+    assert first["difference"] == first["against"] == "" and second["against"] == "A"
+    low, mean, high = (float(second[name]) for name in ("low", "difference", "high"))
+    assert low < mean < high < 0 and mean == pytest.approx(-0.595 / 3)
+    assert (second["over"], second["pairs"], third["over"]) == ("pairs and seeds", "3", "pairs")
+    facts = json.loads(json.dumps(comparison_facts(apart), allow_nan=False))
+    (ssim,) = [row for row in facts["numbers"] if row["name"] == "ssim"]
+    assert facts["against"] == "A" and [*ssim["differences"]] == ["B", "C"]
+    told = ssim["differences"]["B"]
+    assert (told["low"], told["high"], told["clear"], told["runs"]) == (low, high, True, [2, 2])
+    assert told["matched"] and not ssim["differences"]["C"]["clear"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "better", "text", "word"),
+    [
+        (0.012, 0.008, "higher", "+0.0120 [+0.0040, +0.0200]", "better"),
+        (0.012, 0.008, "lower", "+0.0120 [+0.0040, +0.0200]", "worse"),
+        (-0.012, 0.02, "lower", "-0.0120 [-0.0320, +0.0080]", ""),
+        (0.00012, 0.000034, "higher", "+0.000120 [+0.000086, +0.000154]", "better"),
+        (0.5, 0.0, "higher", "+0.5000 [+0.5000, +0.5000]", "better"),
+        (0.0, 0.0, "higher", "+0.0000 [+0.0000, +0.0000]", ""),
+        (-1e-12, 1e-13, "lower", "-0.00000000 [-0.00000000, -0.00000000]", "better"),
+    ],
+)
+def test_a_difference_has_as_many_digits_as_its_interval_tells(
+    mean: float, half: float, better: str, text: str, word: str
+) -> None:
+    row = Number("", "ssim", "", 4, better, ())
+    one = Difference(mean, mean - half, mean + half, "pairs", 9, (1, 1), False)
+    assert (difference_text(row, one), verdict(row, one)) == (text, word)
+    assert difference_text(row, None) == verdict(row, None) == ""
+
+
+def test_what_an_interval_is_over_is_said_in_numbers() -> None:
+    def said(over: str, pairs: int, runs: tuple[int, int], *, matched: bool) -> str:
+        return over_text(Difference(0.0, 0.0, 0.0, over, pairs, runs, matched))
+
+    assert said("pairs and seeds", 8570, (3, 3), matched=True) == "8,570 pairs, 3 seeds"
+    assert said("pairs and seeds", 30, (3, 2), matched=False) == "30 pairs, 3 and 2 seeds"
+    assert said("pairs", 30, (1, 3), matched=False) == "30 pairs"
+    assert said("seeds", 0, (2, 2), matched=True) == "2 seeds"
 
 
 def test_latex_has_no_bare_special_and_as_many_columns(found: Comparison) -> None:
@@ -79,7 +165,7 @@ def test_plain_data_is_fit_for_json(found: Comparison) -> None:
     facts = json.loads(json.dumps(comparison_facts(found), allow_nan=False))
     assert [len(one["runs"]) for one in facts["variants"]] == [2, 1] and facts["variants"][0]["runs"][1]["seed"] == 1
     numbers = {number["name"]: number for number in facts["numbers"]}
-    assert numbers["ssim"]["best"] == ["A"] and numbers["ssim"]["ahead_of_first"] == {"B": {"pairs": 2, "better": 0}}
+    assert numbers["ssim"]["best"] == ["A"] and numbers["ssim"]["ahead"] == {"B": {"pairs": 2, "better": 0}}
     assert numbers["mean loss of last 4 steps"]["cells"]["B"]["mean"] is None
     (only,) = [row for row in facts["settings"] if row["key"] == "train.only"]
     assert only == {"key": "train.only", "differs": True, "values": {"A": [], "B": ["qfft.*"]}}

@@ -13,7 +13,8 @@ import pytest
 from pgsynth_core.errors import UserError
 from pgsynth_core.reports import cell_text, heading
 from pgsynth_core.runs import EventLog, RunFolder
-from pgsynth_core.runs.comparing import ABSENT, Cell, Comparison, Number, compare
+from pgsynth_core.runs.compared import ABSENT, Cell, Comparison, Number
+from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import RunReader, read_facts
 from pgsynth_core.runs.replaying import begin_replay
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunFolder
-from pgsynth_core.runs.comparing import Comparison, compare
+from pgsynth_core.runs.compared import Comparison
+from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import RunFacts, RunReader
 
 __all__ = ["CompareStore", "Read"]

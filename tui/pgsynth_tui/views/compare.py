@@ -14,8 +14,19 @@ from textual.widgets import DataTable, Static
 from textual.worker import Worker, get_current_worker
 
 from pgsynth_core.cli.console import one_line
-from pgsynth_core.reports import cell_text, comparison_text, heading, number_name, sections, value_text
-from pgsynth_core.runs.comparing import Comparison, Number, SettingRow
+from pgsynth_core.reports import (
+    cell_text,
+    comparison_text,
+    difference_text,
+    heading,
+    legend,
+    number_name,
+    over_text,
+    sections,
+    value_text,
+    verdict,
+)
+from pgsynth_core.runs.compared import Comparison, Number, SettingRow
 from pgsynth_tui.actions import bindings
 from pgsynth_tui.stores.compare import CompareStore, Read
 from pgsynth_tui.view import View
@@ -48,7 +59,8 @@ class Compared(Message):
 class CompareView(View):
     """What differs between the chosen run and those that are marked, and what came of it. Runs that differ in their
     seed alone are one column: mean ± standard deviation. A star is at the better mean; whether that is more than
-    chance, it does not say. Numbers that are not of the same thing are kept apart, and a note says why.
+    chance, the differences from the first column say, with their 95 % intervals over pairs and seeds. Numbers that are
+    not of the same thing are kept apart, and a note says why.
     """
 
     PLACE = "compare"
@@ -68,7 +80,7 @@ class CompareView(View):
         super().__init__()
         self.store = CompareStore()
         self._read = Read()
-        self._identical = False
+        self._identical, self._differences = False, False
         self._rows: dict[str, SettingRow | Number] = {}
         self._again = threading.Event()
         self._shown = True
@@ -158,6 +170,7 @@ class CompareView(View):
         self.query_one("#variants", Static).update("\n".join("  ".join(map(one_line, words)) for words in of))
         self._draw(comparison)
         notes = [f"[{number}] {one_line(note)}" for number, note in enumerate(comparison.notes, 1)]
+        notes += legend(comparison)[-2:] if comparison.differences else []
         self.query_one("#notes", Static).update("\n".join([*map(one_line, self._read.problems), *notes]))
         self._say_of_cursor()
 
@@ -181,8 +194,11 @@ class CompareView(View):
         longest = max((len(_name(row)) + 1 for part in parts for row in part.rows), default=0)
         width = min(longest, _NAMES[self.app.size.width < 100])
         table.add_column("", width=width, key="name")
+        first = comparison.variants[comparison.against]
         for variant in comparison.variants:
-            table.add_column(Text(f"{heading(variant)}  ", justify="right"), key=variant.name)
+            less = f" - {first.name}" if self._differences and variant is not first else ""
+            title = heading(variant).replace(variant.name, f"{variant.name}{less}", 1)
+            table.add_column(Text(f"{title}  ", justify="right"), key=variant.name)
         for section in parts:
             table.add_row(Text(section.title, style="bold"), *[Text()] * len(comparison.variants), key=section.title)
             for row in section.rows:
@@ -200,6 +216,9 @@ class CompareView(View):
             if isinstance(row, SettingRow):
                 text = shortened(one_line(value_text(row.values[place])), _LONGEST, plain=self.ours.plain)
                 cells.append(Text(f"{text}  ", justify="right"))
+                continue
+            if self._differences and comparison and place != comparison.against:
+                cells.append(_apart(row, place))
                 continue
             best = place in row.best
             said = self._signs(cell_text(row, row.cells[place], len(variant.counted)))
@@ -245,6 +264,13 @@ class CompareView(View):
         self._show()
         self._say_command()
 
+    def action_differences(self) -> None:
+        """Differences from the first, or values."""
+        self._differences = not self._differences
+        if self._differences and (comparison := self.comparison) and not comparison.differences:
+            self.notify("no difference can be told: it takes scores of several pairs, or several seeds", markup=False)
+        self._show()
+
     def action_copy_markdown(self) -> None:
         """The table to the clipboard, as Markdown."""
         self._copy("markdown", "Markdown")
@@ -272,6 +298,13 @@ def _name(row: SettingRow | Number) -> str:
     return row.key if isinstance(row, SettingRow) else number_name(row)
 
 
+def _apart(row: Number, place: int) -> Text:
+    """A difference, and whether it is clear of zero."""
+    one = row.differences[place] if row.differences else None
+    said = verdict(row, one)
+    return Text(f"{difference_text(row, one)} {said:6} ", style="bold" if said else "", justify="right")
+
+
 def _of_setting(row: SettingRow, comparison: Comparison) -> list[str]:
     """A setting's values, whole."""
     values = "; ".join(
@@ -288,7 +321,11 @@ def _of_number(row: Number, comparison: Comparison) -> list[str]:
         if cell and cell.n > 1:
             values = ", ".join(f"{value:.{row.digits or 0}f}" for value in cell.values.values())
             lines.append(f"{variant.name}: {values}")
-    first = comparison.variants[0].name
+    first = comparison.variants[comparison.against].name
+    for variant, one in zip(comparison.variants, row.differences, strict=False):
+        if one:
+            said = f", {verdict(row, one)}" if one.clear else ""
+            lines.append(f"{variant.name} - {first}: {difference_text(row, one)}{said}, over {over_text(one)}")
     for variant, some in zip(comparison.variants, row.ahead, strict=False):
         if some:
             lines.append(f"{variant.name} is better than {first} on {some[0]} of the same {some[1]} pairs")

@@ -1,0 +1,180 @@
+"""The evaluations of a run, read from the tables of scores in its folder. Floor 1, no torch.
+
+An evaluation was scored by one protocol or by several, each into a file of its own: each of them is one here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.settings import dotted
+
+__all__ = ["Evaluation", "Measured", "read_evaluation", "score_files"]
+
+_FORMERLY: Final = "standard"
+"""The protocol of a table that says none."""
+_DIGITS: Final = 6
+_OF_THE_SOURCE: Final = "l1"
+"""By so many digits of this measure between source and target a pair's pictures are known again: libraries of other
+versions round the last digits otherwise, and which other measures there are does not matter."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a number of an evaluation is.
+
+    Attributes:
+        id: The definition as one word: numbers compare only where these are equal.
+        better: ``higher`` or ``lower``.
+        unit: ``dB``, or empty.
+        definition: The definition in a sentence or two.
+        digits: So many after the point are shown.
+        of: ``pair``, or ``set``: one number for all pictures, and no values of pairs.
+    """
+
+    id: str
+    better: str
+    unit: str
+    definition: str
+    digits: int
+    of: str = "pair"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a run, scored by one protocol.
+
+    Attributes:
+        folder: Where it is.
+        step: Of the checkpoint that was evaluated.
+        split: Of the dataset.
+        protocol: By which it was scored.
+        prepared: How that brings pictures to a size and cuts them; empty where they are compared as they are.
+        images: How many pairs.
+        sizes: At which pictures were compared, ``HxW``, each once.
+        names: A digest of the pairs' names and sizes.
+        pictures: What else is known of the pairs' pictures, e.g. ``targets`` -> a digest; without what is not known.
+        sample: How it was sampled, dotted as in `RunFacts.settings`.
+        averaged: Whether by the weights' moving average; None if it does not say.
+        measures: Name -> what it is; of those that were computed.
+        means: Name -> mean over the pairs that have a value, or the value for all of them.
+        values: Name -> value of each pair, in the order of their names: of the same pairs, the same place; not a number
+            where a pair has none. Without measures of sets.
+        references: Measure of sets -> what the pictures are known by that these were compared with, if that is known.
+        libraries: What computed it -> its version.
+    """
+
+    folder: Path
+    step: int
+    split: str
+    protocol: str
+    prepared: str
+    images: int
+    sizes: tuple[str, ...]
+    names: str
+    pictures: Mapping[str, str]
+    sample: Mapping[str, Any]
+    averaged: bool | None
+    measures: Mapping[str, Measured]
+    means: Mapping[str, float]
+    values: Mapping[str, array[float]] = field(repr=False)
+    references: Mapping[str, str]
+    libraries: Mapping[str, str]
+
+    def has_pairs_of(self, other: Evaluation) -> bool:
+        """Whether both are of the same pairs: the names and sizes are, and of their pictures all that both know."""
+        known = self.pictures.keys() & other.pictures.keys()
+        if self.names != other.names or any(self.pictures[what] != other.pictures[what] for what in known):
+            return False
+        return bool(known) or not (self.pictures or other.pictures)
+
+
+def score_files(run: RunFolder) -> list[Path]:
+    """Every table of scores, those of one evaluation together."""
+    try:
+        files = [file for file in run.path.glob("evaluation/*/scores*.json") if file.parent.suffix != ".tmp"]
+        return sorted(files, key=lambda file: (len(file.parent.name), file.parent.name, file.stem))  # .10 after .2
+    except OSError:
+        return []
+
+
+def read_evaluation(file: Path) -> Evaluation | None:
+    """An evaluation; None for what is none, or was written over."""
+    facts = read_json(file)
+    try:
+        return _checked(file, facts) if facts else None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):  # a number that no float or int holds
+        return None
+
+
+def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
+    about = facts["about"]
+    rows = sorted(facts["rows"], key=lambda row: str(row["name"]))
+    measures = {str(name): _measured(some) for name, some in facts["measures"].items() if name in facts["mean"]}
+    return Evaluation(
+        folder=file.parent,
+        step=int(about["step"]),
+        split=str(about["split"]),
+        protocol=str(about.get("protocol", _FORMERLY)),
+        prepared=_prepared(about),
+        images=len(rows),
+        sizes=tuple(sorted({"x".join(map(str, row["size"])) for row in rows})),
+        names=_digest([row["name"], row["size"]] for row in rows),
+        pictures=_pictures(rows),
+        sample=dotted({"sample": about["sample"]}),
+        averaged=about.get("ema"),
+        measures=measures,
+        means={name: _number(facts["mean"][name]) for name in measures},
+        values={name: _column(rows, name) for name, one in measures.items() if one.of != "set"},
+        references={str(name): str(key).partition("/")[2] for name, key in facts.get("sets", {}).items()},
+        libraries={str(name): str(version) for name, version in facts.get("libraries", {}).items()},
+    )
+
+
+def _prepared(about: Mapping[str, Any]) -> str:
+    if not (about.get("size") or about.get("cuts")):
+        return ""
+    return json.dumps([about.get(what) for what in ("predictions", "truths", "cuts")], sort_keys=True)
+
+
+def _measured(facts: Mapping[str, Any]) -> Measured:
+    name, better, unit, definition = (str(facts[word]) for word in ("id", "better", "unit", "definition"))
+    digits = int(facts.get("digits", 2 if unit else 4))
+    return Measured(name, better, unit, definition, digits, str(facts.get("of", "pair")))
+
+
+def _pictures(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What pictures are known by, wherever they lie: what the source scores, which follows from both, and the targets.
+
+    Each only where every row says it.
+    """
+    source = [row.get("copy_source", {}).get(_OF_THE_SOURCE) for row in rows]
+    targets = [row.get("target_sha256") for row in rows]
+    found = {}
+    if all(value is not None for value in source):
+        found["source"] = _digest(f"{value:.{_DIGITS}g}" for value in source)
+    if all(targets):
+        found["targets"] = _digest(targets)
+    return found
+
+
+def _digest(items: Iterable[Any]) -> str:
+    return hashlib.blake2b(json.dumps([*items]).encode(), digest_size=16).hexdigest()
+
+
+def _column(rows: Iterable[Mapping[str, Any]], name: str) -> array[float]:
+    return array("d", (_number(row[name]) if name in row else math.nan for row in rows))
+
+
+def _number(value: Any) -> float:
+    """What is null there is infinite."""
+    return math.inf if value is None else float(value)
