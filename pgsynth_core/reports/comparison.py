@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pgsynth_core.reports.cells import cell_text, heading, number_name, sections, value_text
+from pgsynth_core.reports.markup import inert as _inert
+from pgsynth_core.reports.markup import latex_row as _row
+from pgsynth_core.reports.markup import latex_text as _latex_text
+from pgsynth_core.reports.markup import markdown_row as _piped
+from pgsynth_core.reports.markup import markdown_text as _markdown_text
 from pgsynth_core.runs.comparing import ABSENT, Comparison, Number, SettingRow, Variant
 
 __all__ = ["FORMATS", "comparison_facts", "comparison_text"]
@@ -17,20 +21,6 @@ __all__ = ["FORMATS", "comparison_facts", "comparison_text"]
 _ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
 _SPREAD: Final = "± is the sample standard deviation over the runs of a variant; of one run there is none."
 _BEST: Final = "The better mean is marked; whether it is better by more than chance, it does not say."
-_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~])")
-_LATEX: Final = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "±": r"$\pm$",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
 
 
 def comparison_text(comparison: Comparison, form: str, *, all_settings: bool = False) -> str:
@@ -54,14 +44,6 @@ def _markdown(comparison: Comparison, all_settings: bool) -> str:
         lines += [_piped(_cells(comparison, row, _markdown_text, "**{}**")) for row in section.rows]
     told = [*(f"[{number}] {note}" for number, note in enumerate(comparison.notes, 1)), _SPREAD, _BEST]
     return "\n".join([*lines, "", *(f"- {_markdown_text(line)}" for line in told)])
-
-
-def _piped(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _markdown_text(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
 def _seeds(seeds: Iterable[Any]) -> str:
@@ -103,14 +85,6 @@ def _latex(comparison: Comparison, all_settings: bool) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"{' & '.join(cells)} \\\\"
-
-
-def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
-
-
 # ------------------------------------------------------------------------------------------- CSV
 def _csv(comparison: Comparison, all_settings: bool) -> str:
     """One line for each setting and number of each variant, at full precision."""
@@ -132,17 +106,6 @@ def _csv(comparison: Comparison, all_settings: bool) -> str:
                     facts = [variant.name, runs, repr(cell.mean), spread, str(cell.n), row.better, best, notes]
                     writer.writerow(map(_inert, [section.title, row.name, row.unit, *facts]))
     return text.getvalue()
-
-
-def _inert(cell: str) -> str:
-    """What a spreadsheet would take for a formula, behind an apostrophe; a number stays one."""
-    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
 
 
 FORMATS: Final[Mapping[str, Callable[[Comparison, bool], str]]] = {
