@@ -332,7 +332,11 @@ def _evaluated(folders: StudyFolders) -> _Offered:
     Raises:
         UserError: If a folder keeps none, or what is for lists of pairs is given.
     """
-    needless = {"--source-dir": folders.sources, "--pose-dir": folders.poses, "--naming": folders.naming}
+    needless: dict[str, object] = {
+        "--source-dir": folders.sources,
+        "--pose-dir": folders.poses,
+        "--naming": folders.naming,
+    }
     needless |= {"--gt-cut": folders.truth_cut}
     if wrong := [flag for flag, given in needless.items() if given]:
         cure = "Give --gt DIR and --pairs CSV too, or leave it out: evaluations keep what they show."

@@ -84,8 +84,8 @@ def write_study(  # noqa: PLR0913 - how a page is to be, each by its name
     require_new(folder)
     asked, data = [], []
     for question in questions:
-        key, facts = _question(question, quality)
-        asked.append(key)
+        one, facts = _question(question, quality)
+        asked.append(one)
         data.append(facts)
     payload: dict[str, Any] = {"cannot_tell": cannot_tell, "questions": sorted(data, key=lambda one: str(one["id"]))}
     study = hashlib.sha256(json.dumps(payload).encode()).hexdigest()[:32]

@@ -223,8 +223,7 @@
   at("many").textContent = String(study.questions.length);
   at("last").textContent = String(most);
   at("forced").hidden = study.cannot_tell;
-  at("free").hidden = at("none").hidden = !study.cannot_tell;
-  if (!study.cannot_tell) at("none").remove();
+  at("free").hidden = at("tie").hidden = !study.cannot_tell;
   const last = kept(LAST);
   if (last) {
     at("rater").value = last;

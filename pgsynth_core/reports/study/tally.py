@@ -182,16 +182,12 @@ class _Sure:
 
     def __init__(self, chosen: _Answers, seed: int) -> None:
         self._counts = chosen.sum(axis=(0, 1))
-        raters = len(chosen)
-        answered = chosen.any(axis=2)
-        self._independent = max(1, min(int(answered.any(axis=1).sum()), int(answered.any(axis=0).sum())))
+        of_raters, of_questions = chosen.any(axis=(1, 2)), chosen.any(axis=(0, 2))
+        self._independent = max(1, min(int(of_raters.sum()), int(of_questions.sum())))
         self._drawn = _drawn(chosen, seed) if self._independent > 1 else None
-        self.how = (
-            f"95 % intervals: raters and questions drawn again {DRAWS:,} times (pigeonhole bootstrap, Owen 2007)."
-        )
-        if self._drawn is None:
-            one = "rater" if raters == 1 else "question"
-            self.how = f"95 % intervals: Wilson's over the answers, for there is one {one}."
+        self.how = "95 % intervals: Wilson's over the answers, which are of one rater, or to one question."
+        if self._drawn is not None:
+            self.how = f"95 % intervals: raters and questions drawn {DRAWS:,} times (pigeonhole bootstrap, Owen 2007)."
 
     def share(self, method: int, among: tuple[int, ...]) -> Share:
         """What falls to a method of all that falls to some."""
