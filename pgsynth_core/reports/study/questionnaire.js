@@ -55,6 +55,7 @@
   // ---------------------------------------------------------------- pages
   function turn(page) {
     for (const id of ["intro", "asking", "end"]) at(id).hidden = id !== page;
+    document.activeElement?.blur(); // or a key would still go to what is hidden now
     window.scrollTo(0, 0);
   }
   function begin(rater) {
@@ -186,7 +187,7 @@
 
   // ---------------------------------------------------------------- keys and buttons
   function press(event) {
-    if (at("asking").hidden || at("large").open || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (at("asking").hidden || at("large").open || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     const figures = [...at("candidates").children];
     const letter = event.key.length === 1 ? LETTERS.indexOf(event.key.toUpperCase()) : -1;
     const index = /^[1-8]$/.test(event.key) ? Number(event.key) - 1 : letter;
