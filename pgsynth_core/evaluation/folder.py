@@ -24,7 +24,7 @@ from pgsynth_core.evaluation.pairs import Listed, key_of, stem_of
 from pgsynth_core.evaluation.prepare import WHOLE, Cut
 from pgsynth_core.metrics import Picture
 
-__all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "looked", "margins", "match"]
+__all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "find_photos", "looked", "margins", "match"]
 
 NAMINGS: Final = (
     "{source}_2_{target}",
@@ -198,6 +198,22 @@ def _nothing(pairs: Sequence[Listed], made: _Index, naming: str, bad: Sequence[B
     hint = f" Nearest: {near!r}." if near else ""
     message = f"no file in {str(made.folder)!r} is named after a pair. There: {there}. Wanted, e.g.: {wanted}.{hint}"
     return UserError(message, where="--pred", cure=f"Say how they are named, e.g. --naming '{NAMINGS[0]}'.")
+
+
+def find_photos(folder: Path, names: Sequence[str], *, flag: str) -> dict[str, Path]:
+    """The file of each photo below a folder, in any spelling; without those that have none, or several.
+
+    Args:
+        folder: Where they are.
+        names: As a list of pairs names them.
+        flag: What gave the folder, for messages.
+
+    Raises:
+        UserError: If there is no such folder, or no picture in it.
+    """
+    photos = _Index(folder, what="photos that the pairs name", flag=flag)
+    found = {name: photos.find(_photo(name, photos)) for name in names}
+    return {name: files[0] for name, files in found.items() if len(files) == 1}
 
 
 # ------------------------------------------------------------------------------------------- as pictures

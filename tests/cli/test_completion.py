@@ -47,6 +47,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "demo",
                 "doctor",
                 "completion",
+                "study",
                 "runs",
                 "cache",
                 "data",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-SHIPPED = {".py", ".typed", ".yaml", ".yml", ".toml", ".tcss", ".template"}
+SHIPPED = {".py", ".typed", ".yaml", ".yml", ".toml", ".tcss", ".template", ".html", ".css", ".js"}
 ROOTS = {".": ("pgsynth_core",), "plugins": ("pgsynth_methods", "pgsynth_plugins"), "tui": ("pgsynth_tui",)}
 
 
