@@ -85,7 +85,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     for note in page.notes:
         tell_note(note)
     count = f"{page.pairs} pair{'' if page.pairs == 1 else 's'}, {page.pictures} pictures"
-    say(one_line(f"{out}  {page.bytes / 1e6:.1f} MB, {count}"))
+    say(one_line(f"{out}: {page.bytes / 1e6:.1f} MB, {count}"))
     return 0
 
 

@@ -31,7 +31,7 @@ class Line:
 
     Attributes:
         label: Stands at its end.
-        series: Which colour, from 0, and `SERIES` times which dashes.
+        series: Which colour, from 0; with each `SERIES` more, the same colour with other dashes.
         steps: Where its points are, ascending.
         values: At those; what is not finite is a gap.
         faint: Steps and values that are drawn faintly behind it.
@@ -83,7 +83,8 @@ def chart(lines: Sequence[Line], *, title: str, across: str = "step", up: str) -
         across: What the steps are.
         up: What the values are.
     """
-    x = _Scale(0, max((line.steps[-1] for line in lines if line.steps), default=1) or 1, 0, _WIDTH - _LEFT - _END)
+    last = max((line.steps[-1] for line in lines if line.steps), default=1) or 1
+    x = _Scale(0.0, float(last), 0.0, float(_WIDTH - _LEFT - _END))
     y = _up(lines)
     said = "; ".join(f"{line.label} ends at {_number(_last(line)[1])}" for line in lines)
     return element(
@@ -120,7 +121,7 @@ def _up(lines: Sequence[Line]) -> _Scale:
     else:
         room = 0.05 * (high - low) or 0.5 * abs(high) or 0.5
         low, high = (low - room if low < 0 or low > room else 0.0), high + room
-    return _Scale(low, high, _HEIGHT - _TOP - _BOTTOM, 0, log)
+    return _Scale(low, high, float(_HEIGHT - _TOP - _BOTTOM), 0.0, log)
 
 
 def _axes(x: _Scale, y: _Scale, across: str, up: str) -> Iterator[Markup]:
@@ -143,7 +144,7 @@ def _path(points: tuple[Sequence[int], Sequence[float]], x: _Scale, y: _Scale, w
     said, pen = [], "M"
     for step, value in zip(*points, strict=True):
         if math.isfinite(value):
-            said.append(f"{pen}{x.at(step):g} {y.at(value):g}")
+            said.append(f"{pen}{x.at(float(step)):g} {y.at(value):g}")
             pen = "L"
         else:
             pen = "M"
@@ -152,13 +153,13 @@ def _path(points: tuple[Sequence[int], Sequence[float]], x: _Scale, y: _Scale, w
 
 def series_class(series: int) -> str:
     """Classes of the colour and the dashes of a series, see `Line`."""
-    return f"s{series % SERIES} d{series // SERIES % _DASHES}"
+    return f"s{series % SERIES} d{(series % SERIES + series // SERIES) % _DASHES}"
 
 
 def _marks(line: Line, x: _Scale, y: _Scale) -> Iterator[Markup]:
     for step, value in zip(line.steps, line.values, strict=True):
         if math.isfinite(value):
-            yield element("circle", cx=x.at(step), cy=y.at(value), r=3, class_=f"mark s{line.series % SERIES}")
+            yield element("circle", cx=x.at(float(step)), cy=y.at(value), r=3, class_=f"mark s{line.series % SERIES}")
 
 
 def _labels(lines: Iterable[Line], x: _Scale, y: _Scale) -> Iterator[Markup]:
@@ -174,7 +175,7 @@ def _labels(lines: Iterable[Line], x: _Scale, y: _Scale) -> Iterator[Markup]:
     right = _WIDTH - _END
     for (at, line), place in zip(ends, places, strict=True):
         step, value = _last(line)
-        began, colour = _LEFT + x.at(step), f"s{line.series % SERIES}"
+        began, colour = _LEFT + x.at(float(step)), f"s{line.series % SERIES}"
         yield element("path", d=f"M{began} {_TOP + at}L{right + 6} {_TOP + place}", class_=f"thread {colour}")
         words = f"{line.label}  {_number(value)}"
         yield element("text", words, x=right + 9, y=_TOP + place + 4, class_=f"name {colour}")

@@ -1,4 +1,4 @@
-"""The other pictures of the page: curves of losses, attention, samples over time; and what is missing, with its cure."""
+"""The other pictures of the page: curves, attention, samples over time; and what is missing, with its cure."""
 
 from __future__ import annotations
 
@@ -133,7 +133,14 @@ def samples_part(runs: Sequence[Shown], album: Album) -> tuple[Markup, list[str]
                 break
             strip = [_sample(run, step, files[number], album) for step in steps if number < len(files := found[step])]
             parts.append(
-                element("div", strip, class_="strip", tabindex="0", role="region", aria_label="samples by step")
+                element(
+                    "div",
+                    strip,
+                    class_="strip",
+                    tabindex="0",
+                    role="region",
+                    aria_label=f"samples {number} of {run.label} by step",
+                )
             )
     return element("section", element("h2", "Samples of training"), parts, id="samples"), notes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["Child", "Markup", "element", "joined", "text"]
 
@@ -18,7 +18,8 @@ class Markup(str):
     __slots__ = ()
 
 
-Child = str | Iterable["Child"] | None
+Child = str | Iterable[Any] | None
+"""What an element holds: text, markup, or several of them, nested as they come."""
 
 
 def text(words: object) -> Markup:
@@ -47,7 +48,9 @@ def element(name: str, /, *children: Child, **attributes: object) -> Markup:
         attributes: A name's underscores become dashes, but for one at its end, which is dropped (``class_``). None and
             False leave it out, True gives it without a value.
     """
-    said = "".join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
+    said = "".join(
+        _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
+    )
     return Markup(f"<{name}{said}>" if name in _VOID else f"<{name}{said}>{joined(children)}</{name}>")
 
 

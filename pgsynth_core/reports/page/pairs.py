@@ -1,4 +1,4 @@
-"""The pairs of a grid as part of the page: source, pose, target, each run's output with its error map and its scores."""
+"""The pairs of a grid on the page: source, pose, target, each run's output with its error map and its scores."""
 
 from __future__ import annotations
 
