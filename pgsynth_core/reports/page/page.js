@@ -59,8 +59,8 @@ function show(button) {
   to.className = from.className;
   const [width, height] = ["width", "height"].map((side) => +from.getAttribute(side));
   const scale = Math.min((0.94 * innerWidth) / width, (0.8 * innerHeight) / height);
-  to.width = Math.round(width * scale);
-  to.height = Math.round(height * scale);
+  to.style.width = `${Math.round(width * scale)}px`; // a small picture grows
+  to.style.height = `${Math.round(height * scale)}px`;
   const values = button.closest("figure").querySelectorAll(".value");
   box.querySelector("b").textContent = from.alt + (values.length ? ": " + [...values].map((one) => one.textContent).join(", ") : "");
   if (!box.open) box.showModal();
