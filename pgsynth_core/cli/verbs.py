@@ -92,6 +92,7 @@ VERBS: Final = (
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),
+    Verb(("report",), "Write one HTML page of runs: numbers, curves, pairs with error maps.", "html_report:COMMAND"),
     Verb(("study", "make"), "Write a blind questionnaire: which method's picture is most like it?", "study:MAKE"),
     Verb(("study", "tally"), "Count a study's answers: preferences, how sure, whether raters agree.", "study:TALLY"),
     Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),

@@ -132,7 +132,7 @@ def one_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
 
 
 def several_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
-    """Words of ``compare`` and ``runs rm``: runs, each once."""
+    """Words of ``compare``, ``report`` and ``runs rm``: runs, each once."""
     return {word: text for word, text in (_runs() | file_words(prefix, ("/",))).items() if word not in words}
 
 
