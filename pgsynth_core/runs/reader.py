@@ -29,7 +29,7 @@ from pgsynth_core.spec import KIND_OF_SLOT
 from pgsynth_core.spec.nodes import Node, Problems
 from pgsynth_core.spec.yaml_nodes import read_file
 
-__all__ = ["LAST", "SEED", "Evaluation", "Measured", "RunFacts", "RunReader", "dotted", "read_facts"]
+__all__ = ["LAST", "SEED", "Evaluation", "Measured", "RunFacts", "RunReader", "dotted", "read_facts", "read_settings"]
 
 LAST: Final = 100
 """So many losses of the last steps are kept, at most."""
@@ -168,7 +168,7 @@ class RunReader:
         Raises:
             UserError: If its spec cannot be read; the run may be gone.
         """
-        settings = self._once(self.folder.spec_file, _settings)
+        settings = self._once(self.folder.spec_file, read_settings)
         problems: list[str] = []
         try:
             while self._curve.read():
@@ -250,7 +250,7 @@ def _played(folder: RunFolder) -> str:
 
 
 # ------------------------------------------------------------------------------------------- settings
-def _settings(file: Path) -> dict[str, Any]:
+def read_settings(file: Path) -> dict[str, Any]:
     """The frozen spec, dotted.
 
     Raises:
