@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_te
 from pgsynth_core.spec.scalars import scalar_value
 from pgsynth_core.sweeps import Row, SweepFolder, standings
 
-__all__ = ["Job", "in_slurm", "parameters_of", "require_submitit", "submit_sweep"]
+__all__ = ["Job", "in_slurm", "parameters_of", "refuse_slurm", "require_submitit", "submit_sweep"]
 
 _JOBS: Final = "slurm.json"
 _CLUSTER: Final = "cluster"
@@ -59,7 +60,7 @@ def require_submitit() -> Any:
     try:
         import submitit
     except ImportError as error:
-        message = f"--slurm needs submitit, which cannot be imported: {error}."
+        message = f"Slurm is reached by submitit, which cannot be imported: {error}."
         raise UserError(message, where="--slurm", cure="Install the extra: pip install 'pgsynth[slurm]'.") from error
     return submitit
 
@@ -138,32 +139,48 @@ def submit_sweep(sweep: SweepFolder, words: Sequence[str], evaluate: Sequence[st
     Raises:
         UserError: If submitit or Slurm is not here, or refuses; jobs that were sent stay.
     """
-    submitit = require_submitit()
-    parameters = parameters_of(words)
-    cluster = parameters.pop(_CLUSTER, "slurm")
-    requeues = parameters.pop(f"slurm_{_REQUEUES}", _MANY)
-    if cluster == "slurm" and shutil.which("sbatch") is None:
-        cure = "Run it on a machine from which jobs are sent; or leave --slurm out: pgsynth's own queue trains them."
-        raise UserError("there is no Slurm here: no sbatch is found.", where="--slurm", cure=cure)
-    there = in_slurm(sweep)
-    rows = [one.row for one in standings(sweep) if one.open and one.row.run not in there]
+    rows = [one.row for one in standings(sweep, in_slurm(sweep)) if one.open]
     if not rows:
         return {}
-    where = "--slurm"
+    executor, cluster = _executor(sweep.path / "slurm", words, sweep.id)
     try:
-        executor = submitit.AutoExecutor(sweep.path / "slurm", cluster, slurm_max_num_timeout=requeues)
-        executor.update_parameters(**{"name": sweep.id, **parameters})
         sent = _sent(executor, sweep, rows, evaluate)
-    except (NameError, AssertionError, ValueError, TypeError) as error:
-        cure = "Write submitit's parameters, e.g. slurm.partition=gpu slurm.timeout_min=600 slurm.gpus_per_node=1."
-        raise UserError(f"submitit refuses: {' '.join(str(error).split())}.", where=where, cure=cure) from error
-    except (submitit.core.utils.FailedJobError, RuntimeError, OSError) as error:
-        raise UserError(f"the jobs cannot be sent: {' '.join(str(error).split())}.", where=where) from error
+    except (require_submitit().core.utils.FailedJobError, RuntimeError, OSError) as error:
+        raise UserError(f"the jobs cannot be sent: {' '.join(str(error).split())}.", where="--slurm") from error
     if cluster == "slurm":  # others cannot be asked later how their jobs stand; the runs say enough
         file = sweep.path / _JOBS
         with refusing("which jobs were sent cannot be written", file):
             replace_text(file, json_text({**(read_json(file) or {}), **sent}))
     return sent
+
+
+def refuse_slurm(words: Sequence[str]) -> None:
+    """Before anything is written: see that submitit and Slurm are here, and know these parameters.
+
+    Raises:
+        UserError: If not.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _executor(Path(folder), words, "pgsynth")
+
+
+def _executor(folder: Path, words: Sequence[str], name: str) -> tuple[Any, str]:
+    """What sends jobs, and the kind of cluster."""
+    submitit = require_submitit()
+    parameters = parameters_of(words)
+    cluster = str(parameters.pop(_CLUSTER, "slurm"))
+    requeues = parameters.pop(f"slurm_{_REQUEUES}", _MANY)
+    if cluster == "slurm" and shutil.which("sbatch") is None:
+        cure = "Run it on a machine from which jobs are sent; or leave --slurm out: pgsynth's own queue trains them."
+        raise UserError("there is no Slurm here: no sbatch is found.", where="--slurm", cure=cure)
+    try:
+        executor = submitit.AutoExecutor(folder, cluster, slurm_max_num_timeout=requeues)
+        executor.update_parameters(**{"name": name, **parameters})
+    except (NameError, AssertionError, ValueError, TypeError) as error:
+        said = str(error).partition("\n")[0].rstrip(".")
+        cure = "Write submitit's parameters, e.g. slurm.partition=gpu slurm.timeout_min=600 slurm.gpus_per_node=1."
+        raise UserError(f"submitit refuses: {said}.", where="--slurm", cure=cure) from error
+    return executor, cluster
 
 
 def _sent(executor: Any, sweep: SweepFolder, rows: Sequence[Row], evaluate: Sequence[str] | None) -> dict[str, str]:
@@ -174,7 +191,7 @@ def _sent(executor: Any, sweep: SweepFolder, rows: Sequence[Row], evaluate: Sequ
 
 
 def in_slurm(sweep: SweepFolder) -> Mapping[str, str]:
-    """Id of each run for which a job waits or works -> the job's state, as Slurm says it now.
+    """Id of each run for which a job waits or works -> how the job stands, as Slurm says now.
 
     Raises:
         UserError: If jobs were sent and submitit is not here to ask for them.
@@ -184,4 +201,4 @@ def in_slurm(sweep: SweepFolder) -> Mapping[str, str]:
         return {}
     submitit = require_submitit()
     states = {run: str(submitit.SlurmJob(sweep.path / "slurm", str(job)).state).upper() for run, job in known.items()}
-    return {run: state for run, state in states.items() if not state.startswith(_ENDED)}
+    return {run: f"Slurm: {state.lower()}" for run, state in states.items() if not state.startswith(_ENDED)}

@@ -120,9 +120,9 @@ def asked_of(arguments: argparse.Namespace, session: Session, slurm: Sequence[st
     if arguments.protocol:
         session.registry.find_protocol(arguments.protocol, where="--protocol")
     if arguments.slurm:
-        from pgsynth_core.api.slurm import require_submitit
+        from pgsynth_core.api.slurm import refuse_slurm
 
-        require_submitit()
+        refuse_slurm(slurm)
     evaluate = tuple(flags) if arguments.evaluate else None
     return Asked(arguments.wait, evaluate, tuple(slurm) if arguments.slurm else None)
 
@@ -175,9 +175,10 @@ def _begin(sweep: Sweep, arguments: argparse.Namespace, asked: Asked, words: Seq
     def proving(row: Combination) -> None:
         tell(one_line(f"proving {', '.join(sweep.grid.described(row.values))}"))
 
+    flags = [*(["--on", arguments.on] if arguments.on else []), *(["--adapt"] if arguments.adapt else [])]
     return begin_sweep(
         sweep,
-        words=words,
+        words=[*words, *flags],
         runs=arguments.runs,
         name=arguments.name or "",
         evaluate=asked.evaluate,

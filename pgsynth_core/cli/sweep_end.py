@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pgsynth_core.api.sweeping import Failure
     from pgsynth_core.sweeps import Row, Standing, SweepFolder
 
-__all__ = ["Asked", "carry_out", "draw_standings", "follow_up", "row_facts", "summary"]
+__all__ = ["Asked", "carry_out", "draw_standings", "follow_up", "row_facts", "standings_now", "summary"]
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,6 @@ def carry_out(
         UserError: If Slurm refuses.
         KeyboardInterrupt: If it was interrupted; what was being trained has saved.
     """
-    from pgsynth_core.sweeps import standings
-
     tell(one_line(f"sweep {sweep.id}: {sweep.path}"))
     failures: tuple[Failure, ...] = ()
     done = ""
@@ -73,7 +71,7 @@ def carry_out(
 
         queued, failures = queue_sweep(sweep, session.registry)
         done = f"{len(queued)} run{'s' * (len(queued) != 1)} put into the queue"
-    now = standings(sweep)
+    now = standings_now(sweep)
     _say(sweep, now, arguments, session, failures=failures, hours=hours or {}, compared=asked.wait, done=done)
     unfinished = asked.wait and any(one.row.run and not one.finished for one in now)
     return 1 if failures or unfinished else 0
@@ -99,6 +97,19 @@ def _train_here(sweep: SweepFolder, asked: Asked, arguments: argparse.Namespace)
         tell(f"Interrupted; it goes on with: {_resume(sweep, arguments, asked)}")
         raise
     return tuple(training.failures)
+
+
+def standings_now(sweep: SweepFolder) -> tuple[Standing, ...]:
+    """How every combination stands, by its run and by what Slurm says, if it was sent there and can be asked here."""
+    from pgsynth_core.api.slurm import in_slurm
+    from pgsynth_core.sweeps import standings
+
+    jobs: Mapping[str, str] = {}
+    try:
+        jobs = in_slurm(sweep)
+    except UserError as error:
+        tell_warning(str(error))
+    return standings(sweep, jobs)
 
 
 # ------------------------------------------------------------------------------------------- told

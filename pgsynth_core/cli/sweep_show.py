@@ -9,7 +9,7 @@ from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_r
 from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.sweep import add_doing, asked_of, slurm_words
-from pgsynth_core.cli.sweep_end import Asked, carry_out, draw_standings, follow_up, row_facts, summary
+from pgsynth_core.cli.sweep_end import Asked, carry_out, draw_standings, follow_up, row_facts, standings_now, summary
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import runs_root
@@ -99,8 +99,8 @@ def _presets(arguments: argparse.Namespace, session: Session) -> int:
     cells = []
     for entry in entries:
         table = entry.table
-        rows = [f"{len(table.row)} rows: {', '.join(row.name for row in table.row)}"] if table.row else []
-        cells.append((entry.name, table.preset, " ".join([*table.fixed, *table.vary, *rows]), table.summary))
+        named = [", ".join(row.name for row in table.row)] if table.row else []
+        cells.append((entry.name, table.preset, " ".join([*named, *table.fixed, *table.vary]), table.summary))
     draw_table(Table("", ("name", "of", "varied", ""), cells))
     return 0
 
@@ -119,7 +119,7 @@ def _show_parser() -> Parser:
 
 def _show(arguments: argparse.Namespace, session: Session) -> int:
     sweep = find_sweep(arguments.sweep, runs_root(arguments.runs))
-    now = standings(sweep)
+    now = standings_now(sweep)
     next_ = follow_up(sweep, now, arguments.runs)
     if arguments.json:
         facts: dict[str, Any] = {"ok": True, "sweep": sweep.id, "path": str(sweep.path), "words": sweep.words}

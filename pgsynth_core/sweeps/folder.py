@@ -32,6 +32,8 @@ SWEEPS: Final = "sweeps"
 LATEST: Final = "latest"
 _FILE: Final = "sweep.json"
 _VERSION: Final = 1
+_PROBLEM: Final = ("message", "where", "cure")
+"""What is kept of why a combination is pruned."""
 _POLL: Final = 0.05
 _MOST_NAMED: Final = 8
 
@@ -63,7 +65,7 @@ class SweepFolder:
 
     Attributes:
         path: Its folder.
-        words: What was typed behind ``pgsynth sweep``, without flags.
+        words: What was typed behind ``pgsynth sweep``, with the flags that say of what it is.
         factors: Path -> values.
         rows: Every combination, in written order.
         evaluate: Flags of ``pgsynth evaluate`` with which finished runs are scored; None if they are not.
@@ -181,11 +183,11 @@ def _rows(sweep: Sweep, id: str) -> tuple[Row, ...]:
 
 
 def _facts(sweep: SweepFolder) -> dict[str, Any]:
-    rows = [
-        {"values": row.values, "name": row.name, "words": row.words}
-        | ({"run": row.run} if row.run else {"pruned": [vars(problem) for problem in row.problems]})
-        for row in sweep.rows
-    ]
+    rows = []
+    for row in sweep.rows:
+        pruned = [{name: getattr(problem, name) for name in _PROBLEM} for problem in row.problems]
+        fate: dict[str, Any] = {"run": row.run} if row.run else {"pruned": pruned}
+        rows.append({"values": row.values, "name": row.name, "words": row.words, **fate})
     facts: dict[str, Any] = {"sweep": _VERSION, "words": sweep.words, "factors": dict(sweep.factors)}
     return facts | {"evaluate": sweep.evaluate, "t": round(time.time(), 3), "rows": rows}
 
@@ -260,6 +262,6 @@ def _row(number: int, facts: Mapping[str, Any]) -> Row:
     run = str(facts.get("run", ""))
     if run and (Path(run).name != run or run.startswith(".")):
         raise ValueError(f"{run!r} is no name of a run")
-    problems = tuple(Problem(**{name: str(text) for name, text in one.items()}) for one in facts.get("pruned", ()))
+    problems = tuple(Problem(*(str(one.get(name, "")) for name in _PROBLEM)) for one in facts.get("pruned", ()))
     words = tuple(map(str, facts["words"]))
     return Row(number, tuple(map(str, facts["values"])), str(facts["name"]), words, run, problems)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pgsynth_core.runs import RunStatus, status_of
-from pgsynth_core.runs.states import STATES
 from pgsynth_core.sweeps.folder import Row, SweepFolder
 
 __all__ = ["NOT_BEGUN", "PRUNED", "Standing", "standings"]
@@ -22,28 +22,36 @@ class Standing:
 
     Attributes:
         row: Which.
-        status: Of its run; None if there is none.
+        status: Of its run; None if there is none, or nobody has begun to train it.
+        elsewhere: What a cluster says of its job; empty if it has none.
     """
 
     row: Row
     status: RunStatus | None
+    elsewhere: str = ""
 
     @property
     def state(self) -> str:
         """A state of a run, ``not begun`` or ``pruned``."""
         if not self.row.run:
             return PRUNED
+        if self.elsewhere and not self._ours and not self.finished:
+            return self.elsewhere
         return self.status.state if self.status else NOT_BEGUN
 
     @property
     def finished(self) -> bool:
         """Whether it has all its steps."""
-        return self.state == "finished"
+        return self.status is not None and self.status.state == "finished"
 
     @property
     def busy(self) -> bool:
         """Whether somebody trains it, or it waits in the queue."""
-        return self.status is not None and (self.status.state == "queued" or STATES[self.status.state].live)
+        return self._ours or bool(self.elsewhere and not self.finished)
+
+    @property
+    def _ours(self) -> bool:
+        return self.status is not None and (self.status.state == "queued" or self.status.live)
 
     @property
     def open(self) -> bool:
@@ -59,13 +67,20 @@ class Standing:
         return self.status.reason if self.status else ""
 
 
-def standings(sweep: SweepFolder) -> tuple[Standing, ...]:
-    """How every combination stands, in order."""
-    return tuple(Standing(row, _status(sweep, row)) for row in sweep.rows)
+def standings(sweep: SweepFolder, elsewhere: Mapping[str, str] | None = None) -> tuple[Standing, ...]:
+    """How every combination stands, in order.
+
+    Args:
+        sweep: Which.
+        elsewhere: Id of a run -> what a cluster says of the job that waits or works for it.
+    """
+    jobs = elsewhere or {}
+    return tuple(Standing(row, _status(sweep, row), jobs.get(row.run, "")) for row in sweep.rows)
 
 
 def _status(sweep: SweepFolder, row: Row) -> RunStatus | None:
     if not row.run:
         return None
     folder = sweep.folder(row)
-    return status_of(folder) if folder.spec_file.is_file() else None
+    begun = (folder.process_file, folder.queued_file, folder.worker_file, folder.exit_file, folder.events_file)
+    return status_of(folder) if any(file.exists() for file in begun) else None

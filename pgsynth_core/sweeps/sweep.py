@@ -99,7 +99,8 @@ class Sweep:
         try:
             verdict.raise_if_refused()
         except ContractError as error:
-            return Combination(values, every, error.problems, spec)
+            plain = (Problem(one.message, one.where, one.cure) for one in error.problems)
+            return Combination(values, every, tuple(plain), spec)
         return Combination(values, every, (), spec)
 
 
@@ -132,15 +133,16 @@ def sweep_of(
     fixed, varied, problems = list[str](), list[str](), list[Problem]()
     for word in words:
         path, equals, value = word.partition("=")
+        if not equals:
+            cure = "Write path=value, or path=value,value to vary it, e.g. attn.pma.mask=none,eq9."
+            problems.append(Problem(f"{path!r} is no override.", "pgsynth sweep", cure))
+            continue
         try:
             several = len(split_sweep(value, where=path_in(word))) > 1
         except SpecError as error:
             problems += error.problems
-            continue
-        (varied if several else fixed).append(word)
-        if not equals:
-            cure = "Write path=value, or path=value,value to vary it, e.g. attn.pma.mask=none,eq9."
-            problems.append(Problem(f"{path!r} is no override.", "pgsynth sweep", cure))
+        else:
+            (varied if several else fixed).append(word)
     given = {path_in(word) for word in words}
     rows = None
     if table:
