@@ -22,7 +22,7 @@ from pgsynth_core.api import compose, detach_run
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.registry import Registry
-from pgsynth_core.runs import require_writable, runs_root
+from pgsynth_core.runs import require_writable, runs_root, status_of
 from pgsynth_core.runs.durable import IN_RUNS
 from pgsynth_core.spec import Spec
 from pgsynth_core.sweeps import (
@@ -209,7 +209,9 @@ class Training:
 
     def _do(self, row: Row, doing: str, command: Sequence[str]) -> None:
         code, facts = _finished(command)
-        if code:
+        if code and doing == "training" and status_of(self.sweep.folder(row)).live:
+            self._tried.discard(row.number)  # who else does the same was quicker, and is waited for
+        elif code:
             problems = [Problem(**problem) for problem in facts.get("problems", ())]
             state = f"it is {facts['state']}." if "state" in facts else f"its process ended with code {code}."
             self.failures.append(Failure(row, doing, str(problems[0]) if problems else state))

@@ -42,11 +42,11 @@ words, in any order with the flags:
   slurm.KEY=VALUE       with --slurm: a parameter of submitit, e.g. slurm.partition=gpu
 
 examples:
-  pgsynth sweep qen attn.pma.mask=none,eq9,eq5 encoder.qfft.queries=local,local+global --dry-run
-  pgsynth sweep qen-table3 train.seed=0,1,2                  the same, three seeds
+  pgsynth sweep qen attn.pma.mask=none,eq9,eq5 encoder.qfft.queries=local,local+global
+  pgsynth sweep qen-table3 train.seed=0,1,2 --dry-run         the same, three seeds
   pgsynth sweep qen-table3 --on tiny data=figures train.steps=300 --wait --evaluate
   pgsynth sweep tiny data=figures train.learning_rate=1e-3,2e-3 --time
-  pgsynth sweep truepose-k --slurm slurm.partition=gpu slurm.timeout_min=600 slurm.gpus_per_node=1
+  pgsynth sweep truepose-k --slurm slurm.partition=gpu slurm.timeout_min=600
 
 A sweep is a folder, RUNS/sweeps/<date>-<time>-<name>, written once; its runs are ordinary
 runs beside it, called by its id, their number and values. How it stands is read from them:

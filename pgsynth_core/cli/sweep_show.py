@@ -36,7 +36,8 @@ pgsynth sweep, next (commands), broken."""
 _RESUME_EPILOG = """\
 Begins what has no run, goes on with what stopped or failed from its last checkpoint, leaves
 what is finished or waits already. Specs stay as they were frozen. What was begun with
---evaluate is scored so again with --wait or --slurm, unless other flags say how.
+--evaluate is scored so again with --wait or --slurm, unless other flags say how. With --wait
+in a second shell, two runs are trained at a time: each takes what the other has not begun.
 
 examples:
   pgsynth sweep resume latest
