@@ -34,7 +34,7 @@ SLOTS: Final[Mapping[Kind, str]] = {
 """Kind of part to the slot of a spec that holds it. Annotators and metrics are not composed."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset|protocol):[a-z][a-z0-9_-]*$")]
+Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset|protocol|sweep):[a-z][a-z0-9_-]*$")]
 Counted = Annotated[str, Field(pattern=r"^(ran|passed|failed|skipped)$")]
 Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Range = Literal["any", "[0,1]", "[-1,1]", "imagenet", "clip"]
@@ -434,6 +434,40 @@ class ProtocolTable(_Strict):
     metrics: dict[Name, MetricUse] = Field(min_length=1)
 
 
+Overrides = tuple[Annotated[str, Field(pattern=r"^[^=\s]+=.+$")], ...]
+
+
+class SweepRow(_Strict):
+    """One row of an ablation that is no product: its name in the paper's table, and its overrides."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
+    words: Overrides = ()
+
+
+class SweepTable(_Strict):
+    """An ablation: a preset, what is fixed of it, and what is varied, as in ``pgsynth sweep``.
+
+    `vary`: ``path=value,value``, every combination of them. `row`: rows that are no product; each is combined with
+    everything that is varied.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    summary: str
+    preset: str
+    fixed: Overrides = ()
+    vary: Overrides = ()
+    row: tuple[SweepRow, ...] = ()
+    paper: Paper | None = None
+
+    @model_validator(mode="after")
+    def _varies(self) -> SweepTable:
+        if not self.vary and not self.row:
+            raise ValueError(f"sweep {self.name}: it varies nothing; give it `vary` or [[sweep.row]]")
+        if len({row.name for row in self.row}) < len(self.row):
+            raise ValueError(f"sweep {self.name}: two rows have one name")
+        return self
+
+
 class Hook(_Strict):
     """An object with lifecycle hooks; imported when one of the named hooks is first called."""
 
@@ -510,6 +544,7 @@ class Manifest(_Strict):
     component: tuple[Component, ...] = ()
     preset: tuple[Preset, ...] = ()
     protocol: tuple[ProtocolTable, ...] = ()
+    sweep: tuple[SweepTable, ...] = ()
     hook: tuple[Hook, ...] = ()
     command: tuple[Contribution, ...] = ()
     panel: tuple[Contribution, ...] = ()
@@ -523,6 +558,7 @@ class Manifest(_Strict):
             *(f"{component.kind}:{component.name}" for component in self.component),
             *(f"preset:{preset.name}" for preset in self.preset),
             *(f"protocol:{protocol.name}" for protocol in self.protocol),
+            *(f"sweep:{sweep.name}" for sweep in self.sweep),
             *(f"command:{command.name}" for command in self.command),
             *(f"panel:{panel.name}" for panel in self.panel),
             *(f"hook:{hook.name}" for hook in self.hook),

@@ -21,7 +21,7 @@ from pgsynth_core.registry import NOUNS, Entry, PresetEntry
 __all__ = ["KINDS", "LIST", "counted", "counts_of"]
 
 KINDS = (*get_args(Kind), "preset")
-LISTED = (*KINDS, "command", "panel", "hook")
+LISTED = (*KINDS, "protocol", "sweep", "command", "panel", "hook")
 STATES = ("installed", "disabled", "known", "broken")
 
 _LIST_EPILOG = """\

@@ -39,6 +39,8 @@ __all__ = [
     "several_part_words",
     "several_run_words",
     "shell_words",
+    "sweep_ids",
+    "sweep_words",
 ]
 
 Words = dict[str, str]
@@ -55,6 +57,27 @@ def method_words(words: list[str], prefix: str, registry: Registry) -> Words:
         return line.assignments(prefix)
     specs = {} if any("=" not in word for word in words) else _specs(prefix, registry)
     return specs | line.paths(prefix)
+
+
+def sweep_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``sweep``: those of ``train``, or an ablation of a manifest first; only first values complete."""
+    tables = {one.name: one.table for one in registry.sweeps}
+    named = [tables[word].preset if word in tables else word for word in words]
+    begun = "=" in prefix or any("=" not in word for word in words)
+    mine = {} if begun else {name: table.summary for name, table in tables.items()}
+    return mine | method_words(named, prefix, registry)
+
+
+def sweep_ids(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``sweep show`` and ``resume``: one sweep, where commands look for them without ``--runs``."""
+    from pgsynth_core.runs import runs_root
+    from pgsynth_core.sweeps import list_sweeps
+
+    try:
+        found = [] if words else [path.name for path in reversed(list_sweeps(runs_root()))]
+    except PgsynthError:
+        found = []
+    return dict.fromkeys([*found, "latest"] if found else [], "")
 
 
 def part_words(words: list[str], prefix: str, registry: Registry) -> Words:

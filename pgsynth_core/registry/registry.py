@@ -25,6 +25,7 @@ from pgsynth_core.manifest import (
     Preset,
     ProtocolTable,
     Replacement,
+    SweepTable,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
 
@@ -39,6 +40,7 @@ __all__ = [
     "PresetEntry",
     "ProtocolEntry",
     "Registry",
+    "SweepEntry",
     "registry_of",
     "removal",
 ]
@@ -190,15 +192,36 @@ class ProtocolEntry:
         return f"{self.origin.package}:{self.name}"
 
 
-N = TypeVar("N", Entry, PresetEntry, ProtocolEntry)
+@dataclass(frozen=True)
+class SweepEntry:
+    """An ablation that can be trained."""
+
+    table: SweepTable
+    origin: Origin
+
+    @property
+    def name(self) -> str:
+        """The plain name."""
+        return self.table.name
+
+    @property
+    def qualified(self) -> str:
+        """``package:name``, unique among sweeps."""
+        return f"{self.origin.package}:{self.name}"
+
+
+N = TypeVar("N", Entry, PresetEntry, ProtocolEntry, SweepEntry)
 
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     **NOUNS,
     "preset": ("preset", "presets"),
     "protocol": ("protocol", "protocols"),
+    "sweep": ("sweep", "sweeps"),
     "": ("part or preset", "parts and presets"),
 }
+_TABLES: Final = ("protocol", "sweep")
+"""What is whole in a manifest: `Registry.find_all` does not look for it."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +253,7 @@ class Registry:
         entries: Parts.
         presets: Specs shipped as YAML.
         protocols: Ways to score results.
+        sweeps: Ablations.
         hooks: Lifecycle hooks, not imported.
         commands: Extra commands, not imported.
         panels: Extra panels of the TUI, not imported.
@@ -245,6 +269,7 @@ class Registry:
     entries: tuple[Entry, ...] = ()
     presets: tuple[PresetEntry, ...] = ()
     protocols: tuple[ProtocolEntry, ...] = ()
+    sweeps: tuple[SweepEntry, ...] = ()
     hooks: tuple[Contributed[Hook], ...] = ()
     commands: tuple[Contributed[Contribution], ...] = ()
     panels: tuple[Contributed[Contribution], ...] = ()
@@ -259,7 +284,7 @@ class Registry:
     @property
     def origins(self) -> tuple[Origin, ...]:
         """Every package that adds something, once, in the order found."""
-        adding = (self.entries, self.presets, self.protocols, self.commands, self.panels, self.hooks)
+        adding = (self.entries, self.presets, self.protocols, self.sweeps, self.commands, self.panels, self.hooks)
         return tuple(dict.fromkeys(item.origin for items in adding for item in items))
 
     @property
@@ -275,6 +300,7 @@ class Registry:
             *((f"{entry.kind}:{entry.name}", entry.origin.package) for entry in self.entries),
             *((f"preset:{found.name}", found.origin.package) for found in self.presets),
             *((f"protocol:{found.name}", found.origin.package) for found in self.protocols),
+            *((f"sweep:{found.name}", found.origin.package) for found in self.sweeps),
             *((f"command:{found.item.name}", found.origin.package) for found in self.commands),
             *((f"panel:{found.item.name}", found.origin.package) for found in self.panels),
             *((f"hook:{found.item.name}", found.origin.package) for found in self.hooks),
@@ -354,6 +380,14 @@ class Registry:
         """
         return self._only(self.protocols, name, _Wanted("protocol", where), "")
 
+    def find_sweep(self, name: str, *, where: str = "") -> SweepEntry:
+        """The ablation of that name, plain or qualified.
+
+        Raises:
+            SpecError: As `find`.
+        """
+        return self._only(self.sweeps, name, _Wanted("sweep", where), "")
+
     def find_all(self, name: str, *, kind: str = "", where: str = "") -> tuple[Entry | PresetEntry, ...]:
         """Everything of that name, whichever kind and package: what a user wants to see who asks about a name.
 
@@ -365,8 +399,8 @@ class Registry:
         Raises:
             SpecError: If there is nothing of that name.
         """
-        if kind not in _WORDS or kind == "protocol":
-            allowed = [known for known in _WORDS if known not in ("", "protocol")]
+        if kind not in _WORDS or kind in _TABLES:
+            allowed = [known for known in _WORDS if known and known not in _TABLES]
             raise SpecError(f"there is no kind {kind!r}.", where=where, cure=suggestion(kind, allowed, what="kinds"))
         entries = tuple(entry for entry in self.entries if kind in ("", entry.kind))
         presets = self.presets if kind in ("", "preset") else ()
@@ -457,6 +491,7 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
         entries=tuple(Entry(component, origin) for manifest, origin in usable for component in manifest.component),
         presets=tuple(presets),
         protocols=tuple(ProtocolEntry(table, origin) for manifest, origin in usable for table in manifest.protocol),
+        sweeps=tuple(SweepEntry(table, origin) for manifest, origin in usable for table in manifest.sweep),
         hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
         commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),
         panels=tuple(Contributed(panel, origin) for manifest, origin in usable for panel in manifest.panel),
@@ -473,6 +508,7 @@ def _contradictions(manifest: Manifest, origin: Origin) -> Iterator[Problem]:
         *((NOUNS[component.kind][0], component.name) for component in manifest.component),
         *(("preset", preset.name) for preset in manifest.preset),
         *(("protocol", protocol.name) for protocol in manifest.protocol),
+        *(("sweep", sweep.name) for sweep in manifest.sweep),
         *(("command", command.name) for command in manifest.command),
         *(("panel", panel.name) for panel in manifest.panel),
     ]

@@ -17,7 +17,7 @@ from typing import Any, Final
 from pgsynth_core.data import read_image
 from pgsynth_core.errors import UserError
 from pgsynth_core.reports.page.found import Evaluated
-from pgsynth_core.runs.reader import dotted
+from pgsynth_core.runs.settings import dotted
 
 __all__ = ["Column", "Grid", "Metric", "grids_of"]
 

@@ -12,8 +12,9 @@ from pgsynth_core.reports.page.chart import SERIES, series_class
 from pgsynth_core.reports.page.found import Evaluated, Look
 from pgsynth_core.reports.page.markup import Child, Markup, element
 from pgsynth_core.reports.page.numbers import table
-from pgsynth_core.runs.comparing import ABSENT, Comparison
-from pgsynth_core.runs.reader import SEED, RunFacts
+from pgsynth_core.runs.compared import ABSENT, Comparison
+from pgsynth_core.runs.reader import RunFacts
+from pgsynth_core.runs.settings import SEED
 from pgsynth_core.spec import KIND_OF_SLOT
 
 __all__ = ["Shown", "head_part", "labelled", "method_words"]
