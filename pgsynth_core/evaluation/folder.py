@@ -287,7 +287,7 @@ def looked(file: Path, cut: Cut) -> tuple[str, tuple[int, int]]:
         content = file.read_bytes()
         with Image.open(BytesIO(content)) as opened:
             width, height = opened.size
-            if opened.getexif().get(_ORIENTATION, 1) in _LYING:
+            if _orientation(opened) in _LYING:
                 width, height = height, width
     except Exception as failure:  # a damaged file makes decoders raise anything
         reason = str(getattr(failure, "strerror", None) or failure).rstrip(".") or type(failure).__name__
@@ -325,6 +325,14 @@ def _plain(part: Picture) -> bool:
 _SAMPLED: Final = 32
 _ONE_COLOUR: Final = 32
 """Grey levels within which a colour is one."""
+
+
+def _orientation(opened: Image.Image) -> int:
+    """As EXIF says it. Pillow decodes a whole PNG to look behind its pixels for what is almost never there."""
+    if opened.format == "PNG" and "exif" not in opened.info:
+        return 1
+    return int(opened.getexif().get(_ORIENTATION, 1))
+
 
 _ORIENTATION: Final = 274
 _LYING: Final = (5, 6, 7, 8)
