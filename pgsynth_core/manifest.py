@@ -34,7 +34,7 @@ SLOTS: Final[Mapping[Kind, str]] = {
 """Kind of part to the slot of a spec that holds it. Annotators and metrics are not composed."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset|protocol):[a-z][a-z0-9_-]*$")]
+Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset|protocol|results):[a-z][a-z0-9_-]*$")]
 Counted = Annotated[str, Field(pattern=r"^(ran|passed|failed|skipped)$")]
 Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Range = Literal["any", "[0,1]", "[-1,1]", "imagenet", "clip"]
@@ -434,6 +434,17 @@ class ProtocolTable(_Strict):
     metrics: dict[Name, MetricUse] = Field(min_length=1)
 
 
+class ResultsFile(_Strict):
+    """Published tables of numbers, shipped as TOML; `file` is ``top_level_package:path/inside.toml``.
+
+    What such a file holds, see `pgsynth_core.reports.published`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    file: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*:[\w./-]+\.toml$")]
+    summary: str
+
+
 class Hook(_Strict):
     """An object with lifecycle hooks; imported when one of the named hooks is first called."""
 
@@ -510,6 +521,7 @@ class Manifest(_Strict):
     component: tuple[Component, ...] = ()
     preset: tuple[Preset, ...] = ()
     protocol: tuple[ProtocolTable, ...] = ()
+    results: tuple[ResultsFile, ...] = ()
     hook: tuple[Hook, ...] = ()
     command: tuple[Contribution, ...] = ()
     panel: tuple[Contribution, ...] = ()
@@ -523,6 +535,7 @@ class Manifest(_Strict):
             *(f"{component.kind}:{component.name}" for component in self.component),
             *(f"preset:{preset.name}" for preset in self.preset),
             *(f"protocol:{protocol.name}" for protocol in self.protocol),
+            *(f"results:{results.name}" for results in self.results),
             *(f"command:{command.name}" for command in self.command),
             *(f"panel:{panel.name}" for panel in self.panel),
             *(f"hook:{hook.name}" for hook in self.hook),

@@ -18,7 +18,7 @@ __all__ = ["Checked", "Counts", "Identity", "Row", "identity_of", "listing", "no
 Status = Literal["installed", "disabled", "known", "broken"]
 Counts = Mapping[str, int]
 Checked = Callable[[Entry | PresetEntry], Counts | None]
-_ORDER: Final = (*get_args(Kind), "preset", "protocol", "command", "panel", "hook", "package")
+_ORDER: Final = (*get_args(Kind), "preset", "protocol", "results", "command", "panel", "hook", "package")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Row:
     """One line of the list.
 
     Attributes:
-        kind: Kind of part, ``preset``, ``protocol``, ``command``, ``panel``, ``hook``, or ``package`` for a broken one.
+        kind: Kind of part, ``preset``, ``protocol``, ``results``, ``command``, ``panel``, ``hook``, or ``package`` of a
+            broken one.
         name: Plain name.
         qualified: ``package:name``.
         package: The distribution.
@@ -122,6 +123,8 @@ def _rows(registry: Registry, checked: Checked) -> Iterator[Row]:
     for protocol in registry.protocols:
         table = protocol.table
         yield _contribution("protocol", table.name, table.summary, protocol.origin)
+    for tables in registry.results:
+        yield _contribution("results", tables.results.name, tables.results.summary, tables.origin)
     yield from _contributed("command", registry.commands)
     yield from _contributed("panel", registry.panels)
     for hook in registry.hooks:

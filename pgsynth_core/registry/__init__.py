@@ -36,6 +36,7 @@ from pgsynth_core.registry.registry import (
     PresetEntry,
     ProtocolEntry,
     Registry,
+    ResultsEntry,
     registry_of,
     removal,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "PresetEntry",
     "ProtocolEntry",
     "Registry",
+    "ResultsEntry",
     "UserList",
     "allowed_packages",
     "announcement",

@@ -25,6 +25,7 @@ from pgsynth_core.manifest import (
     Preset,
     ProtocolTable,
     Replacement,
+    ResultsFile,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
 
@@ -39,6 +40,7 @@ __all__ = [
     "PresetEntry",
     "ProtocolEntry",
     "Registry",
+    "ResultsEntry",
     "registry_of",
     "removal",
 ]
@@ -190,6 +192,15 @@ class ProtocolEntry:
         return f"{self.origin.package}:{self.name}"
 
 
+@dataclass(frozen=True)
+class ResultsEntry:
+    """A file of published tables; `path` existed when it was found, and is read when somebody asks for a table."""
+
+    results: ResultsFile
+    origin: Origin
+    path: Path
+
+
 N = TypeVar("N", Entry, PresetEntry, ProtocolEntry)
 
 
@@ -230,6 +241,7 @@ class Registry:
         entries: Parts.
         presets: Specs shipped as YAML.
         protocols: Ways to score results.
+        results: Files of published tables.
         hooks: Lifecycle hooks, not imported.
         commands: Extra commands, not imported.
         panels: Extra panels of the TUI, not imported.
@@ -245,6 +257,7 @@ class Registry:
     entries: tuple[Entry, ...] = ()
     presets: tuple[PresetEntry, ...] = ()
     protocols: tuple[ProtocolEntry, ...] = ()
+    results: tuple[ResultsEntry, ...] = ()
     hooks: tuple[Contributed[Hook], ...] = ()
     commands: tuple[Contributed[Contribution], ...] = ()
     panels: tuple[Contributed[Contribution], ...] = ()
@@ -259,7 +272,10 @@ class Registry:
     @property
     def origins(self) -> tuple[Origin, ...]:
         """Every package that adds something, once, in the order found."""
-        adding = (self.entries, self.presets, self.protocols, self.commands, self.panels, self.hooks)
+        adding = (
+            *(self.entries, self.presets, self.protocols, self.results),
+            *(self.commands, self.panels, self.hooks),
+        )
         return tuple(dict.fromkeys(item.origin for items in adding for item in items))
 
     @property
@@ -275,6 +291,7 @@ class Registry:
             *((f"{entry.kind}:{entry.name}", entry.origin.package) for entry in self.entries),
             *((f"preset:{found.name}", found.origin.package) for found in self.presets),
             *((f"protocol:{found.name}", found.origin.package) for found in self.protocols),
+            *((f"results:{found.results.name}", found.origin.package) for found in self.results),
             *((f"command:{found.item.name}", found.origin.package) for found in self.commands),
             *((f"panel:{found.item.name}", found.origin.package) for found in self.panels),
             *((f"hook:{found.item.name}", found.origin.package) for found in self.hooks),
@@ -444,19 +461,22 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
     faults = list(broken)
     usable: list[tuple[Manifest, Origin]] = []
     presets: list[PresetEntry] = []
+    results: list[ResultsEntry] = []
     for manifest, origin in manifests:
         if problems := tuple(_contradictions(manifest, origin)):
             faults.append(Broken(origin.package, origin.version, problems))
             continue
-        found, missing = _located(manifest, origin)
+        found, tables, missing = _located(manifest, origin)
         usable.append((manifest, origin))
         presets += found
+        results += tables
         if missing:
             faults.append(Broken(origin.package, origin.version, tuple(missing)))
     return Registry(
         entries=tuple(Entry(component, origin) for manifest, origin in usable for component in manifest.component),
         presets=tuple(presets),
         protocols=tuple(ProtocolEntry(table, origin) for manifest, origin in usable for table in manifest.protocol),
+        results=tuple(results),
         hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
         commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),
         panels=tuple(Contributed(panel, origin) for manifest, origin in usable for panel in manifest.panel),
@@ -473,6 +493,7 @@ def _contradictions(manifest: Manifest, origin: Origin) -> Iterator[Problem]:
         *((NOUNS[component.kind][0], component.name) for component in manifest.component),
         *(("preset", preset.name) for preset in manifest.preset),
         *(("protocol", protocol.name) for protocol in manifest.protocol),
+        *(("results", results.name) for results in manifest.results),
         *(("command", command.name) for command in manifest.command),
         *(("panel", panel.name) for panel in manifest.panel),
     ]
@@ -503,12 +524,21 @@ def _misreplaced(manifest: Manifest) -> Iterator[str]:
             yield f"{what}: {still[0]!r} is still an option of it."
 
 
-def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[Problem]]:
-    found, missing = [], []
-    for preset in manifest.preset:
+def _located(
+    manifest: Manifest, origin: Origin
+) -> tuple[list[PresetEntry], list[ResultsEntry], list[Problem]]:
+    """Presets and tables whose files are there, and what is wrong with the others."""
+    presets, results, missing = list[PresetEntry](), list[ResultsEntry](), list[Problem]()
+    for item in (*manifest.preset, *manifest.results):
         try:
-            found.append(PresetEntry(preset, origin, file_in_package(preset.file)))
+            path = file_in_package(item.file)
         except PartError as error:
-            message = f"the preset {preset.name!r} cannot be used: {error}"
+            noun = "preset" if isinstance(item, Preset) else "table of results"
+            message = f"the {noun} {item.name!r} cannot be used: {error}"
             missing.append(Problem(message, str(origin.manifest_path), removal(origin.package)))
-    return found, missing
+            continue
+        if isinstance(item, Preset):
+            presets.append(PresetEntry(item, origin, path))
+        else:
+            results.append(ResultsEntry(item, origin, path))
+    return presets, results, missing
