@@ -92,6 +92,7 @@ VERBS: Final = (
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),
+    Verb(("leaderboard",), "Show the numbers of papers, and yours beside them.", "leaderboard:COMMAND"),
     Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),
     Verb(("replay",), "Play a run's events again, faster, as a run to watch; nothing is trained.", "replay:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),

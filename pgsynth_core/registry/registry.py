@@ -524,12 +524,11 @@ def _misreplaced(manifest: Manifest) -> Iterator[str]:
             yield f"{what}: {still[0]!r} is still an option of it."
 
 
-def _located(
-    manifest: Manifest, origin: Origin
-) -> tuple[list[PresetEntry], list[ResultsEntry], list[Problem]]:
+def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[ResultsEntry], list[Problem]]:
     """Presets and tables whose files are there, and what is wrong with the others."""
     presets, results, missing = list[PresetEntry](), list[ResultsEntry](), list[Problem]()
-    for item in (*manifest.preset, *manifest.results):
+    items: tuple[Preset | ResultsFile, ...] = (*manifest.preset, *manifest.results)
+    for item in items:
         try:
             path = file_in_package(item.file)
         except PartError as error:

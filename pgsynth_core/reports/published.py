@@ -76,8 +76,8 @@ class Row(_Strict):
     """A line of a table.
 
     `title`: what the paper calls it, if not `method`. `size`: (height)x(width) of the comparison; empty if not said.
-    `mark`: the paper's own sign. `way`: by which these numbers were made, by default the table's; `implied`: that is a
-    conclusion, nobody states it. `own`: the way of the method's own paper, where its numbers are others. `copied`: taken
+    `mark`: the paper's own sign. `way`: by which these numbers were made, by default the table's; `implied`: nobody
+    states it, it is a conclusion. `own`: the way of the method's own paper, where its numbers are others. `copied`:
     from another paper. `reevaluated`: scored anew by another's code. `settings`: of an ablation.
     """
 
