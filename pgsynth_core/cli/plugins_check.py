@@ -187,10 +187,10 @@ def _of_metric(entry: Entry, word: str) -> tuple[str, Any]:
         said = f"the metric {entry.name} has no option {name!r}."
         raise ArgumentsError(said, where=where, cure=suggestion(name, tuple(options), what="options"))
     problems = Problems()
-    node = read_text(value, word, problems)
+    read = read_text(f"{name}: {value}", word, problems)
     problems.raise_if_any()
     try:
-        return name, _plain(checked(name, options[name], node or Node(None, Mark(word))))
+        return name, _plain(checked(name, options[name], read.value[name] if read else Node(None, Mark(word))))
     except BadValue as error:
         raise ArgumentsError(f"{name}: {error.message}", where=where, cure=error.cure) from error
 

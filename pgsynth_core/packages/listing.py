@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
 from pgsynth_core.errors import SpecError, suggestion
-from pgsynth_core.manifest import Contribution, Kind, KnownPackage, Paper
+from pgsynth_core.manifest import Contribution, Kind, KnownPackage
 from pgsynth_core.registry import Contributed, Entry, Origin, PresetEntry, Registry, normalised
+from pgsynth_core.shipped import Paper
 
 __all__ = ["Checked", "Counts", "Identity", "Row", "identity_of", "listing", "not_installed", "unchecked"]
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.axes import AXES, port_info
-from pgsynth_core.manifest import Component, Needs, Option, Paper, Port, Provides, Refusal, When
+from pgsynth_core.manifest import Component, Needs, Option, Port, Provides, Refusal, When
 from pgsynth_core.packages.fitting import Fit, fits_of
 from pgsynth_core.packages.listing import Checked, Counts, identity_of, unchecked
 from pgsynth_core.registry import Entry, PresetEntry, Registry
+from pgsynth_core.shipped import Paper
 from pgsynth_core.spec.values import options_of
 
 __all__ = ["OptionRow", "Shown", "show"]

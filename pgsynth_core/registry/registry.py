@@ -22,12 +22,10 @@ from pgsynth_core.manifest import (
     Kind,
     KnownPackage,
     Manifest,
-    Preset,
-    ProtocolTable,
     Replacement,
-    ResultsFile,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
+from pgsynth_core.shipped import Preset, ProtocolTable, ResultsFile
 
 __all__ = [
     "NOUNS",

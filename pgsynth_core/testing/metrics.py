@@ -211,8 +211,8 @@ def any_batch_is_the_same(subject: Subject) -> None:
     metric = build_metric(subject)
     predicted, truth = _pictures(metric, 3), _pictures(metric, 3, first=3)
     if isinstance(metric, SetMetric):
-        alone = np.concatenate([_features(metric, [one]) for one in predicted])
-        assert np.allclose(_features(metric, predicted), alone, rtol=_RELATIVE, atol=_ABSOLUTE), _IN_A_BATCH
+        single = np.concatenate([_features(metric, [one]) for one in predicted])
+        assert np.allclose(_features(metric, predicted), single, rtol=_RELATIVE, atol=_ABSOLUTE), _IN_A_BATCH
         return
     side = max(LEAST_SIDE, metric.least)
     predicted.insert(1, _picture(6, side, side + 9))

@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from pgsynth_core.contract import check
-from pgsynth_core.manifest import Component, Manifest, Preset, read_manifest
+from pgsynth_core.manifest import Component, Manifest, read_manifest
 from pgsynth_core.options import PartConfig, option_table
 from pgsynth_core.registry import Origin, Registry, registry_of
+from pgsynth_core.shipped import Preset
 from pgsynth_core.spec import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,7 @@ def test_listing_every_option_needs_no_torch() -> None:
 def test_the_defaults_exist() -> None:
     kinds = {(part.kind, part.name) for part in MANIFEST.component}
     given = MANIFEST.defaults.model_dump()
+    assert given.pop("protocol") in {protocol.name for protocol in MANIFEST.protocol}
     slots = {"base": "base", "pose": "pose", "data": "dataset"}
     assert all((slots[slot], name) in kinds for slot, name in given.items() if name)
 
