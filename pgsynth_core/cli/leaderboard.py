@@ -44,10 +44,10 @@ examples:
   pgsynth leaderboard latest --size 256x176 --metric lpips
   pgsynth leaderboard --table qen-table3 --format latex
 
-With --json: ok, boards (dataset, size, protocol, metric, columns, ranked and apart: name,
-rank, yours, way, implied, own, venue, mark, copied, reevaluated, pairs, source, settings, values,
-notes, value_notes; notes: number 1 is the first, remarks), broken; with --table list: tables
-(name, kind, dataset, title, source)."""
+With --json: ok, boards (dataset, size, protocol, metric, columns, ranked and apart, both
+lists of: name, rank, yours, way, implied, own, venue, mark, copied, reevaluated, pairs,
+source, settings, values, notes, value_notes; notes, of which 1 is the first; remarks),
+broken; with --table list: tables (name, kind, dataset, title, source)."""
 
 
 def _parser() -> Parser:

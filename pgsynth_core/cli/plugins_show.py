@@ -28,8 +28,8 @@ examples:
 
 With --json: ok, shown (a list: kind, name, qualified, package, version, summary, stability,
 licence, paper, bibtex, needs, provides, brings, sites, scores, options, refuses, weights,
-install, axes, file, text, checked, fits: a list of parts, answer, overrides, adapt, more, reasons),
-broken. The first of fits is the part alone."""
+install, axes, file, text, checked, fits: a list of parts, answer, overrides, adapt, more,
+reasons), broken. The first of fits is the part alone."""
 
 
 def _show_parser() -> Parser:

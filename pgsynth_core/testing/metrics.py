@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -89,7 +90,9 @@ def _distance(metric: SetMetric, predicted: Sequence[Picture], reference: Sequen
         sides.append(Moments())
         sides[-1].add(_features(metric, pictures))
     try:
-        return float(metric.distance(*sides))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # covariances of so few are singular, which says nothing of the metric
+            return float(metric.distance(*sides))
     except NotComputed as reason:
         raise Skip(f"of {len(predicted)} pictures it has no value: {reason}") from reason
 

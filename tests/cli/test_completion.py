@@ -42,6 +42,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "inspect",
                 "evaluate",
                 "compare",
+                "leaderboard",
                 "export",
                 "replay",
                 "demo",
