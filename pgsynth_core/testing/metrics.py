@@ -33,6 +33,14 @@ _ASKED: Final = {"values": ("predicted", "truth"), "features": ("pictures",), "d
 """Method -> its arguments, in the order in which they are given."""
 
 
+def the_metric(subject: Subject) -> PairMetric | SetMetric:
+    """The metric, built once for all checks; `Skip` as `build_metric`."""
+    if "metric" not in subject.shared:
+        subject.shared["metric"] = build_metric(subject)
+    built: PairMetric | SetMetric = subject.shared["metric"]
+    return built
+
+
 def build_metric(subject: Subject, **options: Any) -> PairMetric | SetMetric:
     """The metric, built anew on the CPU; `Skip` where it cannot be computed here, as without its weights."""
     entry = subject.entry
@@ -104,10 +112,17 @@ def _value(metric: PairMetric | SetMetric, predicted: list[Picture], truth: list
     return [_distance(metric, predicted, truth)]
 
 
+def _told(metric: PairMetric | SetMetric, predicted: list[Picture], truth: list[Picture]) -> list[Any]:
+    """Of a pair metric the values, of a set metric the features: a distance may take a minute."""
+    if isinstance(metric, PairMetric):
+        return _asked(metric, predicted, truth)
+    return [_features(metric, pictures).tolist() for pictures in (predicted, truth)]
+
+
 # ------------------------------------------------------------------------------------------- what it says of itself
 def says_what_it_is(subject: Subject) -> None:
     """Its id is one word, its definition a sentence, its libraries are installed, its least side is a number."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     assert metric.id and len(metric.id.split()) == 1, f"the id {metric.id!r} is not one word"
     definition = metric.definition.strip()
     sentence = definition.endswith(".") and len(definition.split()) >= WORDS
@@ -134,7 +149,7 @@ def other_values_have_another_id(subject: Subject) -> None:
     """An option that changes a value changes the id: numbers of one id compare."""
     if not subject.entry.component.options:
         raise Skip("it has no options")
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     for name, value in values_of(subject.entry.component):
         try:
             other = build_metric(subject, **{name: value})
@@ -152,7 +167,7 @@ def other_values_have_another_id(subject: Subject) -> None:
 # ------------------------------------------------------------------------------------------- what its numbers are
 def the_same_is_best(subject: Subject) -> None:
     """Pictures that equal the truth score at least as well as others, in the direction that the manifest says."""
-    metric, scores = build_metric(subject), _scores(subject)
+    metric, scores = the_metric(subject), _scores(subject)
     truth, others = _pictures(metric, 3), _pictures(metric, 3, first=3)
     best, worse = _value(metric, truth, [one.copy() for one in truth]), _value(metric, others, truth)
     compared = 0
@@ -168,7 +183,7 @@ def the_same_is_best(subject: Subject) -> None:
 
 def values_are_finite(subject: Subject) -> None:
     """Different pictures have finite values or none; those that equal the truth may have an infinite one."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     truth, others = _pictures(metric, 3), _pictures(metric, 3, first=3)
     for value in _value(metric, others, truth):
         assert value is None or math.isfinite(value), f"of different pictures it gives {value}"
@@ -178,7 +193,7 @@ def values_are_finite(subject: Subject) -> None:
 
 def any_size_is_taken(subject: Subject) -> None:
     """Pictures as small as `least`, with odd sides, tall and wide, have values."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     least = metric.least
     for height, width in ((least, least), (least, 2 * least + 1), (2 * least + 3, least + 1)):
         predicted, truth = _picture(0, height, width), _picture(1, height, width)
@@ -190,7 +205,7 @@ def any_size_is_taken(subject: Subject) -> None:
 
 def too_small_ends_nothing(subject: Subject) -> None:
     """Pictures smaller than `least`, which pgsynth refuses before, raise an error at worst."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     side = metric.least - 1
     if not side:
         raise Skip("every picture is large enough")
@@ -211,7 +226,7 @@ def too_small_ends_nothing(subject: Subject) -> None:
 # ------------------------------------------------------------------------------------------- the same every time
 def any_batch_is_the_same(subject: Subject) -> None:
     """Pairs have the values that they have alone: three at once, and, of pairs, with others of another size."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     predicted, truth = _pictures(metric, 3), _pictures(metric, 3, first=3)
     if isinstance(metric, SetMetric):
         single = np.concatenate([_features(metric, [one]) for one in predicted])
@@ -237,27 +252,27 @@ def _close(value: float | None, other: float | None, *, exact: bool) -> bool:
 
 def asked_again_it_says_the_same(subject: Subject) -> None:
     """The same pictures have the same values, asked twice with others between, and of a metric built anew."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     predicted, truth = _pictures(metric, 3), _pictures(metric, 3, first=3)
-    first = _value(metric, predicted, truth)
-    _value(metric, truth, predicted)
-    assert _value(metric, predicted, truth) == first, "asked again, it gives other values"
-    assert _value(build_metric(subject), predicted, truth) == first, "built anew, it gives other values"
+    first = _told(metric, predicted, truth)
+    _told(metric, truth, predicted)
+    assert _told(metric, predicted, truth) == first, "asked again, it gives other values"
+    assert _told(build_metric(subject), predicted, truth) == first, "built anew, it gives other values"
 
 
 def pictures_stay_as_they_are(subject: Subject) -> None:
     """It changes no pixel of what it is given: other metrics are given the same."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     given = _pictures(metric, 2), _pictures(metric, 2, first=3)
     before = [[one.copy() for one in some] for some in given]
-    _value(metric, *given)
+    _told(metric, *given)
     for some, were in zip(given, before, strict=True):
         assert all(map(np.array_equal, some, were)), "it changes the pictures that it is given"
 
 
 def threads_do_not_meet(subject: Subject) -> None:
     """Where it does not use torch it is asked by several threads at once, and gives what it gives to one."""
-    metric = build_metric(subject)
+    metric = the_metric(subject)
     if _scores(subject).device or isinstance(metric, SetMetric):
         raise Skip("on a device it is asked by one thread")
     pairs = list(_some_pairs(metric))
