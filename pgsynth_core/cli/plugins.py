@@ -49,6 +49,9 @@ def _list_parser() -> Parser:
     return parser
 
 
+_PLURALS: Final = {"results": "published tables"}
+
+
 def _list(arguments: argparse.Namespace, session: Session) -> int:
     registry = session.registry
     records = read_records()
@@ -98,7 +101,7 @@ def _added(row: Row) -> str:
 
 
 def _listed(kind: str, rows: Sequence[Row]) -> Table:
-    title = NOUNS[kind][1] if kind in NOUNS else f"{kind}s"
+    title = NOUNS[kind][1] if kind in NOUNS else _PLURALS.get(kind, f"{kind}s")
     names = [row.name for row in rows]
     cells = [
         (

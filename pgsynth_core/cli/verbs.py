@@ -96,6 +96,7 @@ VERBS: Final = (
     Verb(("report",), "Write one HTML page of runs: numbers, curves, pairs with error maps.", "html_report:COMMAND"),
     Verb(("study", "make"), "Write a blind questionnaire: which method's picture is most like it?", "study:MAKE"),
     Verb(("study", "tally"), "Count a study's answers: preferences, how sure, whether raters agree.", "study:TALLY"),
+    Verb(("leaderboard",), "Show the numbers of papers, and yours beside them.", "leaderboard:COMMAND"),
     Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),
     Verb(("sweep", "list"), "List ablations and how they stand; or those of the papers.", "sweep_show:LIST"),
     Verb(("sweep", "show"), "Show an ablation: how each combination stands, what it scores.", "sweep_show:SHOW"),

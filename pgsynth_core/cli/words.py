@@ -23,6 +23,7 @@ from pgsynth_core.spec import GROUPS, KIND_OF_SLOT, SINGLE_SLOTS, TABLES, option
 from pgsynth_core.spec.model import Fit
 
 __all__ = [
+    "board_words",
     "check_words",
     "data_words",
     "disabled_words",
@@ -157,6 +158,12 @@ def one_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
 def several_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``compare``, ``report`` and ``runs rm``: runs, each once."""
     return {word: text for word, text in (_runs() | file_words(prefix, ("/",))).items() if word not in words}
+
+
+def board_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``leaderboard``: runs and files of scores, each once."""
+    found = _runs() | file_words(prefix, (".json",))
+    return {word: text for word, text in found.items() if word not in words}
 
 
 def inspect_words(words: list[str], prefix: str, registry: Registry) -> Words:

@@ -87,6 +87,15 @@ FORMS: Final[Mapping[str, Form]] = {
         "People of coloured dots, one at each joint.",
         ("pgsynth data check --dataset {name} -o sheet.png", "pgsynth compose tiny data={name}"),
     ),
+    "metric": Form(
+        NOUNS["metric"][0],
+        "Metric",
+        "The share of colours that prediction and truth have in common.",
+        (
+            "pgsynth plugins show {name}",
+            "pgsynth evaluate --pred DIR --gt DIR --pairs CSV --metrics ssim --also {name}",
+        ),
+    ),
     "hook": Form(
         "hook",
         "Hook",

@@ -22,12 +22,10 @@ from pgsynth_core.manifest import (
     Kind,
     KnownPackage,
     Manifest,
-    Preset,
-    ProtocolTable,
     Replacement,
-    SweepTable,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
+from pgsynth_core.shipped import Preset, ProtocolTable, ResultsFile, SweepTable
 
 __all__ = [
     "NOUNS",
@@ -40,6 +38,7 @@ __all__ = [
     "PresetEntry",
     "ProtocolEntry",
     "Registry",
+    "ResultsEntry",
     "SweepEntry",
     "registry_of",
     "removal",
@@ -193,6 +192,15 @@ class ProtocolEntry:
 
 
 @dataclass(frozen=True)
+class ResultsEntry:
+    """A file of published tables; `path` existed when it was found, and is read when somebody asks for a table."""
+
+    results: ResultsFile
+    origin: Origin
+    path: Path
+
+
+@dataclass(frozen=True)
 class SweepEntry:
     """An ablation that can be trained."""
 
@@ -254,6 +262,7 @@ class Registry:
         presets: Specs shipped as YAML.
         protocols: Ways to score results.
         sweeps: Ablations.
+        results: Files of published tables.
         hooks: Lifecycle hooks, not imported.
         commands: Extra commands, not imported.
         panels: Extra panels of the TUI, not imported.
@@ -270,6 +279,7 @@ class Registry:
     presets: tuple[PresetEntry, ...] = ()
     protocols: tuple[ProtocolEntry, ...] = ()
     sweeps: tuple[SweepEntry, ...] = ()
+    results: tuple[ResultsEntry, ...] = ()
     hooks: tuple[Contributed[Hook], ...] = ()
     commands: tuple[Contributed[Contribution], ...] = ()
     panels: tuple[Contributed[Contribution], ...] = ()
@@ -284,7 +294,10 @@ class Registry:
     @property
     def origins(self) -> tuple[Origin, ...]:
         """Every package that adds something, once, in the order found."""
-        adding = (self.entries, self.presets, self.protocols, self.sweeps, self.commands, self.panels, self.hooks)
+        adding = (
+            *(self.entries, self.presets, self.protocols, self.sweeps, self.results),
+            *(self.commands, self.panels, self.hooks),
+        )
         return tuple(dict.fromkeys(item.origin for items in adding for item in items))
 
     @property
@@ -301,6 +314,7 @@ class Registry:
             *((f"preset:{found.name}", found.origin.package) for found in self.presets),
             *((f"protocol:{found.name}", found.origin.package) for found in self.protocols),
             *((f"sweep:{found.name}", found.origin.package) for found in self.sweeps),
+            *((f"results:{found.results.name}", found.origin.package) for found in self.results),
             *((f"command:{found.item.name}", found.origin.package) for found in self.commands),
             *((f"panel:{found.item.name}", found.origin.package) for found in self.panels),
             *((f"hook:{found.item.name}", found.origin.package) for found in self.hooks),
@@ -478,13 +492,15 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
     faults = list(broken)
     usable: list[tuple[Manifest, Origin]] = []
     presets: list[PresetEntry] = []
+    results: list[ResultsEntry] = []
     for manifest, origin in manifests:
         if problems := tuple(_contradictions(manifest, origin)):
             faults.append(Broken(origin.package, origin.version, problems))
             continue
-        found, missing = _located(manifest, origin)
+        found, tables, missing = _located(manifest, origin)
         usable.append((manifest, origin))
         presets += found
+        results += tables
         if missing:
             faults.append(Broken(origin.package, origin.version, tuple(missing)))
     return Registry(
@@ -492,6 +508,7 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
         presets=tuple(presets),
         protocols=tuple(ProtocolEntry(table, origin) for manifest, origin in usable for table in manifest.protocol),
         sweeps=tuple(SweepEntry(table, origin) for manifest, origin in usable for table in manifest.sweep),
+        results=tuple(results),
         hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
         commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),
         panels=tuple(Contributed(panel, origin) for manifest, origin in usable for panel in manifest.panel),
@@ -509,6 +526,7 @@ def _contradictions(manifest: Manifest, origin: Origin) -> Iterator[Problem]:
         *(("preset", preset.name) for preset in manifest.preset),
         *(("protocol", protocol.name) for protocol in manifest.protocol),
         *(("sweep", sweep.name) for sweep in manifest.sweep),
+        *(("results", results.name) for results in manifest.results),
         *(("command", command.name) for command in manifest.command),
         *(("panel", panel.name) for panel in manifest.panel),
     ]
@@ -539,12 +557,20 @@ def _misreplaced(manifest: Manifest) -> Iterator[str]:
             yield f"{what}: {still[0]!r} is still an option of it."
 
 
-def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[Problem]]:
-    found, missing = [], []
-    for preset in manifest.preset:
+def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[ResultsEntry], list[Problem]]:
+    """Presets and tables whose files are there, and what is wrong with the others."""
+    presets, results, missing = list[PresetEntry](), list[ResultsEntry](), list[Problem]()
+    items: tuple[Preset | ResultsFile, ...] = (*manifest.preset, *manifest.results)
+    for item in items:
         try:
-            found.append(PresetEntry(preset, origin, file_in_package(preset.file)))
+            path = file_in_package(item.file)
         except PartError as error:
-            message = f"the preset {preset.name!r} cannot be used: {error}"
+            noun = "preset" if isinstance(item, Preset) else "table of results"
+            message = f"the {noun} {item.name!r} cannot be used: {error}"
             missing.append(Problem(message, str(origin.manifest_path), removal(origin.package)))
-    return found, missing
+            continue
+        if isinstance(item, Preset):
+            presets.append(PresetEntry(item, origin, path))
+        else:
+            results.append(ResultsEntry(item, origin, path))
+    return presets, results, missing

@@ -18,13 +18,12 @@ from pgsynth_core.reports.cells import (
     sections,
     value_text,
 )
-from pgsynth_core.reports.markup import inert, latex_row, latex_text, markdown_row, markdown_text
+from pgsynth_core.reports.marking import ARROWS, inert, latex_row, latex_text, markdown_row, markdown_text
 from pgsynth_core.runs.compared import ABSENT, Comparison, Number, SettingRow, Variant
 from pgsynth_core.runs.intervals import Difference
 
 __all__ = ["FORMATS", "comparison_facts", "comparison_text"]
 
-_ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
 _CLEAR: Final = "A difference in bold is clear of zero."
 _DIFFERENCE: Final = ("against", "difference", "low", "high", "over", "pairs")
 
@@ -94,7 +93,7 @@ def _cells(comparison: Comparison, row: SettingRow | Number, escaped: Callable[[
         yield escaped(row.key)
         yield from (escaped(value_text(value)) for value in row.values)
         return
-    yield escaped(f"{number_name(row)} {_ARROWS[row.better]}".rstrip())
+    yield escaped(f"{number_name(row)} {ARROWS[row.better]}".rstrip())
     for place, (cell, variant) in enumerate(zip(row.cells, comparison.variants, strict=True)):
         text = escaped(cell_text(row, cell, len(variant.counted)))
         yield best.format(text) if place in row.best else text

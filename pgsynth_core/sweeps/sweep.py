@@ -8,8 +8,8 @@ from functools import cached_property
 
 from pgsynth_core.contract import check, with_adapters
 from pgsynth_core.errors import ContractError, Problem, SpecError, nearest
-from pgsynth_core.manifest import SweepTable
 from pgsynth_core.registry import Registry
+from pgsynth_core.shipped import SweepTable
 from pgsynth_core.spec import Spec, is_path, resolve, split_sweep
 from pgsynth_core.sweeps.grid import Factor, Grid, idle, in_order, path_in
 

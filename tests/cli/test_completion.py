@@ -43,6 +43,7 @@ CONDITIONS = ("all", "pose", "appearance", "qfft", "controlnet")
                 "evaluate",
                 "compare",
                 "report",
+                "leaderboard",
                 "export",
                 "sweep",
                 "replay",

@@ -60,6 +60,12 @@ def test_every_preset_is_there(unpacked: Path) -> None:
     assert presets and not (lost := [file for file in presets if not (unpacked / file).is_file()]), lost
 
 
+def test_every_table_of_results_is_there(unpacked: Path) -> None:
+    catalogue = tomllib.loads((unpacked / "pgsynth_core" / "registry.toml").read_text(encoding="utf-8"))
+    files = [table["file"].replace(":", "/") for table in catalogue["results"]]
+    assert files and not (lost := [file for file in files if not (unpacked / file).is_file()]), lost
+
+
 def test_every_target_is_there(unpacked: Path) -> None:
     catalogue = tomllib.loads((unpacked / "pgsynth_core" / "registry.toml").read_text(encoding="utf-8"))
     tables = [*catalogue["component"], *catalogue.get("hook", []), *catalogue.get("command", [])]

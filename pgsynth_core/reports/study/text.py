@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from pgsynth_core.reports.markup import inert, latex_row, latex_text, markdown_row, markdown_text
+from pgsynth_core.reports.marking import inert, latex_row, latex_text, markdown_row, markdown_text
 from pgsynth_core.reports.study.tally import Share, Tally
 
 __all__ = ["FORMS", "interval", "lines", "percent", "tally_facts", "tally_text"]

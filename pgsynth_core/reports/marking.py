@@ -1,4 +1,4 @@
-"""Text of other people inside Markdown, LaTeX and CSV, where it can be taken for nothing but text."""
+"""How text is written into Markdown, LaTeX and CSV: what a sign would mean there is escaped. Floor 2, no torch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["inert", "latex_row", "latex_text", "markdown_row", "markdown_text"]
+__all__ = ["ARROWS", "inert", "latex_row", "latex_text", "markdown_row", "markdown_text"]
 
+ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
+"""Which way is better, as a sign."""
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~])")
 _MINUS: Final = re.compile(r"(?<![^\s\[])-(?=\d)")
 _LATEX: Final = {
@@ -25,29 +27,29 @@ _LATEX: Final = {
 }
 
 
-def markdown_text(text: str) -> str:
-    """The text on one line, every sign that Markdown knows escaped."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-
-
 def markdown_row(cells: Iterable[str]) -> str:
-    """A row of a table, of cells that are escaped already."""
+    """A row of a table, of cells that are escaped."""
     return f"| {' | '.join(cells)} |"
 
 
+def markdown_text(text: str) -> str:
+    """Text on one line that means nothing to Markdown."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def latex_row(cells: Iterable[str]) -> str:
+    """A row of a tabular, of cells that are escaped."""
+    return f"{' & '.join(cells)} \\\\"
+
+
 def latex_text(text: str) -> str:
-    """The text on one line, every sign that LaTeX knows escaped."""
+    """Text on one line that means nothing to LaTeX."""
     escaped = "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
     return _MINUS.sub("$-$", escaped)
 
 
-def latex_row(cells: Iterable[str]) -> str:
-    """A row of a tabular, of cells that are escaped already."""
-    return f"{' & '.join(cells)} \\\\"
-
-
 def inert(cell: str) -> str:
-    """A cell of CSV: what a spreadsheet would take for a formula, behind an apostrophe; a number stays one."""
+    """What a spreadsheet would take for a formula, behind an apostrophe; a number stays one."""
     if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
         return cell
     try:
