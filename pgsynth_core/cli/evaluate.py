@@ -57,8 +57,8 @@ every definition, value and hash, and a CSV file. Intervals are 95 %, by drawing
 With --json: ok, and everything of the scores: schema, about (run, step, ema, split, limit,
 seed, sample, data, skipped; or predictions, truths, list, naming; protocol, size, how pictures
 are resized, pairs, left_out), images, mean, interval95, counted, copy_source, measures,
-not_computed, sets, libraries, rows (name, size, the scores, copy_source, hashes); pictures and sheet
-of a run (paths), scores (its path), warnings, broken."""
+not_computed, sets, libraries, rows (name, size, the scores, copy_source, hashes); pictures
+and sheet of a run (paths), scores (its path), warnings, broken."""
 
 _OF_FOLDER: Final = ("pred", "gt", "pairs")
 _OF_RUN: Final = ("split", "limit", "seed", "steps", "guidance", "no_ema", "processes", "shard", "fresh")

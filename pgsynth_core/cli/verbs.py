@@ -91,7 +91,7 @@ VERBS: Final = (
     Verb(("train",), "Train a method: a run with checkpoints, samples and a log of every step.", "train:COMMAND"),
     Verb(("sample",), "Make pictures with a trained run, of one photo or of its dataset's pairs.", "sample:COMMAND"),
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
-    Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
+    Verb(("evaluate",), "Score a trained run, or a folder of anybody's results, by a protocol.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),
     Verb(("report",), "Write one HTML page of runs: numbers, curves, pairs with error maps.", "html_report:COMMAND"),
     Verb(("study", "make"), "Write a blind questionnaire: which method's picture is most like it?", "study:MAKE"),
