@@ -45,8 +45,9 @@ Numbers of two protocols never compare.
 
 Results are found whatever they are called: SOURCE_2_TARGET, SOURCE_to_TARGET or
 SOURCE___TARGET, also with _vis after it, the photos' names spelled flat or as folders; else
-say it: --naming '{source}_and_{target}'. Of strips, --cut 3/3 takes the third of three pictures
-side by side; --cut 40:216 takes columns 40 up to 216, the 176 wide picture in a square.
+say it: --naming '{source}_and_{target}'. Of strips, --cut 3/3 takes the third of three
+pictures side by side; --cut 40:216 takes columns 40 up to 216, the 176 wide picture in a
+square.
 
 A metric whose weights are not on this machine is not computed; it says how to get them. What
 cannot be scored is named and ends it; with --bad skip it is left out, counted and told.
