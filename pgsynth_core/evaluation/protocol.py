@@ -202,5 +202,11 @@ def _built(choice: Choice, context: MetricContext) -> Metric:
     if not issubclass(kind, wanted):
         message = f"metric {choice.entry.name}: {component.target} is no {wanted.__name__}, as its manifest says."
         raise PartError(message, where=str(choice.entry.origin.manifest_path))
-    metric: Metric = kind(config, context)
+    try:
+        metric: Metric = kind(config, context)
+    except ModuleNotFoundError as error:
+        if not component.extra:
+            raise
+        cure = f'Install what it needs: pip install "{choice.entry.origin.package}[{component.extra}]".'
+        raise NotComputed(f"it needs {error.name}, which is not installed.", cure=cure) from error
     return metric
