@@ -22,8 +22,8 @@ Photo = UInt8[np.ndarray, "_H _W 3"]
 """RGB, 0 to 255."""
 
 Joints = Float32[np.ndarray, "18 3"]
-"""One person as `data.Keypoints`: the 18 joints of OpenPose in its order, x and y in pixels (the first pixel covers 0 to
-1), confidence in [0, 1]; of a joint that is not found all three are 0."""
+"""One person as `data.Keypoints`: the 18 joints of OpenPose in its order, x and y in pixels, where the first pixel
+covers 0 to 1, and confidence in [0, 1]; of a joint that is not found all three are 0."""
 
 
 @runtime_checkable

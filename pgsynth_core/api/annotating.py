@@ -65,8 +65,8 @@ def _chosen(registry: Registry, name: str) -> Entry:
 def _named(able: list[Entry]) -> str:
     if not able:
         return "Install a package that brings one; what there is: pgsynth plugins list --kind annotator."
-    names = [entry.qualified for entry in able]
-    return f"Say which by its option `annotator`: {' or '.join(names)}."
+    names = ", ".join(entry.qualified for entry in able)
+    return f"Say which by the metric's option: --also METRIC.annotator=NAME, of {names}."
 
 
 def _built(entry: Entry, device: str) -> PoseAnnotator:

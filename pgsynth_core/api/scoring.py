@@ -128,7 +128,7 @@ def yardstick_of(
 
 
 def _device(wanted: str) -> str:
-    from pgsynth_core.api.model import device_named  # torch
+    from pgsynth_core.api.devices import device_named  # torch
 
     return device_named(wanted or None)
 

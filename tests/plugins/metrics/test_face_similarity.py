@@ -58,7 +58,11 @@ def detector(path: Path) -> None:
             constants.append(numpy_helper.from_array(np.array([-1, width]), f"s{name}"))
             nodes += [
                 helper.make_node(
-                    "Conv", ["input", f"w{name}", f"b{name}"], [f"c{name}"], strides=[stride] * 2, kernel_shape=[stride] * 2
+                    "Conv",
+                    ["input", f"w{name}", f"b{name}"],
+                    [f"c{name}"],
+                    strides=[stride] * 2,
+                    kernel_shape=[stride] * 2,
                 ),
                 helper.make_node("Transpose", [f"c{name}"], [f"t{name}"], perm=[2, 3, 0, 1]),
                 helper.make_node("Reshape", [f"t{name}", f"s{name}"], [f"r{name}" if width == 1 else f"o{name}"]),
@@ -142,7 +146,12 @@ def test_it_is_mclds_value_on_the_same_networks(networks: Path) -> None:
 @needs_face
 def test_without_a_face_on_either_side_there_is_no_value(networks: Path) -> None:
     of, face, none = FaceSimilarity(Config(), context(networks)), shown(0, (40, 60, 48)), shown(1)
-    assert of.values([face, none, face, none], [face, face, none, none]) == [pytest.approx(1, rel=1e-6), None, None, None]
+    assert of.values([face, none, face, none], [face, face, none, none]) == [
+        pytest.approx(1, rel=1e-6),
+        None,
+        None,
+        None,
+    ]
     assert transcribed(networks, none, face) is transcribed(networks, face, none) is None
     swapped = np.ascontiguousarray(face[..., ::-1])
     assert of.values([swapped], [face]) == [None], "red is red: channels go in as OpenCV has them"
@@ -211,4 +220,6 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     chosen = protocol_of(discover(), metrics=["l1"], also=["face_similarity"])
     bound, missing = bind(chosen.metrics, lambda label: MetricContext(label=label))
     assert [one.label for one in bound] == ["l1"] and list(missing) == ["face_similarity"]
-    assert "needs insightface" in missing["face_similarity"].message and "pgsynth[face]" in missing["face_similarity"].cure
+    assert (
+        "needs insightface" in missing["face_similarity"].message and "pgsynth[face]" in missing["face_similarity"].cure
+    )

@@ -148,7 +148,7 @@ def _network(get_model: Any, found: FoundWeights, providers: list[Any]) -> Any:
     """
     try:
         return get_model(str(found.path), providers=providers)
-    except Exception as error:  # noqa: BLE001 - of ONNX, protobuf, the runtime: each has its own
+    except Exception as error:  # ONNX, protobuf and the runtime have each their own
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotComputed(f"{found.path} cannot be read: {why}", cure=f"Fetch it anew: {_COMMAND}.") from error
 
