@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from pgsynth_core.axes import AXES, DATA_PORTS
 from pgsynth_core.errors import PartError, Problem, suggestion
 from pgsynth_core.options import of_type
+from pgsynth_core.shipped import Name, Paper, Preset, ProtocolTable, ResultsFile, Strict, SweepTable
 
 MANIFEST_VERSION: Final = 1
 CONTRACT_FLOOR: Final = 1
@@ -33,8 +34,7 @@ SLOTS: Final[Mapping[Kind, str]] = {
 }
 """Kind of part to the slot of a spec that holds it. Annotators and metrics are not composed."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset|protocol):[a-z][a-z0-9_-]*$")]
+Added = Annotated[str, Field(pattern=rf"^({'|'.join(get_args(Kind))}|preset|protocol|sweep|results):[a-z][a-z0-9_-]*$")]
 Counted = Annotated[str, Field(pattern=r"^(ran|passed|failed|skipped)$")]
 Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Range = Literal["any", "[0,1]", "[-1,1]", "imagenet", "clip"]
@@ -67,11 +67,7 @@ Patterns = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_
 Size = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}x[1-9][0-9]{0,3})?$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Condition(_Strict):
+class Condition(Strict):
     """A clause over a part's own options: true where every named option has one of the listed values."""
 
     options: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
@@ -96,7 +92,7 @@ class When(Condition):
     provided: bool | None = None
 
 
-class Port(_Strict):
+class Port(Strict):
     """One port a part reads or writes. `axes` entries: int, symbol of `axes.AXES`, option name, or a sum."""
 
     axes: tuple[AxisEntry, ...]
@@ -147,7 +143,7 @@ class Refusal(Condition):
         return self.holds(options) and not excepted
 
 
-class Bind(_Strict):
+class Bind(Strict):
     """The value of a shared axis symbol: an option of the base, through a table where the option is no number."""
 
     option: str
@@ -172,7 +168,7 @@ class Bind(_Strict):
 Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
-class Option(_Strict):
+class Option(Strict):
     """One option as the manifest writes it; generated from the part's Config, see `options.option_table`."""
 
     type: str = Field(pattern=r"^(bool|int|float|str|path|choice|sites|list\[(bool|int|float|str)\])$")
@@ -216,17 +212,7 @@ _LIMITS: Final = ("type", "ge", "le", "choices")
 Declared = Annotated[Option, AfterValidator(_declared)]
 
 
-class Paper(_Strict):
-    """Where the method was published."""
-
-    title: str
-    arxiv: str = ""
-    section: str = ""
-    equations: tuple[str, ...] = ()
-    bibtex: str = ""
-
-
-class Weights(_Strict):
+class Weights(Strict):
     """Pretrained weights a part may use, and the option that turns them on."""
 
     id: str
@@ -235,14 +221,14 @@ class Weights(_Strict):
     option: str = ""
 
 
-class Sites(_Strict):
+class Sites(Strict):
     """Where an attention processor may act, and where it acts unless told otherwise."""
 
     allowed: Patterns
     default: Patterns
 
 
-class Scores(_Strict):
+class Scores(Strict):
     """What a metric gives.
 
     `of`: a value for each pair, or one for all pictures. `device`: it uses torch, and works on batches on one device;
@@ -266,7 +252,7 @@ Finding = Literal["pose", "parsing"]
 """What an annotator may find: joints of people (`annotators.PoseAnnotator`), or a label of each pixel."""
 
 
-class Component(_Strict):
+class Component(Strict):
     """One part: everything there is to know about it without importing it."""
 
     kind: Kind
@@ -398,50 +384,7 @@ def _bound(bind: int | Bind, options: Options) -> int:
     return bind if isinstance(bind, int) else bind.value(options)
 
 
-class Preset(_Strict):
-    """A spec shipped as YAML; `file` is ``top_level_package:path/inside.yaml``, as in the entry point."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    file: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*:[\w./-]+\.ya?ml$")]
-    summary: str
-    paper: Paper | None = None
-
-
-Resizing = Literal["none", "pillow-bicubic", "torch-bicubic-truncated"]
-
-
-class MetricUse(BaseModel):
-    """A metric in a protocol: which part, and option values that are not its defaults."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    part: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What is set, by name."""
-        return dict(self.model_extra or {})
-
-
-class ProtocolTable(_Strict):
-    """How results are scored, whole: numbers compare only within one protocol.
-
-    `sizes`: (height)x(width) at which pictures may be compared, the first unless another is asked for; none: at their
-    own, or at any that is asked for. `predictions`, `truths`: how they are brought to that size. `reference`: what sets
-    of predictions are compared with, the truths of the scored pairs or the training images. `metrics`: label -> part.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    summary: str
-    paper: Paper | None = None
-    sizes: tuple[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}x[1-9][0-9]{0,3}$")], ...] = ()
-    predictions: Resizing
-    truths: Resizing
-    reference: Literal["truths", "training"]
-    metrics: dict[Name, MetricUse] = Field(min_length=1)
-
-
-class Hook(_Strict):
+class Hook(Strict):
     """An object with lifecycle hooks; imported when one of the named hooks is first called."""
 
     target: Target
@@ -453,7 +396,7 @@ class Hook(_Strict):
         return self.target.partition(":")[2]
 
 
-class Contribution(_Strict):
+class Contribution(Strict):
     """A command or a panel of the TUI; shown from the manifest, imported when used."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -462,7 +405,7 @@ class Contribution(_Strict):
     title: str = ""
 
 
-class Replacement(_Strict):
+class Replacement(Strict):
     """What a part, or options of it, were called before: specs and runs that say so go on working, and are told.
 
     `new` is a part of this package, or ``package:part``; `old` equal to `new` where only options changed their names.
@@ -476,7 +419,7 @@ class Replacement(_Strict):
     options: dict[str, str] = Field(default_factory=dict)
 
 
-class KnownPackage(_Strict):
+class KnownPackage(Strict):
     """A package that exists but need not be installed.
 
     `adds` lists ``kind:name``, with ``preset`` as a kind too; `sha256` is of the wheel of that version; `checked` says
@@ -492,13 +435,13 @@ class KnownPackage(_Strict):
     checked: dict[Counted, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
-class PackageTable(_Strict):
+class PackageTable(Strict):
     """Whose manifest this is."""
 
     name: str
 
 
-class Defaults(_Strict):
+class Defaults(Strict):
     """What a command leaves out. First-party only: core names no part."""
 
     base: str = ""
@@ -507,7 +450,7 @@ class Defaults(_Strict):
     protocol: str = ""
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """A whole manifest file."""
 
     manifest: int
@@ -517,6 +460,8 @@ class Manifest(_Strict):
     component: tuple[Component, ...] = ()
     preset: tuple[Preset, ...] = ()
     protocol: tuple[ProtocolTable, ...] = ()
+    sweep: tuple[SweepTable, ...] = ()
+    results: tuple[ResultsFile, ...] = ()
     hook: tuple[Hook, ...] = ()
     command: tuple[Contribution, ...] = ()
     panel: tuple[Contribution, ...] = ()
@@ -530,6 +475,8 @@ class Manifest(_Strict):
             *(f"{component.kind}:{component.name}" for component in self.component),
             *(f"preset:{preset.name}" for preset in self.preset),
             *(f"protocol:{protocol.name}" for protocol in self.protocol),
+            *(f"sweep:{sweep.name}" for sweep in self.sweep),
+            *(f"results:{results.name}" for results in self.results),
             *(f"command:{command.name}" for command in self.command),
             *(f"panel:{panel.name}" for panel in self.panel),
             *(f"hook:{hook.name}" for hook in self.hook),

@@ -31,7 +31,7 @@ from pgsynth_core.runs.compared import Comparison, Number
 from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import RunFacts, read_facts
 
-__all__ = ["COMMAND"]
+__all__ = ["COMMAND", "find_runs", "read_runs"]
 
 _TABLE = "table"
 _LETTERS = re.compile("[A-Z]+")
@@ -83,10 +83,14 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.json and arguments.format:
         cure = "Leave one of them out."
         raise ArgumentsError("--json and --format are two forms of one result.", where="pgsynth compare", cure=cure)
-    folders = _found(arguments)
+    folders = find_runs(arguments.run, arguments.runs)
+    if len(folders) < 2:
+        (one,) = folders
+        message = f"{one.id} is one run, and there is nothing to compare it with."
+        raise UserError(message, where="pgsynth compare", cure=f"Name another beside it; {_others(one)}.")
     against = _against(arguments, folders)
     with progress("Reading the runs"):
-        comparison = compare(_read(folders), against=against)
+        comparison = compare(read_runs(folders), against=against)
     if arguments.json:
         say_json({"ok": True, **comparison_facts(comparison), "broken": broken_facts(session.registry.broken)})
     elif arguments.format in FORMATS:
@@ -96,14 +100,18 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def _found(arguments: argparse.Namespace) -> list[RunFolder]:
+def find_runs(words: Iterable[str], runs: str | None) -> list[RunFolder]:
     """Every run that is meant, once.
 
+    Args:
+        words: What stands for runs on the command line.
+        runs: What ``--runs`` gave.
+
     Raises:
-        UserError: With every word that means none, or if they mean fewer than two.
+        UserError: With every word that means none, or if several runs have one id.
     """
-    root, found, problems = runs_root(arguments.runs), dict[Path, RunFolder](), list[Problem]()
-    for word in arguments.run:
+    root, found, problems = runs_root(runs), dict[Path, RunFolder](), list[Problem]()
+    for word in words:
         try:
             folder = find_run(word, root)
             found.setdefault(folder.path.resolve(), folder)
@@ -111,10 +119,6 @@ def _found(arguments: argparse.Namespace) -> list[RunFolder]:
             problems += error.problems
     if problems:
         raise UserError(problems)
-    if len(found) < 2:
-        (one,) = found.values()
-        message = f"{one.id} is one run, and there is nothing to compare it with."
-        raise UserError(message, where="pgsynth compare", cure=f"Name another beside it; {_others(one)}.")
     _refuse_namesakes(found.values())
     return list(found.values())
 
@@ -159,7 +163,7 @@ def _others(one: RunFolder) -> str:
     return f"pgsynth runs list --runs {one.path.parent} shows them"
 
 
-def _read(folders: list[RunFolder]) -> list[RunFacts]:
+def read_runs(folders: Iterable[RunFolder]) -> list[RunFacts]:
     """What each says.
 
     Raises:

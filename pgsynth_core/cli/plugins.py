@@ -21,7 +21,7 @@ from pgsynth_core.registry import NOUNS, Entry, PresetEntry
 __all__ = ["KINDS", "LIST", "counted", "counts_of"]
 
 KINDS = (*get_args(Kind), "preset")
-LISTED = (*KINDS, "command", "panel", "hook")
+LISTED = (*KINDS, "protocol", "sweep", "command", "panel", "hook")
 STATES = ("installed", "disabled", "known", "broken")
 
 _LIST_EPILOG = """\
@@ -47,6 +47,9 @@ def _list_parser() -> Parser:
     status.type, status.choices = one_of(STATES, "status", "states"), STATES
     add_common(parser)
     return parser
+
+
+_PLURALS: Final = {"results": "published tables"}
 
 
 def _list(arguments: argparse.Namespace, session: Session) -> int:
@@ -98,7 +101,7 @@ def _added(row: Row) -> str:
 
 
 def _listed(kind: str, rows: Sequence[Row]) -> Table:
-    title = NOUNS[kind][1] if kind in NOUNS else f"{kind}s"
+    title = NOUNS[kind][1] if kind in NOUNS else _PLURALS.get(kind, f"{kind}s")
     names = [row.name for row in rows]
     cells = [
         (

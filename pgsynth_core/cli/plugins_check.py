@@ -10,11 +10,14 @@ from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_le
 from pgsynth_core.cli.console import Table, draw_table, one_line, painted, progress, say, say_json, visible
 from pgsynth_core.cli.report import broken_facts, tell_problems, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.errors import PartError, Problem, SpecError, UserError
+from pgsynth_core.errors import PartError, Problem, SpecError, UserError, suggestion
 from pgsynth_core.manifest import SLOTS
 from pgsynth_core.packages.records import keep_record
 from pgsynth_core.registry import NOUNS, OWN_NAME, Broken, Entry, PresetEntry, Registry, normalised, removal
 from pgsynth_core.spec import resolve
+from pgsynth_core.spec.nodes import Mark, Node, Problems
+from pgsynth_core.spec.values import BadValue, checked
+from pgsynth_core.spec.yaml_nodes import read_text
 from pgsynth_core.testing import Report, check_isolated, check_preset
 
 __all__ = ["COMMAND"]
@@ -154,13 +157,15 @@ def _options(found: Sequence[Found], words: Sequence[str], registry: Registry) -
     """Options of the one part, read and checked as a spec's would be."""
     if not words:
         return {}
-    if len(found) != 1 or not isinstance(found[0], Entry) or found[0].kind not in SLOTS:
+    if len(found) != 1 or not isinstance(found[0], Entry) or found[0].kind not in (*SLOTS, "metric"):
         raise ArgumentsError(
-            f"{words[0]} is an option, and only one composed part has options.",
+            f"{words[0]} is an option, and only one part has options.",
             where="pgsynth plugins check",
             cure="Name one part, e.g. pgsynth plugins check pma mask=eq9.",
         )
     entry = found[0]
+    if entry.kind == "metric":
+        return {name: value for word in words for name, value in [_of_metric(entry, word)]}
     slot = SLOTS[entry.kind]
     words = [word.removeprefix(f"{slot}.{entry.name}.") for word in words]  # as `compose` has them
     overrides = [f"{slot}={entry.qualified}", *(f"{slot}.{entry.name}.{word}" for word in words)]
@@ -168,6 +173,26 @@ def _options(found: Sequence[Found], words: Sequence[str], registry: Registry) -
     (choice,) = (choice for place, choice in spec.choices() if place == slot and choice.label == entry.name)
     given = [word.partition("=")[0] for word in words]
     return {name: _plain(choice.options[name]) for name in given if name in entry.component.options}
+
+
+def _of_metric(entry: Entry, word: str) -> tuple[str, Any]:
+    """An option of a part that stands in no spec.
+
+    Raises:
+        ArgumentsError: If there is no such option, or it does not take that value.
+    """
+    name, _, value = word.partition("=")
+    options, where = entry.component.options, f"plugins check {entry.name}"
+    if name not in options:
+        said = f"the metric {entry.name} has no option {name!r}."
+        raise ArgumentsError(said, where=where, cure=suggestion(name, tuple(options), what="options"))
+    problems = Problems()
+    read = read_text(f"{name}: {value}", word, problems)
+    problems.raise_if_any()
+    try:
+        return name, _plain(checked(name, options[name], read.value[name] if read else Node(None, Mark(word))))
+    except BadValue as error:
+        raise ArgumentsError(f"{name}: {error.message}", where=where, cure=error.cure) from error
 
 
 def _plain(value: Any) -> Any:

@@ -27,9 +27,9 @@ examples:
   pgsynth plugins show qen              a preset
 
 With --json: ok, shown (a list: kind, name, qualified, package, version, summary, stability,
-licence, paper, bibtex, needs, provides, brings, sites, options, refuses, weights, install,
-axes, file, text, checked, fits: a list of parts, answer, overrides, adapt, more, reasons),
-broken. The first of fits is the part alone."""
+licence, paper, bibtex, needs, provides, brings, sites, scores, options, refuses, weights,
+install, axes, file, text, checked, fits: a list of parts, answer, overrides, adapt, more,
+reasons), broken. The first of fits is the part alone."""
 
 
 def _show_parser() -> Parser:
@@ -124,6 +124,7 @@ def _described(item: Shown) -> Iterator[str]:
         "provides": item.provides,
         "brings": item.brings,
         "sites": item.sites,
+        "scores": item.scores,
         "refuses": item.refuses,
         "weights": item.weights,
         "axes": item.axes,

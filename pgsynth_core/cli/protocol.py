@@ -11,7 +11,7 @@ from argcomplete.finders import CompletionFinder
 
 from pgsynth_core.cli import extras
 from pgsynth_core.cli.arguments import Parser
-from pgsynth_core.cli.verbs import VERBS, Command, groups
+from pgsynth_core.cli.verbs import VERBS, Command, Verb, groups
 from pgsynth_core.registry import Registry, discover
 
 __all__ = ["answer_shell", "candidates"]
@@ -61,17 +61,21 @@ def _all(words: list[str], prefix: str, registry: Registry) -> dict[str, str]:
     if not words:
         flags = GLOBAL_FLAGS if prefix.startswith("-") else {}
         return _first_words(registry) | flags
+    alone = len(words) == 1 and not prefix.startswith("-")
+    below = {verb.words[1]: verb.summary for verb in _below(words[0])} if alone else {}
     for verb in VERBS:
         if tuple(words[: len(verb.words)]) == verb.words:
-            return _of_command(verb.load(), words[len(verb.words) :], prefix, registry)
-    if words[0] in groups() and len(words) == 1:
-        return {verb.words[1]: verb.summary for verb in VERBS if verb.words[0] == words[0] and len(verb.words) > 1}
-    return {}
+            return below | _of_command(verb.load(), words[len(verb.words) :], prefix, registry)
+    return below
+
+
+def _below(group: str) -> list[Verb]:
+    return [verb for verb in VERBS if verb.words[0] == group and len(verb.words) > 1]
 
 
 def _first_words(registry: Registry) -> dict[str, str]:
     own = {verb.words[0]: verb.summary for verb in VERBS if len(verb.words) == 1}
-    grouped = {group: ", ".join(verb.words[1] for verb in VERBS if verb.words[0] == group) for group in groups()}
+    grouped = {group: ", ".join(verb.words[1] for verb in _below(group)) for group in groups() if group not in own}
     return own | grouped | {name: command.item.summary for name, command in extras.commands(registry).items()}
 
 

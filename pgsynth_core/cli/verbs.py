@@ -85,6 +85,7 @@ class Verb:
         return command
 
 
+# The first whose words fit is meant: a group that is a command of its own, too, stands behind its commands.
 VERBS: Final = (
     Verb(("compose",), "Resolve a method, check that its parts fit, prove it and describe it.", "compose:COMMAND"),
     Verb(("train",), "Train a method: a run with checkpoints, samples and a log of every step.", "train:COMMAND"),
@@ -92,7 +93,15 @@ VERBS: Final = (
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Sample a split with a trained run and score it: SSIM, PSNR, L1.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),
+    Verb(("report",), "Write one HTML page of runs: numbers, curves, pairs with error maps.", "html_report:COMMAND"),
+    Verb(("study", "make"), "Write a blind questionnaire: which method's picture is most like it?", "study:MAKE"),
+    Verb(("study", "tally"), "Count a study's answers: preferences, how sure, whether raters agree.", "study:TALLY"),
+    Verb(("leaderboard",), "Show the numbers of papers, and yours beside them.", "leaderboard:COMMAND"),
     Verb(("export",), "Write a trained run into one folder to take elsewhere.", "export:COMMAND"),
+    Verb(("sweep", "list"), "List ablations and how they stand; or those of the papers.", "sweep_show:LIST"),
+    Verb(("sweep", "show"), "Show an ablation: how each combination stands, what it scores.", "sweep_show:SHOW"),
+    Verb(("sweep", "resume"), "Go on with an ablation, whatever ended it.", "sweep_show:RESUME"),
+    Verb(("sweep",), "Train every combination of values: an ablation, its runs queued.", "sweep:COMMAND"),
     Verb(("replay",), "Play a run's events again, faster, as a run to watch; nothing is trained.", "replay:COMMAND"),
     Verb(("demo",), "Compose, train, sample and score a small method on drawn figures.", "demo:COMMAND"),
     Verb(("runs", "list"), "List runs and how they stand.", "runs:LIST"),

@@ -23,6 +23,7 @@ from pgsynth_core.spec import GROUPS, KIND_OF_SLOT, SINGLE_SLOTS, TABLES, option
 from pgsynth_core.spec.model import Fit
 
 __all__ = [
+    "board_words",
     "check_words",
     "data_words",
     "disabled_words",
@@ -39,6 +40,8 @@ __all__ = [
     "several_part_words",
     "several_run_words",
     "shell_words",
+    "sweep_ids",
+    "sweep_words",
 ]
 
 Words = dict[str, str]
@@ -55,6 +58,27 @@ def method_words(words: list[str], prefix: str, registry: Registry) -> Words:
         return line.assignments(prefix)
     specs = {} if any("=" not in word for word in words) else _specs(prefix, registry)
     return specs | line.paths(prefix)
+
+
+def sweep_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``sweep``: those of ``train``, or an ablation of a manifest first; only first values complete."""
+    tables = {one.name: one.table for one in registry.sweeps}
+    named = [tables[word].preset if word in tables else word for word in words]
+    begun = "=" in prefix or any("=" not in word for word in words)
+    mine = {} if begun else {name: table.summary for name, table in tables.items()}
+    return mine | method_words(named, prefix, registry)
+
+
+def sweep_ids(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``sweep show`` and ``resume``: one sweep, where commands look for them without ``--runs``."""
+    from pgsynth_core.runs import runs_root
+    from pgsynth_core.sweeps import list_sweeps
+
+    try:
+        found = [] if words else [path.name for path in reversed(list_sweeps(runs_root()))]
+    except PgsynthError:
+        found = []
+    return dict.fromkeys([*found, "latest"] if found else [], "")
 
 
 def part_words(words: list[str], prefix: str, registry: Registry) -> Words:
@@ -132,8 +156,14 @@ def one_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
 
 
 def several_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
-    """Words of ``compare`` and ``runs rm``: runs, each once."""
+    """Words of ``compare``, ``report`` and ``runs rm``: runs, each once."""
     return {word: text for word, text in (_runs() | file_words(prefix, ("/",))).items() if word not in words}
+
+
+def board_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``leaderboard``: runs and files of scores, each once."""
+    found = _runs() | file_words(prefix, (".json",))
+    return {word: text for word, text in found.items() if word not in words}
 
 
 def inspect_words(words: list[str], prefix: str, registry: Registry) -> Words:

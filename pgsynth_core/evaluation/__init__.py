@@ -6,15 +6,15 @@ imported by the metrics and ways of resizing that use it, and by nothing else he
 
 from __future__ import annotations
 
+from pgsynth_core.data.weights import weights_in
 from pgsynth_core.evaluation.earlier import Earlier
-from pgsynth_core.evaluation.folder import NAMINGS, FolderPairs, FolderPictures, Matched, match
+from pgsynth_core.evaluation.folder import NAMINGS, FolderPairs, FolderPictures, Matched, find_photos, match
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Pictures, Reference, Shown
 from pgsynth_core.evaluation.pairs import Listed, read_pairs
 from pgsynth_core.evaluation.prepare import WHOLE, Cut, cut_of, resized
 from pgsynth_core.evaluation.protocol import Bound, Choice, Protocol, bind, protocol_of
 from pgsynth_core.evaluation.scoring import score
 from pgsynth_core.evaluation.table import ImageScores, Measure, ScoreTable
-from pgsynth_core.evaluation.weights import weights_in
 from pgsynth_core.evaluation.yardstick import Yardstick
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Yardstick",
     "bind",
     "cut_of",
+    "find_photos",
     "match",
     "protocol_of",
     "read_pairs",

@@ -24,7 +24,7 @@ from pgsynth_core.evaluation.pairs import Listed, key_of, stem_of
 from pgsynth_core.evaluation.prepare import WHOLE, Cut
 from pgsynth_core.metrics import Picture
 
-__all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "looked", "margins", "match"]
+__all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "find_photos", "looked", "margins", "match"]
 
 NAMINGS: Final = (
     "{source}_2_{target}",
@@ -200,6 +200,22 @@ def _nothing(pairs: Sequence[Listed], made: _Index, naming: str, bad: Sequence[B
     return UserError(message, where="--pred", cure=f"Say how they are named, e.g. --naming '{NAMINGS[0]}'.")
 
 
+def find_photos(folder: Path, names: Sequence[str], *, flag: str) -> dict[str, Path]:
+    """The file of each photo below a folder, in any spelling; without those that have none, or several.
+
+    Args:
+        folder: Where they are.
+        names: As a list of pairs names them.
+        flag: What gave the folder, for messages.
+
+    Raises:
+        UserError: If there is no such folder, or no picture in it.
+    """
+    photos = _Index(folder, what="photos that the pairs name", flag=flag)
+    found = {name: photos.find(_photo(name, photos)) for name in names}
+    return {name: files[0] for name, files in found.items() if len(files) == 1}
+
+
 # ------------------------------------------------------------------------------------------- as pictures
 @dataclass(frozen=True)
 class FolderPairs(Material):
@@ -271,7 +287,7 @@ def looked(file: Path, cut: Cut) -> tuple[str, tuple[int, int]]:
         content = file.read_bytes()
         with Image.open(BytesIO(content)) as opened:
             width, height = opened.size
-            if opened.getexif().get(_ORIENTATION, 1) in _LYING:
+            if _orientation(opened) in _LYING:
                 width, height = height, width
     except Exception as failure:  # a damaged file makes decoders raise anything
         reason = str(getattr(failure, "strerror", None) or failure).rstrip(".") or type(failure).__name__
@@ -309,6 +325,14 @@ def _plain(part: Picture) -> bool:
 _SAMPLED: Final = 32
 _ONE_COLOUR: Final = 32
 """Grey levels within which a colour is one."""
+
+
+def _orientation(opened: Image.Image) -> int:
+    """As EXIF says it. Pillow decodes a whole PNG to look behind its pixels for what is almost never there."""
+    if opened.format == "PNG" and "exif" not in opened.info:
+        return 1
+    return int(opened.getexif().get(_ORIENTATION, 1))
+
 
 _ORIENTATION: Final = 274
 _LYING: Final = (5, 6, 7, 8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from pgsynth_core.data import read_table
@@ -90,7 +90,7 @@ def _no_header(path: Path, header: tuple[str, ...]) -> UserError:
 
 def stem_of(name: str) -> str:
     """The name of a photo without folders and the suffix of a picture."""
-    return _PICTURE.sub("", PurePosixPath(name.replace("\\", "/")).name)
+    return _PICTURE.sub("", name.replace("\\", "/").rpartition("/")[2])
 
 
 def key_of(name: str) -> str:

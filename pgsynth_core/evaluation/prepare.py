@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.manifest import Resizing
 from pgsynth_core.metrics import Picture
+from pgsynth_core.shipped import Resizing
 
 __all__ = ["WHOLE", "Cut", "cut_of", "resize_id", "resized"]
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pgsynth_core.errors import PartError, Problem, SpecError, suggestion
-from pgsynth_core.manifest import Resizing, Scores
+from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import Metric, MetricContext, NotComputed, PairMetric, SetMetric
 from pgsynth_core.registry import Entry, ProtocolEntry, Registry, configure, load_part
+from pgsynth_core.shipped import Resizing
 from pgsynth_core.spec.scalars import scalar_value
 
 __all__ = ["Bound", "Choice", "Protocol", "bind", "protocol_of"]

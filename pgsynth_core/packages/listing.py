@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
 from pgsynth_core.errors import SpecError, suggestion
-from pgsynth_core.manifest import Contribution, Kind, KnownPackage, Paper
+from pgsynth_core.manifest import Contribution, Kind, KnownPackage
 from pgsynth_core.registry import Contributed, Entry, Origin, PresetEntry, Registry, normalised
+from pgsynth_core.shipped import Paper
 
 __all__ = ["Checked", "Counts", "Identity", "Row", "identity_of", "listing", "not_installed", "unchecked"]
 
 Status = Literal["installed", "disabled", "known", "broken"]
 Counts = Mapping[str, int]
 Checked = Callable[[Entry | PresetEntry], Counts | None]
-_ORDER: Final = (*get_args(Kind), "preset", "protocol", "command", "panel", "hook", "package")
+_ORDER: Final = (*get_args(Kind), "preset", "protocol", "sweep", "results", "command", "panel", "hook", "package")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Row:
     """One line of the list.
 
     Attributes:
-        kind: Kind of part, ``preset``, ``protocol``, ``command``, ``panel``, ``hook``, or ``package`` for a broken one.
+        kind: Kind of part, ``preset``, ``protocol``, ``sweep``, ``results``, ``command``, ``panel``, ``hook``, or
+            ``package`` of a broken one.
         name: Plain name.
         qualified: ``package:name``.
         package: The distribution.
@@ -122,6 +124,10 @@ def _rows(registry: Registry, checked: Checked) -> Iterator[Row]:
     for protocol in registry.protocols:
         table = protocol.table
         yield _contribution("protocol", table.name, table.summary, protocol.origin)
+    for sweep in registry.sweeps:
+        yield _contribution("sweep", sweep.name, sweep.table.summary, sweep.origin)
+    for tables in registry.results:
+        yield _contribution("results", tables.results.name, tables.results.summary, tables.origin)
     yield from _contributed("command", registry.commands)
     yield from _contributed("panel", registry.panels)
     for hook in registry.hooks:

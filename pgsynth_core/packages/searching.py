@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgsynth_core.axes import port_info
-from pgsynth_core.manifest import Component, Paper
+from pgsynth_core.manifest import Component
 from pgsynth_core.packages.listing import Row, listing
 from pgsynth_core.registry import NOUNS, Registry
+from pgsynth_core.shipped import Paper
 
 __all__ = ["Hit", "search"]
 

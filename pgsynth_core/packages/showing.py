@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.axes import AXES, port_info
-from pgsynth_core.manifest import Component, Needs, Option, Paper, Port, Provides, Refusal, When
+from pgsynth_core.manifest import Component, Needs, Option, Port, Provides, Refusal, When
 from pgsynth_core.packages.fitting import Fit, fits_of
 from pgsynth_core.packages.listing import Checked, Counts, identity_of, unchecked
 from pgsynth_core.registry import Entry, PresetEntry, Registry
+from pgsynth_core.shipped import Paper
 from pgsynth_core.spec.values import options_of
 
 __all__ = ["OptionRow", "Shown", "show"]
@@ -58,6 +59,7 @@ class Shown:
         provides: Ports it writes, one sentence each.
         brings: Of a base, pose branch or encoder: its networks, sizes and widths, one sentence each.
         sites: Of an attention processor: where it may act, and where it acts unless told.
+        scores: Of a metric: what its values are, which is better, how it works, and where it is used.
         options: Its options, in order.
         refuses: Option values that make no sense together, with the cure.
         weights: Pretrained weights it may use, with licence and size.
@@ -84,6 +86,7 @@ class Shown:
     provides: tuple[str, ...] = ()
     brings: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
     options: tuple[OptionRow, ...] = ()
     refuses: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
@@ -116,7 +119,12 @@ def show(
     """
     found = registry.find_all(name, kind=kind, where=where)
     return tuple(
-        replace(_shown_part(item), checked=checked(item), fits=fits_of(registry, item))
+        replace(
+            _shown_part(item),
+            checked=checked(item),
+            fits=fits_of(registry, item),
+            scores=tuple(_scored(item, registry)),
+        )
         if isinstance(item, Entry)
         else replace(_shown_preset(item), checked=checked(item))
         for item in found
@@ -266,6 +274,20 @@ def _sites(part: Component) -> Iterator[str]:
     if part.sites:
         yield f"may act at {', '.join(part.sites.allowed)}"
         yield f"acts at {', '.join(part.sites.default)} unless told"
+
+
+def _scored(entry: Entry, registry: Registry) -> Iterator[str]:
+    """What a metric gives, and the protocols that use it, with the options they set."""
+    if scores := entry.component.scores:
+        unit = f", in {scores.unit}" if scores.unit else ""
+        yield f"a value for each pair{unit}" if scores.of == "pair" else f"one value for all pictures{unit}"
+        yield f"{scores.better} is better"
+        yield "works with torch, on a GPU if there is one" if scores.device else "works with numpy, in several threads"
+    for protocol in registry.protocols:
+        for label, use in protocol.table.metrics.items():
+            if entry.kind == "metric" and use.part in (entry.name, entry.qualified):
+                given = ", ".join(f"{name}={_as_in_a_spec(value)}" for name, value in use.options.items())
+                yield f"{label} of the protocol {protocol.name}{f': {given}' if given else ''}"
 
 
 def _symbols(part: Component) -> set[str]:

@@ -36,6 +36,8 @@ from pgsynth_core.registry.registry import (
     PresetEntry,
     ProtocolEntry,
     Registry,
+    ResultsEntry,
+    SweepEntry,
     registry_of,
     removal,
 )
@@ -67,6 +69,8 @@ __all__ = [
     "PresetEntry",
     "ProtocolEntry",
     "Registry",
+    "ResultsEntry",
+    "SweepEntry",
     "UserList",
     "allowed_packages",
     "announcement",

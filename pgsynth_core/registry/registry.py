@@ -22,11 +22,10 @@ from pgsynth_core.manifest import (
     Kind,
     KnownPackage,
     Manifest,
-    Preset,
-    ProtocolTable,
     Replacement,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
+from pgsynth_core.shipped import Preset, ProtocolTable, ResultsFile, SweepTable
 
 __all__ = [
     "NOUNS",
@@ -39,6 +38,8 @@ __all__ = [
     "PresetEntry",
     "ProtocolEntry",
     "Registry",
+    "ResultsEntry",
+    "SweepEntry",
     "registry_of",
     "removal",
 ]
@@ -190,15 +191,45 @@ class ProtocolEntry:
         return f"{self.origin.package}:{self.name}"
 
 
-N = TypeVar("N", Entry, PresetEntry, ProtocolEntry)
+@dataclass(frozen=True)
+class ResultsEntry:
+    """A file of published tables; `path` existed when it was found, and is read when somebody asks for a table."""
+
+    results: ResultsFile
+    origin: Origin
+    path: Path
+
+
+@dataclass(frozen=True)
+class SweepEntry:
+    """An ablation that can be trained."""
+
+    table: SweepTable
+    origin: Origin
+
+    @property
+    def name(self) -> str:
+        """The plain name."""
+        return self.table.name
+
+    @property
+    def qualified(self) -> str:
+        """``package:name``, unique among sweeps."""
+        return f"{self.origin.package}:{self.name}"
+
+
+N = TypeVar("N", Entry, PresetEntry, ProtocolEntry, SweepEntry)
 
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     **NOUNS,
     "preset": ("preset", "presets"),
     "protocol": ("protocol", "protocols"),
+    "sweep": ("sweep", "sweeps"),
     "": ("part or preset", "parts and presets"),
 }
+_TABLES: Final = ("protocol", "sweep")
+"""What is whole in a manifest: `Registry.find_all` does not look for it."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +261,8 @@ class Registry:
         entries: Parts.
         presets: Specs shipped as YAML.
         protocols: Ways to score results.
+        sweeps: Ablations.
+        results: Files of published tables.
         hooks: Lifecycle hooks, not imported.
         commands: Extra commands, not imported.
         panels: Extra panels of the TUI, not imported.
@@ -245,6 +278,8 @@ class Registry:
     entries: tuple[Entry, ...] = ()
     presets: tuple[PresetEntry, ...] = ()
     protocols: tuple[ProtocolEntry, ...] = ()
+    sweeps: tuple[SweepEntry, ...] = ()
+    results: tuple[ResultsEntry, ...] = ()
     hooks: tuple[Contributed[Hook], ...] = ()
     commands: tuple[Contributed[Contribution], ...] = ()
     panels: tuple[Contributed[Contribution], ...] = ()
@@ -259,7 +294,10 @@ class Registry:
     @property
     def origins(self) -> tuple[Origin, ...]:
         """Every package that adds something, once, in the order found."""
-        adding = (self.entries, self.presets, self.protocols, self.commands, self.panels, self.hooks)
+        adding = (
+            *(self.entries, self.presets, self.protocols, self.sweeps, self.results),
+            *(self.commands, self.panels, self.hooks),
+        )
         return tuple(dict.fromkeys(item.origin for items in adding for item in items))
 
     @property
@@ -275,6 +313,8 @@ class Registry:
             *((f"{entry.kind}:{entry.name}", entry.origin.package) for entry in self.entries),
             *((f"preset:{found.name}", found.origin.package) for found in self.presets),
             *((f"protocol:{found.name}", found.origin.package) for found in self.protocols),
+            *((f"sweep:{found.name}", found.origin.package) for found in self.sweeps),
+            *((f"results:{found.results.name}", found.origin.package) for found in self.results),
             *((f"command:{found.item.name}", found.origin.package) for found in self.commands),
             *((f"panel:{found.item.name}", found.origin.package) for found in self.panels),
             *((f"hook:{found.item.name}", found.origin.package) for found in self.hooks),
@@ -354,6 +394,14 @@ class Registry:
         """
         return self._only(self.protocols, name, _Wanted("protocol", where), "")
 
+    def find_sweep(self, name: str, *, where: str = "") -> SweepEntry:
+        """The ablation of that name, plain or qualified.
+
+        Raises:
+            SpecError: As `find`.
+        """
+        return self._only(self.sweeps, name, _Wanted("sweep", where), "")
+
     def find_all(self, name: str, *, kind: str = "", where: str = "") -> tuple[Entry | PresetEntry, ...]:
         """Everything of that name, whichever kind and package: what a user wants to see who asks about a name.
 
@@ -365,8 +413,8 @@ class Registry:
         Raises:
             SpecError: If there is nothing of that name.
         """
-        if kind not in _WORDS or kind == "protocol":
-            allowed = [known for known in _WORDS if known not in ("", "protocol")]
+        if kind not in _WORDS or kind in _TABLES:
+            allowed = [known for known in _WORDS if known and known not in _TABLES]
             raise SpecError(f"there is no kind {kind!r}.", where=where, cure=suggestion(kind, allowed, what="kinds"))
         entries = tuple(entry for entry in self.entries if kind in ("", entry.kind))
         presets = self.presets if kind in ("", "preset") else ()
@@ -444,19 +492,23 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
     faults = list(broken)
     usable: list[tuple[Manifest, Origin]] = []
     presets: list[PresetEntry] = []
+    results: list[ResultsEntry] = []
     for manifest, origin in manifests:
         if problems := tuple(_contradictions(manifest, origin)):
             faults.append(Broken(origin.package, origin.version, problems))
             continue
-        found, missing = _located(manifest, origin)
+        found, tables, missing = _located(manifest, origin)
         usable.append((manifest, origin))
         presets += found
+        results += tables
         if missing:
             faults.append(Broken(origin.package, origin.version, tuple(missing)))
     return Registry(
         entries=tuple(Entry(component, origin) for manifest, origin in usable for component in manifest.component),
         presets=tuple(presets),
         protocols=tuple(ProtocolEntry(table, origin) for manifest, origin in usable for table in manifest.protocol),
+        sweeps=tuple(SweepEntry(table, origin) for manifest, origin in usable for table in manifest.sweep),
+        results=tuple(results),
         hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
         commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),
         panels=tuple(Contributed(panel, origin) for manifest, origin in usable for panel in manifest.panel),
@@ -473,6 +525,8 @@ def _contradictions(manifest: Manifest, origin: Origin) -> Iterator[Problem]:
         *((NOUNS[component.kind][0], component.name) for component in manifest.component),
         *(("preset", preset.name) for preset in manifest.preset),
         *(("protocol", protocol.name) for protocol in manifest.protocol),
+        *(("sweep", sweep.name) for sweep in manifest.sweep),
+        *(("results", results.name) for results in manifest.results),
         *(("command", command.name) for command in manifest.command),
         *(("panel", panel.name) for panel in manifest.panel),
     ]
@@ -503,12 +557,20 @@ def _misreplaced(manifest: Manifest) -> Iterator[str]:
             yield f"{what}: {still[0]!r} is still an option of it."
 
 
-def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[Problem]]:
-    found, missing = [], []
-    for preset in manifest.preset:
+def _located(manifest: Manifest, origin: Origin) -> tuple[list[PresetEntry], list[ResultsEntry], list[Problem]]:
+    """Presets and tables whose files are there, and what is wrong with the others."""
+    presets, results, missing = list[PresetEntry](), list[ResultsEntry](), list[Problem]()
+    items: tuple[Preset | ResultsFile, ...] = (*manifest.preset, *manifest.results)
+    for item in items:
         try:
-            found.append(PresetEntry(preset, origin, file_in_package(preset.file)))
+            path = file_in_package(item.file)
         except PartError as error:
-            message = f"the preset {preset.name!r} cannot be used: {error}"
+            noun = "preset" if isinstance(item, Preset) else "table of results"
+            message = f"the {noun} {item.name!r} cannot be used: {error}"
             missing.append(Problem(message, str(origin.manifest_path), removal(origin.package)))
-    return found, missing
+            continue
+        if isinstance(item, Preset):
+            presets.append(PresetEntry(item, origin, path))
+        else:
+            results.append(ResultsEntry(item, origin, path))
+    return presets, results, missing

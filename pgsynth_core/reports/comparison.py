@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -19,29 +18,14 @@ from pgsynth_core.reports.cells import (
     sections,
     value_text,
 )
+from pgsynth_core.reports.marking import ARROWS, inert, latex_row, latex_text, markdown_row, markdown_text
 from pgsynth_core.runs.compared import ABSENT, Comparison, Number, SettingRow, Variant
 from pgsynth_core.runs.intervals import Difference
 
 __all__ = ["FORMATS", "comparison_facts", "comparison_text"]
 
-_ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
 _CLEAR: Final = "A difference in bold is clear of zero."
 _DIFFERENCE: Final = ("against", "difference", "low", "high", "over", "pairs")
-_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~])")
-_MINUS: Final = re.compile(r"(?<![^\s\[])-(?=\d)")
-_LATEX: Final = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "±": r"$\pm$",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
 
 
 def comparison_text(comparison: Comparison, form: str, *, all_settings: bool = False) -> str:
@@ -58,21 +42,15 @@ def comparison_text(comparison: Comparison, form: str, *, all_settings: bool = F
 # ------------------------------------------------------------------------------------------- Markdown
 def _markdown(comparison: Comparison, all_settings: bool) -> str:
     variants = comparison.variants
-    lines = [f"- **{one.name}**: {_ids(one, '`')}, {_markdown_text(_seeds(one.seeds))}" for one in variants]
+    lines = [f"- **{one.name}**: {_ids(one, '`')}, {markdown_text(_seeds(one.seeds))}" for one in variants]
     for section in sections(comparison, all_settings=all_settings):
         head = [section.title, *map(heading, variants)]
-        lines += ["", _piped(map(_markdown_text, head)), _piped([":--", *["--:"] * len(variants)])]
-        lines += [_piped(cells) for row in section.rows for cells in _lines(comparison, row, _markdown_text, "**{}**")]
+        lines += ["", markdown_row(map(markdown_text, head)), markdown_row([":--", *["--:"] * len(variants)])]
+        lines += [
+            markdown_row(cells) for row in section.rows for cells in _lines(comparison, row, markdown_text, "**{}**")
+        ]
     told = [*(f"[{number}] {note}" for number, note in enumerate(comparison.notes, 1)), *_legend(comparison)]
-    return "\n".join([*lines, "", *(f"- {_markdown_text(line)}" for line in told)])
-
-
-def _piped(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _markdown_text(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return "\n".join([*lines, "", *(f"- {markdown_text(line)}" for line in told)])
 
 
 def _seeds(seeds: Iterable[Any]) -> str:
@@ -115,7 +93,7 @@ def _cells(comparison: Comparison, row: SettingRow | Number, escaped: Callable[[
         yield escaped(row.key)
         yield from (escaped(value_text(value)) for value in row.values)
         return
-    yield escaped(f"{number_name(row)} {_ARROWS[row.better]}".rstrip())
+    yield escaped(f"{number_name(row)} {ARROWS[row.better]}".rstrip())
     for place, (cell, variant) in enumerate(zip(row.cells, comparison.variants, strict=True)):
         text = escaped(cell_text(row, cell, len(variant.counted)))
         yield best.format(text) if place in row.best else text
@@ -130,22 +108,13 @@ def _latex(comparison: Comparison, all_settings: bool) -> str:
     lines += [f"% [{number}] {' '.join(note.split())}" for number, note in enumerate(comparison.notes, 1)]
     lines += [f"% {sentence}" for sentence in _legend(comparison)]
     lines += [f"\\begin{{tabular}}{{l{'r' * len(variants)}}}", "\\toprule"]
-    lines.append(_row(["", *(_latex_text(heading(one)) for one in variants)]))
+    lines.append(latex_row(["", *(latex_text(heading(one)) for one in variants)]))
     for section in sections(comparison, all_settings=all_settings):
-        title = f"\\multicolumn{{{len(variants) + 1}}}{{l}}{{\\emph{{{_latex_text(section.title)}}}}}"
+        title = f"\\multicolumn{{{len(variants) + 1}}}{{l}}{{\\emph{{{latex_text(section.title)}}}}}"
         lines += ["\\midrule", f"{title} \\\\"]
         for row in section.rows:
-            lines += [_row(cells) for cells in _lines(comparison, row, _latex_text, "\\textbf{{{}}}")]
+            lines += [latex_row(cells) for cells in _lines(comparison, row, latex_text, "\\textbf{{{}}}")]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"{' & '.join(cells)} \\\\"
-
-
-def _latex_text(text: str) -> str:
-    escaped = "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
-    return _MINUS.sub("$-$", escaped)
 
 
 # ------------------------------------------------------------------------------------------- CSV
@@ -164,13 +133,13 @@ def _csv(comparison: Comparison, all_settings: bool) -> str:
                     value = row.values[place]
                     said = "" if value is ABSENT else value_text(value)
                     facts = [variant.name, runs, said, "", "", "", "", "", *_no_difference()]
-                    writer.writerow(map(_inert, [section.title, row.key, "", *facts]))
+                    writer.writerow(map(inert, [section.title, row.key, "", *facts]))
                 elif cell := row.cells[place]:
                     spread = "" if cell.spread is None else repr(cell.spread)
                     best, notes = "yes" if place in row.best else "", " ".join(map(str, row.notes))
                     facts = [variant.name, runs, repr(cell.mean), spread, str(cell.n), row.better, best, notes]
                     facts += _difference_columns(comparison, row, place)
-                    writer.writerow(map(_inert, [section.title, row.name, row.unit, *facts]))
+                    writer.writerow(map(inert, [section.title, row.name, row.unit, *facts]))
     return text.getvalue()
 
 
@@ -184,17 +153,6 @@ def _difference_columns(comparison: Comparison, row: Number, place: int) -> list
 
 def _no_difference() -> list[str]:
     return [""] * len(_DIFFERENCE)
-
-
-def _inert(cell: str) -> str:
-    """What a spreadsheet would take for a formula, behind an apostrophe; a number stays one."""
-    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
 
 
 FORMATS: Final[Mapping[str, Callable[[Comparison, bool], str]]] = {

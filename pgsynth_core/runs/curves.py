@@ -7,6 +7,7 @@ follows a run that trains. It takes the lines of steps, which are nearly all, by
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from array import array
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, final
 from pgsynth_core.runs.durable import refusing
 from pgsynth_core.runs.events import Event, event_of, read_events
 
-__all__ = ["Curve", "Points", "read_losses"]
+__all__ = ["Curve", "Points", "read_losses", "validations"]
 
 _BLOCK: Final = 2**18
 """Bytes taken at once: milliseconds, in which nobody else's thread runs."""
@@ -134,6 +135,24 @@ def _take(event: Mapping[str, Any], name: str, sessions: _Sessions) -> None:
     elif event["kind"] == "step" and isinstance(value, int | float):
         with suppress(OverflowError):  # a whole number that no float holds
             sessions.newest.add((number,), (float(value),))
+
+
+def validations(others: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """Step to loss on unseen pairs, of those sessions that led to where the run stands.
+
+    Args:
+        others: Events in their order, as `Curve.others` has them; what is no finite number is passed over.
+    """
+    sessions: dict[str, dict[int, float]] = {}
+    here: dict[int, float] = {}
+    for event in others:
+        if event["kind"] == "run":
+            before = sessions.get(event.get("after", ""), here)
+            here = {step: value for step, value in before.items() if step <= event["step"]}
+            sessions[event.get("session", "")] = here
+        elif event["kind"] == "checkpoint" and math.isfinite(event.get("validation", math.nan)):
+            here[event["step"]] = float(event["validation"])
+    return here
 
 
 @final

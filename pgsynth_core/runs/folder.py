@@ -175,7 +175,9 @@ def _plain(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-")[:LONGEST_NAME].strip("-")
 
 
-def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any] | None) -> RunFolder:
+def create_run(
+    root: Path, *, slug: str = "", spec_yaml: str, lock: Mapping[str, Any] | None, name: str = ""
+) -> RunFolder:
     """Make the folder of a new run. It appears whole, with spec and lock, under a name nothing had.
 
     Args:
@@ -184,18 +186,20 @@ def create_run(root: Path, *, slug: str, spec_yaml: str, lock: Mapping[str, Any]
             becomes a dash.
         spec_yaml: The resolved spec.
         lock: What `build_lock` gave; None for a run that is trained later: its trainer writes it (`write_lock`).
+        name: The whole name of the folder, in place of time and slug: what is to be found again under it.
 
     Raises:
-        UserError: If it cannot be made there; nothing is left behind.
+        UserError: If it cannot be made there, or nothing but this name will do and it is taken; nothing is left behind.
     """
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{_plain(slug) or 'run'}"
+    only = bool(name)
+    name = name or f"{datetime.now():%Y%m%d-%H%M%S}-{_plain(slug) or 'run'}"
     locked = None if lock is None else json_text(lock)
     with refusing("a run cannot be made here", root, elsewhere=IN_RUNS):
         root.mkdir(parents=True, exist_ok=True)
         built = temporary(root / f".{name}")
         try:
             _fill(RunFolder(built), spec_yaml, locked)
-            final = _renamed(built, root, name)
+            final = _renamed(built, root, name, only=only)
         except BaseException:
             remove(built)
             raise
@@ -222,8 +226,8 @@ def _fill(run: RunFolder, spec_yaml: str, lock: str | None) -> None:
     replace_text(run.spec_file, spec_yaml)
 
 
-def _renamed(built: Path, root: Path, name: str) -> Path:
-    """Under the first free name: runs made in the same second are told apart by a number."""
+def _renamed(built: Path, root: Path, name: str, *, only: bool) -> Path:
+    """Under the first free name: runs made in the same second are told apart by a number, if not `only` it will do."""
     number = 1
     while True:
         final = root / (name if number == 1 else f"{name}-{number}")
@@ -231,6 +235,6 @@ def _renamed(built: Path, root: Path, name: str) -> Path:
             os.rename(built, final)
             return final
         except OSError as error:
-            if error.errno not in _TAKEN or not os.path.lexists(final):
+            if only or error.errno not in _TAKEN or not os.path.lexists(final):
                 raise
         number += 1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.curves import Curve
+from pgsynth_core.runs.curves import Curve, validations
 from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.evaluations import Evaluation, read_evaluation, score_files
 from pgsynth_core.runs.events import last_events
@@ -205,16 +205,8 @@ def _made_with(file: Path) -> dict[str, str]:
 
 # ------------------------------------------------------------------------------------------- training
 def _best(others: Iterable[Mapping[str, Any]]) -> tuple[int, float] | None:
-    """Step and value of the lowest loss on unseen pairs, of those sessions that led to where the run stands."""
-    sessions: dict[str, dict[int, float]] = {}
-    here: dict[int, float] = {}
-    for event in others:
-        if event["kind"] == "run":
-            before = sessions.get(event.get("after", ""), here)
-            here = {step: value for step, value in before.items() if step <= event["step"]}
-            sessions[event.get("session", "")] = here
-        elif event["kind"] == "checkpoint" and math.isfinite(event.get("validation", math.nan)):
-            here[event["step"]] = float(event["validation"])
+    """Step and value of the lowest loss on unseen pairs."""
+    here = validations(others)
     best = min(here, key=lambda step: here[step], default=None)
     return None if best is None else (best, here[best])
 

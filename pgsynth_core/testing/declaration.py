@@ -14,9 +14,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pgsynth_core import interfaces
+from pgsynth_core.annotators import Annotator, PoseAnnotator
 from pgsynth_core.axes import LABEL_SETS
 from pgsynth_core.data import Dataset
+from pgsynth_core.errors import PartError
 from pgsynth_core.manifest import SLOTS, Component, Kind, Option
+from pgsynth_core.metrics import PairMetric, SetMetric
 from pgsynth_core.options import PartConfig, option_table
 from pgsynth_core.registry import Origin, load_config, load_part, normalised
 from pgsynth_core.spec import PartChoice, Spec, resolve
@@ -29,6 +32,7 @@ BASE_CLASSES: Final[Mapping[Kind, type]] = {
     "pose": interfaces.PoseBranch,
     "attention": interfaces.AttentionProcessor,
     "dataset": Dataset,
+    "annotator": Annotator,
 }
 
 MOST_IMPORT_SECONDS: Final = 1.0
@@ -117,7 +121,7 @@ def options_go_round(subject: Subject) -> None:
     if not subject.entry.component.options:
         raise Skip("it has no options")
     config = load_config(subject.entry)
-    for name, value in _values(subject.entry.component):
+    for name, value in values_of(subject.entry.component):
         options = {**subject.entry.component.defaults(), name: value}
         if any(refusal.applies(options) for refusal in subject.entry.component.refuses):
             continue
@@ -126,13 +130,16 @@ def options_go_round(subject: Subject) -> None:
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise AssertionError(f"the manifest allows {name} = {value!r} and the Config does not: {reason}") from error
+        if subject.entry.kind not in SLOTS:
+            continue  # it stands in no spec
         choice = _choice(_through_a_file(subject, {name: value}), subject)
         own = {key: found for key, found in choice.options.items() if key in options}
         back = config(**own)
         assert back == given, f"{name} = {value!r} comes back as {getattr(back, name)!r}"
 
 
-def _values(component: Component) -> Iterator[tuple[str, Any]]:
+def values_of(component: Component) -> Iterator[tuple[str, Any]]:
+    """Options, each with its default, its choices and its bounds."""
     for name, option in component.options.items():
         for value in _of(option):
             yield name, value
@@ -203,10 +210,25 @@ def _networks(component: Component) -> str:
 
 def implements_its_kind(subject: Subject) -> None:
     """The target is a documented class of the kind's interface, with its methods written."""
-    target = load_part(subject.entry)
-    expected = BASE_CLASSES.get(subject.entry.kind)
-    if expected is None:
-        raise Skip(f"no interface for kind {subject.entry.kind} to test against")
+    target = loaded(subject)
+    scores = subject.entry.component.scores
+    expected = _METRICS[scores.of] if scores else BASE_CLASSES[subject.entry.kind]
+    if "pose" in subject.entry.component.finds:
+        expected = PoseAnnotator
     assert issubclass(target, expected), f"{target} is no {expected.__name__}"
     assert not inspect.isabstract(target), f"{target} leaves methods abstract"
     assert target.__doc__ and target.__doc__.strip(), f"{target} has no docstring"
+
+
+_METRICS: Final[Mapping[str, type]] = {"pair": PairMetric, "set": SetMetric}
+
+
+def loaded(subject: Subject) -> type[Any]:
+    """The class; `Skip` for a metric whose extra is not installed: nobody computes it then, which is no fault."""
+    try:
+        return load_part(subject.entry)
+    except PartError as error:
+        component = subject.entry.component
+        if component.kind == "metric" and component.extra and isinstance(error.__cause__, ModuleNotFoundError):
+            raise Skip(str(error)) from error
+        raise

@@ -8,6 +8,12 @@ from typing import Any, Final
 from pgsynth_core.errors import PgsynthError
 from pgsynth_core.manifest import Kind
 from pgsynth_core.registry import FOREIGN_FAULTS, Registry, discover, reason_of
+from pgsynth_core.testing.annotators import (
+    a_photo_alone_has_the_same_poses,
+    annotator_says_what_it_is,
+    photos_stay_as_they_are,
+    poses_have_the_documented_form,
+)
 from pgsynth_core.testing.behaviour import (
     a_sample_alone_is_the_same,
     compiled_equals_eager,
@@ -43,6 +49,19 @@ from pgsynth_core.testing.declaration import (
     options_equal_config,
     options_go_round,
 )
+from pgsynth_core.testing.metrics import (
+    any_batch_is_the_same,
+    any_size_is_taken,
+    asked_again_it_says_the_same,
+    asks_in_the_order_of_the_contract,
+    other_values_have_another_id,
+    pictures_stay_as_they_are,
+    says_what_it_is,
+    the_same_is_best,
+    threads_do_not_meet,
+    too_small_ends_nothing,
+    values_are_finite,
+)
 from pgsynth_core.testing.report import Outcome, Report
 from pgsynth_core.testing.state import (
     detaches_clean,
@@ -55,7 +74,7 @@ from pgsynth_core.testing.state import (
 )
 from pgsynth_core.testing.subject import Check, Skip, Subject
 
-__all__ = ["CHECKS", "DATASET_CHECKS", "check_part", "checks_of", "outcomes"]
+__all__ = ["ANNOTATOR_CHECKS", "CHECKS", "DATASET_CHECKS", "METRIC_CHECKS", "check_part", "checks_of", "outcomes"]
 
 _DECLARED: Final[tuple[Check, ...]] = (
     config_can_be_imported,
@@ -108,6 +127,40 @@ DATASET_CHECKS: Final[tuple[Check, ...]] = (
 )
 """Every check of a dataset."""
 
+METRIC_CHECKS: Final[tuple[Check, ...]] = (
+    *_DECLARED,
+    asks_in_the_order_of_the_contract,
+    says_what_it_is,
+    the_same_is_best,
+    values_are_finite,
+    any_size_is_taken,
+    too_small_ends_nothing,
+    any_batch_is_the_same,
+    asked_again_it_says_the_same,
+    pictures_stay_as_they_are,
+    threads_do_not_meet,
+    other_values_have_another_id,
+    keeps_to_itself,
+    leaves_torch_as_it_was,
+)
+"""Every check of a metric."""
+
+ANNOTATOR_CHECKS: Final[tuple[Check, ...]] = (
+    *_DECLARED,
+    annotator_says_what_it_is,
+    poses_have_the_documented_form,
+    a_photo_alone_has_the_same_poses,
+    photos_stay_as_they_are,
+    leaves_torch_as_it_was,
+)
+"""Every check of an annotator."""
+
+_OF_KIND: Final[Mapping[Kind, tuple[Check, ...]]] = {
+    "annotator": ANNOTATOR_CHECKS,
+    "dataset": DATASET_CHECKS,
+    "metric": METRIC_CHECKS,
+}
+
 _GATES: Final = frozenset({config_can_be_imported.__name__, implements_its_kind.__name__})
 """Where one of these fails, nothing after it can run."""
 
@@ -119,7 +172,7 @@ _UNWATCHED: Final = frozenset(
 
 def checks_of(kind: Kind) -> tuple[Check, ...]:
     """The checks of a kind of part."""
-    return DATASET_CHECKS if kind == "dataset" else CHECKS
+    return _OF_KIND.get(kind, CHECKS)
 
 
 def check_part(
@@ -172,11 +225,7 @@ def outcomes(
     for check in checks_of(subject.entry.kind):
         if check.__name__ in done:
             continue
-        if subject.entry.kind in ("annotator", "metric"):
-            yield Outcome(
-                check.__name__, "skipped", f"there is no interface for parts of kind {subject.entry.kind} yet"
-            )
-        elif failed:
+        if failed:
             yield Outcome(check.__name__, "skipped", f"{failed} failed")
         else:
             begins(check.__name__)

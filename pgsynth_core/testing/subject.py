@@ -43,6 +43,7 @@ class Subject:
         tried: What it was seen to do outside itself in checks of an earlier process.
         compared: Folders of its own process: nothing else writes there.
         changes: What of torch's settings was found changed, in words; filled while checks run.
+        shared: What one check built and later ones use, by name.
     """
 
     entry: Entry
@@ -52,6 +53,7 @@ class Subject:
     tried: tuple[str, ...] = ()
     compared: tuple[Path, ...] = ()
     changes: dict[str, None] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def watch(self) -> Watch:

@@ -20,14 +20,14 @@ def test_everything_is_listed_by_kind(run: Run) -> None:
     said = run("plugins", "list")
     assert said.code == 0
     titles = [line for line in said.out.splitlines() if line and not line.startswith(" ")]
-    assert titles[:1] == ["bases"] and titles[-2:] == ["presets", "commands"]
+    assert titles[:1] == ["bases"] and titles[-4:] == ["presets", "protocols", "published tables", "commands"]
     assert " qfft Learnable local" in " ".join(said.out.split()) and "  tiny " in said.out
 
 
 def test_one_kind_is_listed(run: Run) -> None:
     facts = run("plugins", "list", "--kind", "encoder", "--json").facts
     assert {row["kind"] for row in facts["plugins"]} == {"encoder"}
-    assert run("plugins", "list", "--kind=metric").out == "nothing of kind metric is installed\n"
+    assert run("plugins", "list", "--kind=annotator").out == "nothing of kind annotator is installed\n"
 
 
 def test_the_listing_as_data_has_the_documented_keys(run: Run, fake_packages: FakePackages) -> None:

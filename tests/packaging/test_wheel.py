@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-SHIPPED = {".py", ".typed", ".yaml", ".yml", ".toml", ".tcss", ".template"}
+SHIPPED = {".py", ".typed", ".yaml", ".yml", ".toml", ".tcss", ".template", ".html", ".css", ".js"}
 ROOTS = {".": ("pgsynth_core",), "plugins": ("pgsynth_methods", "pgsynth_plugins"), "tui": ("pgsynth_tui",)}
 
 
@@ -58,6 +58,12 @@ def test_every_preset_is_there(unpacked: Path) -> None:
     catalogue = tomllib.loads((unpacked / "pgsynth_core" / "registry.toml").read_text(encoding="utf-8"))
     presets = [preset["file"].replace(":", "/") for preset in catalogue["preset"]]
     assert presets and not (lost := [file for file in presets if not (unpacked / file).is_file()]), lost
+
+
+def test_every_table_of_results_is_there(unpacked: Path) -> None:
+    catalogue = tomllib.loads((unpacked / "pgsynth_core" / "registry.toml").read_text(encoding="utf-8"))
+    files = [table["file"].replace(":", "/") for table in catalogue["results"]]
+    assert files and not (lost := [file for file in files if not (unpacked / file).is_file()]), lost
 
 
 def test_every_target_is_there(unpacked: Path) -> None:

@@ -171,6 +171,21 @@ def test_by_clicks(drive: Drive, root: Path, said: Said, size: tuple[int, int]) 
     drive(scenario, size=size)
 
 
+def test_a_page_is_written_of_the_marked_runs_or_else_of_one(drive: Drive, root: Path, said: Said) -> None:
+    one, other = make_run(root, "a", 3, of=3, state="finished"), make_run(root, "b", 3, of=3, state="finished")
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("w")
+        await until(pilot, lambda: said)
+        assert said.pop() == ("report", other.id, "-o", f"{other.id}.html", "--runs", str(root))
+        await until(pilot, lambda: f"written: {Path(f'{other.id}.html').absolute()}" in told(app))
+        await pilot.press("space", "space", "w")
+        await until(pilot, lambda: said)
+        assert said.pop() == ("report", other.id, one.id, "-o", "report.html", "--runs", str(root))
+
+    drive(scenario)
+
+
 @sizes
 def test_a_run_that_has_ended_is_played_again(drive: Drive, root: Path, said: Said, size: tuple[int, int]) -> None:
     done = make_run(root, "a", 3, of=3, state="finished")

@@ -303,3 +303,20 @@ def test_the_store_reads_again_only_what_changed(root: Path, three: tuple[RunFol
     store.choose(three)
     assert store.read(lambda: False) is None, "no longer wanted"
     store.close()
+
+
+def test_a_page_of_the_compared_runs_is_written(
+    drive: Drive, three: tuple[RunFolder, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await compare(app, pilot, 2)
+        await pilot.press("w")
+        await until(pilot, lambda: f"written: {tmp_path / 'report.html'}" in told(app), 60)
+        names = [folder.id for folder in app.screen.store.folders]  # type: ignore[attr-defined]
+        assert app.command.startswith(f"pgsynth report {' '.join(names)} -o report.html")
+        html = (tmp_path / "report.html").read_text()
+        assert all(name in html for name in names)
+
+    drive(scenario, size=(140, 40))

@@ -7,8 +7,9 @@ import itertools
 import pytest
 
 from pgsynth_core.registry import discover
+from pgsynth_core.sweeps import MOST
 from pgsynth_tui.stores.draft import DraftStore
-from pgsynth_tui.stores.draft_sweep import MOST, idle_values
+from pgsynth_tui.stores.draft_sweep import idle_values
 
 
 @pytest.fixture

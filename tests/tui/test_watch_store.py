@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pgsynth_core.runs import EventLog
-from pgsynth_tui.stores.points import reduced, smoothed
+from pgsynth_core.runs.points import reduced, smoothed
 from pgsynth_tui.stores.watch import NUMBERS, POINTS, LogTail, WatchStore
 
 from .conftest import make_run, take_steps

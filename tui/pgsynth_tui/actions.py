@@ -110,6 +110,7 @@ ACTIONS: Final = (
     Action("runs", "resume", "r", "Resume", "Go on from its last checkpoint; a finished one, further.", footer=True),
     Action("runs", "samples", "s", "Look", "Look at the run's pictures, and at those of the marked runs.", footer=True),
     Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
+    Action("runs", "report", "w", "Report", "Write one HTML page of the run, or of the marked ones."),
     Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),
     Action("runs", "later", "J", "Later", "Move a run that waits one place back in the queue."),
     Action(
@@ -159,6 +160,7 @@ ACTIONS: Final = (
     Action("compare", "pairs", "s,enter", "Pairs", "Look at the same pairs, drawn by each run.", footer=True),
     Action("compare", "copy_markdown", "c", "Markdown", "Copy the table as Markdown.", footer=True),
     Action("compare", "copy_latex", "C", "LaTeX", "Copy the table as LaTeX.", footer=True),
+    Action("compare", "report", "w", "Report", "Write one HTML page of these runs: numbers, curves, pictures."),
     Action("compare", "back", "escape", "Back", "Go back to the runs."),
     Action("look", "earlier", "left,h", "Earlier", "What was drawn a step earlier, of all runs.", footer=True),
     Action("look", "later", "right,l", "Later", "What was drawn a step later, of all runs.", footer=True),

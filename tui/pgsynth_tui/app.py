@@ -296,6 +296,18 @@ class PgsynthApp(PanelApp):
             for problem in answer.problems:
                 self.call_from_thread(self.notify, str(problem), severity="error", timeout=30, markup=False)
 
+    def write_report(self, runs: Sequence[str]) -> None:
+        """Write the page of some runs into the folder where the UI was started, and say where it is.
+
+        Args:
+            runs: Their ids; with none, nothing is done.
+        """
+        if runs:
+            file = f"{runs[0]}.html" if len(runs) == 1 else "report.html"
+            words = ("report", *runs, "-o", file)
+            self.say_command(*words)
+            self.command_in_background(*words, done=f"written: {Path(file).absolute()}")
+
     # ---------------------------------------------------------------- actions
     async def action_view(self, name: str) -> None:
         """Show a view."""

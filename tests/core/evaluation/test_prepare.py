@@ -10,7 +10,7 @@ from PIL import Image
 from pgsynth_core.errors import UserError
 from pgsynth_core.evaluation import WHOLE, cut_of, resized
 from pgsynth_core.evaluation.prepare import resize_id
-from pgsynth_core.manifest import Resizing
+from pgsynth_core.shipped import Resizing
 
 from ...fixtures.scored import noise, picture
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import Problem, SpecError
-from pgsynth_core.manifest import Preset, parse_manifest
+from pgsynth_core.manifest import parse_manifest
 from pgsynth_core.registry import Origin, PresetEntry, Registry, registry_of
+from pgsynth_core.shipped import Preset
 from pgsynth_core.spec import Resolved, resolve
 
 OWN = """

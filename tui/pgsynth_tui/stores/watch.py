@@ -18,7 +18,7 @@ from typing import Any, Final
 from pgsynth_core.cli.console import visible
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Curve, RunFolder
-from pgsynth_tui.stores.points import reduced, smoothed
+from pgsynth_core.runs.points import reduced, smoothed
 
 __all__ = ["NUMBERS", "Drawn", "LogTail", "WatchStore", "Watched"]
 

@@ -285,6 +285,10 @@ class CompareView(View):
             self.notify(f"copied as {name}", markup=False)
             self._say_command("--format", form)
 
+    def action_report(self) -> None:
+        """One page of these runs."""
+        self.ours.write_report([folder.id for folder in self.store.folders])
+
     async def action_pairs(self) -> None:
         """The same pairs of these runs side by side."""
         await self.ours.action_view("look")

@@ -470,9 +470,7 @@ class ComposeView(View):
             return
         commands = [(*self._words("train"), "--detach")]
         if sweep:  # each by the name of what it is: else they could not be told apart
-            commands = [
-                (*shlex.split(row.command)[1:], "--name", "-".join(row.words(sweep.names)), "--detach") for row in good
-            ]
+            commands = [(*shlex.split(row.command)[1:], "--name", "-".join(row.name), "--detach") for row in good]
         what = "Each" if sweep else "It"
         lines = [f"{what} is proved, frozen and left to the queue; it trains whether you stay or leave."]
         trial = self.query_one(Trials).trial

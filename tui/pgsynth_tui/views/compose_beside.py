@@ -233,11 +233,11 @@ def _ablation(store: DraftStore) -> list[Line]:
         Line(f"{sweep.count} combination{'s' * (sweep.count != 1)}{listed}; {good} can be trained; L queues them")
     )
     lines.append(Line(""))
-    return [*lines, *(_row(row, sweep.names, number) for number, row in enumerate(rows, 1))]
+    return [*lines, *(_row(row, number) for number, row in enumerate(rows, 1))]
 
 
-def _row(row: Combination, names: Sequence[str], number: int) -> Line:
-    values = ", ".join(row.words(names))
+def _row(row: Combination, number: int) -> Line:
+    values = ", ".join(row.name)
     if row.ok:
         return Line(f"{number:>3}  {values}", command=lambda: row.command)
     reason = str(row.reasons[0]) if row.reasons else "it is refused"

@@ -225,6 +225,12 @@ class RunsView(View):
             self._choose(marked[0])
         await self.ours.action_view("compare")
 
+    def action_report(self) -> None:
+        """One page of the marked runs, or of the run under the cursor."""
+        marked = [row.id for path in self.ours.marked if (row := self.ours.store.row(path))]
+        row = self._row()
+        self.ours.write_report(marked or ([row.id] if row else []))
+
     async def action_samples(self) -> None:
         """Look at the run's pictures, and at those of the marked ones."""
         if row := self._row():

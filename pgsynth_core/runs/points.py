@@ -1,4 +1,4 @@
-"""Many points to few, and rough ones to smooth ones; a million in some ten milliseconds. No Textual."""
+"""Many points to few, and rough ones to smooth ones; a million in some ten milliseconds. Floor 1, no torch."""
 
 from __future__ import annotations
 

@@ -1,0 +1,166 @@
+"""``pgsynth leaderboard``: the numbers of papers, and yours beside them where they may be compared."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, one_of
+from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
+from pgsynth_core.cli.report import broken_facts
+from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.reports.board import Board, Wanted, boards
+from pgsynth_core.reports.board_text import (
+    BOARD_FORMATS,
+    board_cells,
+    board_facts,
+    board_head,
+    board_title,
+    board_told,
+    boards_text,
+)
+from pgsynth_core.reports.own_scores import OwnScores, read_scores
+from pgsynth_core.reports.published import Published, published, tables_named
+from pgsynth_core.runs import RunFolder, find_run, runs_root
+
+__all__ = ["COMMAND"]
+
+_TABLE = "table"
+_LIST = "list"
+_EPILOG = """\
+words:
+  RUN, scores.json     a run with evaluations (pgsynth evaluate RUN --protocol cfld), a file
+                       of scores, or a folder that holds some; none: the papers alone
+
+Ranked are only numbers that were made in one way: by the protocol of the table, of as many
+pairs, with the published weights. All others stand below them, each with a note that says
+what differs. > marks your rows. Without --table, the comparisons of all papers are shown;
+with it also preference shares and ablations: pgsynth leaderboard --table list names them.
+
+examples:
+  pgsynth leaderboard
+  pgsynth leaderboard latest --size 256x176 --metric lpips
+  pgsynth leaderboard --table qen-table3 --format latex
+
+With --json: ok, boards (dataset, size, protocol, metric, columns, ranked and apart, both
+lists of: name, rank, yours, way, implied, own, venue, mark, copied, reevaluated, pairs,
+source, settings, values, notes, value_notes; notes, of which 1 is the first; remarks),
+broken; with --table list: tables (name, kind, dataset, title, source)."""
+
+
+def _parser() -> Parser:
+    parser = Parser("leaderboard", "Show the numbers of papers, and yours beside them.", epilog=_EPILOG)
+    parser.add_argument("words", nargs="*", metavar="RUN, scores.json", help="yours, see below")
+    parser.add_argument("--dataset", metavar="WORDS", default="", help="only of this one, e.g. deepfashion")
+    parser.add_argument("--size", metavar="WORDS", default="", help="only at this height x width, e.g. 256x176")
+    parser.add_argument("--metric", metavar="WORDS", default="", help="what to rank by; by default the first column")
+    parser.add_argument("--table", metavar="WORDS", default="", help="one table of one paper; list names them")
+    parser.add_argument("--protocol", metavar="WORDS", default="", help="rank what is scored by this; cfld is papers'")
+    forms = (_TABLE, *BOARD_FORMATS)
+    parser.add_argument(
+        "--format",
+        metavar="FORM",
+        type=one_of(forms, "format", "formats"),
+        help=f"one of {', '.join(forms)}; by default {_TABLE}",
+    )
+    add_runs(parser)
+    add_common(parser)
+    return parser
+
+
+def _run(arguments: argparse.Namespace, session: Session) -> int:
+    if arguments.json and arguments.format:
+        message = "--json and --format are two forms of one result."
+        raise ArgumentsError(message, where="pgsynth leaderboard", cure="Leave one of them out.")
+    tables = published(session.registry)
+    if arguments.table == _LIST:
+        return _list(tables, arguments, session)
+    if arguments.table:
+        tables = (tables_named(tables, arguments.table),)
+    else:
+        tables = tuple(one for one in tables if one.table.kind == "comparison")
+    with progress("Reading scores"):
+        own = _own(arguments.words, arguments.runs)
+    wanted = Wanted(arguments.dataset, arguments.size, arguments.metric, arguments.protocol)
+    found = boards(tables, own, wanted)
+    if arguments.json:
+        say_json({"ok": True, "boards": list(map(board_facts, found)), "broken": broken_facts(session.registry.broken)})
+    elif arguments.format in BOARD_FORMATS:
+        say(boards_text(found, arguments.format))
+    else:
+        for number, board in enumerate(found):
+            if number:
+                say()
+            _draw(board)
+    return 0
+
+
+def _list(tables: Sequence[Published], arguments: argparse.Namespace, session: Session) -> int:
+    """Name every table there is."""
+    if arguments.json:
+        keys = ("name", "kind", "dataset", "title")
+        facts = [{**{key: getattr(one.table, key) for key in keys}, "source": one.cited} for one in tables]
+        say_json({"ok": True, "tables": facts, "broken": broken_facts(session.registry.broken)})
+        return 0
+    rows = [(one.table.name, one.table.kind, one.table.title, one.cited) for one in tables]
+    draw_table(Table("", ("table", "kind", "what", "source"), rows))
+    return 0
+
+
+def _draw(board: Board) -> None:
+    head = board_head(board)
+    rows = [board_cells(board, line) for line in board.ranked]
+    if board.apart:
+        rows += [("", "not comparable:", *[""] * (len(head) - 2))]
+        rows += [board_cells(board, line) for line in board.apart]
+    draw_table(Table(board_title(board), head, rows))
+    for text in board_told(board):
+        say(f"  {one_line(text)}")
+
+
+# ------------------------------------------------------------------------------------------- yours
+def _own(words: list[str], runs: str | None) -> list[OwnScores]:
+    """What the words mean, each file once.
+
+    Raises:
+        UserError: With every word that means nothing, and every file that is no scores.
+    """
+    files, problems = dict[Path, None](), list[Problem]()
+    for word in words:
+        try:
+            files.update(dict.fromkeys(file.resolve() for file in _files(word, runs)))
+        except UserError as error:
+            problems += error.problems
+    found = []
+    for file in files:
+        try:
+            found.append(read_scores(file))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    return found
+
+
+def _files(word: str, runs: str | None) -> list[Path]:
+    path = Path(word).expanduser()
+    if path.suffix == ".json" and (path.is_file() or not path.is_dir()):
+        if not path.is_file():
+            raise UserError("there is no such file.", where=word, cure="Give a scores.json of pgsynth evaluate.")
+        return [path]
+    if path.is_dir() and (held := sorted(path.glob("scores*.json"))):
+        return held
+    folder = find_run(word, runs_root(runs))
+    if held := _of_run(folder):
+        return held
+    raise UserError("the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {word}.")
+
+
+def _of_run(folder: RunFolder) -> list[Path]:
+    held = [file for file in folder.path.glob("evaluation/*/scores*.json") if file.parent.suffix != ".tmp"]
+    return sorted(held, key=lambda file: (len(file.parent.name), str(file)))
+
+
+COMMAND = Command(_parser, _run, "words:board_words")

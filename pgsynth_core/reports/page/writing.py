@@ -1,0 +1,178 @@
+"""The page, put together: its parts in order, its style and script within it, and a policy that forbids all else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from pgsynth_core.registry import OWN_NAME
+from pgsynth_core.reports.page.drawn import curves_part, looks_part, samples_part
+from pgsynth_core.reports.page.found import evaluations_of, looks_of
+from pgsynth_core.reports.page.grid import grids_of
+from pgsynth_core.reports.page.head import Shown, head_part, labelled
+from pgsynth_core.reports.page.markup import Child, Markup, element
+from pgsynth_core.reports.page.numbers import numbers_part, scores_part, settings_part
+from pgsynth_core.reports.page.pairs import pairs_part
+from pgsynth_core.reports.page.pictures import MOST_BYTES, Album
+from pgsynth_core.runs.comparing import compare
+from pgsynth_core.runs.reader import RunFacts
+
+__all__ = ["PAIRS", "Page", "is_page", "make_page"]
+
+PAIRS: Final = 24
+"""Pairs that are shown of an evaluation: of so many it keeps source, pose and target."""
+_MARK: Final = '<!DOCTYPE html>\n<html lang="en" data-made-by="pgsynth report">'
+"""How each page begins."""
+_LINKS: Final = {
+    "numbers": "Numbers",
+    "pairs": "Pairs",
+    "curves": "Curves",
+    "attention": "Attention",
+    "samples": "Samples",
+    "settings": "Settings",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that is made.
+
+    Attributes:
+        html: All of it.
+        pairs: How many pairs it shows, over all its grids.
+        pictures: How many pictures.
+        notes: What was left out, or could not be read, in sentences.
+    """
+
+    html: str
+    pairs: int
+    pictures: int
+    notes: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Its size as a file."""
+        return len(self.html.encode())
+
+
+def make_page(
+    runs: Sequence[RunFacts],
+    *,
+    command: str,
+    limit: int = PAIRS,
+    looks: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+    most: int = MOST_BYTES,
+) -> Page:
+    """Make the page of one run, or of several side by side.
+
+    Args:
+        runs: At least one, each with an id of its own.
+        command: That makes it, to be said on it.
+        limit: Pairs that are shown of an evaluation, at most.
+        looks: Id of a run -> folders besides its own in which `pgsynth inspect` may have left pictures of it.
+        most: Bytes that its pictures may have together.
+    """
+    comparison = compare(runs)
+    shown = [
+        Shown(
+            label,
+            series,
+            run,
+            tuple(evaluations_of(run.folder)),
+            tuple(looks_of(run.folder, *looks.get(run.id, ()))),
+        )
+        for label, series, run in labelled(comparison)
+    ]
+    album = Album(most=most)
+    pairs, notes = _pairs(shown, album, limit)
+    curves, told = curves_part(shown)
+    attention, of_looks = looks_part(shown, album)
+    samples, of_samples = samples_part(shown, album)
+    notes += [*told, *of_looks, *of_samples, *album.problems]
+    made = f"Made {datetime.now():%Y-%m-%d %H:%M} by {OWN_NAME} {version(OWN_NAME)}."
+    scores = scores_part([(run.label, run.evaluations) for run in shown])
+    body = [
+        head_part(shown, comparison, made, command),
+        element("nav", [element("a", said, href=f"#{place}") for place, said in _LINKS.items()], aria_label="sections"),
+        element("main", numbers_part(comparison, scores), pairs, curves, attention, samples, settings_part(comparison)),
+        _foot(album, notes),
+        _lightbox(),
+    ]
+    title = shown[0].facts.id if len(shown) == 1 else f"{len(shown)} runs: {', '.join(run.facts.id for run in shown)}"
+    html = f"{_MARK}\n{_head(title)}\n{element('body', body, _script())}\n</html>\n"
+    return Page(html, html.count('<article class="pair"'), album.count, tuple(notes))
+
+
+def is_page(file: Path) -> bool:
+    """Whether a file was made here, so that it may be made anew."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_MARK)) == _MARK.encode()
+    except OSError:
+        return False
+
+
+def _pairs(shown: Sequence[Shown], album: Album, limit: int) -> tuple[Markup, list[str]]:
+    grids, notes = grids_of([(run.label, run.series, run.evaluations) for run in shown]), list[str]()
+    parts = list[Child]()
+    for number, grid in enumerate(grids):
+        part, told = pairs_part(grid, album, limit, number)
+        parts.append(part)
+        notes += told
+    if len(grids) > 1 and len(shown) > 1:
+        parts.insert(0, element("p", "What is not of the same pairs stands in a grid of its own.", class_="note"))
+    for run in shown:
+        if not any(one.outputs for one in run.evaluations):
+            command = element("code", f"pgsynth evaluate {run.facts.id}")
+            words = [f"{run.label} has no pictures of an evaluation; to have some: ", command]
+            parts.append(element("p", words, class_="note"))
+    return element("section", element("h2", "Pairs"), parts, id="pairs"), notes
+
+
+# ------------------------------------------------------------------------------------------- around it
+def _resource(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _head(title: str) -> Markup:
+    """Nothing is loaded from anywhere, and no script runs but the page's own, whatever a file's name holds."""
+    digest = base64.b64encode(hashlib.sha256(_resource("page.js").encode()).digest()).decode("ascii")
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("style", Markup(_resource("page.css"))),
+    )
+
+
+def _script() -> Markup:
+    return element("script", Markup(_resource("page.js")))
+
+
+def _lightbox() -> Markup:
+    """Where a picture is enlarged; the script fills it."""
+    help_ = "← → along the pair, ↑ ↓ to other pairs, Esc closes"
+    shown = element("figure", element("img", alt=""), element("figcaption", element("b", ""), element("small", help_)))
+    close = element("button", "×", type="button", aria_label="close", class_="close")
+    return element("dialog", close, shown, id="box", aria_label="enlarged picture")
+
+
+def _foot(album: Album, notes: Sequence[str]) -> Markup:
+    size = f"{album.count:,} pictures, {album.bytes / 1e6:.1f} MB of this page."
+    left = [element("li", note) for note in notes]
+    return element(
+        "footer",
+        element("div", element("h2", "Left out"), element("ul", left)) if left else None,
+        element("p", size, " It needs no network.", class_="note"),
+    )
