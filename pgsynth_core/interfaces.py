@@ -13,12 +13,13 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
 
+from pgsynth_core.annotators import WeightFinder
 from pgsynth_core.options import PartConfig
 
 __all__ = [
@@ -274,23 +275,6 @@ it; innermost, at plain attention, with an empty label and None. For looking on 
 
 
 # ------------------------------------------------------------------------------------------- building
-@runtime_checkable
-class WeightFinder(Protocol):
-    """Finds pretrained weights by id."""
-
-    def __call__(self, weight_id: str, files: Sequence[str] = (), /) -> str | None:
-        """Where they lie: of a hub id the folder with its files, of a path the path; None where no weight is read,
-        which is on the meta device and under test.
-
-        Args:
-            weight_id: A hub id, ``owner/name`` or ``owner/name@revision``, or a path, which is given back as it is.
-            files: Glob patterns of the JSON and safetensors files that are read of a repository; none: all of them.
-
-        Raises:
-            PartError: With the command that gets them.
-        """
-
-
 @dataclass(frozen=True, kw_only=True)
 class BuildContext:
     """What a part may know while it is built. Never kept.

@@ -248,6 +248,10 @@ class Scores(Strict):
         return self
 
 
+Finding = Literal["pose", "parsing"]
+"""What an annotator may find: joints of people (`annotators.PoseAnnotator`), or a label of each pixel."""
+
+
 class Component(Strict):
     """One part: everything there is to know about it without importing it."""
 
@@ -268,6 +272,7 @@ class Component(Strict):
     networks: dict[str, tuple[Literal["self", "cross"], ...]] = Field(default_factory=dict)
     sites: Sites | None = None
     scores: Scores | None = None
+    finds: tuple[Finding, ...] = ()
     refuses: tuple[Refusal, ...] = ()
     size: Size = ""
     stride: Count | Bind | None = None
@@ -279,6 +284,8 @@ class Component(Strict):
             raise ValueError(f"{self.kind} {self.name}: [component.sites] is for kind attention, which must have it")
         if (self.kind == "metric") != (self.scores is not None):
             raise ValueError(f"{self.kind} {self.name}: [component.scores] is for kind metric, which must have it")
+        if (self.kind == "annotator") != bool(self.finds):
+            raise ValueError(f"{self.kind} {self.name}: `finds` is for kind annotator, which must have it")
         if (self.kind == "base") != bool(self.size and self.stride) or (self.kind != "base" and self.binds):
             raise ValueError(
                 f"{self.kind} {self.name}: a base, and only a base, has `size`, `stride` and [component.binds]"

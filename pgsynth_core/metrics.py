@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from pgsynth_core.annotators import PoseAnnotator
 from pgsynth_core.errors import UserError
 
 __all__ = [
@@ -53,12 +54,16 @@ class WeightFile:
         url: Where it is to be had.
         sha256: The beginning of its hash, as many digits as are known; at least 8.
         megabytes: How large it is.
+        folder: Where its publisher's own library keeps it, below the user's home; empty: where torch does.
+        command: What fetches it there; empty: curl does, from `url`.
     """
 
     name: str
     url: str
     sha256: str
     megabytes: int
+    folder: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,10 @@ def _none_found(wanted: WeightFile) -> NoReturn:
     raise NotComputed(f"it needs the weights {wanted.name}.", cure=f"Download {wanted.url}.")
 
 
+def _no_annotator(name: str) -> NoReturn:
+    raise NotComputed("it needs an annotator that finds poses, and none is at hand.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetricContext:
     """What a metric may know while it is built.
@@ -93,14 +102,16 @@ class MetricContext:
         label: Its name in the protocol.
         device: Where a metric that uses torch works, e.g. ``cpu`` or ``cuda:0``.
         weights: Finds a file of weights, on this machine alone.
+        annotator: Gives the annotator of poses of that name, built; with an empty one the only one that is installed.
 
     Raises:
-        NotComputed: `weights`, if it is not there.
+        NotComputed: `weights`, if it is not there; `annotator`, if there is none, or several and no name.
     """
 
     label: str
     device: str = "cpu"
     weights: Callable[[WeightFile], FoundWeights] = field(default=_none_found)
+    annotator: Callable[[str], PoseAnnotator] = field(default=_no_annotator)
 
 
 class Metric(ABC):

@@ -15,8 +15,8 @@ from PIL import Image
 
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.composition import Composition
+from pgsynth_core.api.devices import device_named
 from pgsynth_core.api.looks import encoder_figures, overview, processor_figures, view_facts
-from pgsynth_core.api.model import device_named
 from pgsynth_core.api.shares import ShareTable, share_table
 from pgsynth_core.api.subjects import Subject
 from pgsynth_core.composition.hub import Weights

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from PIL import Image
 
 from pgsynth_core.api.adjust import Guidance, adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.api.devices import device_named
 from pgsynth_core.api.photos import OnWarning, Pose, Source, parsing_of, photo_of, pose_of
 from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
@@ -26,7 +26,7 @@ from pgsynth_core.data.keypoints import no_keypoints
 from pgsynth_core.data.records import Pair, Person, Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import example
-from pgsynth_core.errors import UserError, suggestion
+from pgsynth_core.errors import UserError
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs import (
     BUNDLE,
@@ -239,15 +239,3 @@ def load(
     assembly.method.eval()
     others = map(str, check_weights(lock, weights.identities(known=True)))
     return Model(assembly, checkpoint, (*warnings, *resolved.changed_options, *others), ema, weights)
-
-
-def device_named(wanted: str | None) -> str:
-    """The device that is wanted, if there is such a one; if none is named, a GPU where there is one."""
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    there = [] if found is None else [f"{found.type}:{number}" for number in range(torch.accelerator.device_count())]
-    if wanted is None:
-        return "cuda" if "cuda:0" in there else "cpu"
-    if wanted not in ("cpu", *there) and not (found and there and wanted == found.type):
-        cure = suggestion(wanted, ["cpu", *there], what="devices")
-        raise UserError(f"there is no device {wanted!r} here.", where="device", cure=cure)
-    return wanted

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pgsynth_core.api.annotating import pose_annotators
 from pgsynth_core.errors import Problem
 from pgsynth_core.evaluation import (
     WHOLE,
@@ -114,7 +115,11 @@ def yardstick_of(
     size = protocol.size(scoring.size)
     find = weights_in(scoring.weights)
     device = _device(scoring.device) if any(choice.scores.device for choice in protocol.metrics) else "cpu"
-    bound, missing = bind(protocol.metrics, lambda label: MetricContext(label=label, device=device, weights=find))
+    annotator = pose_annotators(registry, device)
+    bound, missing = bind(
+        protocol.metrics,
+        lambda label: MetricContext(label=label, device=device, weights=find, annotator=annotator),
+    )
     if protocol.reference == "training":
         if scoring.reference:
             reference = Reference(FolderPictures.of(Path(scoring.reference), flag="--reference"))
@@ -123,7 +128,7 @@ def yardstick_of(
 
 
 def _device(wanted: str) -> str:
-    from pgsynth_core.api.model import device_named  # torch
+    from pgsynth_core.api.devices import device_named  # torch
 
     return device_named(wanted or None)
 

@@ -37,6 +37,7 @@ examples:
   pgsynth evaluate latest --split train --limit 8
   pgsynth evaluate --pred results --gt test_highres --pairs fasion-resize-pairs-test.csv
         --protocol cfld --reference train_highres
+  pgsynth evaluate latest --also face_similarity,pose_error.measure=missing
 
 Protocols: standard takes the field's standard libraries, and pictures at their own size or at
 --size, resized by Pillow. cfld is the arithmetic of the published tables of pose transfer, to
@@ -76,7 +77,9 @@ def _parser() -> Parser:
     how.add_argument("--protocol", metavar="NAME", default="", help="standard, cfld, or one of a plugin")
     how.add_argument("--size", metavar="HxW", default="", help="at which pictures are compared")
     how.add_argument("--metrics", metavar="LIST", type=_names, default=(), help="only these of the protocol's metrics")
-    how.add_argument("--also", metavar="LIST", type=_names, default=(), help="metrics besides, by the names of parts")
+    how.add_argument(
+        "--also", metavar="LIST", type=_names, default=(), help="metrics besides: NAME, or NAME.OPTION=VALUE"
+    )
     how.add_argument(
         "--weights",
         metavar="PATH",

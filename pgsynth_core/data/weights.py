@@ -1,7 +1,7 @@
-"""Where the weights are that metrics need: given ones, then where torch keeps what it fetched. Nothing is fetched.
+"""Where the weights are that metrics need: given ones, then what torch or a publisher's library fetched before.
 
-A file is known by the name that its publisher gives it. One with other content than the publisher names is used, and
-scores with it have an id of their own: they compare with no published number.
+Nothing is fetched. A file is known by the name that its publisher gives it. One with other content than the publisher
+names is used, and scores with it have an id of their own: they compare with no published number.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def weights_in(given: Sequence[str | Path]) -> Callable[[WeightFile], FoundWeigh
             raise UserError(f"there is no {str(place)!r}.", where="--weights", cure=cure)
 
     def find(wanted: WeightFile) -> FoundWeights:
+        kept = (Path.home() / wanted.folder if wanted.folder else hub_folder()) / wanted.name
         looked_at = [place if place.is_file() else place / wanted.name for place in places]
-        candidates = [path for path in (*looked_at, hub_folder() / wanted.name) if path.is_file()]
+        candidates = [path for path in (*looked_at, kept) if path.is_file()]
         named = [path for path in candidates if path.name == wanted.name]
         others = [path for path in candidates if path.name != wanted.name]
         for path in (*named, *others):
@@ -49,10 +50,10 @@ def weights_in(given: Sequence[str | Path]) -> Callable[[WeightFile], FoundWeigh
             official = digest.startswith(wanted.sha256)
             if official or path in named:
                 return FoundWeights(path, digest, official)
-        target = shlex.quote(str(hub_folder() / wanted.name))
+        command = wanted.command or f"curl -L --create-dirs -o {shlex.quote(str(kept))} {wanted.url}"
         raise NotComputed(
             f"it needs the weights {wanted.name} ({wanted.megabytes} MB), and they are not on this machine.",
-            cure=f"Fetch them: curl -L --create-dirs -o {target} {wanted.url} - or say where they are: --weights PATH.",
+            cure=f"Fetch them: {command} - or say where they are: --weights PATH.",
         )
 
     return find

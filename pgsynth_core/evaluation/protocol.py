@@ -14,6 +14,7 @@ from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import Metric, MetricContext, NotComputed, PairMetric, SetMetric
 from pgsynth_core.registry import Entry, ProtocolEntry, Registry, configure, load_part
 from pgsynth_core.shipped import Resizing
+from pgsynth_core.spec.scalars import scalar_value
 
 __all__ = ["Bound", "Choice", "Protocol", "bind", "protocol_of"]
 
@@ -98,10 +99,10 @@ def protocol_of(
         registry: What is installed.
         name: Plain or qualified; empty for the default.
         metrics: Only these, by the protocol's labels; none: all of it.
-        also: Metrics besides, by the names of parts, at their defaults.
+        also: Metrics besides: names of parts, or ``NAME.OPTION=VALUE`` once for each option that is not its default.
 
     Raises:
-        SpecError: If there is no such protocol or metric.
+        SpecError: If there is no such protocol, metric, option or value.
         PartError: If the protocol names a part or an option that is not there.
     """
     entry = registry.find_protocol(name or registry.defaults.protocol, where="--protocol")
@@ -110,12 +111,50 @@ def protocol_of(
     if metrics:
         chosen = [_of_label(chosen, label, entry.name) for label in dict.fromkeys(metrics)]
     labels = {choice.label for choice in chosen}
-    for wanted in dict.fromkeys(also):
-        found = registry.find("metric", wanted, where="--also")
-        if found.name not in labels:
-            chosen.append(Choice(found.name, found))
+    for found in _besides(registry, also):
+        if found.label not in labels:
+            chosen.append(found)
+        elif found.options:
+            message = f"the protocol {entry.name} has {found.label} already, with options of its own."
+            raise SpecError(message, where="--also", cure="Leave it out of the protocol's: --metrics LIST.")
     sizes = tuple((int(height), int(width)) for height, _, width in (size.partition("x") for size in table.sizes))
     return Protocol(table.name, table.summary, sizes, table.predictions, table.truths, table.reference, tuple(chosen))
+
+
+def _besides(registry: Registry, also: Sequence[str]) -> Iterable[Choice]:
+    """The metrics that these words add, each once.
+
+    Raises:
+        SpecError: If one names no metric, option or value.
+    """
+    found: dict[str, Choice] = {}
+    for word in also:
+        path, sign, text = word.partition("=")
+        name, _, option = path.rpartition(".") if sign else (word, "", "")
+        if sign and not name:
+            raise SpecError(f"{word!r} names no option.", where="--also", cure="Write NAME.OPTION=VALUE.")
+        entry = registry.find("metric", name, where="--also")
+        choice = found.setdefault(entry.name, Choice(entry.name, entry))
+        if sign:
+            found[entry.name] = replace(choice, options={**choice.options, option: _value(entry, option, text)})
+    return found.values()
+
+
+def _value(entry: Entry, option: str, text: str) -> Any:
+    """An option's value as typed.
+
+    Raises:
+        SpecError: If the metric has no such option, or it takes no such value.
+    """
+    declared = entry.component.options.get(option)
+    if declared is None:
+        cure = suggestion(option, tuple(entry.component.options), what="options")
+        raise SpecError(f"the metric {entry.name} has no option {option!r}.", where="--also", cure=cure)
+    for value in (text, scalar_value(text)):
+        if declared.allows(value):
+            return value
+    cure = suggestion(text, tuple(map(str, declared.choices)), what="values") if declared.choices else declared.help
+    raise SpecError(f"{entry.name}.{option} = {text} is not what that option takes.", where="--also", cure=cure)
 
 
 def _choice(registry: Registry, protocol: ProtocolEntry, label: str) -> Choice:
@@ -203,5 +242,11 @@ def _built(choice: Choice, context: MetricContext) -> Metric:
     if not issubclass(kind, wanted):
         message = f"metric {choice.entry.name}: {component.target} is no {wanted.__name__}, as its manifest says."
         raise PartError(message, where=str(choice.entry.origin.manifest_path))
-    metric: Metric = kind(config, context)
+    try:
+        metric: Metric = kind(config, context)
+    except ModuleNotFoundError as error:
+        if not component.extra:
+            raise
+        cure = f'Install what it needs: pip install "{choice.entry.origin.package}[{component.extra}]".'
+        raise NotComputed(f"it needs {error.name}, which is not installed.", cure=cure) from error
     return metric

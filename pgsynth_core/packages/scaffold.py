@@ -183,7 +183,7 @@ def _form(kind: str) -> Form:
         return form
     where, choice = f"plugins new {kind}", suggestion(kind, tuple(FORMS), what="kinds")
     if kind in get_args(Kind):
-        message = f"pgsynth has no interface for {NOUNS[kind][1]} yet that a package could implement."
+        message = f"pgsynth has no template for {NOUNS[kind][1]} yet that a package could start from."
         raise UserError(message, where=where, cure=f"What can be written: {', '.join(FORMS)}.")
     raise UserError(f"there is no kind {kind!r}.", where=where, cure=choice)
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pgsynth_core import interfaces
+from pgsynth_core.annotators import Annotator, PoseAnnotator
 from pgsynth_core.axes import LABEL_SETS
 from pgsynth_core.data import Dataset
 from pgsynth_core.errors import PartError
@@ -31,6 +32,7 @@ BASE_CLASSES: Final[Mapping[Kind, type]] = {
     "pose": interfaces.PoseBranch,
     "attention": interfaces.AttentionProcessor,
     "dataset": Dataset,
+    "annotator": Annotator,
 }
 
 MOST_IMPORT_SECONDS: Final = 1.0
@@ -210,9 +212,9 @@ def implements_its_kind(subject: Subject) -> None:
     """The target is a documented class of the kind's interface, with its methods written."""
     target = loaded(subject)
     scores = subject.entry.component.scores
-    expected = _METRICS[scores.of] if scores else BASE_CLASSES.get(subject.entry.kind)
-    if expected is None:
-        raise Skip(f"no interface for kind {subject.entry.kind} to test against")
+    expected = _METRICS[scores.of] if scores else BASE_CLASSES[subject.entry.kind]
+    if "pose" in subject.entry.component.finds:
+        expected = PoseAnnotator
     assert issubclass(target, expected), f"{target} is no {expected.__name__}"
     assert not inspect.isabstract(target), f"{target} leaves methods abstract"
     assert target.__doc__ and target.__doc__.strip(), f"{target} has no docstring"

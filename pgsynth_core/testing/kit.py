@@ -8,6 +8,12 @@ from typing import Any, Final
 from pgsynth_core.errors import PgsynthError
 from pgsynth_core.manifest import Kind
 from pgsynth_core.registry import FOREIGN_FAULTS, Registry, discover, reason_of
+from pgsynth_core.testing.annotators import (
+    a_photo_alone_has_the_same_poses,
+    annotator_says_what_it_is,
+    photos_stay_as_they_are,
+    poses_have_the_documented_form,
+)
 from pgsynth_core.testing.behaviour import (
     a_sample_alone_is_the_same,
     compiled_equals_eager,
@@ -68,7 +74,7 @@ from pgsynth_core.testing.state import (
 )
 from pgsynth_core.testing.subject import Check, Skip, Subject
 
-__all__ = ["CHECKS", "DATASET_CHECKS", "METRIC_CHECKS", "check_part", "checks_of", "outcomes"]
+__all__ = ["ANNOTATOR_CHECKS", "CHECKS", "DATASET_CHECKS", "METRIC_CHECKS", "check_part", "checks_of", "outcomes"]
 
 _DECLARED: Final[tuple[Check, ...]] = (
     config_can_be_imported,
@@ -139,7 +145,21 @@ METRIC_CHECKS: Final[tuple[Check, ...]] = (
 )
 """Every check of a metric."""
 
-_OF_KIND: Final[Mapping[Kind, tuple[Check, ...]]] = {"dataset": DATASET_CHECKS, "metric": METRIC_CHECKS}
+ANNOTATOR_CHECKS: Final[tuple[Check, ...]] = (
+    *_DECLARED,
+    annotator_says_what_it_is,
+    poses_have_the_documented_form,
+    a_photo_alone_has_the_same_poses,
+    photos_stay_as_they_are,
+    leaves_torch_as_it_was,
+)
+"""Every check of an annotator."""
+
+_OF_KIND: Final[Mapping[Kind, tuple[Check, ...]]] = {
+    "annotator": ANNOTATOR_CHECKS,
+    "dataset": DATASET_CHECKS,
+    "metric": METRIC_CHECKS,
+}
 
 _GATES: Final = frozenset({config_can_be_imported.__name__, implements_its_kind.__name__})
 """Where one of these fails, nothing after it can run."""
@@ -205,9 +225,7 @@ def outcomes(
     for check in checks_of(subject.entry.kind):
         if check.__name__ in done:
             continue
-        if subject.entry.kind == "annotator":
-            yield Outcome(check.__name__, "skipped", "there is no interface for parts of kind annotator yet")
-        elif failed:
+        if failed:
             yield Outcome(check.__name__, "skipped", f"{failed} failed")
         else:
             begins(check.__name__)

@@ -130,7 +130,11 @@ def test_a_name_that_is_taken_as_a_label_gets_a_number(judged: Judged, extended:
 
 def test_annotators_and_metrics_are_never_suggested(judged: Judged, extended: Extended) -> None:
     give = '[component.provides.reference]\naxes = ["B", "N_s", "C"]\nper = "sites"'
-    registry = extended(component("annotator", "parser", give), component("metric", "score", give))
+    others = [
+        component("annotator", "parser", give, top='finds = ["parsing"]'),
+        component("metric", "score", give, top='scores = { of = "pair", better = "higher" }'),
+    ]
+    registry = extended(*others)
     (problem,) = judged("encoder=qfft attn=hpfa", registry).problems
     assert "Parts that provide `reference`: sourcenet." in problem.cure
 

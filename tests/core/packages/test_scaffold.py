@@ -73,7 +73,7 @@ def test_every_kind_of_the_manifest_is_written_or_refused_with_the_reason(tmp_pa
     for kind in get_args(Kind):
         if kind in FORMS:
             continue
-        with pytest.raises(UserError, match="no interface for") as refused:
+        with pytest.raises(UserError, match="no template for") as refused:
             made(kind, tmp_path)
         assert "encoder" in refused.value.problems[0].cure
     assert list(tmp_path.iterdir()) == []
@@ -176,7 +176,7 @@ def test_its_wheel_holds_the_manifest(tmp_path: Path) -> None:
     [
         ("encodr", "own", ["no kind 'encodr'", "Did you mean 'encoder'?"]),
         ("preset", "own", ["no kind 'preset'", "encoder"]),
-        ("annotator", "own", ["no interface for annotators yet", "base, encoder, pose"]),
+        ("annotator", "own", ["no template for annotators yet", "base, encoder, pose"]),
         ("encoder", "Own", ["no name", "lower-case", "e.g. own"]),
         ("encoder", "my-part", ["no name", "e.g. my_part"]),
         ("encoder", "../own", ["no name", "e.g. own"]),

@@ -16,11 +16,9 @@ from pgsynth_core.manifest import SLOTS, Kind
 from pgsynth_core.registry import Registry, load_part
 from pgsynth_core.testing import CHECKS, Outcome, Report, check_part, checks_of, compose_around
 from pgsynth_core.testing.behaviour import contract_is_honest, features_are_of_one_source
-from pgsynth_core.testing.kit import DATASET_CHECKS, METRIC_CHECKS
+from pgsynth_core.testing.kit import ANNOTATOR_CHECKS, DATASET_CHECKS, METRIC_CHECKS
 from pgsynth_core.testing.state import keeps_nothing_of_a_call
 from pgsynth_core.testing.subject import Subject
-
-from ...fixtures.fake_packages import FakePackages
 
 
 @pytest.mark.parametrize(
@@ -153,19 +151,8 @@ def test_the_report_is_plain_data() -> None:
 
 
 def test_every_check_says_what_it_checks() -> None:
-    for checks in (CHECKS, DATASET_CHECKS, METRIC_CHECKS):
+    for checks in (CHECKS, DATASET_CHECKS, METRIC_CHECKS, ANNOTATOR_CHECKS):
         assert len({check.__name__ for check in checks}) == len(checks)
         assert all(check.__doc__ and check.__doc__.count("\n") == 0 for check in checks)
     assert checks_of("dataset") == DATASET_CHECKS and checks_of("pose") == CHECKS
-    assert checks_of("metric") == METRIC_CHECKS
-
-
-@pytest.mark.parametrize("kind", ["annotator"])
-def test_a_kind_without_an_interface_has_nothing_that_runs(kind: Kind, fake_packages: FakePackages) -> None:
-    manifest = fake_packages.manifest("pgsynth-plugin-x", fake_packages.part(kind, "x"))
-    fake_packages.install(manifest=manifest)
-    report = check_part(kind, "x")
-    assert report.counts["ran"] == 0 and not report.ok
-    assert {outcome.reason for outcome in report.outcomes} == {f"there is no interface for parts of kind {kind} yet"}
-    with pytest.raises(PartError, match="no check ran"):
-        report.raise_if_failed()
+    assert checks_of("metric") == METRIC_CHECKS and checks_of("annotator") == ANNOTATOR_CHECKS
