@@ -276,7 +276,8 @@ def _say_table(table: ScoreTable) -> None:
 def below_source(table: ScoreTable) -> list[str]:
     """The metrics on which doing nothing would have been better."""
     signs = {name: 1 if measure.better == "higher" else -1 for name, measure in table.measures.items()}
-    return [name for name, baseline in table.copy_source.items() if signs[name] * (table.mean[name] - baseline) < 0]
+    both = {name: baseline for name, baseline in table.copy_source.items() if name in table.mean}
+    return [name for name, baseline in both.items() if signs[name] * (table.mean[name] - baseline) < 0]
 
 
 def score_rows(table: ScoreTable) -> list[tuple[str, ...]]:

@@ -87,9 +87,16 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         {**(about or {}), **yardstick.way, **seen},
         overall,
         sets,
-        {**yardstick.missing, **missing},
+        {**yardstick.missing, **missing, **_without_values(yardstick, rows)},
         yardstick.libraries,
     )
+
+
+def _without_values(yardstick: Yardstick, rows: Sequence[ImageScores]) -> dict[str, Problem]:
+    """Metrics of pairs that no pair has a value for, and that."""
+    labels = [bound.label for bound in yardstick.metrics if not _is_set(bound)]
+    lost = Problem(f"none of {len(rows):,} pairs has a value." if len(rows) > 1 else "the pair has no value.")
+    return {label: lost for label in labels if not any(label in row.values for row in rows)}
 
 
 def _refuse(bad: Sequence[Bad], *, skip: bool, pairs: int) -> None:

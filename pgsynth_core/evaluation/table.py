@@ -191,7 +191,7 @@ class ScoreTable:
         writer.writerow(["name", "height", "width", *measures, *baseline, *_HASHES])
         for row in self.rows:
             values = [row.values.get(name) for name in measures]
-            values += [row.copy_source[name] for name in self.copy_source]
+            values += [row.copy_source.get(name) for name in self.copy_source]
             said = ["" if value is None else repr(value) for value in values]
             writer.writerow([_inert(row.name), *row.size, *said, *row.hashes])
         return _written(Path(path), text.getvalue())

@@ -1,0 +1,64 @@
+"""Pairs that a metric has no value for: such as the likeness of a face that nobody sees."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pgsynth_core.cli.evaluate import below_source, score_rows
+from pgsynth_core.evaluation import ScoreTable, Shown
+from pgsynth_core.evaluation.protocol import Bound, Choice
+from pgsynth_core.metrics import MetricContext, PairMetric, Picture
+from pgsynth_core.registry import discover
+
+from ...fixtures.scored import noise, scored, standard
+
+
+class Bright(PairMetric):
+    """Brightness; of what is black there is none."""
+
+    @property
+    def id(self) -> str:
+        return "bright"
+
+    @property
+    def definition(self) -> str:
+        return "The mean of what is not black."
+
+    def values(self, predicted: Sequence[Picture], truth: Sequence[Picture]) -> list[float | None]:
+        return [float(picture.mean()) if picture.any() else None for picture in predicted]
+
+
+def table(*pairs: tuple[bool, bool]) -> ScoreTable:
+    """Of each pair, whether the prediction is seen and whether the source is."""
+    of_pairs = discover().find("metric", "face_similarity")
+    bound = Bound(Choice("bright", of_pairs), Bright(None, MetricContext(label="bright")))
+    yardstick = standard(("l1",))
+    dark = np.zeros((32, 24, 3), np.uint8)
+    shown = [
+        (f"p{number}", Shown(noise(number) if one else dark, noise(number + 9), noise(number + 5) if source else dark))
+        for number, (one, source) in enumerate(pairs)
+    ]
+    return scored(shown, yardstick=replace(yardstick, metrics=(*yardstick.metrics, bound)))
+
+
+def test_a_mean_is_of_those_that_have_one(tmp_path: Path) -> None:
+    found = table((True, True), (False, True), (True, False))
+    assert found.counted("bright") == 2 and found.counted("l1") == 3 and not found.missing
+    assert next(row for row in score_rows(found) if row[0] == "bright")[1].endswith("(2 pairs)")
+    with found.to_csv(tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["bright"] == "" for row in rows] == [False, True, False]
+    assert [row["copy_source_bright"] == "" for row in rows] == [False, False, True]
+
+
+def test_what_no_pair_has_a_value_for_is_told_and_below_nothing() -> None:
+    found = table((False, True), (False, True))
+    assert "bright" not in found.mean and "bright" in found.copy_source
+    assert found.missing["bright"].message == "none of 2 pairs has a value."
+    assert "bright" not in below_source(found)
+    assert table((False, False)).missing["bright"].message == "the pair has no value."
