@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -16,6 +17,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A worker holds over a million objects, and Python would walk all of them again after every few tests, a quarter of the
+# time that tests of the terminal UI take. Whoever asserts that something is gone collects it first.
+gc.set_threshold(10_000, 20, 5)
 
 SOURCE_ROOTS = ("plugins", "tui")
 collect_ignore = ["fixtures"]  # packages of third parties, too, whose own tests are theirs
