@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from .fixtures.shape_checks import check_shapes_where_there_are_any
+
 # Before anything imports torch or a hub client: weights never come over the network, and workers share the cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -21,6 +23,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # A worker holds over a million objects, and Python would walk all of them again after every few tests, a quarter of the
 # time that tests of the terminal UI take. Whoever asserts that something is gone collects it first.
 gc.set_threshold(10_000, 20, 5)
+
+check_shapes_where_there_are_any()
 
 SOURCE_ROOTS = ("plugins", "tui")
 collect_ignore = ["fixtures"]  # packages of third parties, too, whose own tests are theirs
