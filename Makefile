@@ -34,7 +34,7 @@ demo: install ## a small method, composed, trained, sampled and scored on this m
 test: lint test-main test-compiled test-matrix ## lint, then every test a bare CPU machine can run in minutes
 
 test-main: install ## the tests, shapes checked
-	$(PYTEST) -n $(WORKERS) --dist worksteal
+	$(PYTEST) -n $(WORKERS) --dist worksteal --durations=25
 
 test-compiled: install ## torch.compile against eager, without the shape-checking hook
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "compiled and not (slow or gpu)")

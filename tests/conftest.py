@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FunctionType
+from typing import Any, get_args
 
 import pytest
+from jaxtyping import AbstractArray, _decorator
 
 # Before anything imports torch or a hub client: weights never come over the network, and workers share the cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -17,6 +21,47 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A worker holds over a million objects, and Python would walk all of them again after every few tests, a quarter of the
+# time that tests of the terminal UI take. Whoever asserts that something is gone collects it first.
+gc.set_threshold(10_000, 20, 5)
+
+
+# ------------------------------------------------------------------------------------------- shapes
+def check_shapes_where_there_are_any() -> None:
+    """Let jaxtyping leave functions that name no shape to beartype alone; before what is checked is imported.
+
+    The hook wraps every function of a package, and its wrapper binds arguments and keeps axes in mind for a function
+    that has none, too: an eighth of what training takes in tests. What is said of arguments and results is the same.
+    """
+    whole = _decorator.jaxtyped
+
+    def jaxtyped(fn: Any, *, typechecker: Callable[[Any], Any] | None) -> Any:
+        if typechecker is None or not isinstance(fn, FunctionType):
+            return whole(fn, typechecker=typechecker)
+        written = fn.__annotations__
+        evaluated = {name: _decorator._destring_annotation(one, fn.__globals__) for name, one in written.items()}
+        if any(map(_names_a_shape, evaluated.values())):
+            return whole(fn, typechecker=typechecker)
+        fn.__annotations__ = evaluated
+        checked = typechecker(fn)
+        fn.__annotations__ = checked.__annotations__ = written
+        return checked
+
+    _decorator.jaxtyped = jaxtyped
+
+
+def _names_a_shape(annotation: Any) -> bool:
+    if isinstance(annotation, list | tuple):  # the arguments of a Callable
+        return any(map(_names_a_shape, annotation))
+    kind = annotation if isinstance(annotation, type) else type(annotation)
+    shaped = kind.__module__.startswith("jaxtyping") or issubclass(kind, AbstractArray)
+    return shaped or any(map(_names_a_shape, get_args(annotation)))
+
+
+check_shapes_where_there_are_any()
+
+
+# ------------------------------------------------------------------------------------------- all tests
 SOURCE_ROOTS = ("plugins", "tui")
 collect_ignore = ["fixtures"]  # packages of third parties, too, whose own tests are theirs
 

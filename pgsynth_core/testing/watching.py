@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, no_type_check
 
 __all__ = ["Refused", "Watch"]
 
@@ -36,6 +36,9 @@ _PROGRAMS: Final = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.po
 _FORKS: Final = frozenset({"os.fork", "os.forkpty"})
 _HOSTS: Final = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 _WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_WATCHED: Final = frozenset(
+    {"open", "sqlite3.connect", "socket.connect", "socket.sendto", *_CHANGES, *_PROGRAMS, *_FORKS, *_HOSTS}
+)
 _CACHES: Final = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "PYTHONPYCACHEPREFIX")
 _MOST_FILES: Final = 4000
 """Of one folder that are compared; in a larger one, those that are found first."""
@@ -180,9 +183,10 @@ _entered: list[Watch] = []
 _looking = False
 
 
+@no_type_check  # it hears of every `id()` in the process from then on: a checker of shapes around it would be felt
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     global _looking
-    if not _entered or _looking:
+    if event not in _WATCHED or not _entered or _looking:
         return
     _looking = True  # looking itself may be seen
     try:

@@ -52,4 +52,6 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def short_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     """One saving, known at once, in the place of those that are reckoned out for seconds."""
     memory = TrainingMemory(weights=2**30, moments=2**30, average=2**30, step=2**30)
-    monkeypatch.setattr(shortage, "savings", lambda *given, **named: (memory, (Saving("train.ema=0", 2**30),)))
+    monkeypatch.setattr(
+        shortage, "savings", lambda *given, **named: (memory, (Saving("train.checkpointing=true", 2**30),))
+    )

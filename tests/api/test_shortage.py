@@ -63,7 +63,19 @@ def test_other_errors_are_none_of_memory() -> None:
     assert str(shortage_of(MemoryError())).startswith("out of memory: ")
 
 
-def test_a_run_that_runs_out_says_what_would_save_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "saving",
+    [
+        pytest.param(("train.checkpointing=true", "train.batch_size=4 train.accumulate=2"), marks=pytest.mark.slow),
+        ("train.checkpointing=true",),
+    ],
+    ids=["reckoned out", "given"],
+)
+def test_a_run_that_runs_out_says_what_would_save_how_much(
+    saving: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if len(saving) == 1:
+        request.getfixturevalue("short_advice")
     plain, steps = Stepper.take, []
 
     def take(self: Stepper, batches: object) -> object:
@@ -77,9 +89,9 @@ def test_a_run_that_runs_out_says_what_would_save_how_much(tmp_path: Path, monke
         compose(*FIGURES, "train.batch_size=8", "train.checkpoint_every=2").train(runs=tmp_path, steps=9)
     text, folder = str(caught.value), find_run("latest", tmp_path)
     assert "out of memory" in text and f"The last checkpoint stands: {folder.path}/checkpoints/step-00000002" in text
-    assert "train.checkpointing=true saves " in text and "train.batch_size=4 train.accumulate=2 saves " in text
+    assert all(f"{words} saves " in text for words in saving)
     assert f"pgsynth train {folder.path}/spec.yaml train." in text and caught.value.exit_code == 2
-    assert f"Go on with this run: pgsynth train --resume {folder.path} train.checkpointing=true." in text
+    assert f"Go on with this run: pgsynth train --resume {folder.path} {saving[0]}." in text
     assert status_of(folder).state == "failed"
     (problem,) = [event for event in read_events(folder.events_file) if event["kind"] == "problem"]
     assert problem["message"] in text and problem["step"] == 2
@@ -109,6 +121,6 @@ def test_less_to_train_is_not_what_to_try_first(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("short_advice")
 def test_weights_that_do_not_fit_are_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pgsynth_core.api.session.Average", lambda *_: on_a_gpu())
-    with pytest.raises(UserError, match="train.ema=0 saves 1.0 GiB"):
+    with pytest.raises(UserError, match="train.checkpointing=true saves 1.0 GiB"):
         compose(*FIGURES).train(runs=tmp_path)
     assert os.listdir(tmp_path) == []

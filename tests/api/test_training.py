@@ -107,7 +107,14 @@ def test_events_tell_the_run(tmp_path: Path, photos: str) -> None:
     assert {"step", "steps", "loss", "seconds_per_step", "eta_seconds", "learning_rate"} <= set(step)
 
 
-@pytest.mark.parametrize("overrides", [(), ("train.accumulate=2", "train.workers=1"), ("train.ema=0",)])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("train.accumulate=2", "train.workers=1"),
+        pytest.param((), marks=pytest.mark.slow),
+        pytest.param(("train.ema=0",), marks=pytest.mark.slow),
+    ],
+)
 def test_continuing_joins_bitwise(tmp_path: Path, train: Train, overrides: tuple[str, ...]) -> None:
     whole = train(tmp_path / "whole", *overrides)
     part = train(tmp_path / "part", *overrides, steps=3)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from beartype.roar import BeartypeCallHintParamViolation, BeartypeCallHintReturnViolation
 from jaxtyping import TypeCheckError
 
 PLANTED = '''
@@ -47,3 +48,19 @@ def test_core_itself_is_checked() -> None:
 
     with pytest.raises(TypeCheckError, match="tokens"):
         split_heads(torch.zeros(2, 4), 2)
+
+
+def test_functions_without_a_shape_are_checked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain_canary.py").write_text(
+        "from __future__ import annotations\n\ndef longer(word: str) -> list[str]:\n    return 2 * word or None\n",
+        encoding="utf-8",
+    )
+    parent = importlib.import_module("pgsynth_core")
+    monkeypatch.setattr(parent, "__path__", [*parent.__path__, str(tmp_path)])
+    canary = importlib.import_module("pgsynth_core.plain_canary")
+    monkeypatch.delitem(sys.modules, "pgsynth_core.plain_canary")
+    monkeypatch.delattr(parent, "plain_canary")
+    with pytest.raises(BeartypeCallHintParamViolation, match="word"):
+        canary.longer(3)
+    with pytest.raises(BeartypeCallHintReturnViolation, match="longer"):
+        canary.longer("a")

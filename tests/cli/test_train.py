@@ -217,7 +217,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Run, monke
 
 
 @pytest.mark.parametrize(
-    "numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP, signal.SIGHUP]], ids=lambda sent: sent[0].name
+    "numbers",
+    [[signal.SIGINT], pytest.param([signal.SIGTERM], marks=pytest.mark.slow), [signal.SIGHUP, signal.SIGHUP]],
+    ids=lambda sent: sent[0].name,
 )
 def test_asked_to_stop_it_saves_says_so_and_ends_with_130(
     trained: Made, roots: str, tmp_path: Path, numbers: list[signal.Signals]

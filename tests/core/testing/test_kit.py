@@ -25,7 +25,7 @@ from pgsynth_core.testing.subject import Subject
     ("kind", "name"),
     [
         ("encoder", "toy_wide"),
-        ("pose", "toy_stem"),
+        pytest.param("pose", "toy_stem", marks=pytest.mark.slow),
         pytest.param("encoder", "toy_tokens", marks=pytest.mark.slow),
         pytest.param("attention", "toy_ip", marks=pytest.mark.slow),
     ],
