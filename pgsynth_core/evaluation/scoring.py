@@ -287,7 +287,7 @@ class _Scoring:
         baseline = _values(self._batched, source, target) if whole else [{} for _ in batch]
         order = [bound.label for bound in self._yardstick.metrics]
         for one, values, unchanged in zip(batch, found, baseline, strict=True):
-            both = one.values | values, one.baseline | unchanged if one.baseline else {}
+            both = one.values | values, one.baseline | unchanged
             values, unchanged = ({label: some[label] for label in order if label in some} for some in both)
             size = one.shown.target.shape[0], one.shown.target.shape[1]
             self.rows[one.index] = ImageScores(self._material.name(one.index), size, values, unchanged, one.hashes)
@@ -300,7 +300,7 @@ class _Scoring:
         overall, keys, missing = dict[str, float](), dict[str, str](), dict[str, Problem]()
         for label, one in self._sets.items():
             try:
-                overall[label] = one.value(self._pool, told)
+                overall[label] = one.value(self._pool, told, whole=not self.bad)
             except NotComputed as error:
                 missing[label] = error.problems[0]
             else:

@@ -61,15 +61,27 @@ class Compared:
         """Take up some pairs."""
         if not self.gathers:
             return
-        self._predicted.add(self._metric.features(predicted))
+        self._add(self._predicted, predicted)
         if self._reference.pictures is None and self._of_truths is None:
             new = {digest: picture for digest, picture in truths if digest not in self._seen}
             self._seen |= {*new}
-            if new:
-                self._truths.add(self._metric.features([*new.values()]))
+            self._add(self._truths, [*new.values()])
 
-    def value(self, pool: Pool, told: OnScored) -> float:
+    def _add(self, moments: Moments, pictures: Sequence[Picture]) -> None:
+        """Take up pictures, those of one size together."""
+        by_size: dict[tuple[int, ...], list[Picture]] = {}
+        for picture in pictures:
+            by_size.setdefault(picture.shape, []).append(picture)
+        for alike in by_size.values():
+            moments.add(self._metric.features(alike))
+
+    def value(self, pool: Pool, told: OnScored, *, whole: bool) -> float:
         """The number.
+
+        Args:
+            pool: Threads that read a reference.
+            told: How far that is.
+            whole: Whether every pair that was looked at was taken up: else nothing is kept under the name of all.
 
         Raises:
             NotComputed: If there is nothing to compare with, or too little.
@@ -79,7 +91,7 @@ class Compared:
         if self._known is not None:
             return self._known
         reference = self._of_truths or self._gathered(pool, told)
-        if self._of_truths is None:
+        if self._of_truths is None and (whole or self._reference.pictures is not None):
             keep_moments(self._keys[1], self._metric.id, reference)
         for moments, what in ((self._predicted, "predictions"), (reference, "pictures to compare them with")):
             if moments.count < _LEAST:
@@ -99,7 +111,7 @@ class Compared:
         for done, picture in enumerate(pool.in_order(prepared, range(len(pictures))), 1):
             waiting.append(picture)
             if len(waiting) == BATCH or done == len(pictures):
-                moments.add(self._metric.features(waiting))
+                self._add(moments, waiting)
                 waiting = []
             told(f"{self._label} of the reference", done, len(pictures))
         return moments

@@ -365,6 +365,50 @@ def test_a_training_set_is_looked_at_once_and_kept(cache: Path) -> None:
     assert score(Once(pairs, hashes), yardstick).mean == first.mean and of.seen == 42
 
 
+def test_pictures_of_several_sizes_are_seen_size_by_size(cache: Path) -> None:
+    pairs = [("a", shown(0, 10)), ("b", shown(1, 11))]
+    yardstick, of = with_set(Reference(Training()))
+    sizes = list[set[tuple[int, ...]]]()
+    features = of.features
+
+    def watched(pictures: Sequence[Picture]) -> np.ndarray:
+        sizes.append({picture.shape for picture in pictures})
+        return features(pictures)
+
+    class Mixed(Training):
+        def read(self, index: int) -> Picture:
+            return noise(index, (32, 24) if index % 2 else (40, 30))
+
+    of.features = watched  # type: ignore[method-assign]
+    score(InMemory(pairs), replace(yardstick, reference=Reference(Mixed())))
+    assert all(len(one) == 1 for one in sizes) and {(40, 30, 3)} in sizes
+
+
+def test_what_broke_leaves_nothing_kept_under_the_name_of_all(cache: Path) -> None:
+    class Broken(Once):
+        def read(self, index: int) -> Shown:
+            if index == 1:
+                raise UserError("it is cut short.")
+            return super().read(index)
+
+    pairs = [(name, shown(n, n + 10)) for n, name in enumerate("abc")]
+    hashes = [(f"p{n}", f"t{n}") for n in range(3)]
+    table = score(Broken(pairs, hashes), with_set()[0], skip=True)
+    assert "fid" in table.mean and not table.sets and not list(cache.rglob("*.safetensors"))
+    whole = score(Once(pairs, hashes), with_set()[0])
+    assert whole.mean["fid"] != table.mean["fid"] and list(cache.rglob("*.safetensors"))
+
+
+def test_a_baseline_by_batched_metrics_alone_is_kept(cache: Path) -> None:
+    plain = standard(["l1"])
+    component = plain.metrics[0].choice.entry.component
+    scores = Scores(of="pair", better="lower", device=True)
+    entry = replace(plain.metrics[0].choice.entry, component=component.model_copy(update={"scores": scores}))
+    batched = replace(plain, metrics=(replace(plain.metrics[0], choice=Choice("l1", entry)),))
+    pairs = [("a", shown(0, 10, 20)), ("b", shown(1, 11, 21))]
+    assert score(InMemory(pairs), batched).copy_source == score(InMemory(pairs), plain).copy_source != {}
+
+
 def test_without_a_reference_or_with_one_pair_it_is_not_computed(cache: Path) -> None:
     pairs = [("a", shown(0, 10)), ("b", shown(1, 11))]
     yardstick, of = with_set(Reference(problem=Problem("no training images.", cure="Give them.")))
