@@ -19,7 +19,9 @@ from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.model import Model
 from pgsynth_core.api.pictures import Sampled, plan_of, sampled_batch, save_pictures
 from pgsynth_core.data.tensors import Batch, Examples, checked, collate
-from pgsynth_core.evaluation import Compared, score_pairs
+from pgsynth_core.evaluation import Shown
+
+from ..fixtures.scored import scored
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -51,7 +53,7 @@ def learned_by_heart(composition: Composition, folder: Path, *, pairs: int) -> M
     losses = np.array(list(run.losses().values()))
     figures = {
         "sampled": psnr(truth, truth),
-        "copying the source": score_pairs([Compared(one.name, one.source, one.target) for one in truth]).mean["psnr"],
+        "copying the source": scored([(one.name, Shown(one.source, one.target)) for one in truth]).mean["psnr"],
         "sources permuted": psnr(sampled_as(model, turned(batch, source=True)), truth),
         "poses permuted": psnr(sampled_as(model, turned(batch, source=False)), truth),
         "loss": float(losses[-100:].mean() / losses[:100].mean()),
@@ -67,8 +69,8 @@ def learned_by_heart(composition: Composition, folder: Path, *, pairs: int) -> M
 
 def psnr(made: list[Sampled], truth: list[Sampled]) -> float:
     """Mean over the pairs, against the truth of the pairs as they are."""
-    rows = [Compared(t.name, m.output, t.target) for m, t in zip(made, truth, strict=True)]
-    return score_pairs(rows).mean["psnr"]
+    rows = [(t.name, Shown(m.output, t.target)) for m, t in zip(made, truth, strict=True)]
+    return scored(rows).mean["psnr"]
 
 
 def turned(batch: Batch, *, source: bool) -> Batch:
