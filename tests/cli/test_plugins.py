@@ -20,7 +20,7 @@ def test_everything_is_listed_by_kind(run: Run) -> None:
     said = run("plugins", "list")
     assert said.code == 0
     titles = [line for line in said.out.splitlines() if line and not line.startswith(" ")]
-    assert titles[:1] == ["bases"] and titles[-4:] == ["presets", "protocols", "published tables", "commands"]
+    assert titles[:1] == ["bases"] and titles[-5:] == ["presets", "protocols", "sweeps", "published tables", "commands"]
     assert " qfft Learnable local" in " ".join(said.out.split()) and "  tiny " in said.out
 
 

@@ -108,7 +108,7 @@ SCENES: Final = {
     "compare-differences": Scene(_apart, size=(100, 30)),
     "plugins": Scene(keys("6", "slash", *"pma", "enter", says="acts at pose:cross")),
     "help": Scene(keys("2", "question_mark", says="Show only runs"), size=(80, 24)),
-    "palette": Scene(keys("2", "colon", *"res", says="Runs: Replay"), size=(80, 24)),
+    "palette": Scene(keys("2", "colon", *"res", says="Runs: Resume"), size=(80, 24)),
 }
 
 
