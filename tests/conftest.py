@@ -13,7 +13,8 @@ from types import FunctionType
 from typing import Any, get_args
 
 import pytest
-from jaxtyping import AbstractArray, _decorator
+from beartype import BeartypeConf, beartype
+from jaxtyping import AbstractArray, TypeCheckError, _decorator
 
 # Before anything imports torch or a hub client: weights never come over the network, and workers share the cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -27,6 +28,10 @@ gc.set_threshold(10_000, 20, 5)
 
 
 # ------------------------------------------------------------------------------------------- shapes
+_AS_JAXTYPING = beartype(conf=BeartypeConf(violation_type=TypeCheckError))
+"""Says what is wrong by the error that jaxtyping says it by."""
+
+
 def check_shapes_where_there_are_any() -> None:
     """Let jaxtyping leave functions that name no shape to beartype alone; before what is checked is imported.
 
@@ -43,7 +48,7 @@ def check_shapes_where_there_are_any() -> None:
         if any(map(_names_a_shape, evaluated.values())):
             return whole(fn, typechecker=typechecker)
         fn.__annotations__ = evaluated
-        checked = typechecker(fn)
+        checked = _AS_JAXTYPING(fn)
         fn.__annotations__ = checked.__annotations__ = written
         return checked
 

@@ -258,7 +258,7 @@ def read_sweep(path: Path) -> SweepFolder:
         raise UserError(message, where=str(file), cure="Begin the sweep again.") from error
 
 
-def _row(number: int, facts: Mapping[str, Any]) -> Row:
+def _row(number: int, facts: Any) -> Row:
     run = str(facts.get("run", ""))
     if run and (Path(run).name != run or run.startswith(".")):
         raise ValueError(f"{run!r} is no name of a run")

@@ -80,7 +80,7 @@ def test_options_are_read_as_in_a_spec_and_nothing_is_kept(run: Run, asked: Aske
         (("qfft", "depth=0"), "depth"),
         (("qfft", "pma"), "one part or package at a time"),
         (("depth=2",), "no part is named"),
-        (("qen", "depth=2"), "only one composed part has options"),
+        (("qen", "depth=2"), "only one part has options"),
         (("qfft", "--kind", "enkoder"), "encoder"),
         (("pgsynth-plugin-nowhere",), "there is no part or preset"),
     ],

@@ -60,7 +60,7 @@ def test_the_target_is_of_its_kind(part: Component, raw: dict[str, Any]) -> None
 def test_weights_name_an_option_and_its_default(part: Component, raw: dict[str, Any]) -> None:
     for weights in part.weights:
         if part.kind == "metric":  # files, which its code names; its own tests hold the two together
-            assert weights.id.endswith(".pth") and weights.option in ("", *part.options)
+            assert weights.id.endswith((".pth", ".onnx")) and weights.option in ("", *part.options)
             continue
         assert weights.option in part.options
         plain = weights.id.removeprefix("timm/")

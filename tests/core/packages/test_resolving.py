@@ -114,11 +114,11 @@ def test_what_pgsynth_stands_on_does_not_move(resolved: Resolve) -> None:
 
 
 def test_who_was_asked_for_is_named_first(resolved: Resolve) -> None:
-    items = [("torchvision", "99.1", ["torch==99.0"]), ("torch", "99.0", []), (PLUGIN, "1.0", ["torch==99.0"])]
+    items = [("kornia", "99.1", ["torch==99.0"]), ("torch", "99.0", []), (PLUGIN, "1.0", ["torch==99.0"])]
     with pytest.raises(UserError) as refused:
         resolved(None, items)
     (torch,) = refused.value.problems
-    assert torch.where == "torch" and f"asked for by {PLUGIN} (torch==99.0) and torchvision" in torch.message
+    assert torch.where == "torch" and f"asked for by {PLUGIN} (torch==99.0) and kornia" in torch.message
     assert f"another version of {PLUGIN}," in torch.cure
 
 
