@@ -1,4 +1,4 @@
-"""An ablation in a line: how many runs it is, how many hours, how they stand. The terminal UI says it in these words."""
+"""An ablation in a line: how many runs it is, how many hours, how they stand; the terminal UI says the same."""
 
 from __future__ import annotations
 

@@ -63,8 +63,11 @@ def pace_keys(sweep: Sweep) -> tuple[Key | None, ...]:
 
 def sweep_hours(sweep: Sweep, known: Mapping[Key, Pace]) -> tuple[float | None, ...]:
     """Hours of each combination's training; None for what is pruned, or of which no pace is known."""
-    rows = zip(sweep.combinations, pace_keys(sweep), strict=True)
-    return tuple(known[key].hours(row.spec.train.steps) if key in known and row.spec else None for row, key in rows)
+    hours = list[float | None]()
+    for row, key in zip(sweep.combinations, pace_keys(sweep), strict=True):
+        pace = known.get(key) if key else None
+        hours.append(pace.hours(row.spec.train.steps) if pace and row.spec else None)
+    return tuple(hours)
 
 
 def _key(settings: Mapping[str, Any]) -> Key:
