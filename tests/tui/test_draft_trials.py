@@ -121,7 +121,9 @@ def test_what_failed_says_why_and_its_cure() -> None:
 
 
 def test_of_an_ablation_what_was_launched_is_said_and_each_failure_once() -> None:
-    rows = [{"run": f"id-{n}", "state": state} for n, state in enumerate(("running", "queued", "not begun", "not begun"))]
+    rows = [
+        {"run": f"id-{n}", "state": state} for n, state in enumerate(("running", "queued", "not begun", "not begun"))
+    ]
     rows.append({"run": None, "state": "pruned"})
     failures = [{"run": f"id-{n}", "doing": "queueing", "problem": "the disk is full."} for n in (2, 3)]
     facts = {"sweep": "id", "path": "/r/sweeps/id", "combinations": rows, "runs": 4, "failures": failures}

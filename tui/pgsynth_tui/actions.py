@@ -112,7 +112,9 @@ ACTIONS: Final = (
     Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
     Action("runs", "sweep", "a", "Ablation", "Show only the runs of the same ablation; again: every run."),
     Action("runs", "mark_sweep", "m", "Mark ablation", "Mark the finished runs of the ablation, and no others."),
-    Action("runs", "resume_sweep", "R", "Resume ablation", "Begin what has no run, go on with what stopped or failed."),
+    Action(
+        "runs", "resume_sweep", "R", "Resume ablation", "Go on with the ablation: what is not begun, stopped or failed."
+    ),
     Action("runs", "report", "w", "Report", "Write one HTML page of the run, or of the marked ones."),
     Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),
     Action("runs", "later", "J", "Later", "Move a run that waits one place back in the queue."),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pgsynth_core.cli.console import one_line
 from pgsynth_core.cli.sweep_said import hours_text, sweep_sentence
 from pgsynth_core.errors import Problem, SpecError, UserError
 from pgsynth_core.registry import FOREIGN_FAULTS, reason_of
@@ -70,8 +71,8 @@ class Ablation:
         """Each combination in a line: its values; then its hours, or why it is pruned."""
         for number, (row, hours) in enumerate(zip(self.rows, self.hours, strict=True), 1):
             time = f"  {hours_text(hours)}" if hours is not None else ""
-            why = f": {row.problems[0].message} {row.problems[0].cure}".rstrip() if row.problems else time
-            yield f"{number:>3} {' ' if row.ok else 'x'} {self.described(row)}{why}", row
+            said = f": {one_line(f'{row.problems[0].message} {row.problems[0].cure}')}" if row.problems else time
+            yield f"{number:>3} {' ' if row.ok else 'x'} {one_line(self.described(row))}{said}", row
 
     def command(self, row: Combination) -> str:
         """What trains one combination alone."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgsynth_core.api.slurm import was_sent
-from pgsynth_core.cli.sweep_said import summary
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunStatus
 from pgsynth_core.sweeps import Standing, SweepFolder, list_sweeps, read_sweep
@@ -47,10 +47,18 @@ class SweepRow:
 
     @property
     def sentence(self) -> str:
-        """``3 of 5 runs finished: 3 finished, 1 running, 1 failed; 1 pruned``."""
-        count = len(self.sweep.good)
-        done = len(self.finished)
-        return f"all {count} finished" if done == count else f"{done} of {count} done: {summary(self.now)}"
+        """``3 of 5 finished, 1 running, 1 failed; 1 pruned``."""
+        others = Counter(one.state for one in self.now if one.row.run and not one.finished)
+        said = [
+            f"{len(self.finished)} of {len(self.sweep.good)} finished",
+            *(f"{n} {state}" for state, n in others.items()),
+        ]
+        pruned = len(self.now) - len(self.sweep.good)
+        return ", ".join(said) + (f"; {pruned} pruned" if pruned else "")
+
+    def short(self, run: str) -> str:
+        """What tells a run from the others of it: its number and its values."""
+        return run.removeprefix(f"{self.id}-")
 
 
 class SweepStore:

@@ -243,7 +243,7 @@ def _ablation(store: DraftStore, ablation: Ablation | None) -> list[Line]:
 def _row(store: DraftStore, ablation: Ablation, text: str, row: Combination) -> Line:
     if row.ok:
         return Line(text, command=lambda: ablation.command(row))
-    return Line(one_line(text), _at(store, row.problems[0]), "dim")
+    return Line(text, _at(store, row.problems[0]), "dim")
 
 
 def _at(store: DraftStore, problem: Problem) -> str:

@@ -98,8 +98,8 @@ class RunsView(SweepView):
         rebuilt = drawn != self._drawn or not all(_fit(row, self._room) for row in cells)
         if rebuilt:
             self._drawn, self._room = drawn, _widths(columns, cells, width)
-        for row in cells:
-            row[_NAME] = Text(shortened(row[_NAME].plain, self._room[_NAME], plain=self.ours.plain))
+        for run, row in zip(rows, cells, strict=True):
+            row[_NAME] = Text(self._said_name(run, self._room[_NAME]))
         if rebuilt:
             at = self._chosen_key()
             table.clear(columns=True)
@@ -147,6 +147,12 @@ class RunsView(SweepView):
             "on": Text(row.device),
         }
         return [cells[name] for name in columns]
+
+    def _said_name(self, row: RunRow, room: int) -> str:
+        """Its name; where it is too long, that of a run of an ablation without what all of them begin with."""
+        sweep = self.ours.store.sweep_of(row) if len(row.id) > room else None
+        name = f"{'~' if self.ours.plain else '…'}{sweep.short(row.id)}" if sweep else row.id
+        return shortened(name, room, plain=self.ours.plain)
 
     def _say_nothing(self, anything: bool) -> None:
         """Why the table is empty, and what to do."""
