@@ -22,7 +22,7 @@ from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_te
 from pgsynth_core.spec.scalars import scalar_value
 from pgsynth_core.sweeps import Row, SweepFolder, standings
 
-__all__ = ["Job", "in_slurm", "parameters_of", "refuse_slurm", "require_submitit", "submit_sweep"]
+__all__ = ["Job", "in_slurm", "parameters_of", "refuse_slurm", "require_submitit", "submit_sweep", "was_sent"]
 
 _JOBS: Final = "slurm.json"
 _CLUSTER: Final = "cluster"
@@ -188,6 +188,11 @@ def _sent(executor: Any, sweep: SweepFolder, rows: Sequence[Row], evaluate: Sequ
     with executor.batch():
         sent = [executor.submit(job) for job in jobs]
     return {row.run: str(job.job_id) for row, job in zip(rows, sent, strict=True)}
+
+
+def was_sent(sweep: SweepFolder) -> bool:
+    """Whether jobs of it were ever sent to Slurm."""
+    return (sweep.path / _JOBS).exists()
 
 
 def in_slurm(sweep: SweepFolder) -> Mapping[str, str]:

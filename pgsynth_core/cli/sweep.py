@@ -10,9 +10,9 @@ from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_r
 from pgsynth_core.cli.changing import add_asking, agreed, require_answer
 from pgsynth_core.cli.compose import split_words
 from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json, tell
-from pgsynth_core.cli.progress import duration
 from pgsynth_core.cli.report import broken_facts, problem_facts, tell_warning
 from pgsynth_core.cli.sweep_end import Asked, carry_out
+from pgsynth_core.cli.sweep_said import hours_text, sweep_sentence
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import require_writable, runs_root
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMAND", "add_doing", "asked_of", "slurm_words"]
 
 _SLURM = "slurm."
-_HOUR = 3600
 
 _DESCRIPTION = """\
 An ablation: every combination of the values given becomes a run, with the same name in
@@ -205,12 +204,11 @@ def _refuse_nonsense(sweep: Sweep) -> None:
 # ------------------------------------------------------------------------------------------- the preview
 def _hours(sweep: Sweep, arguments: argparse.Namespace) -> list[float | None]:
     """Of each combination; None for what is pruned, or unknown."""
-    from pgsynth_core.sweeps import earlier_paces, pace_key
+    from pgsynth_core.sweeps import earlier_paces, pace_keys, sweep_hours
 
-    specs = [row.spec if row.ok else None for row in sweep.combinations]
-    keys = [None if spec is None else pace_key(spec) for spec in specs]
-    known: dict[tuple[str, ...], Pace] = earlier_paces(runs_root(arguments.runs), {key for key in keys if key})
-    unknown = {key for key in keys if key and key not in known}
+    keys = {key for key in pace_keys(sweep) if key}
+    known: dict[tuple[str, ...], Pace] = earlier_paces(runs_root(arguments.runs), keys)
+    unknown = keys - {*known}
     if arguments.time and unknown:
         from pgsynth_core.api.sweeping import measured_paces
 
@@ -219,38 +217,18 @@ def _hours(sweep: Sweep, arguments: argparse.Namespace) -> list[float | None]:
     for source in dict.fromkeys(pace.source for pace in known.values()):
         seconds = [pace.seconds for pace in known.values() if pace.source == source]
         tell(f"pace: {min(seconds):.3g}{f' to {max(seconds):.3g}' if len(seconds) > 1 else ''} s a step, by {source}")
-    return [
-        known[key].hours(spec.train.steps) if key and spec and key in known else None
-        for key, spec in zip(keys, specs, strict=True)
-    ]
+    return list(sweep_hours(sweep, known))
 
 
 def _show(sweep: Sweep, hours: Sequence[float | None], *, to_stderr: bool) -> None:
     rows = []
     for number, (row, time) in enumerate(zip(sweep.combinations, hours, strict=True), 1):
         verdict = "ok" if row.ok else f"pruned: {row.problems[0].message} {row.problems[0].cure}".rstrip()
-        rows.append((str(number), *row.values, _time(time) if row.ok else "", verdict))
+        rows.append((str(number), *row.values, hours_text(time) if row.ok else "", verdict))
     stream = "stderr" if to_stderr else "stdout"
     draw_table(Table("", ("", *sweep.grid.names, "time", ""), rows), "stderr" if to_stderr else "stdout")
-    line = _summary(sweep, hours)
+    line = sweep_sentence(sweep.combinations, hours)
     (tell if stream == "stderr" else say)(line)
-
-
-def _summary(sweep: Sweep, hours: Sequence[float | None]) -> str:
-    good, count = sum(row.ok for row in sweep.combinations), len(sweep.combinations)
-    pruned = f", {count - good} pruned" if good < count else ""
-    known = [time for time in hours if time is not None]
-    if not known:
-        said = "time unknown: no earlier run is like them; --time takes a few steps"
-    elif len(known) == good:
-        said = f"about {_time(sum(known))} of training, one after another"
-    else:
-        said = f"about {_time(sum(known))} of training for {len(known)} of them, the others unknown"
-    return f"{good} run{'s' * (good != 1)}{pruned}; {said}"
-
-
-def _time(hours: float | None) -> str:
-    return "unknown" if hours is None else duration(hours * _HOUR)
 
 
 def _facts(sweep: Sweep, hours: Sequence[float | None], warnings: Sequence[str], session: Session) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from pgsynth_core.cli import compare
 from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json, tell
 from pgsynth_core.cli.progress import duration
 from pgsynth_core.cli.report import broken_facts, problem_facts, tell_warning
+from pgsynth_core.cli.sweep_said import summary
 from pgsynth_core.cli.verbs import Session
 from pgsynth_core.errors import UserError
 from pgsynth_core.reports import comparison_facts
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pgsynth_core.api.sweeping import Failure
     from pgsynth_core.sweeps import Row, Standing, SweepFolder
 
-__all__ = ["Asked", "carry_out", "draw_standings", "follow_up", "row_facts", "standings_now", "summary"]
+__all__ = ["Asked", "carry_out", "draw_standings", "follow_up", "row_facts", "standings_now"]
 
 
 @dataclass(frozen=True)
@@ -158,17 +159,6 @@ def _compared(sweep: SweepFolder, runs: Sequence[str]) -> Mapping[str, Any] | No
     with suppress(UserError):
         return comparison_facts(comparing.compare([read_facts(RunFolder(sweep.root / run)) for run in runs]))
     return None
-
-
-def summary(now: Sequence[Standing]) -> str:
-    """``12 finished, 2 running, 1 failed; 3 pruned``."""
-    counts: dict[str, int] = {}
-    for one in now:
-        if one.row.run:
-            counts[one.state] = counts.get(one.state, 0) + 1
-    pruned = sum(not one.row.run for one in now)
-    said = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return f"{said}; {pruned} pruned" if pruned else said
 
 
 def follow_up(sweep: SweepFolder, now: Sequence[Standing], runs: str | None) -> list[str]:

@@ -9,7 +9,8 @@ from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_r
 from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.sweep import add_doing, asked_of, slurm_words
-from pgsynth_core.cli.sweep_end import Asked, carry_out, draw_standings, follow_up, row_facts, standings_now, summary
+from pgsynth_core.cli.sweep_end import Asked, carry_out, draw_standings, follow_up, row_facts, standings_now
+from pgsynth_core.cli.sweep_said import summary
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import runs_root

@@ -6,7 +6,7 @@ says how their runs stand, `pace` how long such runs took.
 
 from pgsynth_core.sweeps.folder import Row, SweepFolder, create_sweep, find_sweep, list_sweeps, read_sweep
 from pgsynth_core.sweeps.grid import MOST, Factor, Grid, Point, idle
-from pgsynth_core.sweeps.pace import Pace, earlier_paces, pace_key
+from pgsynth_core.sweeps.pace import Pace, earlier_paces, pace_key, pace_keys, sweep_hours
 from pgsynth_core.sweeps.standing import NOT_BEGUN, PRUNED, Standing, standings
 from pgsynth_core.sweeps.sweep import Combination, Sweep, sweep_of
 
@@ -29,7 +29,9 @@ __all__ = [
     "idle",
     "list_sweeps",
     "pace_key",
+    "pace_keys",
     "read_sweep",
     "standings",
+    "sweep_hours",
     "sweep_of",
 ]

@@ -20,8 +20,9 @@ from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.settings import dotted, read_settings
 from pgsynth_core.spec import Spec
+from pgsynth_core.sweeps.sweep import Sweep
 
-__all__ = ["Pace", "earlier_paces", "pace_key"]
+__all__ = ["Pace", "earlier_paces", "pace_key", "pace_keys", "sweep_hours"]
 
 _TRAIN: Final = ("batch_size", "accumulate", "precision", "checkpointing", "optimizer")
 _SLOTS: Final = ("base", "encoder", "pose", "attn")
@@ -53,6 +54,20 @@ class Pace:
 def pace_key(spec: Spec) -> Key:
     """What a step's time depends on, for the most part: equal keys, the same pace."""
     return _key(dotted(spec.to_mapping()))
+
+
+def pace_keys(sweep: Sweep) -> tuple[Key | None, ...]:
+    """The key of each combination; None for what is pruned."""
+    return tuple(pace_key(row.spec) if row.ok and row.spec else None for row in sweep.combinations)
+
+
+def sweep_hours(sweep: Sweep, known: Mapping[Key, Pace]) -> tuple[float | None, ...]:
+    """Hours of each combination's training; None for what is pruned, or of which no pace is known."""
+    hours = list[float | None]()
+    for row, key in zip(sweep.combinations, pace_keys(sweep), strict=True):
+        pace = known.get(key) if key else None
+        hours.append(pace.hours(row.spec.train.steps) if pace and row.spec else None)
+    return tuple(hours)
 
 
 def _key(settings: Mapping[str, Any]) -> Key:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from beartype.roar import BeartypeCallHintParamViolation, BeartypeCallHintReturnViolation
 from jaxtyping import TypeCheckError
 
 PLANTED = '''
@@ -60,7 +59,7 @@ def test_functions_without_a_shape_are_checked_too(tmp_path: Path, monkeypatch: 
     canary = importlib.import_module("pgsynth_core.plain_canary")
     monkeypatch.delitem(sys.modules, "pgsynth_core.plain_canary")
     monkeypatch.delattr(parent, "plain_canary")
-    with pytest.raises(BeartypeCallHintParamViolation, match="word"):
+    with pytest.raises(TypeCheckError, match="word"):
         canary.longer(3)
-    with pytest.raises(BeartypeCallHintReturnViolation, match="longer"):
+    with pytest.raises(TypeCheckError, match="longer"):
         canary.longer("a")

@@ -20,9 +20,10 @@ from pgsynth_core.data.draw import skeleton
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.evaluation import Shown
 from pgsynth_core.registry import discover
-from pgsynth_core.runs import EventLog, RunFolder, Session, create_run, start_session
+from pgsynth_core.runs import Ended, EventLog, RunFolder, Session, create_run, start_session
 from pgsynth_core.runs.queue import enqueue
 from pgsynth_core.spec import resolve
+from pgsynth_core.sweeps import SweepFolder, create_sweep, read_sweep, sweep_of
 from pgsynth_plugins.datasets.figures.chance import Chance
 from pgsynth_plugins.datasets.figures.dataset import figure_of
 from pgsynth_plugins.datasets.figures.painter import Shot, paint
@@ -31,7 +32,7 @@ from pgsynth_plugins.datasets.figures.render.backdrop import draw_backdrop
 
 from ..fixtures.scored import scored
 
-__all__ = ["invent_runs"]
+__all__ = ["invent_runs", "invent_sweep"]
 
 STEPS = 20_000
 EVERY = 200
@@ -64,6 +65,29 @@ def invent_runs(root: Path) -> tuple[RunFolder, ...]:
     _draw(made[5], DRAWN[0], 0.4)
     _draw(made[5], DRAWN[1], 0.6)
     return tuple(made)
+
+
+def invent_sweep(root: Path) -> SweepFolder:
+    """Table 3 of the QEN paper under way: three runs have finished, one failed, one is not begun, one is pruned.
+
+    Args:
+        root: Where it is made.
+    """
+    words = ["size=96x72", f"train.steps={STEPS}"]
+    sweep = sweep_of(words, discover(), source="qen-table3", on="tiny")
+    specs = [row.spec.to_yaml({}) for row in sweep.combinations if row.ok and row.spec]
+    new = create_sweep(root, sweep, specs, words=["qen-table3", "--on", "tiny", *words])
+    id, file = "20260307-091500-qen-table3", new.path / "sweep.json"
+    file.write_text(file.read_text("utf-8").replace(new.id, id), encoding="utf-8")
+    made = read_sweep(new.path.rename(new.path.with_name(id)))
+    ends: tuple[Ended, ...] = ("finished", "finished", "failed", "finished")
+    for row, state in zip(made.good, ends, strict=False):
+        held = start_session(folder := made.made(row))
+        steps = STEPS if state == "finished" else 3_400
+        with EventLog(folder.events_file) as log:
+            _events(log, held, steps, 0.2 + row.number / 50, seed=row.number)
+        held.end(state, code=int(state == "failed"), step=steps, reason="" if state == "finished" else "it was killed.")
+    return made
 
 
 def _run(root: Path, name: str, overrides: list[str], steps: int, floor: float, *, state: str = "") -> RunFolder:

@@ -10,6 +10,8 @@ from pgsynth_core.spec import resolve
 from pgsynth_tui.app import PgsynthApp
 from pgsynth_tui.choose import Choose
 from pgsynth_tui.dialogs import Ask, Enter
+from pgsynth_tui.settings import keep_draft
+from pgsynth_tui.stores.draft_words import Draft
 
 from .composing import at, dialog, on, view
 from .conftest import Drive, text_of, until
@@ -61,3 +63,25 @@ def test_a_method_is_composed_launched_and_trained(drive: Drive) -> None:
         assert resolve(found.folder.spec_file, [], app.registry).spec == composed
 
     drive(scenario)
+
+
+def test_an_ablation_is_launched_as_one_sweep_and_trained(drive: Drive) -> None:
+    words = "data.figures.identities=4 data.figures.test_identities=2 train.steps=12 train.batch_size=2 train.workers=0"
+    overrides = (*words.split(), "train.validate_pairs=0", "sample.steps=2")
+    keep_draft(Draft("tiny", overrides, sweeps=("encoder.qfft.queries=local,local+global",)).to_json())
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("1", "L")
+        await dialog(app, pilot, Ask)
+        assert "Queue 1 run?" in text_of(app), "pma (mask=eq5) needs global queries, too"
+        await pilot.press("y")
+        await until(pilot, lambda: app.chosen is not None, seconds=200)
+        await dialog(app, pilot, Ask)
+        assert "1 run launched" in text_of(app)
+        await pilot.press("y")
+        await until(pilot, lambda: app.current_mode == "runs")
+        await until(pilot, lambda: "1 of 1 finished; 1 pruned" in text_of(app), seconds=300)
+        (sweep,) = app.store.sweeps
+        assert sweep.sweep.words[0] == "tiny" and [row.id for row in app.store.rows] == [sweep.sweep.rows[1].run]
+
+    drive(scenario, size=(140, 40))

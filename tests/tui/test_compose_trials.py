@@ -22,7 +22,6 @@ from pgsynth_tui.warm import Warm
 from .composing import at, beside, click_on, dialog, on, view
 from .conftest import SIZES, Drive, make_run, text_of, until
 from .test_app import told
-from .test_draft_trials import REHEARSED
 
 sizes = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 FACTS: dict[str, Any] = {"proof": {"trainable": 2330076, "training_bytes": 2**30}}
@@ -97,24 +96,41 @@ def test_a_proof_is_given_up_by_key(drive: Drive, commands: Commands, keys: tupl
     drive(scenario)
 
 
-def test_a_rehearsal_counts_the_runs_of_an_ablation(drive: Drive, commands: Commands) -> None:
+def test_a_rehearsal_of_an_ablation_gives_its_table_and_launch_their_hours(drive: Drive, commands: Commands) -> None:
     keep_draft(Draft("tiny", sweeps=("attn.pma.mask=eq5,eq9,none",)).to_json())
-    commands.answer = lambda words: (0, REHEARSED)
+    rows = [{"name": f"mask={mask}", "hours": 1.35} for mask in ("eq5", "eq9", "none")]
+    commands.answer = lambda words: (0, {"hours": 4.05, "combinations": rows})
     commands.go.set()
 
     async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
         await pilot.press("1")
+        await click_on(app, pilot, "ablation 1")
+        await until(pilot, lambda: "3 runs; time unknown" in beside(app))
         await click_on(app, pilot, "R Rehearse")
         await dialog(app, pilot, Ask)
         await pilot.press("y")
-        await until(pilot, lambda: "for the 3 runs of the ablation" in beside(app))
-        assert commands.words[0][:3] == ("train", "tiny", "--rehearse")
+        await until(pilot, lambda: "4 h 3 min for all 3 runs" in beside(app))
+        words = ("sweep", "tiny", "attn.pma.mask=eq5,eq9,none", "--time", "--dry-run", "--runs", str(app.store.root))
+        assert commands.words == [words]
+        await click_on(app, pilot, "ablation 1")
+        await until(pilot, lambda: "mask=eq9  1 h 21 min" in beside(app))
         await click_on(app, pilot, "L Launch")
         await dialog(app, pilot, Ask)
         said = " ".join(str(line.render()) for line in app.screen.query(Static))
-        assert "Queue 3 runs?" in said and "1 h 21 min each, 4 h 3 min for all 3" in said
+        assert "Queue 3 runs?" in said and "about 4 h 3 min of training, one after another" in said
 
     drive(scenario, size=(140, 40))
+
+
+def test_what_cannot_be_trained_in_any_combination_is_not_launched(drive: Drive, commands: Commands) -> None:
+    keep_draft(Draft("tiny", sweeps=("train.seed=0,x",)).to_json())
+
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("1", "L")
+        await until(pilot, lambda: "no combination can have x" in beside(app))
+        assert app.screen is view(app) and not commands.words
+
+    drive(scenario)
 
 
 def test_a_launch_that_fails_loses_nothing(drive: Drive, commands: Commands) -> None:

@@ -33,6 +33,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         proof = {"proof": {"trainable": 1234, "parts": [{"label": "qfft", "trainable": 7}]}}
         facts: dict[str, Any] = proof if given[0] == "compose" and "-o" not in given else {}
         facts = {"run": "the-run", "state": "queued"} if "--detach" in given else facts
+        if given[0] == "sweep":
+            rows = [{"run": f"20260301-091500-tiny-{number}", "state": "queued"} for number in (1, 2)]
+            where = f"{given[-1]}/sweeps/20260301-091500-tiny"
+            facts = {"sweep": "20260301-091500-tiny", "path": where, "combinations": rows, "runs": 2}
         return shell.Answer(given, 0, {"ok": True, **facts}, "")
 
     monkeypatch.setattr(Warm, "run", run)
@@ -123,18 +127,37 @@ def test_an_ablation_is_a_table_with_what_is_pruned_and_why(drive: Drive, ran: R
             for _ in range(count):
                 await pilot.press("space", "down")
             await pilot.press("enter")
-        text = beside(app)
-        assert "6 combinations; 5 can be trained" in text
-        (pruned,) = [line for line in text.splitlines() if " x " in line]
+        await until(pilot, lambda: "5 runs, 1 pruned; time unknown" in beside(app))
+        (pruned,) = [line for line in beside(app).splitlines() if " x " in line]
         assert "queries=local, mask=eq5: pma (mask=eq5) needs `tokens`" in pruned and "Use " in pruned
+        words = "sweep tiny encoder.qfft.queries=local,local+global attn.pma.mask=eq5,eq9,none"
+        assert f"$ pgsynth {words}" in text_of(app)
         await pilot.press("L")
         await until(pilot, lambda: isinstance(app.screen, Ask))
-        assert "Queue 5 runs?" in " ".join(str(line.render()) for line in app.screen.query(Static))
+        said = " ".join(str(line.render()) for line in app.screen.query(Static))
+        assert "Queue 5 runs?" in said and "time unknown" in said and f"$ pgsynth {words} --yes" in said
         await pilot.press("y")
-        await until(pilot, lambda: isinstance(app.screen, Ask) and len(ran) == 5)
-        assert all(words[0] == "train" and "--detach" in words for words in ran) and len(set(ran)) == 5
-        names = [words[words.index("--name") + 1] for words in ran]
-        assert "queries=local-mask=eq9" in names and len(set(names)) == 5, "they can be told apart"
+        await until(pilot, lambda: isinstance(app.screen, Ask) and ran)
+        assert ran == [(*words.split(), "--yes", "--runs", str(app.store.root))]
+        assert "20260301-091500-tiny: 2 runs launched." in text_of(app)
+        await pilot.press("2")  # as if nobody asked
+        await until(pilot, lambda: app.current_mode == "runs")
+        assert app.chosen == app.store.root / "20260301-091500-tiny-1"
+
+    drive(scenario, size=(140, 40))
+
+
+def test_the_ablation_of_a_paper_can_be_begun_with(drive: Drive, ran: Ran) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        await pilot.press("1", "o")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press(*"qen-table3", "enter")
+        await until(pilot, lambda: "5 runs, 1 pruned" in beside(app))
+        assert "from qen-table3" in text_of(app) and app.command.startswith("pgsynth sweep qen-table3")
+        await pilot.press("L")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("n", "u")
+        assert "from tiny" in text_of(app) and not ran
 
     drive(scenario, size=(140, 40))
 

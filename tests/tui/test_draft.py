@@ -492,7 +492,7 @@ def test_what_is_gone_is_told_and_the_rest_is_there(registry: Registry) -> None:
     assert store.draft == gone
     assert {one.path for one in problems} == {"source", "encoder"}
     assert labels(store, "encoder") == ["qfft"] and field(store, "train.steps").value == 5
-    assert store.candidates("attn") and store.sweep().count == 1 and store.reading.changes == ()
+    assert store.candidates("attn") and store.command[0] == "train" and store.reading.changes == ()
     assert "lost" in store.reading.command()
 
 
@@ -533,7 +533,9 @@ PROBE = """
 import sys
 from pgsynth_core.registry import discover
 from pgsynth_core.spec import KIND_OF_SLOT
+from pathlib import Path
 from pgsynth_tui.stores.draft import DraftStore
+from pgsynth_tui.stores.draft_sweep import read_ablation
 store = DraftStore(discover())
 store.load("qen")
 for slot in KIND_OF_SLOT:
@@ -544,7 +546,7 @@ store.reading.findings, store.form(), store.reading.changes, store.reading.comma
 store.reset("train.steps")
 store.reading.saved()
 store.mark("train.seed", "0,1")
-[row.command for row in store.sweep().combinations()]
+read_ablation(store.draft, store.reading, Path("/nowhere"))
 print(*sys.modules)
 """
 

@@ -32,15 +32,20 @@ REHEARSED: dict[str, Any] = {
 }
 
 
-def trial(kind: Kind, *answers: Answer, ended: bool = True) -> Trial:
+def trial(kind: Kind, answer: Answer | None = None, *, ended: bool = True) -> Trial:
     """One of `DRAFT`, begun at 100 s and ended at 112."""
-    words = tuple(answer.words for answer in answers) or (("compose", "tiny"),)
-    return Trial(kind, words, DRAFT, 100.0, answers=answers, ended=112.0 if ended else None)
+    words = answer.words if answer else ("compose", "tiny")
+    return Trial(kind, words, DRAFT, 100.0, answer=answer, ended=112.0 if ended else None)
 
 
 def answer(code: int = 0, **facts: Any) -> Answer:
     """What a command said."""
     return Answer(("train", "tiny"), code, facts, "")
+
+
+def of_sweep(code: int = 0, **facts: Any) -> Answer:
+    """The same of an ablation."""
+    return Answer(("sweep", "tiny", "train.seed=0,1"), code, facts, "")
 
 
 def test_a_proof_says_parameters_memory_and_shapes() -> None:
@@ -71,15 +76,22 @@ def test_a_proof_says_parameters_memory_and_shapes() -> None:
         assert words in text
 
 
-def test_a_rehearsal_says_hours_of_one_run_and_of_all() -> None:
-    spec = compose("tiny").spec
-    text = "\n".join(rehearsal_lines(REHEARSED, spec, 5))
-    for words in ("218.5 MiB at the peak", "4.85 s a step", "1 h 21 min for 1000 steps", "6 h 45 min for the 5 runs"):
+def test_a_rehearsal_says_memory_pace_and_hours() -> None:
+    text = "\n".join(rehearsal_lines(REHEARSED, compose("tiny").spec))
+    for words in ("218.5 MiB at the peak", "4.85 s a step", "1 h 21 min for 1000 steps"):
         assert words in text
     assert "bit for bit" in text and "go by the measurement" in text
-    found = trial("rehearsal", answer(**REHEARSED))
-    assert found.time_for(2) == "about 1 h 21 min each, 2 h 42 min for all 2 one after another"
     assert "tells" not in text and "does not tell" in "\n".join(rehearsal_lines({**REHEARSED, "peak_bytes": None}))
+
+
+def test_a_rehearsal_of_an_ablation_says_hours_of_each_run() -> None:
+    rows = [{"name": "mask=eq9", "hours": 1.35}, {"name": "mask=none", "hours": 1.35}]
+    rows.append({"name": "mask=eq8", "hours": None, "problems": [{"message": "there is none."}]})
+    done = trial("rehearsal", of_sweep(hours=2.7, combinations=rows))
+    assert done.sentence(DRAFT, 0.0) == "rehearsed: about 2 h 42 min for all of the ablation"
+    text = "\n".join(done.lines(DRAFT, 0.0))
+    assert "2 h 42 min for all 2 runs" in text and "1 h 21 min  mask=none" in text and "eq8" not in text
+    assert done.stale(replace(DRAFT, sweeps=("train.seed=0,1,2",))), "it was of other combinations"
 
 
 def test_it_says_how_long_it_takes_and_what_came_of_it() -> None:
@@ -106,16 +118,26 @@ def test_what_failed_says_why_and_its_cure() -> None:
     bad = answer(2, problems=[{"where": "x", "message": "it gives [B, D].", "cure": "Mend it."}])
     text = "\n".join(trial("rehearsal", bad).lines(DRAFT, 0.0))
     assert "! x: it gives [B, D]." in text and "  Mend it." in text and "$ pgsynth train tiny" in text
-    some = trial("launch", answer(run="one", path="/r/one", state="running"), bad)
-    assert [run.id for run in some.launched] == ["one"] and not some.ok
-    assert "launch failed" in some.sentence(DRAFT, 0.0)
 
 
-def test_what_several_say_is_said_once() -> None:
-    bad = answer(2, problems=[{"where": "x", "message": "no folder was given.", "cure": "Give one."}])
-    other = answer(2, problems=[{"where": "y", "message": "no room."}])
-    text = "\n".join(trial("launch", bad, bad, other, bad).lines(DRAFT, 0.0))
-    assert text.count("no folder was given.") == 1 and "no room." in text and "4 of " in text
+def test_of_an_ablation_what_was_launched_is_said_and_each_failure_once() -> None:
+    rows = [
+        {"run": f"id-{n}", "state": state} for n, state in enumerate(("running", "queued", "not begun", "not begun"))
+    ]
+    rows.append({"run": None, "state": "pruned"})
+    failures = [{"run": f"id-{n}", "doing": "queueing", "problem": "the disk is full."} for n in (2, 3)]
+    facts = {"sweep": "id", "path": "/r/sweeps/id", "combinations": rows, "runs": 4, "failures": failures}
+    some = trial("launch", of_sweep(1, **facts, next=["pgsynth sweep resume id"]))
+    assert [(run.id, run.path, run.state) for run in some.launched] == [
+        ("id-0", Path("/r/id-0"), "running"),
+        ("id-1", Path("/r/id-1"), "queued"),
+    ]
+    assert not some.ok and "launch failed" in some.sentence(DRAFT, 0.0)
+    text = "\n".join(some.lines(DRAFT, 0.0))
+    assert "id: 2 of 4 runs are launched." in text and text.count("the disk is full.") == 1
+    assert "! 2 runs: the disk is full." in text and "$ pgsynth sweep resume id" in text
+    refused = trial("launch", of_sweep(2, problems=[{"where": "data", "message": "no folder.", "cure": "Give one."}]))
+    assert refused.launched == () and "! data: no folder." in refused.lines(DRAFT, 0.0)
 
 
 def test_one_can_begin_with_presets_files_and_runs(tmp_path: Path) -> None:
@@ -127,7 +149,7 @@ def test_one_can_begin_with_presets_files_and_runs(tmp_path: Path) -> None:
     run = make_run(tmp_path / "runs", "tiny", 1, state="finished")
     found = {one.source: one for one in beginnings(discover(), tmp_path, [run])}
     assert found["a.yaml"].about == "What it is." and "b.yml" not in found and "c.yaml" not in found
-    assert found["tiny"].kind == "preset" and found[""].kind == "defaults"
+    assert found["tiny"].kind == "preset" and found["qen-table3"].kind == "ablation" and found[""].kind == "defaults"
     assert found[str(run.spec_file)].name == run.id
     assert beginnings(discover(), tmp_path / "gone")[-1].kind == "defaults"
 

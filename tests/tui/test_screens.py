@@ -28,7 +28,7 @@ from pgsynth_tui.widgets.picture import Picture
 from pgsynth_tui.widgets.plot import Plot
 
 from .conftest import settled, text_of, until
-from .invented import invent_runs
+from .invented import invent_runs, invent_sweep
 
 SCREENS: Final = Path(__file__).parent / "screens"
 WRITE: Final = "PGSYNTH_WRITE_SCREENS"
@@ -49,12 +49,14 @@ class Scene:
         size: Columns and rows.
         settings: The user's.
         runs: Whether there are any.
+        sweep: Whether an ablation is among them.
     """
 
     play: Play
     size: tuple[int, int] = (120, 36)
     settings: Settings = field(default_factory=Settings)
     runs: bool = True
+    sweep: bool = False
 
 
 def keys(*pressed: str, says: str) -> Play:
@@ -77,7 +79,7 @@ async def _vary(app: PgsynthApp, pilot: Pilot[None]) -> None:
         for _ in range(count):
             await pilot.press("space", "down")
         await pilot.press("enter")
-    await until(pilot, lambda: "6 combinations" in text_of(app))
+    await until(pilot, lambda: "5 runs, 1 pruned" in text_of(app))
 
 
 async def _apart(app: PgsynthApp, pilot: Pilot[None]) -> None:
@@ -96,6 +98,7 @@ SCENES: Final = {
     "compose-option": Scene(keys("1", *("down",) * 8, "right", "enter", says="off the body|Off the body"), runs=False),
     "compose-ablation": Scene(_vary, runs=False),
     "runs": Scene(keys("2", says="dinov2")),
+    "runs-sweep": Scene(keys("2", "down", "m", says="3 of 5 finished"), sweep=True),
     "runs-small": Scene(keys("2", says="20260306"), size=(60, 20)),
     "runs-ascii": Scene(keys("2", says="dinov2"), size=(80, 24), settings=Settings(ascii=True)),
     "runs-light": Scene(keys("2", says="dinov2"), size=(80, 24), settings=Settings(theme="pgsynth-light")),
@@ -108,7 +111,7 @@ SCENES: Final = {
     "compare-differences": Scene(_apart, size=(100, 30)),
     "plugins": Scene(keys("6", "slash", *"pma", "enter", says="acts at pose:cross")),
     "help": Scene(keys("2", "question_mark", says="Show only runs"), size=(80, 24)),
-    "palette": Scene(keys("2", "colon", *"res", says="Runs: Resume"), size=(80, 24)),
+    "palette": Scene(keys("2", "colon", *"res", says="Runs: Resume ablation"), size=(80, 24)),
 }
 
 
@@ -134,6 +137,8 @@ def test_screen(name: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = SCENES[name]
     if scene.runs:
         invent_runs(here / "runs")
+        if scene.sweep:
+            invent_sweep(here / "runs")
     else:
         monkeypatch.setenv("PGSYNTH_RUNS", "/data/runs")
     drawn = asyncio.run(_drawn(scene))

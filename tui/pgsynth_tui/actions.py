@@ -80,7 +80,7 @@ ACTIONS: Final = (
     Action("compose", "outward", "J", "Outward", "Move a link of a chain one place away from the attention."),
     Action("compose", "undo", "u", "Undo", "Undo the last step."),
     Action("compose", "redo", "U", "Redo", "Do again what was undone."),
-    Action("compose", "open", "o", "Open", "Begin with a preset, a spec file or the spec of a run."),
+    Action("compose", "open", "o", "Open", "Begin with a preset, an ablation, a spec file or the spec of a run."),
     Action("compose", "next_problem", "n", "Problem", "Go to what is wrong."),
     Action("compose", "turn", "v", "Beside", "Problems, difference, spec, ablation, result: the next of them."),
     Action("compose", "vary", "m", "Vary", "Mark several values of an option or slot, for an ablation.", footer=True),
@@ -110,6 +110,11 @@ ACTIONS: Final = (
     Action("runs", "resume", "r", "Resume", "Go on from its last checkpoint; a finished one, further.", footer=True),
     Action("runs", "samples", "s", "Look", "Look at the run's pictures, and at those of the marked runs.", footer=True),
     Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
+    Action("runs", "sweep", "a", "Ablation", "Show only the runs of the same ablation; again: every run."),
+    Action("runs", "mark_sweep", "m", "Mark ablation", "Mark the finished runs of the ablation, and no others."),
+    Action(
+        "runs", "resume_sweep", "R", "Resume ablation", "Go on with the ablation: what is not begun, stopped or failed."
+    ),
     Action("runs", "report", "w", "Report", "Write one HTML page of the run, or of the marked ones."),
     Action("runs", "earlier", "K", "Earlier", "Move a run that waits one place forward in the queue."),
     Action("runs", "later", "J", "Later", "Move a run that waits one place back in the queue."),

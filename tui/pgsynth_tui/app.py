@@ -239,7 +239,7 @@ class PgsynthApp(PanelApp):
 
     def say_command(self, *words: str) -> None:
         """Show the command line of what was just done, or would be."""
-        theirs = words[0] in ("runs", "train", "replay", "compare", "evaluate")
+        theirs = words[0] in ("runs", "train", "replay", "compare", "evaluate", "sweep")
         runs = ["--runs", self.runs_given] if self.runs_given and theirs else []
         self.command = shell.command_line([*words, *runs])
         if self.front:

@@ -50,7 +50,9 @@ class Answer:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What went wrong; never empty if it did."""
-        told = self.facts.get("problems") or ()
+        told = self.facts.get("problems") or [
+            {"message": one["problem"], "where": one["run"]} for one in self.facts.get("failures", ())
+        ]
         found = tuple(Problem(one["message"], one.get("where", ""), one.get("cure", "")) for one in told)
         if found or self.ok:
             return found

@@ -6,6 +6,7 @@ Every step gives a new immutable `Draft`; what it comes to is read from manifest
 from __future__ import annotations
 
 import os
+import shlex
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,7 +20,8 @@ from pgsynth_tui.stores.draft_form import Field, Group, form, more_fields
 from pgsynth_tui.stores.draft_parts import Candidate, candidates
 from pgsynth_tui.stores.draft_reading import Reading, Source, read, read_source
 from pgsynth_tui.stores.draft_slots import added, chosen, meant, slotted, swapped
-from pgsynth_tui.stores.draft_sweep import Sweep
+from pgsynth_tui.stores.draft_sources import ablations
+from pgsynth_tui.stores.draft_sweep import ablation_words
 from pgsynth_tui.stores.draft_values import said
 from pgsynth_tui.stores.draft_words import Draft, dropped, from_json, path_of, value_of
 
@@ -87,14 +89,17 @@ class DraftStore:
 
     def candidates(self, slot: str) -> tuple[Candidate, ...]:
         """The parts for a slot, whether they fit or not."""
-        key = replace(self.draft, sweeps=()), slot
+        key = self.draft.method, slot
         if key not in self._candidates:
             _remember(self._candidates, key, candidates(self.reading, slot))
         return self._candidates[key]
 
-    def sweep(self) -> Sweep:
-        """The ablation that is marked."""
-        return Sweep(self.draft, self.registry)
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What is typed behind ``pgsynth`` to train it: the ablation that is marked, if one is."""
+        if self.draft.varied:
+            return ablation_words(self.draft, self.reading)
+        return tuple(shlex.split(self.reading.command("train"))[1:])
 
     def refresh(self) -> None:
         """Read the spec file again, which may have changed."""
@@ -104,19 +109,21 @@ class DraftStore:
 
     # ---------------------------------------------------------------------------------------- where it starts
     def load(self, source: str | None) -> tuple[Finding, ...]:
-        """Begin with a preset, a spec file or the defaults; what was laid over the one before goes.
+        """Begin with a preset, an ablation, a spec file or the defaults; what was laid over the one before goes.
 
         Returns:
             What is wrong with it; then the draft is as before.
         """
         source = os.path.expanduser(source) if source else source  # no shell has done it
-        self._sources.pop(source, None)
-        found = self._source(source)
+        table = ablations(self.registry).get(source or "")
+        begun = Draft(table.preset, table.fixed, False, table.vary, source or "") if table else Draft(source)
+        self._sources.pop(begun.source, None)
+        found = self._source(begun.source)
         if found.problems:
             places = Places((), (), {})
             return tuple(places.of_resolving(problem) for problem in found.problems)
         self.refresh()
-        self._step(Draft(source))
+        self._step(begun)
         return ()
 
     def restore(self, text: str) -> tuple[Finding, ...]:
@@ -202,7 +209,9 @@ class DraftStore:
         place = next((n for n, word in enumerate(self.draft.sweeps) if path_of(word) == path), len(left))
         if values.strip():
             left.insert(place, f"{path}={values.strip()}")
-        self._step(replace(self.draft, sweeps=tuple(left)))
+        table = ablations(self.registry).get(self.draft.ablation)
+        ablation = self.draft.ablation if left or (table and table.row) else ""
+        self._step(replace(self.draft, sweeps=tuple(left), ablation=ablation))
 
     # ---------------------------------------------------------------------------------------- history
     @property
@@ -249,7 +258,7 @@ class DraftStore:
         return self._sources[name]
 
     def _read(self, draft: Draft) -> Reading:
-        draft = replace(draft, sweeps=())
+        draft = draft.method
         if draft not in self._readings:
             _remember(self._readings, draft, read(draft, self.registry, self._source(draft.source)))
         return self._readings[draft]

@@ -14,7 +14,7 @@ from pgsynth_tui.stores.draft_values import said
 __all__ = ["ABOUT", "allowed", "effect", "form_of", "label_of", "why"]
 
 ABOUT: Final[Mapping[str, str]] = {
-    "source": "What the method begins with: a preset or a spec file.",
+    "source": "What the method begins with: a preset, an ablation or a spec file.",
     "base": "Base: codec, denoiser and noise schedule. There is one.",
     "encoder": "Encoders: what is seen of the person in the source photo. Several may work together.",
     "pose": "Pose branches: how the target pose enters the denoiser. Several may work together.",

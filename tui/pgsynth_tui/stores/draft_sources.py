@@ -1,18 +1,19 @@
-"""What a draft can begin with: presets, spec files that lie here, and the specs of runs."""
+"""What a draft can begin with: presets, ablations, spec files that lie here, and the specs of runs."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pgsynth_core.manifest import SweepTable
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder
 
-__all__ = ["Beginning", "beginnings", "presets"]
+__all__ = ["Beginning", "ablations", "beginnings", "presets"]
 
 _MOST_FILES: Final = 200
 """Files of a folder that are looked into."""
@@ -27,10 +28,10 @@ class Beginning:
     """Something to begin with.
 
     Attributes:
-        source: What is typed for it: a preset's name or a path; empty for the defaults alone.
+        source: What is typed for it: the name of a preset or an ablation, or a path; empty for the defaults alone.
         name: As it is shown.
         about: What it is, in a sentence.
-        kind: ``preset``, ``file``, ``run`` or ``defaults``.
+        kind: ``preset``, ``ablation``, ``file``, ``run`` or ``defaults``.
     """
 
     source: str
@@ -39,17 +40,31 @@ class Beginning:
     kind: str
 
 
+def ablations(registry: Registry) -> Mapping[str, SweepTable]:
+    """The ablations of manifests by the names to be typed: with the package where two have one of a name."""
+    names = [entry.name for entry in registry.sweeps]
+    taken = {*registry.preset_names()}
+    return {
+        entry.name if names.count(entry.name) == 1 and entry.name not in taken else entry.qualified: entry.table
+        for entry in registry.sweeps
+    }
+
+
 def presets(registry: Registry) -> tuple[Beginning, ...]:
-    """Every preset that is installed, and nothing at all."""
+    """Every preset and ablation that is installed, and nothing at all."""
     pairs = zip(registry.preset_names(), registry.presets, strict=True)
     return (
         *(Beginning(name, name, entry.preset.summary, "preset") for name, entry in pairs),
+        *(
+            Beginning(name, name, f"Ablation of {table.preset}. {table.summary}", "ablation")
+            for name, table in ablations(registry).items()
+        ),
         Beginning("", "the defaults", "No preset: what the installed packages take unless they are told.", "defaults"),
     )
 
 
 def beginnings(registry: Registry, folder: Path, runs: Iterable[RunFolder] = ()) -> tuple[Beginning, ...]:
-    """Presets, then spec files of a folder, then the specs of the newest runs; it reads files.
+    """Presets and ablations, then spec files of a folder, then the specs of the newest runs; it reads files.
 
     Args:
         registry: What is installed.

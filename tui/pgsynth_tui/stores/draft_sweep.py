@@ -1,98 +1,131 @@
-"""An ablation of a draft: every combination of what is varied, with its command, and those that are refused."""
+"""An ablation of a draft, as ``pgsynth sweep`` reads the same words: every combination, the pruned ones, hours.
+
+What is drawn, asked and launched follows from one command line, so the shell and the screen cannot say two things.
+Checking hundreds of combinations takes seconds: call `read_ablation` in a thread.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from pgsynth_core.registry import Registry
-from pgsynth_core.sweeps import Factor, Grid, idle
-from pgsynth_tui.stores.draft_findings import Finding
-from pgsynth_tui.stores.draft_reading import Reading, Source, read, read_source
-from pgsynth_tui.stores.draft_words import Draft
+from pgsynth_core.cli.console import one_line
+from pgsynth_core.cli.sweep_said import hours_text, sweep_sentence
+from pgsynth_core.errors import Problem, SpecError, UserError
+from pgsynth_core.registry import FOREIGN_FAULTS, reason_of
+from pgsynth_core.sweeps import Combination, Sweep, earlier_paces, pace_keys, sweep_hours, sweep_of
+from pgsynth_tui.stores.draft_reading import Reading
+from pgsynth_tui.stores.draft_shortest import command_of
+from pgsynth_tui.stores.draft_sources import ablations
+from pgsynth_tui.stores.draft_values import said
+from pgsynth_tui.stores.draft_words import ADAPT, Draft, path_of
 
-__all__ = ["Combination", "Sweep", "idle_values"]
+__all__ = ["Ablation", "ablation_words", "read_ablation"]
 
 
 @dataclass(frozen=True)
-class Combination:
-    """One row of the table.
+class Ablation:
+    """An ablation, read.
 
     Attributes:
-        values: One of each factor, in their order.
-        name: What each factor is here, e.g. ``mask=eq9``.
-        reading: The draft with them, read.
+        draft: Of which it is.
+        sweep: What the shell makes of it; None if it cannot be read.
+        problems: Why nothing of it can be trained; the shell refuses it with the same.
+        hours: Of each combination, by earlier runs; None where nothing is known.
     """
 
-    values: tuple[str, ...]
-    name: tuple[str, ...]
-    reading: Reading
+    draft: Draft
+    sweep: Sweep | None = None
+    problems: tuple[Problem, ...] = ()
+    hours: tuple[float | None, ...] = ()
 
     @property
-    def ok(self) -> bool:
-        """Whether it can be trained; else it is pruned."""
-        return self.reading.ok
+    def rows(self) -> tuple[Combination, ...]:
+        """Every combination."""
+        return self.sweep.combinations if self.sweep else ()
 
     @property
-    def reasons(self) -> tuple[Finding, ...]:
-        """Why it is pruned."""
-        return self.reading.refusals
+    def good(self) -> int:
+        """How many can be trained."""
+        return 0 if self.problems else sum(row.ok for row in self.rows)
 
-    @cached_property
-    def command(self) -> str:
-        """What trains it."""
-        return self.reading.command("train")
+    @property
+    def sentence(self) -> str:
+        """How many runs and hours."""
+        return sweep_sentence(self.rows, self.hours, measure="R takes a few steps")
+
+    def timed(self, facts: Mapping[str, Any]) -> Ablation:
+        """With the hours that ``pgsynth sweep --time --dry-run`` found."""
+        found = tuple(row.get("hours") for row in facts.get("combinations", ()))
+        return replace(self, hours=found) if len(found) == len(self.rows) else self
+
+    def described(self, row: Combination) -> str:
+        """What the factors are in a combination."""
+        return ", ".join(self.sweep.grid.described(row.values)) if self.sweep else ""
+
+    def lines(self) -> Iterator[tuple[str, Combination]]:
+        """Each combination in a line: its values; then its hours, or why it is pruned."""
+        for number, (row, hours) in enumerate(zip(self.rows, self.hours, strict=True), 1):
+            time = f"  {hours_text(hours)}" if hours is not None else ""
+            said = f": {one_line(f'{row.problems[0].message} {row.problems[0].cure}')}" if row.problems else time
+            yield f"{number:>3} {' ' if row.ok else 'x'} {one_line(self.described(row))}{said}", row
+
+    def command(self, row: Combination) -> str:
+        """What trains one combination alone."""
+        source = self.sweep.source if self.sweep else None
+        return command_of(Draft(source, row.words, self.draft.adapt), "train")
 
 
-class Sweep:
-    """The ablation that a draft describes.
+def ablation_words(draft: Draft, reading: Reading) -> tuple[str, ...]:
+    """What is typed behind ``pgsynth`` for an ablation.
 
     Args:
-        draft: With its `sweeps`.
-        registry: What is installed.
-
-    Attributes:
-        grid: All combinations of what is varied.
-        problems: Why there is no table.
+        draft: With what it varies. That of a manifest is called by its name, which says what is not typed.
+        reading: Of the draft as it is where nothing is varied.
     """
-
-    def __init__(self, draft: Draft, registry: Registry) -> None:
-        self._draft, self._registry = replace(draft, sweeps=()), registry
-        self.grid = Grid.of(draft.sweeps)
-        self.problems = tuple(Finding("problem", one.where, one.message, one.cure) for one in self.grid.problems)
-
-    @property
-    def factors(self) -> tuple[Factor, ...]:
-        """What is varied, in the order in which it was marked."""
-        return self.grid.factors
-
-    @property
-    def count(self) -> int:
-        """How many combinations there are, refused ones included."""
-        return self.grid.count
-
-    def combinations(self, source: Source | None = None) -> Iterator[Combination]:
-        """Each combination, checked as it is asked for; none while there are problems.
-
-        Args:
-            source: The draft's source, if it is read already.
-        """
-        for values, words in self.grid.points():
-            source = source or read_source(self._draft.source, self._registry)
-            reading = read(self._draft.with_words(*words), self._registry, source)
-            yield Combination(values, self.grid.described(values), reading)
+    varied = {path_of(word) for word in draft.sweeps}
+    words = [*(word for word in draft.overrides if path_of(word) not in varied), *draft.sweeps]
+    if table := ablations(reading.registry).get(draft.ablation):
+        own = (*table.fixed, *table.vary)
+        given = {path_of(word) for word in words}
+        words = [word for word in words if word not in own]
+        words += [f"{path}={_value(reading, path)}" for path in map(path_of, own) if path not in given]
+    typed = Draft(draft.ablation or draft.source, tuple(words), draft.adapt)
+    return tuple(shlex.split(command_of(typed, "sweep"))[1:])
 
 
-def idle_values(sweep: Sweep, rows: Iterable[Combination]) -> tuple[Finding, ...]:
-    """The values that no combination can have, each with the first reason: most are mistyped.
+def _value(reading: Reading, path: str) -> str:
+    """What stands at a path, as it would be typed: of what the manifest varies, and the draft does not."""
+    if path in reading.slots:
+        return "+".join(part.label for part in reading.parts(path)) or "none"
+    return said(reading.values.get(path))
+
+
+def read_ablation(draft: Draft, reading: Reading, root: Path) -> Ablation:
+    """Ask the contract about every combination, and earlier runs for their pace.
 
     Args:
-        sweep: The ablation.
-        rows: Its whole table.
+        draft: With what it varies.
+        reading: As in `ablation_words`.
+        root: Where runs are.
     """
-    found = idle(sweep.grid, ((row.values, None if row.ok else row.reasons[0]) for row in rows))
-    return tuple(
-        Finding("problem", factor.path, f"no combination can have {value}: {why.message}", why.cure)
-        for factor, value, why in found
-    )
+    source = draft.ablation or draft.source
+    words = [word for word in ablation_words(draft, reading)[1 + bool(source) :] if word != ADAPT]
+    try:
+        sweep = sweep_of(words, reading.registry, source=source, adapt=draft.adapt)
+        problems = sweep.mistyped
+        paces = {}
+        with suppress(UserError):  # where runs cannot be read, none is like them
+            paces = earlier_paces(root, [key for key in pace_keys(sweep) if key])
+    except SpecError as error:
+        return Ablation(draft, None, error.problems)
+    except FOREIGN_FAULTS as error:
+        why = Problem(f"the contract cannot be asked about every combination: {reason_of(error)}.")
+        return Ablation(draft, None, (why,))
+    if not problems and not any(row.ok for row in sweep.combinations):
+        problems = (Problem("no combination can be trained."),)
+    return Ablation(draft, sweep, problems, sweep_hours(sweep, paces))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pgsynth_core.api.describe import millions
 from pgsynth_core.cli.progress import duration
+from pgsynth_core.cli.sweep_said import hours_text
 from pgsynth_core.runs.durable import amount
 from pgsynth_core.spec import Spec
+from pgsynth_core.sweeps import NOT_BEGUN
 from pgsynth_tui.shell import Answer, command_line
 from pgsynth_tui.stores.draft_words import Draft
 
-__all__ = ["Kind", "Launched", "Trial", "proof_lines", "rehearsal_lines"]
+__all__ = ["Kind", "Launched", "Trial", "proof_lines", "rehearsal_lines", "timed_lines"]
 
 Kind = Literal["proof", "rehearsal", "launch", "file"]
 _DOING: Final[Mapping[Kind, str]] = {
@@ -31,6 +33,11 @@ _STAGE: Final[Mapping[Kind, str]] = {
     "or more. No run is made.",
     "launch": "It is proved, its spec is frozen, and it is handed to the queue.",
     "file": "The complete spec is written.",
+}
+_STAGE_OF_SWEEP: Final[Mapping[Kind, str]] = {
+    "rehearsal": "Each kind of combination of which no earlier run says how long it takes is proved, and takes a few "
+    "real steps. On a CPU that takes a minute or more each. No run is made.",
+    "launch": "Each method is proved once, every spec is frozen, and the runs are handed to the queue.",
 }
 _KEY: Final[Mapping[Kind, str]] = {"proof": "p", "rehearsal": "R", "launch": "L", "file": "w"}
 
@@ -58,23 +65,21 @@ class Trial:
 
     Attributes:
         kind: What.
-        commands: Words after ``pgsynth``; of an ablation's launch, one for each run.
+        command: Words after ``pgsynth``; those of an ablation begin with ``sweep``.
         draft: Of which it speaks; once that is another, what it found is of an earlier one.
         began: Clock, in seconds.
         spec: Of the draft.
-        runs: Runs that the draft stands for.
-        answers: What commands said, in order.
+        answer: What the command said; None while it runs.
         ended: Clock; None while it is under way.
         given_up: Whether the user did so.
     """
 
     kind: Kind
-    commands: tuple[tuple[str, ...], ...]
+    command: tuple[str, ...]
     draft: Draft
     began: float
     spec: Spec | None = None
-    runs: int = 1
-    answers: tuple[Answer, ...] = field(default=(), compare=False)
+    answer: Answer | None = field(default=None, compare=False)
     ended: float | None = None
     given_up: bool = False
 
@@ -85,49 +90,51 @@ class Trial:
 
     @property
     def ok(self) -> bool:
-        """Whether all of it ended well."""
-        return not self.under_way and not self.given_up and all(answer.ok for answer in self.answers)
+        """Whether it ended well."""
+        return not self.under_way and not self.given_up and self.answer is not None and self.answer.ok
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the command said; empty while it runs."""
+        return self.answer.facts if self.answer else {}
+
+    @property
+    def of_sweep(self) -> bool:
+        """Whether it is of an ablation."""
+        return self.command[0] == "sweep"
 
     @property
     def launched(self) -> tuple[Launched, ...]:
-        """The runs that were made."""
-        facts = (answer.facts for answer in self.answers if answer.ok and "run" in answer.facts)
-        return tuple(
-            Launched(str(one["run"]), Path(one.get("path", one["run"])), str(one.get("state", "")), one.get("position"))
-            for one in facts
-        )
+        """The runs that were made; of an ablation some may have failed to."""
+        if self.kind == "launch" and self.facts.get("sweep"):
+            root = Path(self.facts["path"]).parent.parent
+            rows = [row for row in self.facts.get("combinations", ()) if row.get("run")]
+            made = [(str(row["run"]), str(row.get("state", ""))) for row in rows if row.get("state") != NOT_BEGUN]
+            return tuple(Launched(run, root / run, state) for run, state in made)
+        if not self.ok or "run" not in self.facts:
+            return ()
+        run, one = str(self.facts["run"]), self.facts
+        return (Launched(run, Path(one.get("path", run)), str(one.get("state", "")), one.get("position")),)
 
     @property
     def hours(self) -> float | None:
-        """Of one training, as a rehearsal found it; None if it is none."""
-        found = self.answers[0].facts.get("hours") if self.ok and self.kind == "rehearsal" else None
+        """Of the training, or of every run of an ablation, as a rehearsal found it; None if it is none."""
+        found = self.facts.get("hours") if self.ok and self.kind == "rehearsal" else None
         return float(found) if isinstance(found, int | float) else None
-
-    def time_for(self, runs: int) -> str:
-        """What a rehearsal says of so many runs; empty if it is none."""
-        if self.hours is None:
-            return ""
-        each = f"about {_hours(self.hours)}"
-        return each if runs == 1 else f"{each} each, {_hours(self.hours * runs)} for all {runs} one after another"
-
-    def with_answer(self, answer: Answer) -> Trial:
-        """The trial with what one more command said."""
-        return replace(self, answers=(*self.answers, answer))
 
     def stale(self, draft: Draft) -> bool:
         """Whether the draft has changed since; marks of an ablation are no change of the method."""
         if self.kind in ("launch", "file"):
             return False
-        return replace(draft, sweeps=()) != replace(self.draft, sweeps=())
+        return draft != self.draft if self.of_sweep else draft.method != self.draft.method
 
     # ---------------------------------------------------------------------------------------- in words
     def sentence(self, draft: Draft, now: float) -> str:
         """How it stands, in a few words for one line."""
         if self.under_way:
-            count = f" {len(self.answers) + 1} of {len(self.commands)}" if len(self.commands) > 1 else ""
             seconds = f"{max(0.0, now - self.began):.0f} s"
             leave = "" if self.kind == "file" else "; esc gives it up"
-            return f"{_DOING[self.kind]}{count}: {seconds}{leave}"
+            return f"{_DOING[self.kind]}: {seconds}{leave}"
         if self.given_up:
             return f"{self.kind} given up"
         if self.stale(draft):
@@ -135,14 +142,15 @@ class Trial:
         if not self.ok:
             return f"the {self.kind} failed: see result"
         if self.kind == "proof":
-            proof = self.answers[0].facts.get("proof", {})
+            proof = self.facts.get("proof", {})
             return f"proved: {millions(proof.get('trainable', 0))} parameters train"
-        if self.hours is not None:
-            return f"rehearsed: about {_hours(self.hours)} for the training"
+        if self.kind == "rehearsal":
+            what = "all of the ablation" if self.of_sweep else "the training"
+            return "rehearsed" if self.hours is None else f"rehearsed: about {_hours(self.hours)} for {what}"
         if self.kind == "launch":
             if draft != self.draft:  # what was launched is a run by now, and says nothing of this draft
                 return ""
-            return f"launched {len(self.launched)}" if len(self.launched) > 1 else "launched"
+            return f"launched {len(self.launched)}" if self.of_sweep else "launched"
         return "written"
 
     def lines(self, draft: Draft, now: float) -> tuple[str, ...]:
@@ -150,35 +158,30 @@ class Trial:
         return tuple(self._lines(draft, now))
 
     def _lines(self, draft: Draft, now: float) -> Iterator[str]:
-        shown = min(len(self.answers), len(self.commands) - 1)
         if self.under_way:
             yield f"{self.sentence(draft, now)}"
             yield ""
-            yield _STAGE[self.kind]
+            yield (_STAGE_OF_SWEEP if self.of_sweep else _STAGE)[self.kind]
             yield ""
-            yield f"$ {command_line(self.commands[shown])}"
+            yield f"$ {command_line(self.command)}"
             return
         if self.given_up:
-            done = f" after {len(self.launched)} of {len(self.commands)} runs" if self.kind == "launch" else ""
-            yield f"The {self.kind} was given up{done}; {_KEY[self.kind]} begins it again."
-        elif self.stale(draft):
+            kept = " What of it was made already stays: 2 shows it." if self.kind == "launch" else ""
+            yield f"The {self.kind} was given up; {_KEY[self.kind]} begins it again.{kept}"
+            return
+        if self.stale(draft):
             yield f"! This {self.kind} is of the draft before your last changes; {_KEY[self.kind]} repeats it."
             yield ""
-        reasons = ["" if answer.ok else str(answer.problems) for answer in self.answers]
-        for number, answer in enumerate(self.answers):
-            if answer.ok or reasons[number] not in reasons[:number]:  # each reason once
-                yield from self._of(answer)
-        if (failed := sum(map(bool, reasons))) > 1:
-            yield ""
-            yield f"{failed} of {len(self.commands)} failed."
+        if self.answer:
+            yield from self._of(self.answer)
         if self.launched:
             yield ""
             yield "They train whether you stay or leave; 2 shows all runs, 3 watches the chosen one."
 
     def _of(self, answer: Answer) -> Iterator[str]:
-        if self.given_up and not answer.ok:
-            return
-        if not answer.ok:
+        if self.kind == "launch" and answer.facts.get("sweep"):
+            yield from _swept(answer.facts, len(self.launched))
+        elif not answer.ok:
             yield f"The {self.kind} failed. Nothing of the draft is lost."
             for problem in answer.problems:
                 yield ""
@@ -194,7 +197,7 @@ class Trial:
         elif self.kind == "proof":
             yield from proof_lines(answer.facts, self.spec)
         elif self.kind == "rehearsal":
-            yield from rehearsal_lines(answer.facts, self.spec, self.runs)
+            yield from timed_lines(answer.facts) if self.of_sweep else rehearsal_lines(answer.facts, self.spec)
         elif self.kind == "launch":
             place = answer.facts.get("position")
             waits = f", number {place} in the queue" if place else ""
@@ -203,6 +206,34 @@ class Trial:
             written = str(answer.facts.get("written", ""))
             yield f"Written: {os.path.relpath(written) if written else 'the spec'}"
             yield f"$ pgsynth train {os.path.relpath(written) if written else ''}"
+
+
+def _swept(facts: Mapping[str, Any], launched: int) -> Iterator[str]:
+    """What was launched of an ablation, and what was not, each reason once."""
+    yield f"{facts['sweep']}: {launched} of {facts.get('runs', 0)} runs are launched."
+    failed: dict[str, list[str]] = {}
+    for failure in facts.get("failures", ()):
+        failed.setdefault(str(failure.get("problem", "")), []).append(str(failure.get("run", "")))
+    for reason, runs in failed.items():
+        yield ""
+        yield f"! {runs[0] if len(runs) == 1 else f'{len(runs)} runs'}: {reason}"
+    for command in facts.get("next", ()):
+        yield ""
+        yield f"$ {command}"
+
+
+def timed_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """How long each run of an ablation takes.
+
+    Args:
+        facts: Of ``pgsynth sweep --time --dry-run --json``.
+    """
+    rows = [row for row in facts.get("combinations", ()) if not row.get("problems")]
+    yield f"{hours_text(facts.get('hours'))} for all {len(rows)} runs, one after another. No run was made."
+    yield "Looks at unseen pairs, sheets and evaluations come besides. R with nothing varied tells memory and disk."
+    yield ""
+    for row in rows:
+        yield f"{hours_text(row.get('hours'))}  {row.get('name', '')}"
 
 
 def proof_lines(facts: Mapping[str, Any], spec: Spec | None = None) -> tuple[str, ...]:
@@ -260,13 +291,12 @@ def _parts(parts: Any) -> Iterator[str]:
         yield f"{part.get('slot', '')} {part['label']}: {' and '.join(said) or 'no parameters of its own'}{work}"
 
 
-def rehearsal_lines(facts: Mapping[str, Any], spec: Spec | None = None, runs: int = 1) -> tuple[str, ...]:
-    """What a rehearsal measured: memory, pace, hours for the training and for every run of an ablation, disk.
+def rehearsal_lines(facts: Mapping[str, Any], spec: Spec | None = None) -> tuple[str, ...]:
+    """What a rehearsal measured: memory, pace, hours for the training, disk.
 
     Args:
         facts: Of ``pgsynth train --rehearse --json``.
         spec: Of what was rehearsed.
-        runs: How many runs the draft stands for.
     """
     peak, hours, pace = facts.get("peak_bytes"), facts["hours"], facts["seconds_per_step"]
     estimated = f"; {amount(facts['estimated_bytes'])} were estimated" if facts.get("estimated_bytes") else ""
@@ -279,8 +309,6 @@ def rehearsal_lines(facts: Mapping[str, Any], spec: Spec | None = None, runs: in
         f"pace        {pace:.3g} s a step",
         f"time        about {_hours(hours)}{steps}",
     ]
-    if runs > 1:
-        lines.append(f"            about {_hours(hours * runs)} for the {runs} runs of the ablation, one after another")
     lines.append(
         f"disk        {amount(facts['checkpoint_bytes'])} a checkpoint, {amount(facts['needed_bytes'])} at most, "
         f"{amount(facts['free_bytes'])} free"

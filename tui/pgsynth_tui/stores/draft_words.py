@@ -30,12 +30,24 @@ class Draft:
         overrides: ``path=value``, applied from left to right; they may be wrong.
         adapt: Whether the adapters that the contract proposes are taken.
         sweeps: ``path=value,value``: what an ablation varies, each path once.
+        ablation: Name of the ablation of a manifest that it is; its rows are varied, too. Empty for any other.
     """
 
     source: str | None = None
     overrides: tuple[str, ...] = ()
     adapt: bool = False
     sweeps: tuple[str, ...] = ()
+    ablation: str = ""
+
+    @property
+    def varied(self) -> bool:
+        """Whether it is an ablation."""
+        return bool(self.sweeps or self.ablation)
+
+    @property
+    def method(self) -> Draft:
+        """The draft where nothing is varied."""
+        return replace(self, sweeps=(), ablation="")
 
     def with_words(self, *words: str) -> Draft:
         """The draft with overrides put in, each in place of what was said there; ``--adapt`` is a word, too."""
@@ -53,7 +65,13 @@ class Draft:
 
     def to_json(self) -> str:
         """The draft as text, to be restored later. A path stays as it was typed."""
-        kept = {"source": self.source, "overrides": self.overrides, "adapt": self.adapt, "sweeps": self.sweeps}
+        kept: dict[str, Any] = {
+            "source": self.source,
+            "overrides": self.overrides,
+            "adapt": self.adapt,
+            "sweeps": self.sweeps,
+        }
+        kept |= {"ablation": self.ablation} if self.ablation else {}
         return json.dumps({"draft": 1, **kept}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -72,7 +90,7 @@ def from_json(text: str) -> Draft:
     source, words, sweeps = found.get("source"), found.get("overrides", []), found.get("sweeps", [])
     if not (source is None or isinstance(source, str)) or not _texts(words) or not _texts(sweeps):
         raise UserError("the kept draft is damaged.", cure="Begin a new one.")
-    return Draft(source, tuple(words), found.get("adapt") is True, tuple(sweeps))
+    return Draft(source, tuple(words), found.get("adapt") is True, tuple(sweeps), str(found.get("ablation") or ""))
 
 
 def _texts(value: Any) -> bool:

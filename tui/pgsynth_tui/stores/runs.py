@@ -17,6 +17,7 @@ from pgsynth_core.errors import UserError
 from pgsynth_core.runs import STATES, RunFolder, RunStatus, last_events, list_runs, status_of
 from pgsynth_core.runs.events import event_of
 from pgsynth_core.runs.queue import waiting
+from pgsynth_tui.stores.sweeps import SweepRow, SweepStore
 
 __all__ = ["MOST_RUNS", "RunRow", "RunStore"]
 
@@ -76,13 +77,16 @@ class RunStore:
 
     Attributes:
         rows: As of the last `look`, the newest first.
+        sweeps: The ablations that they are of, the newest first.
         problem: Why the folder could not be read then; empty if it could.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.rows: tuple[RunRow, ...] = ()
+        self.sweeps: tuple[SweepRow, ...] = ()
         self.problem = ""
+        self._sweeps = SweepStore()
         self._known: dict[Path, tuple[object, RunRow]] = {}
 
     def look(self) -> bool:
@@ -91,7 +95,7 @@ class RunStore:
         Returns:
             Whether anything is otherwise than before.
         """
-        before = self.rows, self.problem
+        before = self.rows, self.sweeps, self.problem
         try:
             folders, self.problem = list_runs(self.root), ""
         except UserError as error:
@@ -99,7 +103,12 @@ class RunStore:
         places = self._places()
         self.rows = tuple(self._row_or_fault(folder, places) for folder in reversed(folders))
         self._known = {row.folder.path: known for row in self.rows if (known := self._known.get(row.folder.path))}
-        return before != (self.rows, self.problem)
+        self.sweeps = self._sweeps.look(self.root, {row.folder.path: row.status for row in self.rows})
+        return before != (self.rows, self.sweeps, self.problem)
+
+    def sweep_of(self, row: RunRow) -> SweepRow | None:
+        """The ablation that a run is of; None for any other."""
+        return next((one for one in self.sweeps if row.id.startswith(f"{one.id}-")), None)
 
     def row(self, path: Path | None) -> RunRow | None:
         """The run in that folder; None if it is gone."""

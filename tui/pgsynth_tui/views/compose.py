@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,6 @@ from textual.widgets import DataTable, Input, Static
 
 from pgsynth_core.cli.console import one_line
 from pgsynth_core.spec import KIND_OF_SLOT
-from pgsynth_tui import shell
 from pgsynth_tui.actions import bindings
 from pgsynth_tui.dialogs import Ask
 from pgsynth_tui.settings import DraftKeeper, kept_draft
@@ -26,18 +24,17 @@ from pgsynth_tui.stores.draft_form import Field
 from pgsynth_tui.stores.draft_parts import Candidate
 from pgsynth_tui.stores.draft_said import why
 from pgsynth_tui.stores.draft_sources import Beginning, beginnings
-from pgsynth_tui.stores.draft_trials import Kind, Trial
-from pgsynth_tui.view import View
 from pgsynth_tui.views.compose_asking import ask_beginning, ask_file, ask_value, ask_values, tell_row
-from pgsynth_tui.views.compose_beside import CHOICES, TABS, Beside, Tabs, lines_of
+from pgsynth_tui.views.compose_beside import CHOICES, TABS, Beside, Tabs
 from pgsynth_tui.views.compose_rows import Pane, Row, cells_of, heads, rows_of, said_of, said_of_slot, slot_rows
 from pgsynth_tui.views.compose_trials import Trials
+from pgsynth_tui.views.compose_trying import TryingView
 from pgsynth_tui.widgets.search_line import SearchLine
 
 __all__ = ["ComposeView"]
 
 
-class ComposeView(View):
+class ComposeView(TryingView):
     """A method from parts. At the left its slots and settings: arrows move, Enter or right goes to the choices. There
     stand the parts for a slot, or the options of a part; Enter takes or changes what is under the cursor. What does not
     fit stays, dim, with the reason, and is taken with what makes it fit. Signs before a name: * other than in the
@@ -74,7 +71,6 @@ class ComposeView(View):
         self._keys: list[str] = []
         self._middle: tuple[Row, ...] = ()
         self._of = ""
-        self._tab = TABS[0]
 
     def compose_body(self) -> ComposeResult:
         """Slots, choices, what is beside; the verdict and a hint below."""
@@ -117,7 +113,7 @@ class ComposeView(View):
         self._draw_choices()
         self._draw_verdict()
         self._draw_beside()
-        self.ours.say_command(*shlex.split(self.store.reading.command("train"))[1:])
+        self.ours.say_command(*self.store.command)
         self._keeper.give(self.store.draft.to_json())
         self._keep()
 
@@ -142,7 +138,7 @@ class ComposeView(View):
     def _first(self, key: str) -> int:
         """Where the cursor stands among the choices of another row: on what is chosen."""
         rows = rows_of(self.store, key, self._search)
-        source = self.store.draft.source or ""
+        source = self.store.draft.ablation or self.store.draft.source or ""
         here = (
             one.source == source if isinstance(one, Beginning) else isinstance(one, Candidate) and bool(one.chosen)
             for one in rows
@@ -159,19 +155,12 @@ class ComposeView(View):
         """Of the row under the cursor among the choices."""
         return said_of(self._chosen(), self._key(), self.store)
 
-    def _draw_verdict(self) -> None:
-        trials = self.query_one(Trials)
-        tried = trials.trial.sentence(self.store.draft, time.monotonic()) if trials.trial else ""
-        sentence = one_line(self.store.reading.sentence)
-        trials.update(f"{sentence} {tried[:1].upper()}{tried[1:]}.".removesuffix(" ."))
-
     def _draw_beside(self) -> None:
-        trial = self.query_one(Trials).trial
-        tried = trial.lines(self.store.draft, time.monotonic()) if trial else ()
-        self.query_one(Beside).show(self._tab, lines_of(self._tab, self.store, tried))
-        reading = self.store.reading
+        self.query_one(Beside).show(self._tab, self._lines_beside())
+        reading, draft = self.store.reading, self.store.draft
         wrong = len(reading.refusals)
-        counts = {"problems": wrong, "difference": len(reading.changes), "ablation": len(self.store.draft.sweeps)}
+        varied = len(draft.sweeps) + bool(draft.ablation)
+        counts = {"problems": wrong, "difference": len(reading.changes), "ablation": varied}
         turned = self.has_class("-turned")
         self.query_one("#tabs", Tabs).show(self._tab, counts, wrong=bool(wrong))
         self.query_one("#top", Tabs).show(self._tab if turned else CHOICES, counts, wrong=bool(wrong))
@@ -409,7 +398,7 @@ class ComposeView(View):
 
     # ---------------------------------------------------------------- files
     def action_open(self) -> None:
-        """Begin with a preset, a spec file or the defaults."""
+        """Begin with a preset, an ablation, a spec file, the spec of a run, or the defaults."""
         self._find_beginnings()
 
     @work(thread=True, exclusive=True, group="beginnings", exit_on_error=False)
@@ -419,7 +408,9 @@ class ComposeView(View):
 
     def _offer(self, there: tuple[Beginning, ...]) -> None:
         if self.ours.front is self:
-            self._push(ask_beginning(there, self.store.draft.source or ""), self._begin_with)
+            self._push(
+                ask_beginning(there, self.store.draft.ablation or self.store.draft.source or ""), self._begin_with
+            )
 
     def _begin_with(self, source: str | None) -> None:
         if source is None:
@@ -427,6 +418,8 @@ class ComposeView(View):
         faults = self.store.load(source or None)
         for fault in faults:
             self.notify(": ".join(filter(None, (fault.where or source, str(fault)))), severity="error", markup=False)
+        if not faults and self.store.draft.varied:
+            self._tab = "ablation"
         self._draw()
         if not faults:
             self.notify(f"begun with {source or 'the defaults'}; u brings the draft before it back.", markup=False)
@@ -441,104 +434,3 @@ class ComposeView(View):
     def _written(self, file: str | None) -> None:
         if file:
             self._try("file", (*self._words("compose"), "--no-proof", "-o", file))
-
-    # ---------------------------------------------------------------- what is tried
-    def action_prove(self) -> None:
-        """Build it without weights, run it forward and backward; again: give that up."""
-        if self._free("proof") and self._sound():
-            self._try("proof", self._words("compose"))
-
-    def action_rehearse(self) -> None:
-        """A few real steps: memory, pace, hours, disk. No run is made; again: give that up."""
-        if not self._free("rehearsal") or not self._sound():
-            return
-        words = (*self._words("train"), "--rehearse")
-        lines = ("A few real steps are taken, saved and loaded again, here and now.", "No run is made.")
-        question = Ask("Rehearse it?", lines, command=shell.command_line(words), yes="Rehearse")
-        self._push(question, lambda yes: self._try("rehearsal", words) if yes else None)
-
-    def action_launch(self) -> None:
-        """Train it, detached; of an ablation, every combination that the contract does not refuse."""
-        if not self._free("launch"):
-            return
-        sweep = self.store.sweep() if self.store.draft.sweeps else None
-        good = [row for row in sweep.combinations() if row.ok] if sweep else []
-        if not good and (sweep or not self._sound()):
-            if sweep:
-                self._turn_to("ablation")
-                self.notify("no combination can be trained: see the ablation.", severity="error", markup=False)
-            return
-        commands = [(*self._words("train"), "--detach")]
-        if sweep:  # each by the name of what it is: else they could not be told apart
-            commands = [(*shlex.split(row.command)[1:], "--name", "-".join(row.name), "--detach") for row in good]
-        what = "Each" if sweep else "It"
-        lines = [f"{what} is proved, frozen and left to the queue; it trains whether you stay or leave."]
-        trial = self.query_one(Trials).trial
-        if trial and trial.hours is not None and not trial.stale(self.store.draft):
-            lines.append(f"By the rehearsal, {trial.time_for(len(commands))}.")
-        title = f"Queue {len(commands)} runs?" if sweep else "Train it?"
-        shown = [shell.command_line(words) for words in commands]
-        few = shown if len(shown) < 4 else [shown[0], "...", shown[-1]]  # of an ablation the first may change nothing
-        question = Ask(title, lines, command="\n$ ".join(few).replace("$ ...", "..."), yes="Launch")
-        self._push(question, lambda yes: self._try("launch", *commands) if yes else None)
-
-    def _words(self, verb: str) -> tuple[str, ...]:
-        return tuple(shlex.split(self.store.reading.command(verb))[1:])
-
-    def _sound(self) -> bool:
-        """Whether nothing is wrong; else the cursor goes to what is."""
-        if not self.store.reading.ok:
-            self.action_next_problem()
-        return self.store.reading.ok
-
-    def _free(self, kind: Kind) -> bool:
-        """Whether something can be tried; the same again gives it up."""
-        trials = self.query_one(Trials)
-        if not trials.under_way or trials.trial is None:
-            return True
-        if trials.trial.kind == kind and kind != "launch":
-            trials.give_up()
-        else:
-            self._turn_to("result")
-            self.notify(f"a {trials.trial.kind} is under way; esc gives it up.", markup=False)
-        return False
-
-    def _try(self, kind: Kind, *commands: tuple[str, ...]) -> None:
-        """Run commands and show how they go."""
-        sweep = self.store.sweep() if self.store.draft.sweeps else None
-        runs = sum(row.ok for row in sweep.combinations()) if sweep and kind == "rehearsal" else 1
-        spec = self.store.reading.spec
-        trial = Trial(kind, commands, self.store.draft, time.monotonic(), spec, runs)
-        self.query_one(Trials).begin(trial, self.ours.warm, str(self.ours.store.root))
-        self._turn_to("result")
-
-    @on(Trials.Changed)
-    def _on_trial(self, event: Trials.Changed) -> None:
-        trial = event.trial
-        self._draw_verdict()
-        if self._tab == "result":
-            self._draw_beside()
-        if trial.under_way or trial.given_up:
-            return
-        if self.ours.front is self:
-            self.ours.say_command(*trial.commands[-1])
-        for problem in dict.fromkeys(str(answer.problems[0]) for answer in trial.answers if not answer.ok):
-            self.notify(problem, severity="error", timeout=20, markup=False)
-        if trial.kind == "launch" and trial.launched:
-            self._launched(trial)
-        if trial.ok and trial.kind != "launch":
-            self.notify(f"{trial.sentence(trial.draft, trial.began)}.", markup=False)
-
-    def _launched(self, trial: Trial) -> None:
-        """Offer to look at what was made, unless the user is elsewhere by now."""
-        first, count = trial.launched[0], len(trial.launched)
-        self.ours.chosen = first.path
-        where = f", number {first.position} in the queue" if first.position else ""
-        title = f"{count} runs are queued." if count > 1 else f"{first.id}: {first.state}{where}."
-        view, name = ("runs", "Runs") if len(trial.commands) > 1 else ("watch", "Watch")
-        if self.ours.front is not self:
-            self.notify(title, markup=False)
-            return
-        lines = (f"{'They train' if count > 1 else 'It trains'} whether you stay or leave.", f"Go to {name} now?")
-        question = Ask(title, lines, yes=name, key=self.ours.keys_of(f"everywhere.{view}"))
-        self._push(question, lambda yes: self.call_later(self.ours.action_view, view) if yes else None)

@@ -90,14 +90,16 @@ def _checked_values(store: DraftStore, path: str, text: str) -> Checked:
 def ask_beginning(there: Sequence[Beginning], now: str) -> Choose:
     """What to begin with."""
     items = [Item(one.source, one.name, one.about, chosen=one.source == now) for one in there]
-    lines = ("A preset, a spec file or the spec of a run. It takes the place of the draft; u brings that back.",)
+    lines = (
+        "A preset, an ablation, a spec file or the spec of a run. It takes the place of the draft; u brings that back.",
+    )
     return Choose("Begin with", items, lines, free="the path of a spec file")
 
 
 def ask_file(store: DraftStore) -> Enter:
     """Where a spec is written."""
     lines = ["The complete spec: every part, option and version. A file that holds something else is not replaced."]
-    lines += ["What is varied is no part of a spec; this draft keeps it."] if store.draft.sweeps else []
+    lines += ["What is varied is no part of a spec; this draft keeps it."] if store.draft.varied else []
     return Enter("Write the spec to which file?", "method.yaml", tuple(lines))
 
 

@@ -16,8 +16,11 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 
 from pgsynth_core.cli.console import one_line
+from pgsynth_core.errors import Problem
+from pgsynth_core.sweeps import Combination
 from pgsynth_tui.stores.draft import DraftStore
-from pgsynth_tui.stores.draft_sweep import Combination
+from pgsynth_tui.stores.draft_findings import SOURCE
+from pgsynth_tui.stores.draft_sweep import Ablation
 
 __all__ = ["CHOICES", "TABS", "Beside", "Line", "Tabs", "lines_of"]
 
@@ -169,13 +172,14 @@ class Beside(Vertical):
 
 
 # ------------------------------------------------------------------------------------------- what they say
-def lines_of(tab: str, store: DraftStore, tried: Sequence[str]) -> list[Line]:
+def lines_of(tab: str, store: DraftStore, tried: Sequence[str], ablation: Ablation | None) -> list[Line]:
     """What a tab says.
 
     Args:
         tab: Of `TABS`.
         store: The draft.
         tried: What was found by trying it.
+        ablation: What is varied of it; None if nothing is, or it is being read.
     """
     if tab == "problems":
         return _problems(store)
@@ -184,7 +188,7 @@ def lines_of(tab: str, store: DraftStore, tried: Sequence[str]) -> list[Line]:
     if tab == "spec":
         return [Line("w writes it as a file", style="dim"), *map(Line, store.reading.yaml.splitlines())]
     if tab == "ablation":
-        return _ablation(store)
+        return _ablation(store, ablation)
     return [Line(text) for text in tried] or [Line("Nothing was tried yet: p proves it, R rehearses it, L trains it.")]
 
 
@@ -212,34 +216,37 @@ def _differences(store: DraftStore) -> list[Line]:
     return [Line(f"Otherwise than {source}:", style="dim"), *found] if found else [Line(f"It is as {source}.")]
 
 
-def _ablation(store: DraftStore) -> list[Line]:
+def _ablation(store: DraftStore, ablation: Ablation | None) -> list[Line]:
     """The runs that are marked to be varied, and what the contract prunes with the reason."""
-    sweeps = store.draft.sweeps
-    if not sweeps:
+    if not store.draft.varied:
         return [
             Line("Nothing is varied."),
             Line(""),
             Line("m on an option or a slot marks several values of it; every combination becomes a run."),
+            Line("o can begin with the ablation of a paper."),
         ]
-    sweep = store.sweep()
-    lines = [Line(f"! {one}", one.path) for one in sweep.problems]
-    lines += [Line(f"{factor.path}: {', '.join(factor.values)}", factor.path, "bold") for factor in sweep.factors]
-    if sweep.problems:
+    if ablation is None:
+        return [Line("Asking the contract about every combination ...")]
+    lines = [Line(f"! {one_line(problem)}", _at(store, problem)) for problem in ablation.problems]
+    if not ablation.sweep:
         return lines
-    rows = [row for _, row in zip(range(_MOST_ROWS), sweep.combinations(), strict=False)]
-    good = sum(row.ok for row in rows)
-    listed = "" if sweep.count == len(rows) else f", the first {len(rows)} are listed"
-    lines.append(
-        Line(f"{sweep.count} combination{'s' * (sweep.count != 1)}{listed}; {good} can be trained; L queues them")
-    )
-    lines.append(Line(""))
-    return [*lines, *(_row(row, number) for number, row in enumerate(rows, 1))]
+    factors = ablation.sweep.grid.factors
+    lines += [Line(f"{factor.path}: {', '.join(factor.values)}", factor.path, "bold") for factor in factors]
+    lines += [Line(f"- {one_line(problem)}", _at(store, problem)) for problem in ablation.sweep.useless]
+    if ablation.good:
+        lines.append(Line(f"{ablation.sentence}. L queues them."))
+    rows = [_row(store, ablation, text, row) for text, row in ablation.lines()]
+    more = [Line(f"and {len(rows) - _MOST_ROWS} more", style="dim")] if len(rows) > _MOST_ROWS else []
+    return [*lines, Line(""), *rows[:_MOST_ROWS], *more]
 
 
-def _row(row: Combination, number: int) -> Line:
-    values = ", ".join(row.name)
+def _row(store: DraftStore, ablation: Ablation, text: str, row: Combination) -> Line:
     if row.ok:
-        return Line(f"{number:>3}  {values}", command=lambda: row.command)
-    reason = str(row.reasons[0]) if row.reasons else "it is refused"
-    path = row.reasons[0].path if row.reasons else ""
-    return Line(f"{number:>3} x {values}: {one_line(reason)}", path, "dim")
+        return Line(text, command=lambda: ablation.command(row))
+    return Line(text, _at(store, row.problems[0]), "dim")
+
+
+def _at(store: DraftStore, problem: Problem) -> str:
+    """Where a problem is, if that is a place that can be gone to."""
+    path = store.reading.places.of_text("note", str(problem)).path
+    return "" if path == SOURCE else path

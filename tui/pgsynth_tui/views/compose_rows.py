@@ -87,7 +87,7 @@ def slot_rows(store: DraftStore) -> list[tuple[str, Text]]:
 
         return "!" if has(wrong) else "%" if has(varied) else "*" if has(changed) else " "
 
-    rows = [("source", Text(f"  from {store.draft.source or 'the defaults'}", style="italic"))]
+    rows = [("source", Text(f"  from {store.draft.ablation or store.draft.source or 'the defaults'}", style="italic"))]
     for slot, parts in reading.slots.items():
         rows.append((slot, Text(f"{mark(slot)} {slot}" + ("" if parts else ": none"), style="bold")))
         rows += [(f"{slot}.{part.label}", Text(f"{mark(f'{slot}.{part.label}')}   {part.label}")) for part in parts]
@@ -132,7 +132,7 @@ def heads(key: str, store: DraftStore) -> tuple[str, ...]:
 def cells_of(row: Row, key: str, store: DraftStore) -> tuple[Text, ...]:
     """A row of the middle, as it is shown."""
     if isinstance(row, Beginning):
-        here = row.source == (store.draft.source or "")
+        here = row.source == (store.draft.ablation or store.draft.source or "")
         return _cells(("* " if here else "  ") + row.name, row.about, style="bold" if here else "")
     if isinstance(row, Candidate):
         answer = "chosen" if row.chosen else row.fit.answer

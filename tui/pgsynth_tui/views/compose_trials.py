@@ -1,4 +1,4 @@
-"""The line that says the verdict, and what is tried: it runs the commands in a thread, and counts the seconds."""
+"""The line that says the verdict, and what is tried: it runs the command in a thread, and counts the seconds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ __all__ = ["Trials"]
 
 _TICK = 1.0
 """Seconds between two looks at the clock."""
+_LONG, _LONGEST = 600.0, 6 * 3600.0
+"""Seconds after which a command is given up, and one that proves or tries every method of an ablation."""
 
 
 class Trials(Static):
@@ -52,7 +54,7 @@ class Trials(Static):
 
         Args:
             trial: What.
-            warm: Runs the commands.
+            warm: Runs the command.
             runs: Where runs are.
         """
         self.trial = trial
@@ -78,25 +80,18 @@ class Trials(Static):
     @work(thread=True, exclusive=True, group="trial", exit_on_error=False)
     def _run(self, trial: Trial, warm: Warm, runs: str) -> None:
         worker = get_current_worker()
-        began = trial.began
-        for words in trial.commands:
-            where = ("--runs", runs) if words[0] == "train" else ()
-            if trial.kind == "file":  # needs no torch, so it waits for nobody who loads it
-                answer = shell.run(*words, wanted=lambda: not worker.is_cancelled)
-            else:
-                answer = warm.run(*words, *where, wanted=lambda: not worker.is_cancelled)
-            if worker.is_cancelled:
-                return
-            trial = trial.with_answer(replace(answer, words=words))
-            self.app.call_from_thread(self._went_on, trial, began)
-        self.app.call_from_thread(self._went_on, replace(trial, ended=time.monotonic()), began)
-
-    def _went_on(self, trial: Trial, began: float) -> None:
-        """In the app's thread; of one that was given up meanwhile nothing is told."""
-        if self.trial is None or self.trial.began != began or self.trial.given_up or not self.is_running:
-            return
-        if trial.under_way:
-            self.trial = trial
-            self._tell()
+        words, began = trial.command, trial.began
+        where = ("--runs", runs) if words[0] in ("train", "sweep") else ()
+        if trial.kind == "file":  # needs no torch, so it waits for nobody who loads it
+            answer = shell.run(*words, wanted=lambda: not worker.is_cancelled)
         else:
+            patience = _LONGEST if trial.of_sweep else _LONG
+            answer = warm.run(*words, *where, seconds=patience, wanted=lambda: not worker.is_cancelled)
+        if not worker.is_cancelled:
+            ended = replace(trial, answer=replace(answer, words=words), ended=time.monotonic())
+            self.app.call_from_thread(self._came, ended, began)
+
+    def _came(self, trial: Trial, began: float) -> None:
+        """In the app's thread; of one that was given up meanwhile nothing is told."""
+        if self.trial is not None and self.trial.began == began and not self.trial.given_up and self.is_running:
             self._ended(trial)

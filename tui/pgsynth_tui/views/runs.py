@@ -22,7 +22,7 @@ from pgsynth_tui.actions import bindings
 from pgsynth_tui.dialogs import Ask, Checked, Enter
 from pgsynth_tui.shell import command_line
 from pgsynth_tui.stores.runs import RunRow
-from pgsynth_tui.view import View
+from pgsynth_tui.views.runs_sweep import SweepView
 from pgsynth_tui.widgets.search_line import SearchLine
 from pgsynth_tui.words import STATE_STYLES, clock, pace, shortened, sparkline, state_text
 
@@ -49,7 +49,7 @@ class _Runs(DataTable[Text]):
     ]
 
 
-class RunsView(View):
+class RunsView(SweepView):
     """Every run and how it stands, the newest first. What it says is derived from the run's files and from the process
     that trains it, never stored: it is right after a kill, a reboot or on another machine, too. What you start here
     trains by itself, also when you leave.
@@ -60,6 +60,7 @@ class RunsView(View):
     DEFAULT_CSS = """
     RunsView DataTable { height: 1fr; }
     RunsView #nothing { height: 1fr; content-align: center middle; color: $text-muted; display: none; }
+    RunsView #sweep { height: auto; max-height: 3; padding: 0 1; text-style: bold; display: none; }
     RunsView #reason { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
     """
 
@@ -72,10 +73,11 @@ class RunsView(View):
         self._room: list[int] = []
 
     def compose_body(self) -> ComposeResult:
-        """The table, why there is nothing in it, what is said of the run under the cursor."""
+        """The table, why there is nothing in it, what is said of the run under the cursor and of its ablation."""
         yield SearchLine("words of the name or state; !word: not", id="filter")
         yield _Runs(cursor_type="row", id="table")
         yield Static("", id="nothing", markup=False)
+        yield Static("", id="sweep", markup=False)
         yield Static("", id="reason", markup=False)
 
     def on_mount(self) -> None:
@@ -96,8 +98,8 @@ class RunsView(View):
         rebuilt = drawn != self._drawn or not all(_fit(row, self._room) for row in cells)
         if rebuilt:
             self._drawn, self._room = drawn, _widths(columns, cells, width)
-        for row in cells:
-            row[_NAME] = Text(shortened(row[_NAME].plain, self._room[_NAME], plain=self.ours.plain))
+        for run, row in zip(rows, cells, strict=True):
+            row[_NAME] = Text(self._said_name(run, self._room[_NAME]))
         if rebuilt:
             at = self._chosen_key()
             table.clear(columns=True)
@@ -146,6 +148,12 @@ class RunsView(View):
         }
         return [cells[name] for name in columns]
 
+    def _said_name(self, row: RunRow, room: int) -> str:
+        """Its name; where it is too long, that of a run of an ablation without what all of them begin with."""
+        sweep = self.ours.store.sweep_of(row) if len(row.id) > room else None
+        name = f"{'~' if self.ours.plain else '…'}{sweep.short(row.id)}" if sweep else row.id
+        return shortened(name, room, plain=self.ours.plain)
+
     def _say_nothing(self, anything: bool) -> None:
         """Why the table is empty, and what to do."""
         store, nothing = self.ours.store, self.query_one("#nothing", Static)
@@ -163,6 +171,7 @@ class RunsView(View):
     def _say_of_cursor(self) -> None:
         row = self._row()
         self.query_one("#reason", Static).update(one_line(f"{_sentence(row)} {_cure(row)}") if row else "")
+        self._say_of_sweep(row)
 
     # ---------------------------------------------------------------- which run
     def _chosen_key(self) -> str:
@@ -320,14 +329,6 @@ class RunsView(View):
             lines = (_sentence(row), partial(_everything, row))
             question = Ask(f"Delete {row.id}?", lines, command=command_line(words), yes="Delete")
             self._asked(question, words, f"{row.id}: deleted")
-
-    def _asked(self, question: Ask, words: tuple[str, ...], done: str) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.ours.say_command(*words)
-                self.ours.command_in_background(*words, done=done)
-
-        self.app.push_screen(question, answered)
 
 
 def _fit(cells: list[Text], room: list[int]) -> bool:
