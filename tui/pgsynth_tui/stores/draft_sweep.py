@@ -45,7 +45,7 @@ class Ablation:
 
     @property
     def rows(self) -> tuple[Combination, ...]:
-        """Every combination."""
+        """Every combination, pruned ones too."""
         return self.sweep.combinations if self.sweep else ()
 
     @property
