@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pgsynth_core.manifest import SweepTable
 from pgsynth_core.registry import Registry
 from pgsynth_core.runs import RunFolder
+from pgsynth_core.shipped import SweepTable
 
 __all__ = ["Beginning", "ablations", "beginnings", "presets"]
 
