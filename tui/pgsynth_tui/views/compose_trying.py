@@ -41,15 +41,15 @@ class TryingView(View):
 
     def _turn_to(self, tab: str) -> None:
         """Show a tab of what is beside."""
-        raise NotImplementedError("a view shows a tab of what is beside")("it is for the view that is shown to do")
+        raise NotImplementedError("it is for the view that is shown to do")
 
     def _draw_beside(self) -> None:
         """Draw that tab."""
-        raise NotImplementedError("a view draws that tab")("it is for the view that is shown to do")
+        raise NotImplementedError("it is for the view that is shown to do")
 
     def action_next_problem(self) -> None:
         """Go to what is wrong."""
-        raise NotImplementedError("a view goes to what is wrong")("it is for the view that is shown to do")
+        raise NotImplementedError("it is for the view that is shown to do")
 
     # ---------------------------------------------------------------- what is shown of it
     def _draw_verdict(self) -> None:

@@ -20,7 +20,7 @@ class SweepView(View):
 
     def _row(self) -> RunRow | None:
         """The run under the cursor."""
-        raise NotImplementedError("a view tells the run under its cursor")("it is for the view with the table to say")
+        raise NotImplementedError("it is for the view with the table to say")
 
     def _say_of_sweep(self, row: RunRow | None) -> None:
         """How the ablation stands."""
