@@ -27,6 +27,7 @@ from pgsynth_core.runs import runs_root
 from pgsynth_tui import shell
 from pgsynth_tui.actions import ACTIONS, EVERYWHERE, VIEWS, actions_of, bindings, keymap_faults
 from pgsynth_tui.choose import Choose, Item
+from pgsynth_tui.dialogs import Ask
 from pgsynth_tui.harmless import HARMLESS, PLAIN
 from pgsynth_tui.help import Help, keys_in_words
 from pgsynth_tui.panels import PanelApp
@@ -277,6 +278,16 @@ class PgsynthApp(PanelApp):
     def wanted(self) -> bool:
         """Whether anybody still waits for what is done in threads; asked there."""
         return not self._stopped.is_set()
+
+    def ask_first(self, question: Ask, *words: str, done: str) -> None:
+        """`command_in_background`, if the user says yes."""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.say_command(*words)
+                self.command_in_background(*words, done=done)
+
+        self.push_screen(question, answered)
 
     @work(thread=True, group="commands", exit_on_error=False)
     def command_in_background(self, *words: str, done: str) -> None:

@@ -24,17 +24,17 @@ from pgsynth_tui.stores.draft_form import Field
 from pgsynth_tui.stores.draft_parts import Candidate
 from pgsynth_tui.stores.draft_said import why
 from pgsynth_tui.stores.draft_sources import Beginning, beginnings
+from pgsynth_tui.view import View
 from pgsynth_tui.views.compose_asking import ask_beginning, ask_file, ask_value, ask_values, tell_row
-from pgsynth_tui.views.compose_beside import CHOICES, TABS, Beside, Tabs
+from pgsynth_tui.views.compose_beside import CHOICES, TABS, Beside, Tabs, lines_of
 from pgsynth_tui.views.compose_rows import Pane, Row, cells_of, heads, rows_of, said_of, said_of_slot, slot_rows
 from pgsynth_tui.views.compose_trials import Trials
-from pgsynth_tui.views.compose_trying import TryingView
 from pgsynth_tui.widgets.search_line import SearchLine
 
 __all__ = ["ComposeView"]
 
 
-class ComposeView(TryingView):
+class ComposeView(View):
     """A method from parts. At the left its slots and settings: arrows move, Enter or right goes to the choices. There
     stand the parts for a slot, or the options of a part; Enter takes or changes what is under the cursor. What does not
     fit stays, dim, with the reason, and is taken with what makes it fit. Signs before a name: * other than in the
@@ -44,6 +44,9 @@ class ComposeView(TryingView):
     what a proof, a rehearsal or a launch found. Everything is checked as you go, from manifests alone; below stands
     the command that does the same. p proves it: it is built without weights. R rehearses it: a few real steps. L
     trains it. Nothing is lost by leaving: the draft is kept.
+
+    Attributes:
+        store: The draft.
     """
 
     PLACE = "compose"
@@ -66,6 +69,8 @@ class ComposeView(TryingView):
 
     def __init__(self) -> None:
         super().__init__()
+        self.store: DraftStore
+        self._tab = TABS[0]
         self._keeper = DraftKeeper()
         self._search = ""
         self._keys: list[str] = []
@@ -81,7 +86,7 @@ class ComposeView(TryingView):
             yield Pane(id="choices")
             yield Beside()
         yield Static("", id="hint", markup=False)
-        yield Trials()
+        yield Trials(lambda: self.store)
 
     def on_mount(self) -> None:
         """Go on with the draft that was left, or begin with a preset that needs no weights."""
@@ -111,7 +116,7 @@ class ComposeView(TryingView):
         place = self._keys.index(at) if at else 0
         self.query_one("#slots", Pane).show(("method",), [(text,) for _, text in rows], place)
         self._draw_choices()
-        self._draw_verdict()
+        self.query_one(Trials).say()
         self._draw_beside()
         self.ours.say_command(*self.store.command)
         self._keeper.give(self.store.draft.to_json())
@@ -156,8 +161,11 @@ class ComposeView(TryingView):
         return said_of(self._chosen(), self._key(), self.store)
 
     def _draw_beside(self) -> None:
-        self.query_one(Beside).show(self._tab, self._lines_beside())
-        reading, draft = self.store.reading, self.store.draft
+        reading, draft, trials = self.store.reading, self.store.draft, self.query_one(Trials)
+        ablation = trials.ablation()
+        if self._tab == "ablation" and draft.varied and ablation is None:
+            trials.read_ablation()
+        self.query_one(Beside).show(self._tab, lines_of(self._tab, self.store, trials.lines(), ablation))
         wrong = len(reading.refusals)
         varied = len(draft.sweeps) + bool(draft.ablation)
         counts = {"problems": wrong, "difference": len(reading.changes), "ablation": varied}
@@ -342,6 +350,28 @@ class ComposeView(TryingView):
 
         self._push(ask_values(self.store, path, field), marked)
 
+    # ---------------------------------------------------------------- what is tried
+    def action_prove(self) -> None:
+        """Build it without weights, run it forward and backward; again: give that up."""
+        self.query_one(Trials).prove()
+
+    def action_rehearse(self) -> None:
+        """A few real steps: memory, pace, hours, disk. No run is made; again: give that up."""
+        self.query_one(Trials).rehearse()
+
+    def action_launch(self) -> None:
+        """Train it, detached; an ablation: every combination that the contract does not refuse."""
+        self.query_one(Trials).launch()
+
+    @on(Trials.Changed)
+    def _on_trial(self) -> None:
+        if self._tab in ("ablation", "result") and self.there:
+            self._draw_beside()
+
+    @on(Trials.Shown)
+    def _on_shown(self, event: Trials.Shown) -> None:
+        self._turn_to(event.tab)
+
     # ---------------------------------------------------------------- searching, turning
     def action_search(self) -> None:
         """Type words, and see only the choices that have them."""
@@ -376,6 +406,7 @@ class ComposeView(TryingView):
         if chosen in self._middle:
             self.query_one("#choices", Pane).move_cursor(row=self._middle.index(chosen), animate=False)
 
+    @on(Trials.Wrong)
     def action_next_problem(self) -> None:
         """Go to what is wrong: to its slot, part or option."""
         if not (refusals := self.store.reading.refusals):
@@ -433,4 +464,4 @@ class ComposeView(TryingView):
 
     def _written(self, file: str | None) -> None:
         if file:
-            self._try("file", (*self._words("compose"), "--no-proof", "-o", file))
+            self.query_one(Trials).write(file)

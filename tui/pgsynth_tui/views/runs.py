@@ -22,7 +22,9 @@ from pgsynth_tui.actions import bindings
 from pgsynth_tui.dialogs import Ask, Checked, Enter
 from pgsynth_tui.shell import command_line
 from pgsynth_tui.stores.runs import RunRow
-from pgsynth_tui.views.runs_sweep import SweepView
+from pgsynth_tui.stores.sweeps import SweepRow
+from pgsynth_tui.view import View
+from pgsynth_tui.views.runs_sweep import SweepLine
 from pgsynth_tui.widgets.search_line import SearchLine
 from pgsynth_tui.words import STATE_STYLES, clock, pace, shortened, sparkline, state_text
 
@@ -49,7 +51,7 @@ class _Runs(DataTable[Text]):
     ]
 
 
-class RunsView(SweepView):
+class RunsView(View):
     """Every run and how it stands, the newest first. What it says is derived from the run's files and from the process
     that trains it, never stored: it is right after a kill, a reboot or on another machine, too. What you start here
     trains by itself, also when you leave.
@@ -60,7 +62,6 @@ class RunsView(SweepView):
     DEFAULT_CSS = """
     RunsView DataTable { height: 1fr; }
     RunsView #nothing { height: 1fr; content-align: center middle; color: $text-muted; display: none; }
-    RunsView #sweep { height: auto; max-height: 3; padding: 0 1; text-style: bold; display: none; }
     RunsView #reason { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
     """
 
@@ -77,7 +78,7 @@ class RunsView(SweepView):
         yield SearchLine("words of the name or state; !word: not", id="filter")
         yield _Runs(cursor_type="row", id="table")
         yield Static("", id="nothing", markup=False)
-        yield Static("", id="sweep", markup=False)
+        yield SweepLine()
         yield Static("", id="reason", markup=False)
 
     def on_mount(self) -> None:
@@ -171,7 +172,7 @@ class RunsView(SweepView):
     def _say_of_cursor(self) -> None:
         row = self._row()
         self.query_one("#reason", Static).update(one_line(f"{_sentence(row)} {_cure(row)}") if row else "")
-        self._say_of_sweep(row)
+        self.query_one(SweepLine).show(self.ours.store.sweep_of(row) if row else None)
 
     # ---------------------------------------------------------------- which run
     def _chosen_key(self) -> str:
@@ -265,7 +266,9 @@ class RunsView(SweepView):
         words = ("runs", "stop", row.id)
         title = f"Take {row.id} out of the queue?" if row.status.state == "queued" else f"Stop {row.id}?"
         lines = (_sentence(row), partial(_kept, row)) if row.status.live else (_sentence(row),)
-        self._asked(Ask(title, lines, command=command_line(words), yes="Stop"), words, f"{row.id}: stopped")
+        self.ours.ask_first(
+            Ask(title, lines, command=command_line(words), yes="Stop"), *words, done=f"{row.id}: stopped"
+        )
 
     def action_resume(self) -> None:
         """Go on with it, detached."""
@@ -305,6 +308,40 @@ class RunsView(SweepView):
             self.ours.say_command(*words)
             self.ours.command_in_background(*words, done=f"{row.id}: moved")
 
+    # ---------------------------------------------------------------- its ablation
+    def _sweep(self) -> SweepRow | None:
+        """That of the run under the cursor; else it is told that there is none."""
+        row = self._row()
+        sweep = self.ours.store.sweep_of(row) if row else None
+        if row and sweep is None:
+            self.notify(f"{row.id} is of no ablation.", markup=False)
+        return sweep
+
+    def action_sweep(self) -> None:
+        """Only its runs, or every run again."""
+        line = self.query_one(SearchLine)
+        if sweep := self._sweep():
+            line.value = "" if line.value == sweep.id else sweep.id
+            line.keep()
+            self.ours.say_command("sweep", "show", sweep.id)
+
+    def action_mark_sweep(self) -> None:
+        """Mark what is finished of it, and nothing else."""
+        if sweep := self._sweep():
+            if not sweep.finished:
+                self.notify(f"{sweep.id}: no run of it is finished.", markup=False)
+                return
+            self.ours.marked = [*sweep.finished]
+            self.changed()
+            count = len(sweep.finished)
+            self.notify(f"{count} run{'s are' * (count > 1) or ' is'} marked; c compares them.", markup=False)
+
+    def action_resume_sweep(self) -> None:
+        """Ask, and put what is not finished into the queue."""
+        if sweep := self._sweep():
+            self.query_one(SweepLine).resume(sweep)
+
+    # ---------------------------------------------------------------- again, away
     def action_replay(self) -> None:
         """Ask, and play it again, detached."""
         row = self._row()
@@ -318,9 +355,8 @@ class RunsView(SweepView):
             "What happened in it happens again, 60 times as fast, in a new run that is watched like any other.",
             "Nothing is trained; the new run has no weights, and can be stopped and removed.",
         )
-        self._asked(
-            Ask(f"Play {row.id} again?", lines, command=command_line(words), yes="Play"), words, f"{row.id}: plays"
-        )
+        question = Ask(f"Play {row.id} again?", lines, command=command_line(words), yes="Play")
+        self.ours.ask_first(question, *words, done=f"{row.id}: plays")
 
     def action_remove(self) -> None:
         """Ask, and delete it."""
@@ -328,7 +364,7 @@ class RunsView(SweepView):
             words = ("runs", "rm", row.id, "--yes")
             lines = (_sentence(row), partial(_everything, row))
             question = Ask(f"Delete {row.id}?", lines, command=command_line(words), yes="Delete")
-            self._asked(question, words, f"{row.id}: deleted")
+            self.ours.ask_first(question, *words, done=f"{row.id}: deleted")
 
 
 def _fit(cells: list[Text], room: list[int]) -> bool:
