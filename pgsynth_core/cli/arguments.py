@@ -100,10 +100,21 @@ def _sentence(message: str) -> str:
     return message if message.endswith((".", "!", "?")) else f"{message}."
 
 
-def add_common(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
-    """The flags that every command has."""
+def add_common(parser: argparse.ArgumentParser, *, json: bool = True, forms: Sequence[str] = ()) -> None:
+    """The flags that every command has.
+
+    Args:
+        parser: Of the command.
+        json: Whether it can print JSON.
+        forms: What ``--format`` may be, where the result can be printed in several forms, of which JSON is one more;
+            the first is meant where none is given.
+    """
+    result = parser.add_mutually_exclusive_group()
+    if forms:
+        words = f"one of {', '.join(forms)}; by default {forms[0]}"
+        result.add_argument("--format", metavar="FORM", type=one_of(forms, "format", "formats"), help=words)
     if json:
-        parser.add_argument("--json", action="store_true", help="print the result, or the problems, as JSON")
+        result.add_argument("--json", action="store_true", help="print the result, or the problems, as JSON")
     parser.add_argument("--debug", action="store_true", help="show the full traceback if something fails")
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, one_of
+from pgsynth_core.cli.arguments import Parser, add_common, add_runs
 from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
@@ -67,22 +67,12 @@ def _parser() -> Parser:
     parser.add_argument("run", nargs="+", metavar="RUN", help="two or more: id, the beginning of it, latest, or a path")
     parser.add_argument("--against", metavar="RUN|LETTER", help="from which differences are; by default the first")
     parser.add_argument("--all-settings", action="store_true", help="also settings that are the same everywhere")
-    forms = (_TABLE, *FORMATS)
-    parser.add_argument(
-        "--format",
-        metavar="FORM",
-        type=one_of(forms, "format", "formats"),
-        help=f"one of {', '.join(forms)}; by default {_TABLE}",
-    )
     add_runs(parser)
-    add_common(parser)
+    add_common(parser, forms=(_TABLE, *FORMATS))
     return parser
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
-    if arguments.json and arguments.format:
-        cure = "Leave one of them out."
-        raise ArgumentsError("--json and --format are two forms of one result.", where="pgsynth compare", cure=cure)
     folders = find_runs(arguments.run, arguments.runs)
     if len(folders) < 2:
         (one,) = folders

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, one_of
+from pgsynth_core.cli.arguments import Parser, add_common, add_runs
 from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
@@ -58,22 +58,12 @@ def _parser() -> Parser:
     parser.add_argument("--metric", metavar="WORDS", default="", help="what to rank by; by default the first column")
     parser.add_argument("--table", metavar="WORDS", default="", help="one table of one paper; list names them")
     parser.add_argument("--protocol", metavar="WORDS", default="", help="rank what is scored by this; cfld is papers'")
-    forms = (_TABLE, *BOARD_FORMATS)
-    parser.add_argument(
-        "--format",
-        metavar="FORM",
-        type=one_of(forms, "format", "formats"),
-        help=f"one of {', '.join(forms)}; by default {_TABLE}",
-    )
     add_runs(parser)
-    add_common(parser)
+    add_common(parser, forms=(_TABLE, *BOARD_FORMATS))
     return parser
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
-    if arguments.json and arguments.format:
-        message = "--json and --format are two forms of one result."
-        raise ArgumentsError(message, where="pgsynth leaderboard", cure="Leave one of them out.")
     tables = published(session.registry)
     if arguments.table == _LIST:
         return _list(tables, arguments, session)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, one_of
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least
 from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json
 from pgsynth_core.cli.console import progress as spinner
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
@@ -189,21 +189,12 @@ def _tally_parser() -> Parser:
     parser = Parser("study tally", _TALLY, epilog=_TALLY_EPILOG)
     parser.add_argument("study", metavar="STUDY", help="the folder that study make wrote")
     parser.add_argument("answers", nargs="+", metavar="ANSWERS", help="files that raters sent")
-    parser.add_argument(
-        "--format",
-        metavar="FORM",
-        type=one_of(_FORMS, "format", "formats"),
-        help=f"one of {', '.join(_FORMS)}; by default {_FORMS[0]}",
-    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write it there; written over if it is there")
-    add_common(parser)
+    add_common(parser, forms=_FORMS)
     return parser
 
 
 def _tally(arguments: argparse.Namespace, session: Session) -> int:
-    if arguments.json and arguments.format:
-        cure = "Leave one of them out."
-        raise ArgumentsError("--json and --format are two forms of one result.", where="pgsynth study tally", cure=cure)
     from pgsynth_core.reports.study import FORMS, read_answers, read_key, tally, tally_facts, tally_text
 
     key = read_key(Path(arguments.study))

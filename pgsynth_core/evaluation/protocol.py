@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pgsynth_core.errors import PartError, Problem, SpecError, suggestion
 from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import Metric, MetricContext, NotComputed, PairMetric, SetMetric
-from pgsynth_core.registry import Entry, ProtocolEntry, Registry, configure, load_part
-from pgsynth_core.shipped import Resizing
+from pgsynth_core.registry import Entry, Registry, TableEntry, configure, load_part
+from pgsynth_core.shipped import ProtocolTable, Resizing
 from pgsynth_core.spec.scalars import scalar_value
 
 __all__ = ["Bound", "Choice", "Protocol", "bind", "protocol_of"]
@@ -157,7 +157,7 @@ def _value(entry: Entry, option: str, text: str) -> Any:
     raise SpecError(f"{entry.name}.{option} = {text} is not what that option takes.", where="--also", cure=cure)
 
 
-def _choice(registry: Registry, protocol: ProtocolEntry, label: str) -> Choice:
+def _choice(registry: Registry, protocol: TableEntry[ProtocolTable], label: str) -> Choice:
     use = protocol.table.metrics[label]
     where = f"{protocol.origin.manifest_path}: protocol {protocol.name}"
     entry = registry.find("metric", use.part, where=where, package=protocol.origin.package)

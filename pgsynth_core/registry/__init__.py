@@ -16,6 +16,19 @@ from pgsynth_core.registry.discovery import (
     first_party_manifest,
     own_version,
 )
+from pgsynth_core.registry.entries import (
+    NOUNS,
+    OWN_NAME,
+    Broken,
+    Contributed,
+    DisabledPackage,
+    Entry,
+    Origin,
+    PresetEntry,
+    ResultsEntry,
+    TableEntry,
+    removal,
+)
 from pgsynth_core.registry.loading import PATIENCE_VARIABLE, configure, load_config, load_part, load_target, patience
 from pgsynth_core.registry.locate import (
     FOREIGN_FAULTS,
@@ -25,22 +38,7 @@ from pgsynth_core.registry.locate import (
     raise_interrupts,
     reason_of,
 )
-from pgsynth_core.registry.registry import (
-    NOUNS,
-    OWN_NAME,
-    Broken,
-    Contributed,
-    DisabledPackage,
-    Entry,
-    Origin,
-    PresetEntry,
-    ProtocolEntry,
-    Registry,
-    ResultsEntry,
-    SweepEntry,
-    registry_of,
-    removal,
-)
+from pgsynth_core.registry.registry import Registry, registry_of
 from pgsynth_core.registry.user_list import (
     CONFIG_VARIABLE,
     KeptPackage,
@@ -67,10 +65,9 @@ __all__ = [
     "KeptPackage",
     "Origin",
     "PresetEntry",
-    "ProtocolEntry",
     "Registry",
     "ResultsEntry",
-    "SweepEntry",
+    "TableEntry",
     "UserList",
     "allowed_packages",
     "announcement",

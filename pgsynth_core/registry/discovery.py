@@ -20,8 +20,9 @@ from typing import Final
 
 from pgsynth_core.errors import PartError, Problem, UserError, nearest
 from pgsynth_core.manifest import Manifest, read_manifest
+from pgsynth_core.registry.entries import OWN_NAME, Broken, DisabledPackage, Origin, removal
 from pgsynth_core.registry.locate import FOREIGN_FAULTS, file_in_package, normalised, reason_of
-from pgsynth_core.registry.registry import OWN_NAME, Broken, DisabledPackage, Origin, Registry, registry_of, removal
+from pgsynth_core.registry.registry import Registry, registry_of
 from pgsynth_core.registry.user_list import UserList, read_user_list
 
 __all__ = [

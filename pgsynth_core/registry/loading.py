@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from pgsynth_core.errors import PartError, nearest
 from pgsynth_core.options import PartConfig
+from pgsynth_core.registry.entries import Entry, Origin, removal
 from pgsynth_core.registry.locate import raise_interrupts, reason_of
-from pgsynth_core.registry.registry import Entry, Origin, removal
 
 __all__ = ["PATIENCE_VARIABLE", "configure", "load_config", "load_part", "load_target", "patience"]
 

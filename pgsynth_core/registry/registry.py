@@ -9,216 +9,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 from pgsynth_core.errors import PartError, Problem, SpecError, suggestion
-from pgsynth_core.manifest import (
-    SLOTS,
-    Component,
-    Contribution,
-    Defaults,
-    Hook,
-    Kind,
-    KnownPackage,
-    Manifest,
-    Replacement,
+from pgsynth_core.manifest import SLOTS, Contribution, Defaults, Hook, Kind, KnownPackage, Manifest, Replacement
+from pgsynth_core.registry.entries import (
+    NOUNS,
+    AbstractNamed,
+    Broken,
+    Contributed,
+    DisabledPackage,
+    Entry,
+    Origin,
+    PresetEntry,
+    ResultsEntry,
+    TableEntry,
+    removal,
 )
 from pgsynth_core.registry.locate import file_in_package, normalised
 from pgsynth_core.shipped import Preset, ProtocolTable, ResultsFile, SweepTable
 
-__all__ = [
-    "NOUNS",
-    "OWN_NAME",
-    "Broken",
-    "Contributed",
-    "DisabledPackage",
-    "Entry",
-    "Origin",
-    "PresetEntry",
-    "ProtocolEntry",
-    "Registry",
-    "ResultsEntry",
-    "SweepEntry",
-    "registry_of",
-    "removal",
-]
+__all__ = ["Registry", "registry_of"]
 
-OWN_NAME: Final = "pgsynth"
-"""The distribution whose manifest is `registry.toml`."""
-
-NOUNS: Final[Mapping[str, tuple[str, str]]] = {
-    "base": ("base", "bases"),
-    "encoder": ("encoder", "encoders"),
-    "pose": ("pose branch", "pose branches"),
-    "attention": ("attention processor", "attention processors"),
-    "dataset": ("dataset", "datasets"),
-    "annotator": ("annotator", "annotators"),
-    "metric": ("metric", "metrics"),
-}
-"""Kind of part to the words for one and for several."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where something comes from.
-
-    Attributes:
-        package: Normalised name of the distribution.
-        version: Its version.
-        manifest_path: The file that declares it.
-        manifest_sha256: Hash of that file, which locks record.
-        first_party: Whether it is pgsynth itself.
-    """
-
-    package: str
-    version: str
-    manifest_path: Path
-    manifest_sha256: str
-    first_party: bool
-
-    def __str__(self) -> str:
-        return f"{self.package} {self.version}"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A part that can be chosen."""
-
-    component: Component
-    origin: Origin
-
-    @property
-    def kind(self) -> Kind:
-        """The part's kind."""
-        return self.component.kind
-
-    @property
-    def name(self) -> str:
-        """The plain name."""
-        return self.component.name
-
-    @property
-    def qualified(self) -> str:
-        """``package:name``, unique in its kind."""
-        return f"{self.origin.package}:{self.name}"
-
-
-@dataclass(frozen=True)
-class PresetEntry:
-    """A spec that can be chosen; `path` is its YAML file, which existed when it was found."""
-
-    preset: Preset
-    origin: Origin
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The plain name."""
-        return self.preset.name
-
-    @property
-    def qualified(self) -> str:
-        """``package:name``, unique among presets."""
-        return f"{self.origin.package}:{self.name}"
-
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Contributed(Generic[T]):
-    """A hook, command or panel with its origin."""
-
-    item: T
-    origin: Origin
-
-
-@dataclass(frozen=True)
-class Broken:
-    """What is wrong with an installed package.
-
-    A manifest that cannot be used drops the whole package; a preset without its file drops only that preset.
-
-    Attributes:
-        package: Normalised name of the distribution.
-        version: Its version; empty if its metadata has none.
-        problems: What, why, and the command that removes it.
-    """
-
-    package: str
-    version: str
-    problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True)
-class DisabledPackage:
-    """An installed package that the user's list switches off.
-
-    Attributes:
-        package: Normalised name of the distribution.
-        version: Its version; empty if its metadata has none.
-        adds: ``kind:name`` of what it adds, see `Manifest.adds`; empty if its manifest cannot be used.
-    """
-
-    package: str
-    version: str
-    adds: tuple[str, ...]
-
-
-def removal(package: str) -> str:
-    """The cure for a package that is broken: to mend it or remove it, or to restore pgsynth itself."""
-    if package == OWN_NAME:
-        return "Mend the file, or reinstall: pip install --force-reinstall --no-deps pgsynth."
-    return f"Mend it if it is yours, or remove it: pgsynth plugins uninstall {package}."
-
-
-@dataclass(frozen=True)
-class ProtocolEntry:
-    """A protocol that results can be scored by."""
-
-    table: ProtocolTable
-    origin: Origin
-
-    @property
-    def name(self) -> str:
-        """The plain name."""
-        return self.table.name
-
-    @property
-    def qualified(self) -> str:
-        """``package:name``, unique among protocols."""
-        return f"{self.origin.package}:{self.name}"
-
-
-@dataclass(frozen=True)
-class ResultsEntry:
-    """A file of published tables; `path` existed when it was found, and is read when somebody asks for a table."""
-
-    results: ResultsFile
-    origin: Origin
-    path: Path
-
-
-@dataclass(frozen=True)
-class SweepEntry:
-    """An ablation that can be trained."""
-
-    table: SweepTable
-    origin: Origin
-
-    @property
-    def name(self) -> str:
-        """The plain name."""
-        return self.table.name
-
-    @property
-    def qualified(self) -> str:
-        """``package:name``, unique among sweeps."""
-        return f"{self.origin.package}:{self.name}"
-
-
-N = TypeVar("N", Entry, PresetEntry, ProtocolEntry, SweepEntry)
+N = TypeVar("N", bound=AbstractNamed)
 
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -277,8 +90,8 @@ class Registry:
 
     entries: tuple[Entry, ...] = ()
     presets: tuple[PresetEntry, ...] = ()
-    protocols: tuple[ProtocolEntry, ...] = ()
-    sweeps: tuple[SweepEntry, ...] = ()
+    protocols: tuple[TableEntry[ProtocolTable], ...] = ()
+    sweeps: tuple[TableEntry[SweepTable], ...] = ()
     results: tuple[ResultsEntry, ...] = ()
     hooks: tuple[Contributed[Hook], ...] = ()
     commands: tuple[Contributed[Contribution], ...] = ()
@@ -386,7 +199,7 @@ class Registry:
         """
         return self._only(self.presets, name, _Wanted("preset", where), package)
 
-    def find_protocol(self, name: str, *, where: str = "") -> ProtocolEntry:
+    def find_protocol(self, name: str, *, where: str = "") -> TableEntry[ProtocolTable]:
         """The protocol of that name, plain or qualified.
 
         Raises:
@@ -394,7 +207,7 @@ class Registry:
         """
         return self._only(self.protocols, name, _Wanted("protocol", where), "")
 
-    def find_sweep(self, name: str, *, where: str = "") -> SweepEntry:
+    def find_sweep(self, name: str, *, where: str = "") -> TableEntry[SweepTable]:
         """The ablation of that name, plain or qualified.
 
         Raises:
@@ -506,8 +319,8 @@ def registry_of(*manifests: tuple[Manifest, Origin], broken: Iterable[Broken] = 
     return Registry(
         entries=tuple(Entry(component, origin) for manifest, origin in usable for component in manifest.component),
         presets=tuple(presets),
-        protocols=tuple(ProtocolEntry(table, origin) for manifest, origin in usable for table in manifest.protocol),
-        sweeps=tuple(SweepEntry(table, origin) for manifest, origin in usable for table in manifest.sweep),
+        protocols=tuple(TableEntry(table, origin) for manifest, origin in usable for table in manifest.protocol),
+        sweeps=tuple(TableEntry(table, origin) for manifest, origin in usable for table in manifest.sweep),
         results=tuple(results),
         hooks=tuple(Contributed(hook, origin) for manifest, origin in usable for hook in manifest.hook),
         commands=tuple(Contributed(command, origin) for manifest, origin in usable for command in manifest.command),

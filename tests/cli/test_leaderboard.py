@@ -63,7 +63,7 @@ def test_one_table_in_other_forms(run: Run) -> None:
         (["--table", "qen-tabel1"], "Did you mean 'qen-table1'"),
         (["--metric", "fit"], "Did you mean 'fid'"),
         (["--format", "html"], "no format 'html'"),
-        (["--json", "--format", "csv"], "two forms of one result"),
+        (["--json", "--format", "csv"], "not allowed with argument --json"),
         (["nowhere.json"], "there is no such file"),
         (["nobody"], "nobody"),
     ],

@@ -103,7 +103,7 @@ def test_tally_refuses_with_a_cure(run: Run, made: Path, answered: list[str], tm
     assert "there is no study" in told(str(tmp_path / "nowhere"), *answered)
     assert "there is no such file" in told(str(made), str(tmp_path / "answers-*.json"))
     assert "this is a folder" in told(str(made), *answered, "-o", str(tmp_path))
-    assert "two forms" in told(str(made), *answered, "--json", "--format", "csv")
+    assert "not allowed with argument --json" in told(str(made), *answered, "--json", "--format", "csv")
     (tmp_path / "key.json").write_text('{"pgsynth_study": 1}')
     assert "no key of a study" in told(str(tmp_path), *answered)
     held = json.loads((made / "key.json").read_text())
