@@ -109,7 +109,7 @@ def add_common(parser: argparse.ArgumentParser, *, json: bool = True, forms: Seq
         forms: What ``--format`` may be, where the result can be printed in several forms, of which JSON is one more;
             the first is meant where none is given.
     """
-    result = parser.add_mutually_exclusive_group()
+    result = parser.add_mutually_exclusive_group() if forms else parser
     if forms:
         words = f"one of {', '.join(forms)}; by default {forms[0]}"
         result.add_argument("--format", metavar="FORM", type=one_of(forms, "format", "formats"), help=words)
