@@ -29,7 +29,7 @@ OnWarning = Callable[[str], None]
 
 _PHOTO_CURE: Final = (
     "Give a photo that other programs open, JPEG or PNG of 8 bits a channel; if this one was cut off on its way, copy "
-    "or download it again."
+    "or download it again. A telephone's HEIC is saved as JPEG first; what is too large is scaled down."
 )
 _PARSING_CURE: Final = "Give a PNG of one channel, of the photo's size, whose values are labels."
 _POSE_CURE: Final = (
@@ -46,12 +46,12 @@ def photo_of(source: Source) -> np.ndarray:
     """
     if isinstance(source, str | Path):
         try:
-            return read_image(Path(source))
+            return read_image(Path(source), managed=True)
         except DataError as failure:
             raise DataError.of(failure.records, cure=_PHOTO_CURE) from failure
     if isinstance(source, Image.Image):
         try:
-            return as_rgb(source)
+            return as_rgb(source, managed=True)
         except ValueError as error:
             raise UserError(f"{error}.", where="source", cure="Convert its values to 8-bit RGB first.") from None
     array = np.asarray(source)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from pgsynth_core.data.labels import label_set_of, voc_palette
@@ -135,22 +135,29 @@ def _decoding(path: Path | bytes, shown: str) -> Iterator[Pillow.Image]:
         raise DataError.of(BadRecord(named, 0, reason, "unreadable")) from failure
 
 
-def read_image(path: Path | bytes, *, shown: str = "") -> Image:
+def read_image(path: Path | bytes, *, shown: str = "", managed: bool = False) -> Image:
     """A photo as RGB, turned upright as its EXIF says; transparency is laid over white.
 
     Args:
-        path: JPEG, PNG or whatever Pillow reads; or what is in such a file: JPEG, PNG or WebP.
+        path: JPEG, PNG or whatever Pillow reads; or what is in such a file: JPEG, PNG or WebP. Of an animation its
+            first picture.
         shown: How messages call it; the path if empty.
+        managed: Colours of another space than sRGB are brought there, as a telephone's Display P3 or a printer's CMYK.
+            Without, numbers stay as they are stored, as everybody trains and scores.
 
     Raises:
         DataError: If it is missing, truncated, no picture, or has more than 8 bits a channel or `MOST_PIXELS` pixels.
     """
     with _decoding(path, shown) as opened:
-        return as_rgb(opened)
+        return as_rgb(opened, managed=managed)
 
 
-def as_rgb(picture: Pillow.Image) -> Image:
+def as_rgb(picture: Pillow.Image, *, managed: bool = False) -> Image:
     """A Pillow picture as uint8 RGB [H, W, 3], turned upright as its EXIF says; transparency is laid over white.
+
+    Args:
+        picture: Of any mode of 8 bits a channel.
+        managed: As of `read_image`.
 
     Raises:
         ValueError: If it has more than 8 bits a channel.
@@ -158,10 +165,26 @@ def as_rgb(picture: Pillow.Image) -> Image:
     if picture.mode.startswith(("I", "F")):
         raise ValueError(f"pixels of mode {picture.mode} have more than 8 bits a channel; save it as 8-bit RGB")
     upright = ImageOps.exif_transpose(picture)
+    if managed:
+        upright = _in_srgb(upright)
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layer = upright.convert("RGBA")
         upright = Pillow.alpha_composite(Pillow.new("RGBA", layer.size, "white"), layer)
     return np.array(upright.convert("RGB"))
+
+
+def _in_srgb(picture: Pillow.Image) -> Pillow.Image:
+    """The picture in sRGB, by the profile in its file; as it is without one, or where that is damaged."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return picture
+    mode = picture.mode if picture.mode == "RGBA" else "RGB"
+    try:
+        own = ImageCms.ImageCmsProfile(BytesIO(profile))
+        moved = ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture
+    return moved or picture
 
 
 def read_label_map(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from pgsynth_core.data import DataError, beside, files, inside, read_image, read_label_map, read_labels, write_label_map
@@ -93,6 +94,53 @@ def test_photos_are_turned_upright(tmp_path: Path) -> None:
     Image.fromarray(smooth((20, 30))).save(tmp_path / "a.jpg", exif=tags, quality=95)
     read = read_image(tmp_path / "a.jpg")
     assert read.shape == (30, 20, 3) and read[0, 0, 1] > read[0, -1, 1]
+
+
+def wide_profile() -> bytes:
+    """An ICC profile (ICC.1:2001-04) of matrix and gamma 2.2 whose red, green and blue are Display P3's."""
+
+    def fixed(*numbers: float) -> bytes:
+        return b"".join(struct.pack(">i", round(number * 65536)) for number in numbers)
+
+    def xyz(*numbers: float) -> bytes:
+        return b"XYZ \0\0\0\0" + fixed(*numbers)
+
+    gamma = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
+    said = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + b"\0" * 79
+    tags = {
+        b"desc": said,
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.5151, 0.2412, -0.0011),
+        b"gXYZ": xyz(0.2919, 0.6922, 0.0419),
+        b"bXYZ": xyz(0.1572, 0.0666, 0.7841),
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma),
+    }
+    table, body, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", at + len(body), len(content))
+        body += content + b"\0" * (-len(content) % 4)
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"\0" * 4, 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + b"\0" * 28 + fixed(0.9642, 1.0, 0.8249) + b"\0" * 48
+    return head + table + body
+
+
+def test_colours_of_another_space_are_brought_to_srgb_where_that_is_asked_for(tmp_path: Path) -> None:
+    picture = np.full((2, 2, 3), (200, 80, 80), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "wide.png", icc_profile=wide_profile())
+    assert (read_image(tmp_path / "wide.png") == picture).all()
+    red, green, blue = read_image(tmp_path / "wide.png", managed=True)[0, 0].tolist()
+    assert red > 210 and green < 76 and blue < 80  # a wider red is more than this of sRGB's
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, b"no profile", wide_profile()[:150]):
+        Image.fromarray(picture).save(tmp_path / "a.png", icc_profile=profile)
+        assert np.abs(read_image(tmp_path / "a.png", managed=True).astype(int) - picture).max() <= 1
+
+
+def test_of_an_animation_the_first_picture_is_read(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
+    assert read_image(tmp_path / "a.webp")[0, 0].tolist() == [255, 0, 0]
 
 
 def test_a_truncated_photo_is_named(tmp_path: Path) -> None:
