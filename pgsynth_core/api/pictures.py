@@ -11,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils.memory import clear_device_cache
 from PIL import Image
 
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.api.shortage import shortage_of
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, to_pictures
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs import refusing
 from pgsynth_core.runs.durable import remove, temporary
 from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
@@ -95,12 +98,62 @@ def sampled_batch(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seed: i
 
 def sampled_often(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seeds: Iterable[int]) -> list[np.ndarray]:
     """Pictures of one pair, a batch of one, from several seeds: as `sampled_batch` draws them from each."""
-    (name,), made, waiting = batch.names, [], iter(seeds)
-    while chunk := list(islice(waiting, assembly.spec.sample.batch_size)):
-        made += _outputs(
-            assembly, batch, replace(plan, copies=len(chunk)), [generator(seed, "sample", name) for seed in chunk]
-        )
-    return made
+    return list(drawn(assembly, ((batch, seed) for seed in seeds), plan=plan))
+
+
+def drawn(
+    assembly: Assembly,
+    wanted: Iterable[tuple[Batch, int]],
+    *,
+    plan: SamplePlan,
+    size: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[np.ndarray]:
+    """Pictures, each uint8 [H, W, 3], of pairs that are batches of one, each from its seed.
+
+    As many as fit are drawn together, which changes no picture; where memory ends, half as many from then on. A pair
+    that follows itself is encoded once.
+
+    Args:
+        assembly: The method.
+        wanted: Pairs with their seeds.
+        plan: Sampler, steps, guidance.
+        size: How many are drawn together; None: the spec's.
+        tell: Told when memory ended, and how many are drawn together from then on.
+
+    Raises:
+        UserError: If there is not the memory for a single one.
+    """
+    size = size or assembly.spec.sample.batch_size
+    waiting = iter(wanted)
+    chunk = list(islice(waiting, size))
+    while chunk:
+        try:
+            made = _together(assembly, chunk[:size], plan)
+        except (MemoryError, RuntimeError) as error:
+            lacking = shortage_of(error)
+            if lacking is None:
+                raise
+        else:
+            yield from made
+            chunk = chunk[size:] or list(islice(waiting, size))
+            continue
+        clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was made any more
+        if size == 1:
+            cure = "Draw on a device with more memory (--device cpu is slow and has most), or at a smaller size."
+            raise UserError(f"{lacking}", where="one picture at a time", cure=cure)
+        size = max(1, size // 2)
+        if tell:
+            tell(f"{lacking} {size} at a time from here on.")
+
+
+def _together(assembly: Assembly, chunk: Sequence[tuple[Batch, int]], plan: SamplePlan) -> list[np.ndarray]:
+    """One batch of pictures."""
+    generators = [generator(seed, "sample", batch.names[0]) for batch, seed in chunk]
+    first = chunk[0][0]
+    if all(batch is first for batch, _ in chunk):
+        return _outputs(assembly, first, replace(plan, copies=len(chunk)), generators)
+    return _outputs(assembly, Batch.cat([batch for batch, _ in chunk]), plan, generators)
 
 
 def _outputs(

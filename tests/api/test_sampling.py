@@ -15,9 +15,13 @@ import torch
 from PIL import ExifTags, Image
 
 from pgsynth_core import Run, compose, load
+from pgsynth_core.api import pictures
 from pgsynth_core.api.model import Model
 from pgsynth_core.api.photos import parsing_of, photo_of
+from pgsynth_core.api.pictures import drawn, plan_of
 from pgsynth_core.data import write_label_map, write_pose
+from pgsynth_core.data.records import Pair, Person
+from pgsynth_core.data.tensors import Batch, example
 from pgsynth_core.errors import SpecError, UserError
 
 from ..fixtures.people import noise, standing
@@ -211,3 +215,43 @@ def relocked(checkpoint: Path, lock: dict[str, Any]) -> None:
     new = f"{hashlib.sha256(text.encode()).hexdigest()}  lock.json"
     lines = [new if line.endswith("lock.json") else line for line in sums]
     (checkpoint / "SHA256SUMS").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------- memory
+def asked(model: Model) -> list[tuple[Batch, int]]:
+    """Two pairs, of each three seeds, then one more."""
+    plan, person = model.assembly.plan(source_pose=False), Person("source", PHOTO, POSE)
+    pairs = [Pair("sample", person, replace(person, keypoints=POSE + np.float32(shift))) for shift in (0, 2, 4)]
+    batches = [example(pair, plan) for pair in pairs]
+    return [(batch, seed) for batch, seeds in zip(batches, (3, 3, 1), strict=True) for seed in range(seeds)]
+
+
+def test_where_memory_ends_fewer_are_drawn_together_and_the_same(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, wanted, told = plan_of(model.assembly.spec.sample), asked(model), list[str]()
+    alone = [one for each in wanted for one in drawn(model.assembly, [each], plan=plan)]
+    asked_for: list[int] = []
+    outputs = pictures._outputs
+
+    def scarce(*given: Any) -> list[np.ndarray]:
+        asked_for.append(len(given[3]))
+        if len(given[3]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return outputs(*given)
+
+    monkeypatch.setattr(pictures, "_outputs", scarce)
+    found = list(drawn(model.assembly, wanted, plan=plan, size=7, tell=told.append))
+    assert asked_for == [7, 3, *[1] * 7]
+    assert len(told) == 2 and "2.00 GiB more were asked for" in told[0] and "1 at a time" in told[1]
+    assert all(np.abs(one.astype(int) - other).max() <= 1 for one, other in zip(found, alone, strict=True))
+
+
+def test_without_memory_for_one_it_is_said(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*given: Any) -> list[np.ndarray]:
+        raise MemoryError
+
+    monkeypatch.setattr(pictures, "_outputs", none)
+    with pytest.raises(UserError, match=r"one picture at a time: out of memory.*--device cpu"):
+        list(drawn(model.assembly, asked(model), plan=plan_of(model.assembly.spec.sample)))
+    monkeypatch.setattr(pictures, "_outputs", lambda *given: int("a"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(drawn(model.assembly, asked(model), plan=plan_of(model.assembly.spec.sample)))
