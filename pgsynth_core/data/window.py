@@ -103,7 +103,7 @@ def window_around(joints: Keypoints, size: tuple[int, int], *, of: tuple[int, in
     Args:
         joints: The person's, in the photo's pixels; one at least is known.
         size: (height, width) that the method works at: its proportions are the window's, to a pixel.
-        of: (height, width) of the photo. Joints that are known to lie outside count no further than its edge.
+        of: (height, width) of the photo. A joint that lies outside counts, but no further than another photo away.
 
     Raises:
         ValueError: If no joint is known.
@@ -111,7 +111,7 @@ def window_around(joints: Keypoints, size: tuple[int, int], *, of: tuple[int, in
     known = present(joints)
     if not known.any():
         raise ValueError("a window is around a person, and no joint of one is known")
-    places = np.clip(joints[known, :2].astype(np.float64), 0, [of[1], of[0]])
+    places = np.clip(joints[known, :2].astype(np.float64), [-of[1], -of[0]], [2 * of[1], 2 * of[0]])
     (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
     reach = max(right - left, bottom - top, _LEAST)
     left, right, bottom = left - AROUND * reach, right + AROUND * reach, bottom + AROUND * reach

@@ -1,0 +1,232 @@
+"""Photos and poses of one's own: read, retargeted and framed, so that a method sees what it was trained to see.
+
+photo, poses --> retargeted onto the photo's body --> window around the person --> what the method is shown
+                                                                              <-- the output, back in the photo
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from pgsynth_core.api.photos import OnWarning
+from pgsynth_core.data.fit import PADDING, Fit, FitMode
+from pgsynth_core.data.keypoints import no_keypoints, present
+from pgsynth_core.data.poses import PoseFrame
+from pgsynth_core.data.records import Image, Keypoints, LabelMap, Pair, Person
+from pgsynth_core.data.retarget import retarget
+from pgsynth_core.data.window import Window, window_around
+from pgsynth_core.errors import UserError
+
+__all__ = ["FRAMES", "RETARGETS", "Framing", "OwnPhoto", "Placed", "place"]
+
+FrameMode = Literal["auto", "person", "whole"]
+RetargetMode = Literal["auto", "on", "off"]
+FRAMES: Final[tuple[FrameMode, ...]] = ("auto", "person", "whole")
+RETARGETS: Final[tuple[RetargetMode, ...]] = ("auto", "on", "off")
+
+MOST_OF_IT: Final = 2 / 3
+"""A window that takes up more of the photo is no help: then ``auto`` shows the whole photo."""
+
+
+@dataclass(frozen=True, eq=False)
+class OwnPhoto:
+    """A photo of one's own and what is known of it.
+
+    Attributes:
+        name: Of its file, without folder and ending.
+        image: The photo.
+        joints: Of the person, in its pixels; all missing if nobody knows them.
+        parsing: Its label map, if there is one.
+    """
+
+    name: str
+    image: Image
+    joints: Keypoints
+    parsing: LabelMap | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a person is shown to a method.
+
+    Attributes:
+        frame: ``whole``: all of the photo, fitted as the run's spec says. ``person``: the window around the person,
+            see `data.window`. ``auto``: that, where the joints are known and it is at most `MOST_OF_IT` of the photo.
+        retarget: Whether poses are fitted to the photo's body, see `data.retarget`; ``auto``: where that is known.
+        fit: In place of the spec's ``fit``, for the whole photo.
+    """
+
+    frame: FrameMode = "auto"
+    retarget: RetargetMode = "auto"
+    fit: FitMode | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A photo with the poses that it is to be drawn in, as a method is shown them.
+
+    Attributes:
+        photo: As it was given.
+        source: What is seen of it.
+        poses: The poses, in pixels of `source`.
+        given: The same as they were before they were retargeted.
+        retargeted: Whether they were.
+        window: Which part of the photo is seen; None for all of it.
+        fit: How that is brought to a method's size.
+    """
+
+    photo: OwnPhoto
+    source: Person
+    poses: tuple[Keypoints, ...]
+    given: tuple[Keypoints, ...]
+    retargeted: bool
+    window: Window | None
+    fit: FitMode
+
+    def pair(self, number: int) -> Pair:
+        """The photo and one of the poses, as a dataset would give them; the target's picture is not known."""
+        blank = np.full_like(self.source.image, PADDING)
+        return Pair("sample", self.source, Person("pose", blank, self.poses[number]))
+
+    def shown(self, joints: Keypoints, size: tuple[int, int]) -> Keypoints:
+        """One of `poses` or `given` in pixels of the method's picture, of (height, width) `size`."""
+        return Fit(self.source.size, size, self.fit).keypoints(joints)
+
+    def back(self, picture: Image) -> Image:
+        """An output in the photo's own frame and size; around a window the photo's pixels stay, see `Fit.image_back`.
+
+        Args:
+            picture: What a method drew, at its size.
+        """
+        if self.window is not None:
+            return self.window.back(picture, self.photo.image)
+        return Fit(self.photo.size, (picture.shape[0], picture.shape[1]), self.fit).image_back(picture)
+
+
+def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
+    photo: OwnPhoto,
+    frames: Sequence[PoseFrame],
+    *,
+    size: tuple[int, int],
+    fit: FitMode,
+    framing: Framing | None = None,
+    on_warning: OnWarning | None = None,
+) -> Placed:
+    """Put poses of one body, a sequence or a single one, into a photo.
+
+    Without retargeting joints are scaled from the canvas that they were made on to the photo, or to the window; of a
+    canvas that nobody knows they are pixels of the photo.
+
+    Args:
+        photo: Of whom.
+        frames: The poses, one at least; in some of a sequence somebody may be missing.
+        size: (height, width) that the method works at.
+        fit: As the run's spec says.
+        framing: How; by default ``auto``.
+        on_warning: Told if most joints of a pose lie outside what is seen.
+
+    Raises:
+        UserError: If no pose has a joint, or none of one lies in what is seen; or if the photo's joints are not
+            known, and a window or retargeting is asked for.
+    """
+    framing = framing or Framing()
+    known = bool(present(photo.joints).any())
+    for asked, word in ((framing.frame == "person", "frame person"), (framing.retarget == "on", "retarget on")):
+        if asked and not known:
+            cure = "Write them beside it, NAME.pose.json (pgsynth annotate does), or give them by --source-pose FILE."
+            raise UserError(f"the joints of the photo {photo.name} are not known.", where=word, cure=cure)
+    if not any(present(frame.joints).any() for frame in frames):
+        cure = "Give a pose with some joints of confidence above 0."
+        raise UserError("the target pose has no joint.", where=_names(frames), cure=cure)
+    fitted = _retargeted(photo, frames, framing.retarget, on_warning) if known and framing.retarget != "off" else []
+    theirs = fitted or [frame.joints for frame in frames if frame.canvas in (None, photo.size)]
+    window = _window(photo, theirs, size, framing.frame) if known and framing.frame != "whole" else None
+    source = Person("source", photo.image, no_keypoints(), photo.parsing)
+    source = window.cut(source) if window else source
+    given = tuple(_seen(frame, photo, window) for frame in frames)
+    poses = tuple(map(window.joints, fitted)) if window and fitted else tuple(fitted) or given
+    placed = Placed(photo, source, poses, given, bool(fitted), window, framing.fit or fit)
+    _look_at(placed, frames, on_warning)
+    return placed
+
+
+def _names(frames: Sequence[PoseFrame]) -> str:
+    return frames[0].name if len(frames) == 1 else f"{frames[0].name} to {frames[-1].name}"
+
+
+def _retargeted(
+    photo: OwnPhoto, frames: Sequence[PoseFrame], mode: RetargetMode, on_warning: OnWarning | None
+) -> list[Keypoints]:
+    """The poses as the photo's body takes them; none where no part of the body is in both, and nobody insists."""
+    try:
+        return retarget([frame.joints for frame in frames], [photo.joints])
+    except UserError as error:
+        if mode == "on":
+            raise
+        if on_warning:
+            on_warning(f"{_names(frames)} is not retargeted: {error.problems[0].message}")
+        return []
+
+
+def _window(photo: OwnPhoto, poses: Sequence[Keypoints], size: tuple[int, int], mode: FrameMode) -> Window | None:
+    """The window around the person as they stand and as they are to stand; None if the whole photo does as well."""
+    places = np.concatenate([one[present(one)] for one in (photo.joints, *poses)])
+    corners = no_keypoints()
+    corners[:2, :2], corners[:2, 2] = [places[:, :2].min(axis=0), places[:, :2].max(axis=0)], 1
+    window = window_around(corners, size, of=photo.size)
+    if mode == "auto" and window.height * window.width > MOST_OF_IT * photo.size[0] * photo.size[1]:
+        return None
+    return window
+
+
+def _seen(frame: PoseFrame, photo: OwnPhoto, window: Window | None) -> Keypoints:
+    """A pose as it was made, in pixels of what is seen: its canvas lies over that; without one it lies in the photo."""
+    if frame.canvas is None or frame.canvas == photo.size:
+        return window.joints(frame.joints) if window else frame.joints
+    height, width = (window.height, window.width) if window else photo.size
+    moved = frame.joints.copy()
+    moved[present(moved), :2] *= np.array([width / frame.canvas[1], height / frame.canvas[0]], np.float32)
+    return moved
+
+
+def _look_at(placed: Placed, frames: Sequence[PoseFrame], on_warning: OnWarning | None) -> None:
+    """Refuse a pose of which nothing is seen, and tell of one of which most is not; half a person is usual."""
+    height, width = placed.source.size
+    for frame, joints in zip(frames, placed.poses, strict=True):
+        known = joints[present(joints), :2]
+        inside = int(((known >= 0) & (known <= (width, height))).all(axis=1).sum())
+        if not len(known) or 2 * inside >= len(known):
+            continue
+        (left, top), (right, bottom) = known.min(axis=0), known.max(axis=0)
+        message = (
+            f"{len(known) - inside} of the {len(known)} known joints of the pose lie outside the "
+            f"{'window' if placed.window else 'photo'}: they reach from ({left:.0f}, {top:.0f}) to "
+            f"({right:.0f}, {bottom:.0f}), x and y, and it is {width} wide and {height} high."
+        )
+        cure = _cure(frame)
+        if not inside:
+            raise UserError(message, where=frame.name, cure=cure)
+        if on_warning:
+            on_warning(f"{frame.name}: {message} {cure}")
+
+
+def _cure(frame: PoseFrame) -> str:
+    if frame.canvas:
+        height, width = frame.canvas
+        scaled = f"They are scaled from the canvas it names, {width} wide and {height} high."
+        return (
+            f"{scaled} Name the canvas the pose was made on, or have it retargeted: the photo's joints are to be known."
+        )
+    return (
+        "It names no canvas to scale them from: add canvas_width and canvas_height, the size in pixels of the picture "
+        "the pose was made on; or scale the joints to the photo."
+    )
