@@ -216,7 +216,7 @@ class LookView(View):
     def action_kind(self) -> None:
         """Samples, or an evaluation."""
         if not self._looked.next_kind:
-            self.notify("There is nothing else: pgsynth evaluate RUN makes an evaluation.", markup=False)
+            self.notify("There is nothing else: in Runs (2), e makes an evaluation.", markup=False)
         self._looking.next_kind()
         self._again.set()
 
