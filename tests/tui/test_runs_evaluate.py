@@ -179,7 +179,7 @@ def test_the_run_under_the_cursor_is_evaluated(
         commands.go.set()
         scores = f"{run.id}: ssim 0.522, psnr 18.40 on 64 pairs"
         await until(pilot, lambda: f"{scores}; c compares, s looks" in told(app))
-        await until(pilot, lambda: line(app) == f"{scores}; escape clears this line")
+        await until(pilot, lambda: line(app) == f"{scores}; esc clears this line")
         await pilot.press("escape")
         await until(pilot, lambda: line(app) == "")
 
@@ -283,7 +283,7 @@ def test_a_failure_is_told_with_its_cure(drive: Drive, root: Path, commands: Com
         (one,) = app._notifications
         assert one.severity == "error" and one.message.startswith(f"{run.id}: the disk is full.")
         assert "Make room." in one.message
-        await until(pilot, lambda: "the disk is full." in line(app) and "escape clears" in line(app))
+        await until(pilot, lambda: "the disk is full." in line(app) and "esc clears" in line(app))
 
     drive(scenario)
 

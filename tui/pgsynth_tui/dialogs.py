@@ -137,7 +137,7 @@ class Enter(Dialog[str | None]):
     BINDINGS: ClassVar = [Binding("escape", "dismiss(None)", "Back")]
     DEFAULT_CSS = """
     Enter .wrong { color: $text-error; height: auto; }
-    Enter .command { color: $text-muted; height: auto; }
+    Enter .command { color: $text-muted; height: auto; display: none; }
     """
 
     def __init__(
@@ -173,9 +173,11 @@ class Enter(Dialog[str | None]):
         event.stop()
         text = event.value.strip()
         found = self._check(text)
-        self.query_one(".wrong", Static).update(("! " if found.refused else "- ") + found.text if found.text else "")
         command = "" if found.refused else self._command(text)
-        self.query_one(".command", Static).update(f"$ {command}" if command else "")
+        wrong, would = (self.query_one(name, Static) for name in (".wrong", ".command"))
+        wrong.update(("! " if found.refused else "- ") + found.text if found.text else "")
+        would.update(f"$ {command}")
+        would.display, wrong.display = bool(command), bool(found.text or not command)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """It is typed."""

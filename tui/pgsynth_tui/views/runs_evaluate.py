@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from pgsynth_core.cli.console import one_line
 from pgsynth_tui.dialogs import Ask, Checked, Enter
+from pgsynth_tui.help import keys_in_words
 from pgsynth_tui.shell import command_line
 from pgsynth_tui.stores.evaluating import ALL, PAIRS, Evaluating, Outcome, not_a_number, why_not, words_of
 from pgsynth_tui.stores.runs import RunRow
@@ -25,7 +26,7 @@ __all__ = ["EvaluateLine"]
 
 _TICK = 1.0
 """Seconds between two looks at how far it is."""
-_NAMED = 3
+_NAMED = 2
 """Of several runs, so many names are said."""
 
 
@@ -75,7 +76,7 @@ class EvaluateLine(Static):
         count, root = len(names), str(self._ours.store.root)
         others = f"; and so for {count - 1} more" if count > 1 else ""
         lines = [_some(names)] if count > 1 else []
-        lines += [f"So many of the test pairs, or {ALL}. What is drawn already is not drawn again."]
+        lines += [f"A number of test pairs, or {ALL}."]
         if left_out:
             more = f" And {len(left_out) - 1} more." if len(left_out) > 1 else ""
             lines += [f"Left out: {left_out[0]}{more}"]
@@ -128,7 +129,7 @@ class EvaluateLine(Static):
 
     def _came(self, outcome: Outcome) -> None:
         """In the app's thread."""
-        keys = [self._ours.keys_of(f"runs.{name}") for name in ("compare", "samples")]
+        keys = [keys_in_words(self._ours.keys_of(f"runs.{name}")) for name in ("compare", "samples")]
         then = f"; {keys[0]} compares, {keys[1]} looks" if outcome.ok else ""
         bad = not outcome.ok and not outcome.ended
         severity: SeverityLevel = "error" if bad else "information"
@@ -142,7 +143,7 @@ class EvaluateLine(Static):
     def _tell(self) -> None:
         """Say how far it is, or what came of it."""
         if now := self._ours.evaluating:
-            keys = self._ours.keys_of("runs.evaluate"), self._ours.keys_of("runs.back")
+            keys = [keys_in_words(self._ours.keys_of(f"runs.{name}")) for name in ("evaluate", "back")]
             how = f"{keys[0]} again ends it" if now.under_way else f"{keys[1]} clears this line"
             said = now.sentence.removesuffix(".")
             self.display = bool(said)
