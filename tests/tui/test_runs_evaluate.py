@@ -229,7 +229,7 @@ def test_marked_runs_come_one_after_the_other(
         commands.go.set()
         await until(pilot, lambda: line(app).startswith("2 of 2 runs evaluated."))
         assert [words[1] for words in commands.words] == [second.id, first.id]
-        assert sum("ssim 0.522" in one for one in told(app)) == 2
+        await until(pilot, lambda: sum("ssim 0.522" in one for one in told(app)) == 2)
 
     drive(scenario, size=size)
 
