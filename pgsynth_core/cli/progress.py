@@ -21,10 +21,12 @@ from pgsynth_core.cli.naming import named
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs import Checkpoint, RunFolder, latest_checkpoint
 
-__all__ = ["Follower", "duration", "follow"]
+__all__ = ["EVERY_VARIABLE", "Follower", "duration", "follow"]
 
 EVERY_SECONDS: Final = 30.0
 """Between two lines where there is no terminal: a log stays readable, and silence stays short."""
+EVERY_VARIABLE: Final = "PGSYNTH_PROGRESS_SECONDS"
+"""Of the environment, in place of that: for a program that shows the lines as they come."""
 
 _WARMING: Final = 2
 """Steps that load and compile: they say nothing of the others."""
@@ -229,20 +231,30 @@ class _Nowhere(_Shown):
     def close(self) -> None: ...
 
 
+def _every() -> float:
+    """Seconds between two lines: as the environment says; what is no number above 0 there says nothing."""
+    try:
+        given = float(os.environ.get(EVERY_VARIABLE, EVERY_SECONDS))
+    except ValueError:
+        return EVERY_SECONDS
+    return given if given > 0 else EVERY_SECONDS
+
+
 class _Lines(_Shown):
     """For logs and pipes: one each `EVERY_SECONDS`; where there are figures, the first and the last too."""
 
     def __init__(self) -> None:
         self._doing = ""
         self._next = 0.0
+        self._every = _every()
 
     def update(self, doing: str, done: int, of: int | None, figures: str) -> None:
         now, first = time.monotonic(), doing != self._doing
         if first:
-            self._doing, self._next = doing, now + EVERY_SECONDS
+            self._doing, self._next = doing, now + self._every
         if now < self._next and not (figures and (first or done == of)):
             return
-        self._next = now + EVERY_SECONDS
+        self._next = now + self._every
         total = "" if of is None else f"/{of}"
         tell(f"{doing} {done}{total}" + (f": {figures}" if figures else ""))
 

@@ -69,6 +69,18 @@ def test_short_counts_say_nothing_and_long_ones_now_and_then(
     assert told(capsys) == ["drawing 31"]
 
 
+@pytest.mark.parametrize(("given", "count"), [("5", 4), ("x", 0), ("-1", 0), ("nan", 0)])
+def test_a_program_that_shows_the_lines_has_them_sooner(
+    given: str, count: int, now: list[float], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSYNTH_PROGRESS_SECONDS", given)
+    with follow() as follower:
+        for done in range(1, 25):
+            now[0] += 1
+            follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": 24})
+    assert len(told(capsys)) == count
+
+
 def test_what_is_saved_is_told_as_it_happens(capsys: pytest.CaptureFixture[str]) -> None:
     with follow() as follower:
         follower.on_event({"kind": "run", "run": RUN, "step": 0, "steps": 9})

@@ -29,7 +29,7 @@ from pgsynth_tui import shell
 from pgsynth_tui.actions import VIEWS
 from pgsynth_tui.app import PgsynthApp
 from pgsynth_tui.dialogs import Ask
-from pgsynth_tui.panels import PanelPlace
+from pgsynth_tui.panels import PanelPlace, Panels
 from pgsynth_tui.stores import runs as run_store
 from pgsynth_tui.stores.compare import CompareStore
 from pgsynth_tui.stores.looking import Looking
@@ -436,9 +436,8 @@ def test_a_broken_package_takes_no_view_with_it(drive: Drive, fake_packages: Fak
             assert any(NAME in message and "is broken" in message for message in told(app))
         await works(app, pilot)
         await pilot.press("6", "v")
-        panels = app.screen.query_one("#panels")
         if "panel" in case:
-            panels.show(1)  # type: ignore[attr-defined]
+            app.screen.query_one(Panels).show(1)
             place = app.screen.query_one("#panel-1", PanelPlace)
             while "KeyError" not in str(place.problem):  # by the app's own clock: the pilot's would draw it here
                 await asyncio.sleep(0.02)

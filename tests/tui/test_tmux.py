@@ -56,8 +56,9 @@ class Tmux:
         return str(wait(lambda: re.search(words, self.text), seconds, lambda: self.text)[0])
 
     def kill(self) -> None:
-        """As a terminal that is closed: everything in it gets a hangup."""
+        """As a terminal that is closed: everything in it gets a hangup. A server that still ends would take no other."""
         self._call("kill-server")
+        wait(lambda: not self._call("list-sessions"), 30)
 
 
 def wait(there: Callable[[], object], seconds: float, told: Callable[[], object] = lambda: "") -> object:
@@ -213,12 +214,19 @@ def take(tmux: Tmux, part: str, then: str) -> None:
 def go(tmux: Tmux, title: str) -> None:
     """Down among the slots until the choices have that title, and to them."""
     for _ in range(15):
+        before = heading(tmux)
         tmux.keys("Down")
-        time.sleep(0.3)
+        wait(lambda before=before: heading(tmux) != before, 10, lambda: tmux.text)  # type: ignore[misc]
         if title in tmux.text:
             tmux.keys("Right")
             return
     raise AssertionError(f"no {title}:\n{tmux.text}")
+
+
+def heading(tmux: Tmux) -> str:
+    """Of the choices: of which slot or part they are."""
+    found = re.search(r"begin with|\w+: (?:parts|options)", tmux.text)
+    return found[0] if found else ""
 
 
 def find(tmux: Tmux, words: str) -> None:

@@ -110,6 +110,7 @@ ACTIONS: Final = (
     Action("runs", "resume", "r", "Resume", "Go on from its last checkpoint; a finished one, further.", footer=True),
     Action("runs", "samples", "s", "Look", "Look at the run's pictures, and at those of the marked runs.", footer=True),
     Action("runs", "compare", "c", "Compare", "Compare the marked runs: what differs, what they scored."),
+    Action("runs", "evaluate", "e", "Evaluate", "Score the run, or the marked ones, on test pairs; again: end that."),
     Action("runs", "sweep", "a", "Ablation", "Show only the runs of the same ablation; again: every run."),
     Action("runs", "mark_sweep", "m", "Mark ablation", "Mark the finished runs of the ablation, and no others."),
     Action(

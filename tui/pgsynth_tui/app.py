@@ -32,6 +32,7 @@ from pgsynth_tui.harmless import HARMLESS, PLAIN
 from pgsynth_tui.help import Help, keys_in_words
 from pgsynth_tui.panels import PanelApp
 from pgsynth_tui.settings import Remembered, Settings, read_remembered, write_remembered
+from pgsynth_tui.stores.evaluating import Evaluating
 from pgsynth_tui.stores.pictures import ImageMode, image_mode
 from pgsynth_tui.stores.runs import RunStore
 from pgsynth_tui.themes import DARK, THEMES
@@ -119,6 +120,7 @@ class PgsynthApp(PanelApp):
         plain: Whether only ASCII is drawn.
         images: How pictures are drawn: ``auto``, or what was asked for.
         warm: Runs commands that need torch, sooner than a shell.
+        evaluating: The runs that are evaluated, or were last; None before the first.
         unkept: Why what is remembered could not be written when it ended; empty if it could.
     """
 
@@ -149,6 +151,7 @@ class PgsynthApp(PanelApp):
         self.runs_given = runs
         self.store = RunStore(runs_root(runs))
         self.warm = Warm()
+        self.evaluating: Evaluating | None = None
         self.plain = self.settings.ascii
         self.images: str = self.settings.images
         remembered = read_remembered()
@@ -364,11 +367,10 @@ class PgsynthApp(PanelApp):
     def action_leave(self) -> None:
         """End; what trains goes on, and the normal screen says so."""
         live = [row for row in self.store.rows if row.status.live]
-        if not live:
-            self.exit()
-            return
         names = [row.id for row in live]
         runs = f" --runs {self.runs_given}" if self.runs_given else ""
-        lines = [f"{len(live)} run{'s train' if len(live) > 1 else ' trains'} on without you: {', '.join(names)}"]
-        lines += [f"  see them again: pgsynth tui{runs}", f"  stop one: pgsynth runs stop {names[0]}{runs}"]
-        self.exit(message=visible("\n".join(lines)))
+        lines = [*self.evaluating.farewell()] if self.evaluating else []
+        if live:
+            lines += [f"{len(live)} run{'s train' if len(live) > 1 else ' trains'} on without you: {', '.join(names)}"]
+            lines += [f"  see them again: pgsynth tui{runs}", f"  stop one: pgsynth runs stop {names[0]}{runs}"]
+        self.exit(message=visible("\n".join(lines)) if lines else None)

@@ -131,11 +131,13 @@ class Enter(Dialog[str | None]):
         value: What stands there already.
         lines: What may be written there; a line each.
         check: Says of every text, as it is typed, what is wrong with it.
+        command: What a user would type for a text that nothing is wrong with; empty: nothing.
     """
 
     BINDINGS: ClassVar = [Binding("escape", "dismiss(None)", "Back")]
     DEFAULT_CSS = """
     Enter .wrong { color: $text-error; height: auto; }
+    Enter .command { color: $text-muted; height: auto; display: none; }
     """
 
     def __init__(
@@ -145,18 +147,20 @@ class Enter(Dialog[str | None]):
         lines: tuple[str, ...] = (),
         *,
         check: Callable[[str], Checked] = lambda text: Checked(),
+        command: Callable[[str], str] = lambda text: "",
     ) -> None:
         super().__init__()
-        self._title, self._value, self._lines, self._check = title, value, lines, check
+        self._title, self._value, self._lines, self._check, self._command = title, value, lines, check, command
 
     def compose(self) -> ComposeResult:
-        """The title, what may be written, the line, what is wrong with it."""
+        """The title, what may be written, the line, what is wrong with it, what it would do."""
         with Vertical():
             yield Static(self._title, classes="title", markup=False)
             for line in self._lines:
                 yield Static(line, markup=False)
             yield Input(self._value, id="entry")
             yield Static("", classes="wrong", markup=False)
+            yield Static("", classes="command", markup=False)
             yield Static("enter takes it, esc leaves it as it is", classes="keys", markup=False)
 
     def on_mount(self) -> None:
@@ -167,8 +171,13 @@ class Enter(Dialog[str | None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong with it so far."""
         event.stop()
-        found = self._check(event.value.strip())
-        self.query_one(".wrong", Static).update(("! " if found.refused else "- ") + found.text if found.text else "")
+        text = event.value.strip()
+        found = self._check(text)
+        command = "" if found.refused else self._command(text)
+        wrong, would = (self.query_one(name, Static) for name in (".wrong", ".command"))
+        wrong.update(("! " if found.refused else "- ") + found.text if found.text else "")
+        would.update(f"$ {command}")
+        would.display, wrong.display = bool(command), bool(found.text or not command)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """It is typed."""

@@ -216,7 +216,8 @@ class LookView(View):
     def action_kind(self) -> None:
         """Samples, or an evaluation."""
         if not self._looked.next_kind:
-            self.notify("There is nothing else: pgsynth evaluate RUN makes an evaluation.", markup=False)
+            key = self.ours.keys_of("runs.evaluate")
+            self.notify(f"There is nothing else: in Runs, {key} evaluates, as pgsynth evaluate RUN does.", markup=False)
         self._looking.next_kind()
         self._again.set()
 

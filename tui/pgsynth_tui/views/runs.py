@@ -24,6 +24,7 @@ from pgsynth_tui.shell import command_line
 from pgsynth_tui.stores.runs import RunRow
 from pgsynth_tui.stores.sweeps import SweepRow
 from pgsynth_tui.view import View
+from pgsynth_tui.views.runs_evaluate import EvaluateLine
 from pgsynth_tui.views.runs_sweep import SweepLine
 from pgsynth_tui.widgets.search_line import SearchLine
 from pgsynth_tui.words import STATE_STYLES, clock, pace, shortened, sparkline, state_text
@@ -79,6 +80,7 @@ class RunsView(View):
         yield _Runs(cursor_type="row", id="table")
         yield Static("", id="nothing", markup=False)
         yield SweepLine()
+        yield EvaluateLine()
         yield Static("", id="reason", markup=False)
 
     def on_mount(self) -> None:
@@ -216,6 +218,7 @@ class RunsView(View):
     def action_back(self) -> None:
         """All runs again."""
         self.query_one(SearchLine).shut()
+        self.query_one(EvaluateLine).clear()
         self.set_focus(self.query_one(DataTable))
 
     # ---------------------------------------------------------------- actions
@@ -246,6 +249,10 @@ class RunsView(View):
         if row := self._row():
             self._choose(row.folder.path)
             await self.ours.action_view("look")
+
+    def action_evaluate(self) -> None:
+        """Score the marked runs, or the run under the cursor."""
+        self.query_one(EvaluateLine).evaluate(self._row())
 
     def action_mark(self) -> None:
         """Mark it, or take the mark away, and go on to the next."""
