@@ -20,10 +20,11 @@ import numpy as np
 from jaxtyping import Float
 
 from pgsynth_core.data.keypoints import JOINTS, LIMBS, MIRRORED_JOINTS, present
+from pgsynth_core.data.poses.frames import PoseFrame
 from pgsynth_core.data.records import Keypoints
 from pgsynth_core.errors import UserError, suggestion
 
-__all__ = ["Body", "Ratios", "Root", "body_of", "ratios_of", "retarget"]
+__all__ = ["Body", "Ratios", "Root", "body_of", "ratios_of", "retarget", "retarget_frames"]
 
 Root = Literal["source", "target"]
 """Where the person stands: where the source does, or where the target does on its own canvas."""
@@ -198,6 +199,29 @@ def retarget(
         place = middle * (scale[1], scale[0])
     shift = place - ratios.whole * middle
     return [_moved(keypoints, ratios, shift, standing) for keypoints in targets]
+
+
+def retarget_frames(
+    targets: Sequence[PoseFrame], source: Sequence[PoseFrame], *, root: Root = "source"
+) -> list[PoseFrame]:
+    """As `retarget`, of frames as they were read; what is made is in the source's canvas.
+
+    Raises:
+        UserError: As `retarget`; or if the canvases of a sequence differ, so that its lengths cannot be compared.
+    """
+    ours, theirs = _canvas(source, "source"), _canvas(targets, "target")
+    scale = (ours[0] / theirs[0], ours[1] / theirs[1]) if ours and theirs else (1.0, 1.0)
+    poses = retarget([one.joints for one in targets], [one.joints for one in source], root=root, scale=scale)
+    return [PoseFrame(one.name, joints, ours) for one, joints in zip(targets, poses, strict=True)]
+
+
+def _canvas(frames: Sequence[PoseFrame], whose: str) -> tuple[int, int] | None:
+    found = list(dict.fromkeys(frame.canvas for frame in frames))
+    if len(found) > 1:
+        sizes = ", ".join("unknown" if size is None else f"{size[0]}x{size[1]}" for size in found[:4])
+        cure = "Retarget poses of pictures of one size at a time, or crop and resize the pictures alike first."
+        raise UserError(f"the {whose}'s poses are in pictures of several sizes: {sizes}.", "retarget", cure)
+    return found[0] if found else None
 
 
 def _anchor(places: Places, there: np.ndarray, standing: bool) -> np.ndarray:

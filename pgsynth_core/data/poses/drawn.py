@@ -30,6 +30,9 @@ _NEAR: Final = 45
 _WHOLE: Final = 0.8
 """A disc of which such a share is seen is seen whole."""
 
+_TOLD: Final = 0.88
+"""A joint that lies under others is there if so much of what it would show is in the picture: rims that blend are not."""
+
 _UNLIKE: Final = 0.6
 """A skeleton that, drawn again, differs by a larger share of the light in the picture is none."""
 
@@ -74,9 +77,12 @@ class _Part:
 
     def unlike(self, joints: Keypoints) -> float:
         """How much light differs here where the joints of the drawing are drawn again."""
+        return float(np.abs(self.drawn(joints) - self.picture).sum())
+
+    def drawn(self, joints: Keypoints) -> np.ndarray:
+        """The joints of the drawing drawn again, as far as they lie here."""
         here = joints - np.array([self.left, self.top, 0], np.float32)
-        size = (self.picture.shape[0], self.picture.shape[1])
-        return float(np.abs(drawn_with(here, size, self.radius) - self.picture).sum())
+        return drawn_with(here, (self.picture.shape[0], self.picture.shape[1]), self.radius)
 
 
 @dataclass
@@ -146,8 +152,12 @@ class _Drawing:
                 least, place = min(found), around[int(np.argmin(found))]
             else:
                 step /= 2
-        worth = 0.25 * 255 * self.radius
-        return np.array([*place, 1], np.float32) if least < without - worth else nowhere
+        here = np.array([*place, 1], np.float32)
+        trial[joint] = here
+        drawn = part.drawn(trial)
+        trial[joint] = 0
+        shown = float(np.abs(drawn - part.drawn(trial)).sum())  # what the joint and its limbs add to the picture
+        return here if without - least > max(_TOLD * shown, 255 * self.radius) else nowhere
 
     def _part(self, places: np.ndarray) -> _Part:
         """The part of the drawing around some places."""

@@ -13,12 +13,20 @@ from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.records import Keypoints
 from pgsynth_core.errors import suggestion
 
-__all__ = ["PersonChoice", "PoseFrame", "Scene", "chosen_person", "joints_of", "matrix"]
+__all__ = ["NoCanvas", "NoPerson", "PersonChoice", "PoseFrame", "Scene", "chosen_person", "joints_of", "matrix"]
 
 PersonChoice = Literal["most-certain", "largest", "leftmost", "rightmost"]
 """Which of several people; a number from 1 on, in the file's order, may stand in its place."""
 
 _COCO, _WHOLE_BODY = 17, 133
+
+
+class NoPerson(ValueError):
+    """There is no such person among those in a frame."""
+
+
+class NoCanvas(ValueError):
+    """Joints are fractions of a picture whose size nothing says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +60,16 @@ class Scene:
             canvas: For a file that does not name its own.
 
         Raises:
-            ValueError: If there is no such person, or joints are fractions of a canvas that nobody names.
+            NoPerson: If there is no such person.
+            NoCanvas: If joints are fractions of a canvas that nobody names.
         """
         joints, size = chosen_person(self.people, person), self.canvas or canvas
         known = present(joints)
         bare = joints[known, :2] - PIXEL_CENTRE
         if known.any() and (np.abs(bare) <= 1).all():  # no person is two pixels high
             if size is None:
-                raise ValueError(
-                    "its joints are fractions from 0 to 1, and it does not name the canvas_width and canvas_height "
-                    "they are of; give the canvas"
-                )
+                message = "its joints are fractions from 0 to 1, and it does not say of a picture of what size"
+                raise NoCanvas(message)
             joints = joints.copy()
             joints[known, :2] = bare * np.array([size[1], size[0]], np.float32)
         whole = None if size is None else (max(1, round(size[0])), max(1, round(size[1])))
@@ -78,16 +85,16 @@ def chosen_person(people: Sequence[Keypoints], person: str | int = "most-certain
             ``leftmost`` or ``rightmost`` (the middle of the joints), or a number from 1 on, in the order given.
 
     Raises:
-        ValueError: If there is no such choice, or no such number.
+        NoPerson: If there is no such choice, or no such number.
     """
     choices = get_args(PersonChoice)
     number = int(person) if str(person).isascii() and str(person).isdigit() else None
     if number is None and person not in choices:
         cure = suggestion(str(person), choices, what="choices")
-        raise ValueError(f"there is no person {person!r}. {cure} Or a number from 1 on")
+        raise NoPerson(f"there is no person {person!r}. {cure} Or a number from 1 on")
     if number is not None:
         if not 1 <= number <= len(people):
-            raise ValueError(f"there is no person {number}; {len(people)} are in it")
+            raise NoPerson(f"there is no person {number}; {len(people)} are in it")
         return people[number - 1]
     some = [joints for joints in people if present(joints).any()]
     if not some:

@@ -14,7 +14,7 @@ from pgsynth_core.data.files import POSE_SUFFIX, beside, read_image
 from pgsynth_core.data.formats import read_json
 from pgsynth_core.data.poses.csv_forms import read_csv
 from pgsynth_core.data.poses.drawn import joints_drawn
-from pgsynth_core.data.poses.frames import PoseFrame, Scene, joints_of
+from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, joints_of
 from pgsynth_core.data.poses.json_forms import scenes_in
 from pgsynth_core.data.records import BadRecord, DataError, Image, Keypoints
 
@@ -118,7 +118,15 @@ def _of_file(path: Path, row: str, asked: _Asked) -> Iterator[PoseFrame]:
     except DataError as failure:
         if failure.problems[-1].cure:
             raise
-        raise DataError.of(failure.records, cure=_CURE) from failure
+        missing = failure.records[0].kind == "missing"
+        cure = "Give the path of one that is there." if missing else _CURE
+        raise DataError.of(failure.records, cure=cure) from failure
+    except NoCanvas as failure:
+        cure = "Give the size of that picture: canvas=(HEIGHT, WIDTH), or --canvas HEIGHTxWIDTH."
+        raise DataError.of(BadRecord(shown, 0, f"{failure}.", "unreadable"), cure=cure) from failure
+    except NoPerson as failure:
+        cure = "Leave the choice out: the most certain is taken."
+        raise DataError.of(BadRecord(shown, 0, f"{failure}.", "missing"), cure=cure) from failure
     except ValueError as failure:
         raise DataError.of(BadRecord(shown, 0, f"no pose of it: {failure}.", "unreadable"), cure=_CURE) from failure
 
@@ -165,7 +173,7 @@ def _picture(path: Path, name: str, asked: _Asked) -> Scene:
         if asked.found_in:
             return Scene(name, asked.found_in(image), size)
         cure = (
-            f"Of a photo, write {POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is read "
+            f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is read "
             "if it is drawn in OpenPose's colours on black, joints as discs, as pgsynth pose --to png draws it."
         )
         reason = f"this picture is no drawn skeleton that can be read: {failure}."
