@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from pgsynth_core.data.draw import LIMB_DIMMING, drawn_with
+from pgsynth_core.data.draw import LIMB_DIMMING, drawn_with, stroke
 from pgsynth_core.data.keypoints import JOINT_COLOURS, LIMB_COLOURS, LIMBS, no_keypoints, present
 from pgsynth_core.data.records import Image, Keypoints
 
@@ -27,10 +27,16 @@ _MOST_DRAWN: Final = 0.4
 _NEAR: Final = 45
 """A pixel whose every channel is so near a colour has it; neighbours among the colours are 85 apart."""
 
+_EXACT: Final = 12
+"""So near, a pixel has nothing else in it."""
+
+_RIM: Final = 0.3
+"""Pixels by which a disc looks smaller, where only pixels that are near its colour count."""
+
 _WHOLE: Final = 0.8
 """A disc of which such a share is seen is seen whole."""
 
-_TOLD: Final = 0.88
+_TOLD: Final = 0.66
 """A joint that lies under others is there if so much of what it would show is in the picture: rims that blend are not."""
 
 _UNLIKE: Final = 0.6
@@ -54,7 +60,8 @@ def joints_drawn(image: Image) -> Keypoints:
         raise ValueError("its background is not black")
     rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     top, left = max(0, int(rows[0]) - 2), max(0, int(columns[0]) - 2)
-    drawing = _Drawing(image[top : int(rows[-1]) + 3, left : int(columns[-1]) + 3].astype(np.float32))
+    part = image[top : int(rows[-1]) + 3, left : int(columns[-1]) + 3].astype(np.float32)
+    drawing = _Drawing(part, stroke(image.shape[0]))
     joints = drawing.joints()
     there = present(joints)
     if there.sum() < 2:
@@ -87,10 +94,15 @@ class _Part:
 
 @dataclass
 class _Drawing:
-    """The part of a picture that is drawn on, and the width its lines turn out to have."""
+    """The part of a picture that is drawn on.
+
+    Attributes:
+        picture: RGB.
+        radius: Of its discs: as we draw them, unless they turn out to have another.
+    """
 
     picture: np.ndarray
-    radius: float = 0.0
+    radius: float
 
     def joints(self) -> Keypoints:
         """The joints, in pixels of the part."""
@@ -98,15 +110,17 @@ class _Drawing:
         areas = [len(found[0]) for found in pieces if found]
         if not areas:
             return no_keypoints()
-        self.radius = max(0.75, float(np.sqrt(np.median(sorted(areas)[len(areas) // 2 :]) / np.pi)))
+        radius = float(np.sqrt(np.median(sorted(areas)[len(areas) // 2 :]) / np.pi)) + _RIM
+        if abs(radius - self.radius) > 2 * _RIM:
+            self.radius = max(0.75, radius)
         joints, unsure = no_keypoints(), dict[int, list[np.ndarray]]()
         for joint, found in enumerate(pieces):
             near = [piece for piece in found if _apart(piece, found[0]) <= 2.5 * self.radius]
-            whole = _WHOLE * np.pi * self.radius**2
+            whole = _WHOLE * np.pi * max(0.5, self.radius - _RIM) ** 2
             if any(len(piece) >= whole for piece in found if not any(piece is one for one in near)):
                 raise ValueError("several skeletons are in it: it has two discs of one joint's colour")
             if near and len(near[0]) >= whole:
-                joints[joint] = *_centre(near[0]), 1
+                joints[joint] = *_centre(self._core(near[0], JOINT_COLOURS[joint])), 1
             else:
                 unsure[joint] = [_centre(piece) for piece in near]
         for _ in range(2 if unsure else 0):  # what is found of one tells about the next
@@ -125,6 +139,12 @@ class _Drawing:
         if len(found) > _TOO_MANY:
             raise ValueError("a joint's colour covers more of it than a disc would")
         return found
+
+    def _core(self, piece: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+        """The pixels of a disc that it covers all of, where there are some: its rim is blended with what is below."""
+        apart = np.abs(self.picture[piece[:, 0], piece[:, 1]] - np.asarray(colour, np.float32)).max(axis=1)
+        core = piece[apart <= _EXACT]
+        return core if len(core) > 3 else piece
 
     def _fitted(self, joints: Keypoints, joint: int, guesses: list[np.ndarray]) -> np.ndarray:
         """Where the joint lies under others; all 0 if the picture is as well explained without it."""
