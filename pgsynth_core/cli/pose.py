@@ -171,12 +171,12 @@ def _result(arguments: argparse.Namespace, frames: list[PoseFrame]) -> _Result:
     if out.suffix.lower() == ending and not out.is_dir():
         if len(files) != 1:
             message = f"{form} has a file per frame, and there are {len(files)} frames."
-            raise UserError(message, str(out), "Give a folder by -o, or --to coco, dwpose, csv or npy.")
+            raise UserError(message, where=str(out), cure="Give a folder by -o, or --to coco, dwpose, csv or npy.")
         sheet = Path(arguments.sheet) if arguments.sheet else None
         return _Result({out: next(iter(files.values()))}, sheet, folder=False)
     if out.suffix.lower() in (".json", *_BY_ENDING) and not out.is_dir():
         message = f"{form} is written to {ending} files."
-        raise UserError(message, str(out), f"Name it *{ending}, give a folder, or another --to.")
+        raise UserError(message, where=str(out), cure=f"Name it *{ending}, give a folder, or another --to.")
     drawable = any(frame.canvas for frame in frames) or arguments.sheet
     sheet = (Path(arguments.sheet) if arguments.sheet else out / _SHEET) if drawable else None
     return _Result({out / name: content for name, content in files.items()}, sheet, folder=True)

@@ -40,7 +40,9 @@ _FURTHEST: Final = 2.0
 PARENT: Final[Mapping[int, int]] = {end: start for start, end in LIMBS}
 """Joint -> the next one inwards; the neck has none."""
 
-_OUTWARDS: Final = tuple(end for _, end in sorted(LIMBS, key=lambda limb: (limb[0] != JOINTS["neck"], LIMBS.index(limb))))
+_OUTWARDS: Final = tuple(
+    end for _, end in sorted(LIMBS, key=lambda limb: (limb[0] != JOINTS["neck"], LIMBS.index(limb)))
+)
 _NECK, _NOSE = JOINTS["neck"], JOINTS["nose"]
 _SHOULDERS = (JOINTS["right-shoulder"], JOINTS["left-shoulder"])
 _HIPS = (JOINTS["right-hip"], JOINTS["left-hip"])
@@ -132,8 +134,12 @@ def ratios_of(source: Body, target: Body) -> Ratios:
     measures = {name: (getattr(source, name), getattr(target, name)) for name in ("torso", "shoulders", "head")}
     measured = next((name for name, (ours, theirs) in measures.items() if ours and theirs), "")
     if not measured:
-        cure = "Give poses in which neck and hips, both shoulders, or neck and nose are known; or leave retargeting out."
-        raise UserError("there is no part of the body that both poses show, to measure them by.", "retarget", cure)
+        cure = (
+            "Give poses in which neck and hips, both shoulders, or neck and nose are known; or leave retargeting out."
+        )
+        raise UserError(
+            "there is no part of the body that both poses show, to measure them by.", where="retarget", cure=cure
+        )
     whole = _ratio(*measures[measured])
     head = _bounded(_ratio(*measures["head"]), whole) if all(measures["head"]) else whole
     limbs, own = dict[int, float](), set[int]()
@@ -162,7 +168,7 @@ def retarget(
     targets: Sequence[Keypoints],
     source: Sequence[Keypoints],
     *,
-    root: Root = "source",
+    root: Root | str = "source",
     scale: tuple[float, float] = (1.0, 1.0),
 ) -> list[Keypoints]:
     """The target's poses as the source's body takes them.
@@ -184,9 +190,11 @@ def retarget(
         UserError: If there is no pose, no part of the body that both show, or no such root.
     """
     if root not in (roots := get_args(Root)):
-        raise UserError(f"there is no root {root!r}.", "retarget", suggestion(str(root), roots, what="roots"))
+        raise UserError(
+            f"there is no root {root!r}.", where="retarget", cure=suggestion(str(root), roots, what="roots")
+        )
     if not targets or not source:
-        raise UserError("there is no pose to retarget.", "retarget", "Give a pose, and one of the source.")
+        raise UserError("there is no pose to retarget.", where="retarget", cure="Give a pose, and one of the source.")
     ratios = ratios_of(body_of(source), body_of(targets))
     seen = [keypoints for keypoints in targets if present(keypoints).any()]
     standing = all(present(keypoints)[list(_ANKLES)].any() for keypoints in (*seen, *source))
@@ -202,7 +210,7 @@ def retarget(
 
 
 def retarget_frames(
-    targets: Sequence[PoseFrame], source: Sequence[PoseFrame], *, root: Root = "source"
+    targets: Sequence[PoseFrame], source: Sequence[PoseFrame], *, root: Root | str = "source"
 ) -> list[PoseFrame]:
     """As `retarget`, of frames as they were read; what is made is in the source's canvas.
 
@@ -220,7 +228,7 @@ def _canvas(frames: Sequence[PoseFrame], whose: str) -> tuple[int, int] | None:
     if len(found) > 1:
         sizes = ", ".join("unknown" if size is None else f"{size[0]}x{size[1]}" for size in found[:4])
         cure = "Retarget poses of pictures of one size at a time, or crop and resize the pictures alike first."
-        raise UserError(f"the {whose}'s poses are in pictures of several sizes: {sizes}.", "retarget", cure)
+        raise UserError(f"the {whose}'s poses are in pictures of several sizes: {sizes}.", where="retarget", cure=cure)
     return found[0] if found else None
 
 

@@ -1,6 +1,6 @@
 """Poses from anywhere: JSON, CSV, .npy and drawn skeletons in, and out again. No torch.
 
-    read_poses (reading) --> told apart by content --> json_forms | csv_forms | drawn --> frames (one person)
+read_poses (reading) --> told apart by content --> json_forms | csv_forms | drawn --> frames (one person)
 """
 
 from __future__ import annotations

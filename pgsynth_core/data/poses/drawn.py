@@ -37,7 +37,7 @@ _WHOLE: Final = 0.8
 """A disc of which such a share is seen is seen whole."""
 
 _TOLD: Final = 0.66
-"""A joint that lies under others is there if so much of what it would show is in the picture: rims that blend are not."""
+"""A joint under others is there if so much of what it would show is in the picture; rims that blend show less."""
 
 _UNLIKE: Final = 0.6
 """A skeleton that, drawn again, differs by a larger share of the light in the picture is none."""
@@ -113,6 +113,8 @@ class _Drawing:
         radius = float(np.sqrt(np.median(sorted(areas)[len(areas) // 2 :]) / np.pi)) + _RIM
         if abs(radius - self.radius) > 2 * _RIM:
             self.radius = max(0.75, radius)
+        if any(np.ptp(found[0], axis=0).max() > 3 * self.radius + 2 for found in pieces if found):
+            raise ValueError("what has the colours of joints in it are no discs")
         joints, unsure = no_keypoints(), dict[int, list[np.ndarray]]()
         for joint, found in enumerate(pieces):
             near = [piece for piece in found if _apart(piece, found[0]) <= 2.5 * self.radius]
@@ -148,6 +150,7 @@ class _Drawing:
 
     def _fitted(self, joints: Keypoints, joint: int, guesses: list[np.ndarray]) -> np.ndarray:
         """Where the joint lies under others; all 0 if the picture is as well explained without it."""
+        seen = len(guesses)
         if self._limb_seen(joints, joint):
             guesses = guesses + [joints[other, :2] for other in np.flatnonzero(present(joints)) if other > joint]
         nowhere = np.zeros(3, np.float32)
@@ -165,6 +168,8 @@ class _Drawing:
         without = part.unlike(trial)
         place = min((np.asarray(guess, np.float64) for guess in guesses), key=unlike)
         least, step = unlike(place), self.radius
+        if not seen and least > without:  # no other joint covers it
+            return nowhere
         while step > 0.1:
             around = [place + step * np.array(way) for way in ((1, 0), (-1, 0), (0, 1), (0, -1))]
             found = [unlike(where) for where in around]
@@ -182,8 +187,8 @@ class _Drawing:
     def _part(self, places: np.ndarray) -> _Part:
         """The part of the drawing around some places."""
         size = self.picture.shape[1::-1]
-        left, top = np.clip(places.min(axis=0) - 4 * self.radius - 2, 0, size).astype(int)
-        right, bottom = np.clip(places.max(axis=0) + 4 * self.radius + 2, 0, size).astype(int)
+        left, top = np.clip(places.min(axis=0) - 4 * self.radius - 2, 0, size).astype(int).tolist()
+        right, bottom = np.clip(places.max(axis=0) + 4 * self.radius + 2, 0, size).astype(int).tolist()
         return _Part(self.picture[top:bottom, left:right], left, top, self.radius)
 
     def _limb_seen(self, joints: Keypoints, joint: int) -> bool:

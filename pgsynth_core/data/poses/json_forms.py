@@ -65,7 +65,7 @@ def _bare(content: list[Any]) -> list[np.ndarray]:
 # ------------------------------------------------------------------------------------------- one frame
 def _scene(frame: Any, name: str) -> Scene:
     if not isinstance(frame, Mapping):
-        raise ValueError(f"a frame is an object; given: {frame!r:.60}")
+        raise ValueError(f"a frame is an object; given: {frame!r:.60}")  # noqa: TRY004  # the user's file is wrong
     people_in = next((reader for key, reader in _PEOPLE.items() if key in frame), None)
     if people_in is None:
         held = ", ".join(map(repr, list(frame)[:8])) or "nothing"
@@ -73,10 +73,12 @@ def _scene(frame: Any, name: str) -> Scene:
     return Scene(name, people_in(frame), _canvas(frame))
 
 
-def _canvas(frame: Mapping[str, Any], height: str = "canvas_height", width: str = "canvas_width") -> Any:
+def _canvas(
+    frame: Mapping[str, Any], height: str = "canvas_height", width: str = "canvas_width"
+) -> tuple[float, float] | None:
     sides = frame.get(height), frame.get(width)
     good = all(isinstance(side, int | float) and not isinstance(side, bool) and 1 <= side <= FAR for side in sides)
-    return sides if good else None
+    return (float(sides[0]), float(sides[1])) if good else None  # type: ignore[arg-type]
 
 
 def _objects(value: Any, what: str) -> list[Mapping[str, Any]]:

@@ -26,8 +26,8 @@ FoundIn = Callable[[Image], Sequence[Keypoints]]
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _READ: Final = (".json", ".csv", ".npy", *_PICTURES)
 _CURE: Final = (
-    "Poses are read from JSON (OpenPose, DWPose, COCO, MMPose), CSV, .npy, pictures of skeletons in OpenPose's colours, "
-    "and folders of these."
+    "Poses are read from JSON (OpenPose, DWPose, COCO, MMPose), CSV, .npy, pictures of skeletons in OpenPose's "
+    "colours, and folders of these."
 )
 
 
@@ -162,7 +162,7 @@ def _is_picture(start: bytes) -> bool:
 
 def _picture(path: Path, name: str, asked: _Asked) -> Scene:
     image = read_image(path)
-    size = (image.shape[0], image.shape[1])
+    size = (float(image.shape[0]), float(image.shape[1]))
     try:
         return Scene(name, [joints_drawn(image)], size)
     except ValueError as failure:
@@ -173,8 +173,8 @@ def _picture(path: Path, name: str, asked: _Asked) -> Scene:
         if asked.found_in:
             return Scene(name, asked.found_in(image), size)
         cure = (
-            f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is read "
-            "if it is drawn in OpenPose's colours on black, joints as discs, as pgsynth pose --to png draws it."
+            f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is "
+            "read if it is drawn in OpenPose's colours on black, joints as discs, as pgsynth pose --to png draws it."
         )
         reason = f"this picture is no drawn skeleton that can be read: {failure}."
         raise DataError.of(BadRecord(str(path), 0, reason, "unreadable"), cure=cure) from failure

@@ -1,4 +1,4 @@
-"""Poses written: OpenPose JSON of 18 or 25 joints, COCO's annotations, DWPose's JSON, the community's CSV, .npy, PNG."""
+"""Poses written: OpenPose's JSON of 18 or 25 joints, COCO's annotations, DWPose's JSON, CSV, .npy and PNG."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def frame_size(frame: PoseFrame) -> tuple[int, int]:
     """
     if frame.canvas is None:
         message = "it does not say the size of the picture its joints are in."
-        raise UserError(message, f"pose {frame.name}", "Give it: --canvas HEIGHTxWIDTH.")
+        raise UserError(message, where=f"pose {frame.name}", cure="Give it: --canvas HEIGHTxWIDTH.")
     return frame.canvas
 
 
@@ -127,9 +127,7 @@ def _dwpose(frames: Sequence[PoseFrame]) -> bytes:
     for frame in frames:
         content = _openpose(frame, _bare(frame.joints))
         extras = {"face_keypoints_2d": None, "hand_left_keypoints_2d": None, "hand_right_keypoints_2d": None}
-        content["people"] = [
-            {"pose_keypoints_2d": one["pose_keypoints_2d"], **extras} for one in content["people"]
-        ]
+        content["people"] = [{"pose_keypoints_2d": one["pose_keypoints_2d"], **extras} for one in content["people"]]
         listed.append({key: value for key, value in content.items() if key != "version"})
     return _json(listed)
 
