@@ -36,6 +36,7 @@ __all__ = [
     "one_run_words",
     "package_words",
     "part_words",
+    "pose_words",
     "run_words",
     "several_part_words",
     "several_run_words",
@@ -148,6 +149,11 @@ def run_words(words: list[str], prefix: str, registry: Registry) -> Words:
         return line.assignments(prefix)
     runs = {} if given else _runs() | file_words(prefix, ("/",))
     return runs | (line.paths(prefix, ("sample", "data")) if prefix else {})
+
+
+def pose_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``pose``: files that poses are read from, and folders of them."""
+    return file_words(prefix, (".json", ".csv", ".npy", ".png", ".jpg", ".jpeg", ".webp"))
 
 
 def one_run_words(words: list[str], prefix: str, registry: Registry) -> Words:

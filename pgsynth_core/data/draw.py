@@ -70,15 +70,19 @@ def skeleton(keypoints: Keypoints, size: tuple[int, int]) -> Image:
     Returns:
         RGB, 0 to 255.
     """
+    return np.rint(drawn_with(keypoints, size, stroke(size[0]))).astype(np.uint8)
+
+
+def drawn_with(keypoints: Keypoints, size: tuple[int, int], width: float) -> Float32[np.ndarray, "H W 3"]:
+    """As `skeleton`, before rounding, with limbs half of whose width, and discs whose radius, is `width` pixels."""
     canvas = np.zeros((*size, 3), np.float32)
-    width = stroke(size[0])
     there = present(keypoints)
     for (start, end), colour in zip(LIMBS, LIMB_COLOURS, strict=True):
         if there[start] and there[end]:
             _paint(canvas, _limb(keypoints[start, :2], keypoints[end, :2], width, size), colour, LIMB_DIMMING)
     for joint in np.flatnonzero(there):
         _paint(canvas, _disc(keypoints[joint, :2], width, size), JOINT_COLOURS[joint], 1.0)
-    return np.rint(canvas).astype(np.uint8)
+    return canvas
 
 
 def heatmaps(keypoints: Keypoints, size: tuple[int, int]) -> Float32[np.ndarray, "18 H W"]:

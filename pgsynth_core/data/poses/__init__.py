@@ -1,0 +1,22 @@
+"""Poses from anywhere: JSON, CSV, .npy and drawn skeletons in, and out again. No torch.
+
+read_poses (reading) --> told apart by content --> json_forms | csv_forms | drawn --> frames (one person)
+"""
+
+from __future__ import annotations
+
+from pgsynth_core.data.poses.frames import PersonChoice, PoseFrame, chosen_person
+from pgsynth_core.data.poses.reading import FoundIn, read_poses
+from pgsynth_core.data.poses.written import POSE_FORMS, PoseForm, frame_size, poses_as
+
+__all__ = [
+    "POSE_FORMS",
+    "FoundIn",
+    "PersonChoice",
+    "PoseForm",
+    "PoseFrame",
+    "chosen_person",
+    "frame_size",
+    "poses_as",
+    "read_poses",
+]

@@ -1,0 +1,170 @@
+"""What is read of a pose: a frame, the people in it before one is chosen, and joint lists of each length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+
+from pgsynth_core.data.formats import PIXEL_CENTRE, from_coco, from_openpose
+from pgsynth_core.data.keypoints import no_keypoints, present
+from pgsynth_core.data.records import Keypoints
+from pgsynth_core.errors import suggestion
+
+__all__ = ["NoCanvas", "NoPerson", "PersonChoice", "PoseFrame", "Scene", "chosen_person", "joints_of", "matrix"]
+
+PersonChoice = Literal["most-certain", "largest", "leftmost", "rightmost"]
+"""Which of several people; a number from 1 on, in the file's order, may stand in its place."""
+
+_COCO, _WHOLE_BODY = 17, 133
+
+
+class NoPerson(ValueError):
+    """There is no such person among those in a frame."""
+
+
+class NoCanvas(ValueError):
+    """Joints are fractions of a picture whose size nothing says."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoseFrame:
+    """A pose that was read.
+
+    Attributes:
+        name: Of its file or its row, without endings; a file of several frames numbers them.
+        joints: OpenPose-18, in pixels of `canvas`; all missing if nobody was in it.
+        canvas: (height, width) in pixels of the picture that the joints are in; None if nothing says it.
+    """
+
+    name: str
+    joints: Keypoints
+    canvas: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A frame with everybody in it, as a format gave it; joints may still be fractions of the canvas."""
+
+    name: str
+    people: Sequence[Keypoints]
+    canvas: tuple[float, float] | None = None
+
+    def frame(self, person: str | int, canvas: tuple[int, int] | None) -> PoseFrame:
+        """The frame of one of the people.
+
+        Args:
+            person: A `PersonChoice` or a number.
+            canvas: For a file that does not name its own.
+
+        Raises:
+            NoPerson: If there is no such person.
+            NoCanvas: If joints are fractions of a canvas that nobody names.
+        """
+        joints, size = chosen_person(self.people, person), self.canvas or canvas
+        known = present(joints)
+        bare = joints[known, :2] - PIXEL_CENTRE
+        if known.any() and (np.abs(bare) <= 1).all():  # no person is two pixels high
+            if size is None:
+                message = "its joints are fractions from 0 to 1, and it does not say of a picture of what size"
+                raise NoCanvas(message)
+            joints = joints.copy()
+            joints[known, :2] = bare * np.array([size[1], size[0]], np.float32)
+        whole = None if size is None else (max(1, round(size[0])), max(1, round(size[1])))
+        return PoseFrame(self.name, joints, whole)
+
+
+def chosen_person(people: Sequence[Keypoints], person: str | int = "most-certain") -> Keypoints:
+    """One of several people; all joints missing if there is nobody.
+
+    Args:
+        people: The joints of each.
+        person: ``most-certain`` (the largest sum of confidences), ``largest`` (the box around the joints),
+            ``leftmost`` or ``rightmost`` (the middle of the joints), or a number from 1 on, in the order given.
+
+    Raises:
+        NoPerson: If there is no such choice, or no such number.
+    """
+    choices = get_args(PersonChoice)
+    number = int(person) if str(person).isascii() and str(person).isdigit() else None
+    if number is None and person not in choices:
+        cure = suggestion(str(person), choices, what="choices")
+        raise NoPerson(f"there is no person {person!r}. {cure} Or a number from 1 on")
+    if number is not None:
+        if not 1 <= number <= len(people):
+            raise NoPerson(f"there is no person {number}; {len(people)} are in it")
+        return people[number - 1]
+    some = [joints for joints in people if present(joints).any()]
+    if not some:
+        return no_keypoints()
+    if person == "most-certain":
+        return max(some, key=lambda joints: float(joints[:, 2].sum()))
+    if person == "largest":
+        return max(some, key=_area)
+    return (min if person == "leftmost" else max)(some, key=lambda joints: float(joints[present(joints), 0].mean()))
+
+
+def _area(joints: Keypoints) -> float:
+    known = joints[present(joints), :2].astype(np.float64)
+    return float(np.prod(known.max(axis=0) - known.min(axis=0)))
+
+
+def joints_of(points: np.ndarray, *, annotated: bool = False) -> Keypoints:
+    """A list of joints, told apart by its length: 17 are COCO's, 133 COCO's whole body, 18 and 25 OpenPose's.
+
+    Args:
+        points: x, y, in pixels counted from the centre of the first, or fractions; and a third number, as
+            `from_coco` and `from_openpose` read it. Without it a joint is missing where both are 0, one is -1 or
+            either is not a number. Of 17 joints it is COCO's visibility where a 2 occurs, else a confidence.
+        annotated: The third number of 17 joints is COCO's visibility, whatever occurs.
+
+    Raises:
+        ValueError: If there are other than so many joints, or a number is no place.
+    """
+    if points.ndim != 2 or points.shape[1] < 2:
+        raise ValueError(f"a joint is x, y, confidence; given: an array of {' x '.join(map(str, points.shape))}")
+    if points.shape[1] == 2:
+        known = np.isfinite(points).all(axis=1) & (points != -1).all(axis=1) & (points != 0).any(axis=1)
+        points = np.where(known[:, None], np.column_stack([points, np.ones(len(points))]), 0.0)
+    if len(points) in (_COCO, _WHOLE_BODY):
+        body = points[:_COCO, :3]
+        visibility = annotated or bool((body[:, 2] > 1).any()) and set(body[:, 2].tolist()) <= {0.0, 1.0, 2.0}
+        return from_coco(body, third="visibility" if visibility else "confidence")
+    if len(points) not in (18, 25):
+        raise ValueError(f"a pose has 17 joints (COCO), 18 or 25 (OpenPose); given: {len(points)}")
+    return from_openpose(points)
+
+
+_FLAT: Final = {3 * joints: 3 for joints in (17, 18, 25, 133)} | {2 * joints: 2 for joints in (17, 18, 25)}
+"""Numbers in one flat list -> how many make a joint; 36, 34 and 50 are pairs, for no pose has 12 joints."""
+
+
+def matrix(value: Any) -> np.ndarray:
+    """A joint list as an array of rows: nested lists, or one flat list of x, y, confidence, ...
+
+    Raises:
+        ValueError: If it is no such list.
+    """
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"keypoints are a list; given: {value!r:.60}")
+    rows = value if all(isinstance(row, list) for row in value) else _in_rows(value)
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError(f"every joint has as many numbers; given: {[len(row) for row in rows]!r:.60}")
+    plain = (isinstance(number, int | float) and not isinstance(number, bool) for row in rows for number in row)
+    if not all(plain):
+        raise ValueError(f"keypoints are numbers; given: {rows!r:.60}")
+    try:
+        return np.array(rows, np.float64)
+    except OverflowError as failure:
+        raise ValueError(f"a number is too large for any place: {failure}") from failure
+
+
+def _in_rows(flat: list[Any]) -> list[list[Any]]:
+    if len(flat) not in _FLAT:
+        raise ValueError(
+            f"a flat list has 51 numbers (17 joints of COCO), 54 or 75 (18 or 25 of OpenPose); given: {len(flat)}"
+        )
+    step = _FLAT[len(flat)]
+    return [flat[start : start + step] for start in range(0, len(flat), step)]

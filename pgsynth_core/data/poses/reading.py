@@ -1,0 +1,199 @@
+"""Read poses from a path, whatever they are in: the form is told by the content, not by the file's ending alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pgsynth_core.data.files import POSE_SUFFIX, beside, read_image
+from pgsynth_core.data.formats import read_json
+from pgsynth_core.data.poses.csv_forms import read_csv
+from pgsynth_core.data.poses.drawn import joints_drawn
+from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, joints_of
+from pgsynth_core.data.poses.json_forms import scenes_in
+from pgsynth_core.data.records import BadRecord, DataError, Image, Keypoints
+
+__all__ = ["FoundIn", "natural", "read_poses"]
+
+FoundIn = Callable[[Image], Sequence[Keypoints]]
+"""Finds the people in a photo: what `read_poses` asks where a picture is no drawn skeleton; of an annotator."""
+
+_PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_READ: Final = (".json", ".csv", ".npy", *_PICTURES)
+_CURE: Final = (
+    "Poses are read from JSON (OpenPose, DWPose, COCO, MMPose), CSV, .npy, pictures of skeletons in OpenPose's "
+    "colours, and folders of these."
+)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `read_poses` was asked, for every file of it."""
+
+    person: str | int
+    canvas: tuple[int, int] | None
+    found_in: FoundIn | None
+
+
+def read_poses(
+    path: str | Path | Sequence[str | Path],
+    *,
+    person: str | int = "most-certain",
+    canvas: tuple[int, int] | None = None,
+    found_in: FoundIn | None = None,
+) -> list[PoseFrame]:
+    """The poses of a file, of a folder's files in natural order (2 before 10), or of several of these.
+
+    Read are OpenPose JSON of 18 or 25 joints, DWPose's and ControlNet's, COCO-17 in lists and COCO's own files,
+    MMPose's; CSV (``file.csv:NAME`` is one row); ``.npy`` of [joints, 2 or 3] or [frames, joints, 2 or 3] with 17, 18
+    or 25 joints; and pictures of skeletons in OpenPose's colours. Of a photo ``NAME.pose.json`` beside it is read.
+
+    Args:
+        path: What to read. In a folder other files, hidden ones and folders are passed over, and so is a photo or
+            drawing ``NAME.png`` beside ``NAME.json`` or ``NAME.pose.json``.
+        person: Which one, where several are in a frame: see `chosen_person`.
+        canvas: (height, width) in pixels of the picture the joints are in, where a file does not say.
+        found_in: Finds the people of a photo.
+
+    Returns:
+        At least one frame. Somebody missing from a frame has all joints missing.
+
+    Raises:
+        DataError: If something cannot be read, or there is no pose at all; it names the file and the cure.
+    """
+    asked = _Asked(person, canvas, found_in)
+    paths = [path] if isinstance(path, str | Path) else path
+    frames = [frame for one in paths for frame in _frames(one, asked)]
+    if not frames:
+        raise DataError.of(BadRecord(", ".join(map(str, paths))[:200], 0, "there is no pose.", "missing"), cure=_CURE)
+    return frames
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by, numbers in them by their value."""
+    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part.lower())
+            for part in re.split(r"([0-9]+)", name)]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------- files
+def _frames(given: str | Path, asked: _Asked) -> Iterator[PoseFrame]:
+    path = Path(given)
+    if path.is_dir():
+        files = _files_in(path)
+        if not files:
+            raise DataError.of(BadRecord(str(path), 0, "no file of this folder is read.", "missing"), cure=_CURE)
+        for file in files:
+            yield from _of_file(file, "", asked)
+        return
+    row, text = "", str(given)
+    if not path.exists() and (at := text.lower().rfind(".csv:")) >= 0:
+        path, row = Path(text[: at + 4]), text[at + 5 :]
+    yield from _of_file(path, row, asked)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The files of a folder that are read, each pose once."""
+    files = [file for file in folder.iterdir() if file.suffix.lower() in _READ and not file.name.startswith(".")]
+    names = {file.name for file in files if file.is_file()}
+    twins = (POSE_SUFFIX, ".json")
+    poses = [
+        file
+        for file in files
+        if file.name in names
+        and not (file.suffix.lower() in _PICTURES and any(beside(file.name, twin) in names for twin in twins))
+    ]
+    return sorted(poses, key=lambda file: (natural(file.name), file.name))
+
+
+def _of_file(path: Path, row: str, asked: _Asked) -> Iterator[PoseFrame]:
+    shown = str(path)
+    try:
+        for scene in _scenes(path, row, asked):
+            yield scene.frame(asked.person, asked.canvas)
+    except DataError as failure:
+        if failure.problems[-1].cure:
+            raise
+        missing = failure.records[0].kind == "missing"
+        cure = "Give the path of one that is there." if missing else _CURE
+        raise DataError.of(failure.records, cure=cure) from failure
+    except NoCanvas as failure:
+        cure = "Give the size of that picture: canvas=(HEIGHT, WIDTH), or --canvas HEIGHTxWIDTH."
+        raise DataError.of(BadRecord(shown, 0, f"{failure}.", "unreadable"), cure=cure) from failure
+    except NoPerson as failure:
+        cure = "Leave the choice out: the most certain is taken."
+        raise DataError.of(BadRecord(shown, 0, f"{failure}.", "missing"), cure=cure) from failure
+    except ValueError as failure:
+        raise DataError.of(BadRecord(shown, 0, f"no pose of it: {failure}.", "unreadable"), cure=_CURE) from failure
+
+
+def _scenes(path: Path, row: str, asked: _Asked) -> list[Scene]:
+    name = path.name.removesuffix(POSE_SUFFIX) if path.name.endswith(POSE_SUFFIX) else path.stem
+    start = _start(path)
+    if start.startswith(b"\x93NUMPY"):
+        return _array(path, name)
+    if _is_picture(start) or path.suffix.lower() in _PICTURES:
+        return [_picture(path, name, asked)]
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+        return scenes_in(read_json(path), name)
+    if path.suffix.lower() == ".json":
+        read_json(path)  # says what is wrong with it
+    return read_csv(path, name=name, row=row)
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(512)
+    except FileNotFoundError:
+        raise DataError.of(BadRecord(str(path), 0, "there is no such file.", "missing")) from None
+    except (OSError, ValueError) as failure:
+        raise DataError.of(BadRecord(str(path), 0, f"it cannot be read: {failure}.", "unreadable")) from failure
+
+
+def _is_picture(start: bytes) -> bool:
+    webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    return webp or start.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*"))
+
+
+def _picture(path: Path, name: str, asked: _Asked) -> Scene:
+    image = read_image(path)
+    size = (float(image.shape[0]), float(image.shape[1]))
+    try:
+        return Scene(name, [joints_drawn(image)], size)
+    except ValueError as failure:
+        pose = path.with_name(beside(path.name, POSE_SUFFIX))
+        if pose.is_file():
+            known = scenes_in(read_json(pose), name)[0]
+            return Scene(name, known.people, known.canvas or size)
+        if asked.found_in:
+            return Scene(name, asked.found_in(image), size)
+        cure = (
+            f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is "
+            "read if it is drawn in OpenPose's colours on black, joints as discs, as pgsynth pose --to png draws it."
+        )
+        reason = f"this picture is no drawn skeleton that can be read: {failure}."
+        raise DataError.of(BadRecord(str(path), 0, reason, "unreadable"), cure=cure) from failure
+
+
+def _array(path: Path, name: str) -> list[Scene]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as failure:
+        raise ValueError(f"it is no array of numbers that can be read: {failure}") from failure
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"a pose is an array of numbers; given: {array.dtype} {list(array.shape)}")
+    if array.ndim not in (2, 3) or array.shape[-1] not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"a pose is [joints, 3], x, y and confidence, or [frames, joints, 3]; given: {list(array.shape)}"
+        )
+    frames = array.astype(np.float64).reshape(-1, *array.shape[-2:])
+    digits = max(4, len(str(len(frames))))
+    return [
+        Scene(name if array.ndim == 2 else f"{name}-{number:0{digits}}", [joints_of(points)])
+        for number, points in enumerate(frames)
+    ]

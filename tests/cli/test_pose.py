@@ -1,0 +1,84 @@
+"""`pgsynth pose`: converting, drawing, retargeting, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pgsynth_core.data import read_image
+from pgsynth_core.data.poses import PoseFrame, poses_as, read_poses
+
+from ..fixtures.people import annotation_row, standing, write_annotations
+
+Said = Callable[..., Any]
+
+
+@pytest.fixture
+def kick(tmp_path: Path) -> Path:
+    path = tmp_path / "kick.pose.json"
+    path.write_bytes(poses_as([PoseFrame("kick", standing((256, 176)), (256, 176))], "openpose")["kick.pose.json"])
+    return path
+
+
+def test_a_pose_is_drawn_and_read_back(run: Said, kick: Path, tmp_path: Path) -> None:
+    drawn, back = tmp_path / "kick.png", tmp_path / "back.npy"
+    assert run("pose", str(kick), "-o", str(drawn)).code == 0
+    assert read_image(drawn).shape == (256, 176, 3)
+    said = run("pose", str(drawn), "-o", str(back), "--json")
+    facts = json.loads(said.out)
+    assert facts["frames"] == [{"name": "kick", "joints": 18, "canvas": [256, 176]}]
+    assert facts["files"] == [str(back)] and facts["sheet"] is None and facts["ratios"] is None
+    assert np.abs(np.load(back)[:, :2] + 0.5 - standing((256, 176))[:, :2]).max() < 1
+
+
+def test_a_sequence_goes_into_a_folder_with_a_sheet(run: Said, tmp_path: Path) -> None:
+    table = write_annotations(tmp_path / "t.csv", [annotation_row(f"f{number}.jpg") for number in range(6)])
+    out = tmp_path / "out"
+    said = run("pose", str(table), "--canvas", "72x48", "--to", "png", "-o", str(out))
+    assert said.code == 0 and said.out == f"{out}\n"
+    assert {path.name for path in out.iterdir()} == {*(f"f{number}.png" for number in range(6)), "poses-sheet.png"}
+    before = (out / "f0.png").read_bytes()
+    again = run("pose", str(table), "--canvas", "72x48", "--to", "png", "-o", str(out))
+    assert again.code == 2 and "the file exists" in again.err and "--force" in again.err
+    assert run("pose", str(table), "--canvas", "72x48", "--to", "png", "-o", str(out), "--force").code == 0
+    assert (out / "f0.png").read_bytes() == before
+
+
+def test_retargeting_tells_its_ratios(run: Said, kick: Path, tmp_path: Path) -> None:
+    table = write_annotations(tmp_path / "t.csv", [annotation_row("f.jpg")])
+    out = tmp_path / "out"
+    said = run("pose", str(table), "--canvas", "72x48", "--onto", str(kick), "-o", str(out), "--json")
+    facts = json.loads(said.out)
+    assert facts["ratios"]["whole"] == pytest.approx(256 / 72, rel=0.03) and facts["ratios"]["measured"] == "torso"
+    assert facts["frames"][0]["canvas"] == [256, 176] and facts["sheet"] == str(out / "poses-sheet.png")
+    made = read_poses(out / "f.pose.json")[0].joints
+    assert abs(made[10, 1] - standing((256, 176))[10, 1]) < 0.01, "on the source's ground"
+    height, width, _ = read_image(out / "poses-sheet.png").shape
+    assert width > 3 * 170 and height > 256
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["KICK", "-o", "OUT/x.csv"], "there is no folder"),
+        (["KICK", "-o", "OUT.json", "--to", "npy"], "npy is written to .npy files"),
+        (["KICK", "-o", "OUT", "--root", "target"], "nothing is retargeted"),
+        (["KICK", "-o", "OUT", "--to", "openpos"], "Did you mean 'openpose'"),
+        (["KICK", "-o", "OUT", "--canvas", "12"], "write HEIGHTxWIDTH"),
+        (["KICK", "KICK", "-o", "OUT.png"], "there are 2 frames"),
+        (["KICK", "-o", "OUT", "--person", "5"], "no person 5"),
+        (["gone.json", "-o", "OUT"], "no such file"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_is_written(
+    words: list[str], message: str, run: Said, kick: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out")
+    said = run("pose", *(str(kick) if word == "KICK" else word.replace("OUT", out) for word in words))
+    assert said.code == 2 and message in said.err and "Traceback" not in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["kick.pose.json"]

@@ -1,0 +1,280 @@
+"""Poses read from every form, written in every form and read back; what is no pose is refused with the cure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pgsynth_core.data import JOINTS, DataError, Keypoints, present, read_image, read_pose, skeleton
+from pgsynth_core.data.poses import POSE_FORMS, PoseFrame, chosen_person, poses_as, read_poses
+from pgsynth_core.errors import UserError
+
+from ...fixtures.people import STANDING, Shared, annotation_row, standing, write_annotations, write_photo
+
+SIZE = (256, 176)
+
+
+def dancing(missing: tuple[int, ...] = (4, 16)) -> Keypoints:
+    joints = standing(SIZE)
+    joints[7, :2] = 130.25, 40.5
+    joints[list(missing)] = 0
+    joints[9, 2] = 0.25
+    return joints
+
+
+def put(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+# ------------------------------------------------------------------------------------------- round trips
+@pytest.mark.parametrize("form", [form for form in POSE_FORMS if form != "png"])
+def test_what_is_written_is_read_back(form: str, tmp_path: Path) -> None:
+    frames = [PoseFrame("kick", dancing(), SIZE), PoseFrame("jump", dancing(missing=(1,)), SIZE)]
+    for name, content in poses_as(frames, form).items():
+        (tmp_path / name).write_bytes(content)
+    read = {frame.name: frame for frame in read_poses(tmp_path)}
+    if form in ("dwpose", "npy"):
+        read = dict(zip(("kick", "jump"), read.values(), strict=True))
+    assert set(read) == {"kick", "jump"}
+    for frame in frames:
+        back, wanted = read[frame.name].joints.copy(), frame.joints.copy()
+        if form == "coco" and frame.name == "jump":
+            assert back[1, 2] == 1, "COCO has no neck: it is made of the shoulders"
+            back[1] = 0
+        if form == "coco":
+            back[1] = wanted[1]
+        if form == "csv":
+            wanted[:, 2] = present(wanted)
+        assert np.allclose(back, wanted, atol=1e-4), form
+        assert read[frame.name].canvas == (None if form in ("csv", "npy") else SIZE)
+
+
+def test_openpose_25_has_the_middle_of_the_hips_and_no_feet() -> None:
+    content = json.loads(poses_as([PoseFrame("a", standing(SIZE), SIZE)], "openpose25")["a.json"])
+    points = np.array(content["people"][0]["pose_keypoints_2d"]).reshape(25, 3)
+    hips = standing(SIZE)[[8, 11], :2].mean(axis=0) - 0.5
+    assert np.allclose(points[8, :2], hips, atol=1e-3) and not points[19:].any()
+    missing = standing(SIZE)
+    missing[8] = 0
+    content = json.loads(poses_as([PoseFrame("a", missing, SIZE)], "openpose25")["a.json"])
+    assert content["people"][0]["pose_keypoints_2d"][24:27] == [0, 0, 0]
+
+
+def test_sample_reads_what_is_written_as_openpose(tmp_path: Path) -> None:
+    (name, content), *_ = poses_as([PoseFrame("a", dancing(), SIZE)], "openpose").items()
+    (tmp_path / name).write_bytes(content)
+    assert (read_pose(tmp_path / name) == dancing()).all()
+
+
+def test_files_of_frames_have_names_of_their_own(tmp_path: Path) -> None:
+    frames = [PoseFrame(name, dancing(), SIZE) for name in ("a", "a", "../../b", ".c")]
+    assert set(poses_as(frames, "openpose")) == {f"{name}.pose.json" for name in ("a", "a.2", "_.._b", "c")}
+    with pytest.raises(UserError, match=r"does not say the size.*--canvas"):
+        poses_as([PoseFrame("a", dancing())], "png")
+
+
+# ------------------------------------------------------------------------------------------- drawings
+def test_a_drawn_skeleton_is_read_back_within_a_pixel(tmp_path: Path) -> None:
+    for number in range(4):
+        generator = np.random.default_rng(number)
+        joints = standing(SIZE)
+        joints[:, :2] += generator.normal(0, 4, (18, 2)).astype(np.float32)
+        joints[generator.choice(18, number, replace=False)] = 0
+        Image.fromarray(skeleton(joints, SIZE)).save(tmp_path / "a.png")
+        (frame,) = read_poses(tmp_path / "a.png")
+        assert frame.canvas == SIZE and (present(frame.joints) == present(joints)).all(), number
+        assert np.hypot(*(frame.joints - joints)[:, :2].T).max() < 1
+
+
+def test_joints_hidden_under_others_are_found_by_what_is_seen_of_them() -> None:
+    joints = standing(SIZE)
+    joints[4, :2] = joints[8, :2] + 1.5  # a hand on the hip: a rim of its disc is seen
+    joints[3, :2] = joints[4, :2] + (-25, -10)
+    from pgsynth_core.data.poses.drawn import joints_drawn
+
+    found = joints_drawn(skeleton(joints, SIZE))
+    assert (found[:, 2] > 0).all() and np.hypot(*(found - joints)[4, :2]) < 1
+    joints[4, :2] = joints[8, :2]  # all of it is hidden, and its limb is seen
+    found = joints_drawn(skeleton(joints, SIZE))
+    assert found[4, 2] and np.hypot(*(found - joints)[4, :2]) < 1
+
+
+def test_a_picture_that_is_no_skeleton_is_refused_with_the_cure(tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "me.png")
+    with pytest.raises(DataError, match=r"no drawn skeleton .*background is not black.*pgsynth annotate me.png"):
+        read_poses(photo)
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match="black all over"):
+        read_poses(tmp_path / "b.png")
+    pair = np.maximum(skeleton(standing(SIZE), (256, 400)), np.roll(skeleton(standing(SIZE), (256, 400)), 200, axis=1))
+    Image.fromarray(pair).save(tmp_path / "c.png")
+    with pytest.raises(DataError, match="several skeletons"):
+        read_poses(tmp_path / "c.png")
+
+
+def test_a_photo_takes_the_pose_beside_it_or_what_an_annotator_finds(tmp_path: Path) -> None:
+    photo = write_photo(tmp_path / "me.png")
+    people = [standing(), standing() * np.array([0.5, 0.5, 1], np.float32)]
+    (frame,) = read_poses(photo, person=2, found_in=lambda image: people)
+    assert (frame.joints == people[1]).all() and frame.canvas == (72, 48)
+    put(tmp_path / "me.pose.json", {"people": [{"pose_keypoints_2d": [5, 5, 1] * 18}]})
+    assert (read_poses(photo)[0].joints[:, :2] == 5.5).all()
+    assert [frame.name for frame in read_poses(tmp_path)] == ["me"], "the photo and its pose are one"
+
+
+# ------------------------------------------------------------------------------------------- forms
+def test_dwpose_fractions_become_pixels_of_the_canvas(tmp_path: Path) -> None:
+    bodies = {"candidate": [[x / 48, y / 72] for x, y in STANDING], "subset": [[*range(17), -1]]}
+    path = put(tmp_path / "a.json", {"bodies": bodies, "canvas_height": 72, "canvas_width": 48})
+    (frame,) = read_poses(path)
+    assert np.allclose(frame.joints[:17, :2], STANDING[:17], atol=1e-4) and not frame.joints[17].any()
+    put(path, {"bodies": bodies})
+    with pytest.raises(DataError, match=r"fractions from 0 to 1.*--canvas HEIGHTxWIDTH"):
+        read_poses(path)
+    assert read_poses(path, canvas=(144, 96))[0].joints[0, 0] == pytest.approx(48)
+
+
+def test_coco_in_its_forms(tmp_path: Path) -> None:
+    coco = json.loads(poses_as([PoseFrame("a", dancing(missing=()), SIZE)], "coco")["a.json"])
+    flat = coco["annotations"][0]["keypoints"]
+    rows = np.array(flat).reshape(17, 3)
+    forms = {
+        "flat": flat,
+        "rows": rows.tolist(),
+        "pairs": rows[:, :2].tolist(),
+        "results": [{"image_id": 1, "keypoints": flat, "score": 0.9}],
+        "mmpose": {"instance_info": [{"frame_id": 0, "instances": [{"keypoints": rows[:, :2].tolist()}]}]},
+        "keypoints": {"keypoints": rows.tolist()},
+    }
+    for name, content in forms.items():
+        (frame,) = read_poses(put(tmp_path / f"{name}.json", content))
+        assert np.allclose(frame.joints[5, :2], dancing()[5, :2], atol=1e-3), name
+        assert frame.joints[JOINTS["left-wrist"], 0] == pytest.approx(130.25, abs=1e-3), name
+    frames = read_poses(put(tmp_path / "frames.json", [rows.tolist()] * 3))
+    assert [frame.name for frame in frames] == ["frames-0000", "frames-0001", "frames-0002"]
+
+
+def test_csv_in_its_forms(tmp_path: Path) -> None:
+    rows = [annotation_row("b.jpg"), annotation_row("a.jpg", [(-1, -1), *STANDING[1:]])]
+    path = write_annotations(tmp_path / "poses.csv", rows)
+    assert [frame.name for frame in read_poses(path)] == ["b", "a"]
+    (frame,) = read_poses(f"{path}:a.jpg")
+    assert not frame.joints[0].any() and (frame.joints[1:, :2] == np.array(STANDING[1:]) + 0.5).all()
+    with pytest.raises(DataError, match=r"no row 'c.jpg'"):
+        read_poses(f"{path}:c.jpg")
+    with pytest.raises(DataError, match="header of no poses"):
+        read_poses(put(tmp_path / "pairs.csv", "from,to\na,b\n"))
+
+
+@pytest.mark.parametrize("joints", [17, 18, 25])
+def test_arrays_of_each_length(joints: int, tmp_path: Path) -> None:
+    array = np.ones((3, joints, 3)) * np.arange(5, 5 + joints)[None, :, None]
+    array[:, :, 2] = 1
+    np.save(tmp_path / "a.npy", array)
+    frames = read_poses(tmp_path / "a.npy")
+    assert len(frames) == 3 and frames[0].joints[0, 0] == 5.5 and present(frames[0].joints).all()
+    array[1, 0] = np.nan
+    np.save(tmp_path / "a.npy", array[..., :2])
+    assert not read_poses(tmp_path / "a.npy")[1].joints[0].any(), "without confidences, what is no number is missing"
+
+
+# ------------------------------------------------------------------------------------------- people and sequences
+def test_which_of_several_people(tmp_path: Path) -> None:
+    small, large = standing() * np.array([0.5, 0.5, 1], np.float32), standing()
+    large[:, :2] += 100
+    large[:, 2] = 0.5
+    flats = [(joints - np.array([0.5, 0.5, 0], np.float32)).reshape(-1).tolist() for joints in (small, large)]
+    path = put(tmp_path / "a.json", {"people": [{"pose_keypoints_2d": flat} for flat in flats]})
+    chosen = {"most-certain": small, "largest": large, "leftmost": small, "rightmost": large, "1": small, "2": large}
+    for person, wanted in chosen.items():
+        assert np.allclose(read_poses(path, person=person)[0].joints, wanted, atol=1e-4), person
+    for person, message in {3: "no person 3; 2 are in it", "leftest": "Did you mean 'leftmost'"}.items():
+        with pytest.raises(DataError, match=message):
+            read_poses(path, person=person)
+    assert not chosen_person([]).any()
+
+
+def test_a_folder_is_a_sequence_in_natural_order(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        put(tmp_path / f"f{number}.json", {"people": []})
+    put(tmp_path / ".hidden.json", "{")
+    put(tmp_path / "notes.txt", "x")
+    frames = read_poses(tmp_path)
+    assert [frame.name for frame in frames] == ["f1", "f2", "f10"] and not frames[0].joints.any()
+    assert [frame.name for frame in read_poses([tmp_path / "f10.json", tmp_path / "f1.json"])] == ["f10", "f1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", "{", "no JSON file"),
+        ("a.json", "", "no JSON file"),
+        ("a.json", '{"shapes": 1}', "holds none of people, bodies"),
+        ("a.json", "[[1, 2, 3]]", "17 joints .COCO., 18 or 25 .OpenPose.; given: 1"),
+        ("a.json", str([1] * 40), "flat list has 51 numbers"),
+        ("a.json", '{"people": [{"pose_keypoints_2d": [1, true, 1]}]}', "flat list"),
+        ("a.json", '{"people": 3}', "`people` is a list of objects"),
+        ("a.json", '{"bodies": {"candidate": [[0, 0]], "subset": [' + str([9] * 18) + "]}}", "rows of `candidate`"),
+        ("a.json", '{"annotations": [], "images": []}', "hold no `keypoints`"),
+        ("a.json", str([[1e9, 1, 1]] * 18), "a number of pixels"),
+        ("a.json", "[[NaN, 1, 1]" + ", [1, 1, 1]" * 17 + "]", "finite"),
+        ("a.npy", "\x93NUMPY broken", "no array of numbers"),
+        ("a.png", "no picture", "cannot be read"),
+        ("a.csv", "", "header of no poses"),
+        ("a.csv", "name:keypoints_y:keypoints_x\na: [1]: [2]\n", "list of 18 numbers"),
+        ("a.csv", "pose_id,keypoint_id,keypoint_score,keypoint_x,keypoint_y\n0,99,1,2,3\n", "'99' is no joint"),
+        ("a.csv", "pose_id,keypoint_id,keypoint_score,keypoint_x,keypoint_y\n0,1,1,x,3\n", "keypoint_x is a number"),
+    ],
+)
+def test_what_is_no_pose_is_named(name: str, content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises(DataError, match=message) as caught:
+        read_poses(tmp_path / name)
+    assert str(caught.value).startswith(str(tmp_path / name)) and caught.value.problems[-1].cure
+
+
+def test_pickles_empty_folders_and_nothing_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
+    for path, message in {
+        tmp_path / "a.npy": "allow_pickle=False",
+        tmp_path / "b.json": "no such file",
+        write_photo(tmp_path / "x" / "d" / "p.png").parent.parent: "no file of this folder is read",
+    }.items():
+        with pytest.raises(DataError, match=message):
+            read_poses(path)
+
+
+# ------------------------------------------------------------------------------------------- real files
+def test_every_pose_of_the_real_data_is_read(shared: Shared) -> None:
+    counts = {
+        ("arm_wave_sequence", "annotation.csv"): 15,
+        ("photos", "tensorflow_examples_apache2", "pose_landmark_truth.csv"): 2,
+        ("photos", "google_coral_apache2", "test_couple.posenet_resnet_640x480.csv"): 1,
+        ("photos", "coco_ccby20", "coco_785.json"): 1,
+        ("pose_json", "kp_full_2.json"): 1,
+        ("parsing", "viton_lip20", "pose"): 21,
+    }
+    for parts, count in counts.items():
+        frames = read_poses(shared(*parts))
+        assert len(frames) == count and all(present(frame.joints).sum() > 5 for frame in frames), parts
+    squat = shared("photos", "google_coral_apache2", "squat.movenet_thunder.csv")
+    photo = read_image(squat.parent / "squat.bmp")
+    joints = read_poses(squat, canvas=photo.shape[:2])[0].joints
+    assert joints[:, 0].max() > 100 and (joints[:, :2] <= photo.shape[1::-1]).all()
+
+
+def test_the_couple_is_two_people(shared: Shared) -> None:
+    path = shared("photos", "google_coral_apache2", "test_couple.posenet_resnet_640x480.csv")
+    left, right = (read_poses(path, person=person)[0].joints for person in ("leftmost", "rightmost"))
+    assert left[present(left), 0].mean() < right[present(right), 0].mean()
+
+
+def test_openposes_own_rendering_is_refused_for_its_colours(shared: Shared) -> None:
+    with pytest.raises(DataError, match=r"no drawn skeleton that can be read"):
+        read_poses(shared("pose_json", "kp_full_2.png"))
