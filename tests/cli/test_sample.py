@@ -68,7 +68,19 @@ def test_pictures_say_how_they_were_made(run: Run, trained: Made, one: list[str]
     facts = run("sample", *words, "--json").facts
     about = stamp_of(Path(facts["pictures"][0]))
     assert about is not None
-    assert [*about] == "pgsynth run step ema made_with source pose seed sample spec lock".split()
+    assert [*about] == [
+        "pgsynth",
+        "run",
+        "step",
+        "ema",
+        "made_with",
+        "source",
+        "pose",
+        "seed",
+        "sample",
+        "spec",
+        "lock",
+    ]
     told = {name: about[name] for name in ("run", "step", "made_with", "source", "pose", "seed")}
     names = {"source": "me.png", "pose": "kick.json"}
     assert told == {"run": facts["run"], "step": 3, "made_with": "sample", **names, "seed": 4}
