@@ -79,6 +79,7 @@ class Album:
             reason = error.problems[0].message if error.problems else str(error)
         except (OSError, ValueError, MemoryError) as error:
             reason = str(error)
+        reason = reason.removeprefix("it cannot be read: ")
         with self._lock:
             self.problems.append(f"{'/'.join(file.parts[-_PARTS:])} cannot be read: {reason}")
         return "cannot be read"
