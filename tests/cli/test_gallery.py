@@ -179,5 +179,5 @@ def test_it_is_light_dark_and_fits_a_phone(run: Run, results: Path, tmp_path: Pa
     in_browser(tmp_path, scenario)
     for name, dark in (("False", False), ("True", True), ("False-turned", True), ("True-turned", False)):
         pixels = np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"))
-        assert (pixels[:, :8].mean() < 60) is dark, name
+        assert bool(pixels[:, :8].mean() < 60) is dark, name
         assert len(np.unique(pixels)) > 20, "and there is something to see"
