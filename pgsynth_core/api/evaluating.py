@@ -25,6 +25,7 @@ from pgsynth_core.api.model import Model, load
 from pgsynth_core.api.pictures import HEADINGS, Sampled, write_picture
 from pgsynth_core.api.run import Run
 from pgsynth_core.api.scoring import OnScored, Scoring, scores_name, write_scores, yardstick_of
+from pgsynth_core.api.stamping import about_picture
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data import FitMode, fit_person, read_image
 from pgsynth_core.data.records import BadRecord, Dataset, Person, Split
@@ -136,7 +137,9 @@ def sample_pairs(
     Raises:
         UserError: If a pair cannot be used and the dataset has bad=fail, none can, or pictures cannot be written.
     """
-    pictures = _Pictures(out, elsewhere=OUTPUT)
+    seed = model.assembly.spec.sample.seed
+    about = about_picture(model, made_with="sample", seed=seed, split=split)
+    pictures = _Pictures(out, about, elsewhere=OUTPUT)
     for _ in pictures.keep(model.sample_pairs(split=split, limit=limit, on_skip=pictures.left_out), on_picture):
         pass
     shown = pictures.done()
@@ -145,10 +148,10 @@ def sample_pairs(
 
 
 class _Pictures:
-    """Writes pictures as they come, and keeps the first for the sheet."""
+    """Writes pictures as they come, stamped, and keeps the first for the sheet."""
 
-    def __init__(self, folder: Path, elsewhere: str = "") -> None:
-        self.folder, self._elsewhere = folder, elsewhere
+    def __init__(self, folder: Path, about: Mapping[str, Any], elsewhere: str = "") -> None:
+        self.folder, self._about, self._elsewhere = folder, about, elsewhere
         self._names: list[str] = []
         self._first: list[Sampled] = []
         self._skipped: dict[str, BadRecord] = {}
@@ -162,7 +165,8 @@ class _Pictures:
         for one in made:
             with refusing("a picture cannot be written", self.folder, elsewhere=self._elsewhere):
                 self.folder.mkdir(parents=True, exist_ok=True)  # now that there is something to write
-                write_picture(Image.fromarray(one.output), self.folder / f"{one.name}.png")
+                about = {**self._about, "pair": one.name}
+                write_picture(Image.fromarray(one.output), self.folder / f"{one.name}.png", about)
             self._names.append(one.name)
             self._first = [*self._first, one][:SHEET_ROWS]
             if on_picture:
@@ -173,7 +177,8 @@ class _Pictures:
         """Draw the sheet."""
         sheet = self.folder / "sheet.png"
         with refusing("a sheet cannot be written", self.folder, elsewhere=self._elsewhere):
-            write_picture(Sheet(HEADINGS, [one.row for one in self._first]).picture(), sheet)
+            about = {**self._about, "made_with": "sheet"}
+            write_picture(Sheet(HEADINGS, [one.row for one in self._first]).picture(), sheet, about)
         return SampledPairs(self.folder, sheet, tuple(self._names), self._skipped)
 
 

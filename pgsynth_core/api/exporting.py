@@ -4,14 +4,15 @@ In diffusers' layout every network of diffusers that trained is a folder that it
 base's denoiser is ``unet``, others bear the part's label. What LoRA learned beside a frozen denoiser is
 ``pytorch_lora_weights.safetensors``, which a pipeline's `load_lora_weights` reads. Whatever else trained, processors
 for the most part, is ``LABEL/pgsynth.safetensors`` under its keys in a checkpoint. Nothing of it says how the parts
-play together: pgsynth does.
+play together: pgsynth does. `with_diffusers` goes with it as ``run.py``, and a README says what is in it and what not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import torch
@@ -34,6 +35,23 @@ __all__ = ["Exported", "export", "export_diffusers"]
 _TOLD: Final = ("spec.yaml", "lock.json")
 _CONFIG, _NETWORK, _OWN = "config.json", "diffusion_pytorch_model.safetensors", "pgsynth.safetensors"
 _LORA: Final = "pytorch_lora_weights.safetensors"
+_README: Final = """\
+# {name}, step {step}
+
+What trained, in diffusers' layout, written by `pgsynth export --diffusers`. `python run.py --help` needs torch and
+diffusers, nothing of pgsynth: it loads every network, and denoises with them.
+
+## What is here
+
+{held}
+
+## What is not
+
+{lacking}
+
+So `run.py` shows that the networks load and run; its latents are not the run's pictures. For those, export without
+`--diffusers`, and `pgsynth sample`.
+"""
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,8 @@ def export_diffusers(model: Model, out: Path) -> Exported:
     method, base = model.assembly.method, model.assembly.spec.base.label
     kept, trained = kept_tensors(method, base), trained_parameters(method, base)
     files: dict[str, Writer] = {name: copy_of(model.checkpoint.path / name) for name in _TOLD}
+    files["run.py"] = copy_of(Path(__file__).with_name("with_diffusers.py"))
+    files["scheduler/scheduler_config.json"] = text_of(_schedule(method.base.schedule))
     own: dict[str, dict[str, Tensor]] = {}
     updates = _updates(method.base.denoiser)
     size = sum(value.nbytes for value in updates.values())
@@ -115,7 +135,38 @@ def export_diffusers(model: Model, out: Path) -> Exported:
         if tensors:
             files[f"{label}/{_OWN}"] = tensor_writer(tensors)
             size += sum(value.nbytes for value in tensors.values())
+    files["README.md"] = text_of(_readme(model, files))
     return _written(out, files, size)
+
+
+def _schedule(schedule: Mapping[str, object]) -> str:
+    """The noise that the run was trained with, as any of diffusers' schedulers reads it."""
+    return json.dumps({"_class_name": "DDPMScheduler", **schedule}, indent=2, default=list) + "\n"
+
+
+def _readme(model: Model, files: Iterable[str]) -> str:
+    """What the folder holds, and what it does not."""
+    spec, names = model.assembly.spec, sorted(files)
+    networks = [PurePosixPath(name).parent.as_posix() for name in names if name.endswith(f"/{_CONFIG}")]
+    own = [name for name in names if name.endswith(f"/{_OWN}")]
+    held = [f"- `{name}`: a network of diffusers, for its class' `from_pretrained`." for name in networks]
+    if _LORA in names:
+        held.append(f"- `{_LORA}`: what LoRA learned beside the denoiser, for `pipe.load_lora_weights`.")
+    held.append("- `scheduler`: the noise it was trained with, for any scheduler's `from_pretrained`.")
+    held += [
+        f"- `{name}`: what else trained, under its keys in a checkpoint; only pgsynth knows how to use it."
+        for name in own
+    ]
+    lacking = []
+    if "unet" not in networks:
+        lacking.append(f"- The denoiser: it did not train. The run stands on `{spec.base.part}`; see `spec.yaml`.")
+    parts = ", ".join(f"`{choice.label}`" for slot, choice in spec.choices() if slot in ("encoder", "attn"))
+    if parts:
+        lacking.append(
+            f"- How {parts} work: they are pgsynth's parts, not diffusers'. A plain script runs without them."
+        )
+    lacking.append("- Frozen pretrained weights: `lock.json` names them by id, revision and hash.")
+    return _README.format(name=model.name, step=model.checkpoint.step, held="\n".join(held), lacking="\n".join(lacking))
 
 
 def _networks(part: nn.Module) -> Iterator[tuple[str, ModelMixin]]:

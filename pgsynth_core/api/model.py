@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
@@ -79,6 +81,38 @@ class Model:
     def home(self) -> Path:
         """What it belongs to: its run's folder, or its checkpoint's."""
         return self.run.path if self.run else self.checkpoint.path
+
+    def to(self, device: str) -> Model:
+        """Move it, as torch's modules are moved: it is itself that moves, and comes back.
+
+        Args:
+            device: ``cpu``, ``cuda``, ``cuda:1``.
+
+        Raises:
+            UserError: If there is no such device here.
+        """
+        self.assembly.method.to(device_named(device))
+        return self
+
+    def compile(self, **how: Any) -> Model:
+        """Have torch compile its denoising step at the first picture: that one takes minutes, those after it less.
+
+        As with torch's modules, it is itself that is compiled, and comes back. Pictures are those of before but for
+        rounding. Worth it for many pictures of one shape: another number of pictures at once is compiled anew.
+
+        Args:
+            how: As for `torch.compile`, e.g. ``mode="max-autotune"``.
+
+        Raises:
+            UserError: If it is on the CPU, and no C++ compiler is here, which torch needs.
+        """
+        on_cpu = next(self.assembly.method.parameters()).device.type == "cpu"
+        compiler = os.environ.get("CXX", "g++")
+        if on_cpu and how.get("backend", "inductor") == "inductor" and not shutil.which(compiler):
+            cure = "Install one (Debian: apt install g++), name another by CXX, or leave compile() out."
+            raise UserError(f"there is no C++ compiler {compiler!r} here.", where="compile", cure=cure)
+        self.assembly.method.compile(**how)
+        return self
 
     def sample(  # noqa: PLR0913 - a person's words for one picture, all but two optional
         self,

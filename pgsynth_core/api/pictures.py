@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.shortage import shortage_of
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Split
 from pgsynth_core.data.sheet import Sheet
+from pgsynth_core.data.stamp import stamped
 from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, to_pictures
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import refusing
@@ -198,15 +200,23 @@ def save_pictures(folder: Path, found: Sequence[Sampled]) -> Saved:
     return Saved(paths, sheet)
 
 
-def write_picture(picture: Image.Image, path: Path) -> None:
+def write_picture(picture: Image.Image, path: Path, about: Mapping[str, Any] | None = None) -> None:
     """Write a PNG whole or not at all; one that is there is replaced by it.
+
+    Args:
+        picture: As it is.
+        path: Where.
+        about: How it was made, which becomes its stamp, see `data.stamp`; None for no stamp.
 
     Raises:
         OSError: If the system refuses; nothing is left behind.
     """
     beside = temporary(path.with_name("picture"))  # whose name is not too long if that of the picture is not
     try:
-        picture.save(beside, format="PNG")
+        if about is None:
+            picture.save(beside, format="PNG")
+        else:
+            beside.write_bytes(stamped(picture, about))
         os.replace(beside, path)
     except BaseException:
         remove(beside)

@@ -32,7 +32,7 @@ A checkpoint names its frozen pretrained weights by id, revision and hash; --bun
 them in. With --diffusers, each network of diffusers that trained is a folder that its class'
 from_pretrained reads, unet the denoiser; what LoRA learned is the file
 pytorch_lora_weights.safetensors, for pipe.load_lora_weights(DIR); whatever else trained is
-LABEL/pgsynth.safetensors.
+LABEL/pgsynth.safetensors. run.py loads and runs what diffusers alone can; README.md says what.
 Weights are the moving average where the run has one; --no-ema takes the weights themselves.
 
 SHA256SUMS lists every file. A folder that is there is never written over.

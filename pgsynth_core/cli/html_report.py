@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import webbrowser
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.cli.arguments import Parser, add_common, add_runs, at_least
 from pgsynth_core.cli.compare import find_runs, read_runs
 from pgsynth_core.cli.console import one_line, progress, say, say_json
-from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
+from pgsynth_core.cli.page_file import add_open, page_place, write_page
+from pgsynth_core.cli.report import broken_facts, tell_note
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.errors import UserError
-from pgsynth_core.runs import RunFolder, refusing
-from pgsynth_core.runs.durable import replace_text
 
 __all__ = ["COMMAND"]
 
 _OUTPUTS: Final = Path("outputs")
 """Where `pgsynth inspect` leaves its pictures, by the run's id."""
-_SUFFIXES: Final = (".html", ".htm")
 _DESCRIPTION = """\
 Write one HTML page of a run, or of several side by side: what they are, their numbers and
 curves, the same pairs with error maps, attention, samples, settings."""
@@ -54,7 +49,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "-o", "--output", metavar="FILE.html", help="the page; by default RUN.html, of several report.html"
     )
-    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    add_open(parser)
     parser.add_argument("--limit", type=at_least(1), metavar="N", help="pairs of an evaluation, at most; by default 24")
     add_runs(parser)
     add_common(parser)
@@ -65,18 +60,14 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     from pgsynth_core.reports.page import PAIRS, make_page  # numpy and Pillow
 
     folders = find_runs(arguments.run, arguments.runs)
-    out = _place(arguments.output, folders)
+    name = f"{folders[0].id}.html" if len(folders) == 1 else "report.html"
+    out = page_place(arguments.output, Path(name), made_by="pgsynth report")
     with progress("Reading the runs"):
         runs = read_runs(folders)
     looks = {run.id: [_OUTPUTS / run.id] for run in runs}
     with progress("Making the page"):
         page = make_page(runs, command=_command(arguments), limit=arguments.limit or PAIRS, looks=looks)
-    with refusing("the page cannot be written", out, elsewhere="-o FILE.html"):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        replace_text(out, page.html)
-    opened = webbrowser.open(out.absolute().as_uri()) if arguments.open else True
-    if not opened:
-        tell_warning(f"there is no browser here to open {out} with.")
+    write_page(out, page.html, opened=arguments.open)
     facts: dict[str, Any] = {"file": str(out.absolute()), "bytes": page.bytes, "runs": [run.id for run in runs]}
     if arguments.json:
         facts |= {"pairs": page.pairs, "pictures": page.pictures, "notes": list(page.notes)}
@@ -87,29 +78,6 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     count = f"{page.pairs} pair{'' if page.pairs == 1 else 's'}, {page.pictures} pictures"
     say(one_line(f"{out}: {page.bytes / 1e6:.1f} MB, {count}"))
     return 0
-
-
-def _place(given: str | None, folders: Sequence[RunFolder]) -> Path:
-    """Where the page goes.
-
-    Raises:
-        UserError: If that is a folder, or a file that is no page of ours.
-    """
-    from pgsynth_core.reports.page import is_page
-
-    name = f"{folders[0].id}.html" if len(folders) == 1 else "report.html"
-    out = Path(given).expanduser() if given else Path(name)
-    if out.is_dir():
-        raise UserError(
-            f"{out} is a folder.", where="-o", cure=f"Name a file in it: -o {shlex.quote(str(out / name))}."
-        )
-    if out.suffix.lower() not in _SUFFIXES:
-        cure = f"Write -o {shlex.quote(f'{out.name}.html')}."
-        raise UserError(f"{out.name!r} does not end in .html, so that no browser would show it.", where="-o", cure=cure)
-    if out.exists() and not is_page(out):
-        message = f"{out} is there, and is no page that pgsynth report made."
-        raise UserError(message, where="-o", cure="Give another name; nothing was written.")
-    return out
 
 
 def _command(arguments: argparse.Namespace) -> str:

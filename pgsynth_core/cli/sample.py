@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,6 +77,7 @@ Pictures go to outputs/RUN. Of one photo, a sheet SOURCE-POSE-sheet.png shows th
 beside it: source, pose, output. Of pairs, each is NAME.png, and sheet.png shows the first:
 source, pose, target, output. A picture that is there is never written over: the new one
 gets a number. Each picture has a seed of its own, so neither batch nor order changes it.
+How it was made stands in it: the PNG's text chunk pgsynth, which pgsynth gallery shows.
 
 A label map is a PNG of one channel, of the photo's size, whose values are labels of the set
 the run was trained with; a text chunk label_set that names another is refused.
@@ -299,6 +300,8 @@ def _refuse_mixture(arguments: argparse.Namespace) -> None:
 
 
 def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    from pgsynth_core.api.stamping import about_picture
+
     source, pose, warnings = arguments.source, arguments.pose, list[str]()
     with progress("Drawing"):
         pictures = model.sample(
@@ -307,18 +310,23 @@ def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str,
         sheet = model.sheet(source, pose, pictures[:_SHEET_ROWS])
     name, first = f"{Path(source).stem}-{Path(pose).stem}", model.assembly.spec.sample.seed
     _make_folder(folder)
-    paths = [_write(one, folder, f"{name}-seed{seed}") for seed, one in enumerate(pictures, start=first)]
-    facts = {"pictures": [str(path) for path in paths], "sheet": str(_write(sheet, folder, f"{name}-sheet"))}
+    about = partial(about_picture, model, source=Path(source).name, pose=Path(pose).name)
+    paths = [
+        _write(one, folder, f"{name}-seed{seed}", about(made_with="sample", seed=seed))
+        for seed, one in enumerate(pictures, start=first)
+    ]
+    shown = _write(sheet, folder, f"{name}-sheet", about(made_with="sheet", seed=first))
+    facts = {"pictures": [str(path) for path in paths], "sheet": str(shown)}
     Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
     return {**facts, "warnings": warnings}
 
 
-def _write(picture: Image, folder: Path, name: str) -> Path:
-    """Write a picture under its name, or with a number where that is taken."""
+def _write(picture: Image, folder: Path, name: str, about: Mapping[str, Any]) -> Path:
+    """Write a picture with its stamp under its name, or with a number where that is taken."""
+    from pgsynth_core.data.stamp import stamped  # numpy and Pillow
+
     path = next(path for path in _free(folder, name) if not path.exists())
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    Target(str(path)).write(buffer.getvalue())
+    Target(str(path)).write(stamped(picture, about))
     return path
 
 

@@ -95,6 +95,7 @@ VERBS: Final = (
     Verb(("evaluate",), "Score a trained run, or a folder of anybody's results, by a protocol.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),
     Verb(("report",), "Write one HTML page of runs: numbers, curves, pairs with error maps.", "html_report:COMMAND"),
+    Verb(("gallery",), "Write one HTML page to look through a folder of results.", "gallery:COMMAND"),
     Verb(("study", "make"), "Write a blind questionnaire: which method's picture is most like it?", "study:MAKE"),
     Verb(("study", "tally"), "Count a study's answers: preferences, how sure, whether raters agree.", "study:TALLY"),
     Verb(("leaderboard",), "Show the numbers of papers, and yours beside them.", "leaderboard:COMMAND"),

@@ -29,6 +29,7 @@ __all__ = [
     "disabled_words",
     "file_words",
     "flag_words",
+    "folder_words",
     "inspect_words",
     "manifest_words",
     "method_words",
@@ -164,6 +165,11 @@ def one_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
 def several_run_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``compare``, ``report`` and ``runs rm``: runs, each once."""
     return {word: text for word, text in (_runs() | file_words(prefix, ("/",))).items() if word not in words}
+
+
+def folder_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``gallery``: one folder."""
+    return {} if words else file_words(prefix, ("/",))
 
 
 def board_words(words: list[str], prefix: str, registry: Registry) -> Words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,24 @@ def test_weights_whose_names_no_checkpoint_may_hold_are_told(on_sd: tuple[Run, P
     assert refused.value.problems[0].where == str(odd) and not (tmp_path / "out").exists()
 
 
+def ran_plainly(folder: Path, *words: str) -> str:
+    """What the folder's script says where nothing of pgsynth can be imported."""
+    guard = (
+        "import sys, runpy\n"
+        "class No:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name.startswith('pgsynth'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, No())\n"
+        "sys.argv[0] = 'run.py'\n"
+        "runpy.run_path('run.py', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", guard, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_diffusers_reads_what_trained(on_sd: tuple[Run, Path], small_run: Run, tmp_path: Path) -> None:
     run, _ = on_sd
     model = load(run)
@@ -139,8 +158,20 @@ def test_diffusers_reads_what_trained(on_sd: tuple[Run, Path], small_run: Run, t
         key for key in load_file(model.checkpoint.path / "weights.safetensors") if key.startswith("clip.")
     }
 
+    assert "name what it comes from by --base" in ran_plainly(made.folder)
+    said = ran_plainly(
+        made.folder, "--base", str(on_sd[1]), "--grid", "8", "8", "--steps", "2", "-o", "latent.safetensors"
+    )
+    assert "controlnet/network: ControlNetModel" in said and "latent [1, 4, 8, 8]" in said
+    assert load_file(made.folder / "latent.safetensors")["latent"].isfinite().all()
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert "- The denoiser: it did not train." in readme and "`controlnet/network`: a network" in readme
+
     tiny = load(small_run)
     made = export_diffusers(tiny, tmp_path / "tiny")
+    assert "latent [1, " in ran_plainly(made.folder, "--grid", "8", "6", "--steps", "2")
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert "The denoiser: it" not in readme and "How `qfft`" in readme and str(tmp_path) not in readme
     unet = UNet2DConditionModel.from_pretrained(made.folder / "unet")
     trained = tiny.assembly.method.base.denoiser
     latent, times, tokens = torch.randn(1, unet.config.in_channels, 8, 6), torch.tensor([3]), torch.randn(1, 4, 64)

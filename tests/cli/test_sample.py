@@ -20,6 +20,7 @@ from PIL import Image
 
 from pgsynth_core.cli import main
 from pgsynth_core.data import no_keypoints, write_label_map, write_pose
+from pgsynth_core.data.stamp import stamp_of
 
 from ..fixtures.people import standing, write_pairs, write_photo
 from .conftest import Made
@@ -60,6 +61,43 @@ def test_pictures_go_to_outputs_by_default(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("sample", *trained.run, *one, "--steps", "1").out.startswith(f"outputs/{trained.id}/")
+
+
+def test_pictures_say_how_they_were_made(run: Run, trained: Made, one: list[str], tmp_path: Path) -> None:
+    words = [*trained.run, *one, "-o", str(tmp_path / "out"), "--steps", "2", "--guidance", "3", "--seed", "4"]
+    facts = run("sample", *words, "--json").facts
+    about = stamp_of(Path(facts["pictures"][0]))
+    assert about is not None
+    assert [*about] == [
+        "pgsynth",
+        "run",
+        "step",
+        "ema",
+        "made_with",
+        "source",
+        "pose",
+        "seed",
+        "sample",
+        "spec",
+        "lock",
+    ]
+    told = {name: about[name] for name in ("run", "step", "made_with", "source", "pose", "seed")}
+    names = {"source": "me.png", "pose": "kick.json"}
+    assert told == {"run": facts["run"], "step": 3, "made_with": "sample", **names, "seed": 4}
+    assert about["sample"]["steps"] == 2 and about["spec"]["sample"] == about["sample"]
+    assert about["spec"]["size"] == "32x24" and "pgsynth" in about["lock"]["packages"]
+    assert str(tmp_path.parent) not in json.dumps(about), "no folder of this machine"
+    sheet = stamp_of(Path(facts["sheet"]))
+    assert sheet is not None and sheet["made_with"] == "sheet" and sheet["source"] == "me.png"
+    words = [*trained.run, "--limit", "1", "--steps", "1", "-o", str(tmp_path / "pairs"), "--json"]
+    facts = run("sample", *words).facts
+    (path,) = map(Path, facts["pictures"])
+    paired = stamp_of(path)
+    assert paired is not None and (paired["made_with"], paired["pair"], paired["split"]) == (
+        "sample",
+        path.stem,
+        "test",
+    )
 
 
 def posed(path: Path, places: list[tuple[int, int]], **canvas: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 from pgsynth_core.api.studying import StudyFolders, make_study
 from pgsynth_core.reports.study import read_answers, tally
 
-from ..fixtures.browser import Page, in_browser
+from ..fixtures.browser import Page, in_browser, unharmed
 from ..fixtures.studies import results, write_results
 
 _CHOSEN = "[...document.querySelectorAll('.candidate')].findIndex(e => e.classList.contains('chosen'))"
@@ -34,14 +34,6 @@ async def begin(page: Page, study: Any, rater: str) -> None:
     await page.type(rater)
     await page.press("Enter")
     await page.until("!document.querySelector('#asking').hidden || !document.querySelector('#end').hidden")
-
-
-def unharmed(page: Page) -> None:
-    """Nothing was asked of a network, and nothing went wrong."""
-    asked = [one["params"]["request"]["url"] for one in page.events if one["method"] == "Network.requestWillBeSent"]
-    assert asked and not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
-    wrong = [one for one in page.events if one["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
-    assert not wrong
 
 
 def test_a_study_is_answered_by_keys_and_counted(tmp_path: Path, study: Any) -> None:

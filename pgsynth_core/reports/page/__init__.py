@@ -1,8 +1,8 @@
 """One HTML page of a run or of several: numbers, curves, pictures side by side; whole in itself, read offline.
 
 Floor 2, no torch. `found` says what lies in runs' folders, `grid` which pictures stand side by side; `head`, `numbers`,
-`pairs` and `drawn` are the parts of the page, `writing` puts them together. `markup` is the only way to make HTML here:
-what comes out of files is escaped by it.
+`pairs` and `drawn` are the parts of the page, `writing` puts them together. `reports.markup` is the only way to make
+HTML here: what comes out of files is escaped by it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pgsynth_core.reports.page.markup import Markup, element
+from pgsynth_core.reports.markup import Markup, element
 
 __all__ = ["SERIES", "Line", "chart", "series_class"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.page.chart import Line, chart, series_class
 from pgsynth_core.reports.page.found import curves_of, samples_of
 from pgsynth_core.reports.page.head import Shown
-from pgsynth_core.reports.page.markup import Child, Markup, element
-from pgsynth_core.reports.page.pictures import Album, Level
+from pgsynth_core.reports.pictures import Album, Level
 from pgsynth_core.runs.curves import Points
 from pgsynth_core.runs.points import reduced, smoothed
 

@@ -8,9 +8,9 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from pgsynth_core.reports.cells import value_text
+from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.page.chart import SERIES, series_class
 from pgsynth_core.reports.page.found import Evaluated, Look
-from pgsynth_core.reports.page.markup import Child, Markup, element
 from pgsynth_core.reports.page.numbers import table
 from pgsynth_core.runs.compared import ABSENT, Comparison
 from pgsynth_core.runs.reader import RunFacts

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pgsynth_core.reports.cells import cell_text, heading, number_name, sections, value_text
+from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.page.found import Evaluated, Scores
-from pgsynth_core.reports.page.markup import Child, Markup, element
 from pgsynth_core.runs.compared import Comparison, Number, SettingRow
 
 __all__ = ["numbers_part", "scores_part", "settings_part", "table"]

@@ -1,7 +1,5 @@
-"use strict";
-// Orders pairs, hides error maps, enlarges pictures. Without it the page shows everything all the same.
+// Orders pairs, hides error maps, says what keys do at an enlarged picture. Without it the page shows everything all the same.
 
-const box = document.getElementById("box");
 const grids = [...document.querySelectorAll(".grid")];
 
 // ---------------------------------------------------------------- order
@@ -45,56 +43,29 @@ for (const grid of grids) {
 }
 
 // ---------------------------------------------------------------- enlarged
-let at = null;
-
-const seen = (button) => button.offsetParent !== null;
 const row = (button) => button.closest(".cells, .strip") || button.closest("section");
 const buttons = (place) => [...place.querySelectorAll(".zoom")].filter(seen);
 
-function show(button) {
-  const from = button.querySelector("img"), to = box.querySelector("img");
-  at = button;
-  to.src = from.src;
-  to.alt = from.alt;
-  to.className = from.className;
-  const [width, height] = ["width", "height"].map((side) => +from.getAttribute(side));
-  const scale = Math.min((0.94 * innerWidth) / width, (0.8 * innerHeight) / height);
-  to.style.width = `${Math.round(width * scale)}px`; // a small picture grows
-  to.style.height = `${Math.round(height * scale)}px`;
-  const values = button.closest("figure").querySelectorAll(".value");
-  box.querySelector("b").textContent = from.alt + (values.length ? ": " + [...values].map((one) => one.textContent).join(", ") : "");
-  if (!box.open) box.showModal();
-}
-
 function along(by) {
-  const all = buttons(row(at)), to = all[all.indexOf(at) + by];
-  if (to) show(to);
+  const all = buttons(row(lightbox.at));
+  return all[all.indexOf(lightbox.at) + by];
 }
 
 function across(by) {
-  const here = row(at), place = buttons(here).indexOf(at);
+  const here = row(lightbox.at), place = buttons(here).indexOf(lightbox.at);
   const rows = [...here.closest("section").querySelectorAll(".cells, .strip")];
   const to = rows.length > 1 ? rows[rows.indexOf(here) + by] : null;
   const all = to ? buttons(to) : [];
-  if (all.length) show(all[Math.min(place, all.length - 1)]);
+  return all[Math.min(place, all.length - 1)];
 }
 
-document.addEventListener("click", (event) => {
-  const button = event.target.closest(".zoom");
-  if (button) show(button);
-  else if (box.open && (event.target === box || event.target.closest(".close"))) box.close();
-});
-
-box.addEventListener("keydown", (event) => {
-  const keys = { ArrowLeft: [along, -1], ArrowRight: [along, 1], ArrowUp: [across, -1], ArrowDown: [across, 1] };
-  if (!(event.key in keys)) return;
-  event.preventDefault();
-  keys[event.key][0](keys[event.key][1]);
-});
-
-box.addEventListener("close", () => {
-  if (at) at.focus();
-});
+lightbox.keys = {
+  ArrowLeft: () => along(-1), ArrowRight: () => along(1), ArrowUp: () => across(-1), ArrowDown: () => across(1),
+};
+lightbox.said = (button) => {
+  const values = button.closest("figure").querySelectorAll(".value"), { alt } = button.querySelector("img");
+  return alt + (values.length ? ": " + [...values].map((one) => one.textContent).join(", ") : "");
+};
 
 // ---------------------------------------------------------------- paper
 addEventListener("beforeprint", () => {

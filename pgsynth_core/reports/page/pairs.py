@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 
 from pgsynth_core.data.heat import colours
+from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.page.chart import series_class
 from pgsynth_core.reports.page.found import GIVEN
 from pgsynth_core.reports.page.grid import Grid, Metric
-from pgsynth_core.reports.page.markup import Child, Markup, element
-from pgsynth_core.reports.page.pictures import (
+from pgsynth_core.reports.pictures import (
     LEVELS,
     LEVELS_SUM,
     Album,

@@ -1,26 +1,22 @@
-"""The page, put together: its parts in order, its style and script within it, and a policy that forbids all else."""
+"""The page, put together: its parts in order."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from pgsynth_core.registry import OWN_NAME
+from pgsynth_core.reports.document import document, is_document, lightbox, made
+from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.page.drawn import curves_part, looks_part, samples_part
 from pgsynth_core.reports.page.found import evaluations_of, looks_of
 from pgsynth_core.reports.page.grid import grids_of
 from pgsynth_core.reports.page.head import Shown, head_part, labelled
-from pgsynth_core.reports.page.markup import Child, Markup, element
 from pgsynth_core.reports.page.numbers import numbers_part, scores_part, settings_part
 from pgsynth_core.reports.page.pairs import pairs_part
-from pgsynth_core.reports.page.pictures import MOST_BYTES, Album
+from pgsynth_core.reports.pictures import MOST_BYTES, Album
 from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import RunFacts
 
@@ -28,8 +24,7 @@ __all__ = ["PAIRS", "Page", "is_page", "make_page"]
 
 PAIRS: Final = 24
 """Pairs that are shown of an evaluation: of so many it keeps source, pose and target."""
-_MARK: Final = '<!DOCTYPE html>\n<html lang="en" data-made-by="pgsynth report">'
-"""How each page begins."""
+_MADE_BY: Final = "pgsynth report"
 _LINKS: Final = {
     "numbers": "Numbers",
     "pairs": "Pairs",
@@ -96,27 +91,22 @@ def make_page(
     attention, of_looks = looks_part(shown, album)
     samples, of_samples = samples_part(shown, album)
     notes += [*told, *of_looks, *of_samples, *album.problems]
-    made = f"Made {datetime.now():%Y-%m-%d %H:%M} by {OWN_NAME} {version(OWN_NAME)}."
     scores = scores_part([(run.label, run.evaluations) for run in shown])
     body = [
-        head_part(shown, comparison, made, command),
+        head_part(shown, comparison, made(), command),
         element("nav", [element("a", said, href=f"#{place}") for place, said in _LINKS.items()], aria_label="sections"),
         element("main", numbers_part(comparison, scores), pairs, curves, attention, samples, settings_part(comparison)),
         _foot(album, notes),
-        _lightbox(),
+        lightbox("← → along the pair, ↑ ↓ to other pairs, Esc closes"),
     ]
     title = shown[0].facts.id if len(shown) == 1 else f"{len(shown)} runs: {', '.join(run.facts.id for run in shown)}"
-    html = f"{_MARK}\n{_head(title)}\n{element('body', body, _script())}\n</html>\n"
+    html = document(body, title=title, made_by=_MADE_BY, own=Path(__file__).with_name("page"))
     return Page(html, html.count('<article class="pair"'), album.count, tuple(notes))
 
 
 def is_page(file: Path) -> bool:
     """Whether a file was made here, so that it may be made anew."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(len(_MARK)) == _MARK.encode()
-    except OSError:
-        return False
+    return is_document(file, _MADE_BY)
 
 
 def _pairs(shown: Sequence[Shown], album: Album, limit: int) -> tuple[Markup, list[str]]:
@@ -137,37 +127,6 @@ def _pairs(shown: Sequence[Shown], album: Album, limit: int) -> tuple[Markup, li
 
 
 # ------------------------------------------------------------------------------------------- around it
-def _resource(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _head(title: str) -> Markup:
-    """Nothing is loaded from anywhere, and no script runs but the page's own, whatever a file's name holds."""
-    digest = base64.b64encode(hashlib.sha256(_resource("page.js").encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("style", Markup(_resource("page.css"))),
-    )
-
-
-def _script() -> Markup:
-    return element("script", Markup(_resource("page.js")))
-
-
-def _lightbox() -> Markup:
-    """Where a picture is enlarged; the script fills it."""
-    help_ = "← → along the pair, ↑ ↓ to other pairs, Esc closes"
-    shown = element("figure", element("img", alt=""), element("figcaption", element("b", ""), element("small", help_)))
-    close = element("button", "×", type="button", aria_label="close", class_="close")
-    return element("dialog", close, shown, id="box", aria_label="enlarged picture")
-
-
 def _foot(album: Album, notes: Sequence[str]) -> Markup:
     size = f"{album.count:,} pictures, {album.bytes / 1e6:.1f} MB of this page."
     left = [element("li", note) for note in notes]

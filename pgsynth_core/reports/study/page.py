@@ -26,6 +26,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.reports.document import source_hash
 from pgsynth_core.reports.study.key import PAGE, Key, Question, write_key
 from pgsynth_core.runs import refusing, require_new
 from pgsynth_core.runs.durable import OUTPUT, remove, replace_text, temporary
@@ -160,13 +161,9 @@ def _page(title: str, payload: Mapping[str, Any]) -> str:
         root.joinpath(f"questionnaire.{suffix}").read_text(encoding="utf-8") for suffix in ("html", "css", "js")
     )
     policy = (
-        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+        f"default-src 'none'; img-src data:; style-src {source_hash(style)}; script-src {source_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
     data = json.dumps(payload).replace("<", "\\u003c")
     shown = html.escape(title)
     return Template(template).substitute(policy=policy, title=shown, style=style, script=script, data=data)
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from pgsynth_core.reports import cell_text
+from pgsynth_core.reports.markup import element, text
 from pgsynth_core.reports.page import Page, is_page, make_page
 from pgsynth_core.reports.page.chart import Line, chart
-from pgsynth_core.reports.page.markup import element, text
-from pgsynth_core.reports.page.pictures import coloured, deviation
+from pgsynth_core.reports.pictures import coloured, deviation
 from pgsynth_core.runs import RunFolder
 from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import read_facts

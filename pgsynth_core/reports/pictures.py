@@ -23,7 +23,7 @@ from PIL import Image as Pillow
 from pgsynth_core.data import read_image
 from pgsynth_core.data.heat import colours
 from pgsynth_core.data.records import DataError
-from pgsynth_core.reports.page.markup import Markup, element
+from pgsynth_core.reports.markup import Markup, element
 
 __all__ = ["LEVELS", "LEVELS_SUM", "MOST_BYTES", "Album", "Level", "beside_each_other", "coloured", "deviation"]
 
@@ -79,6 +79,7 @@ class Album:
             reason = error.problems[0].message if error.problems else str(error)
         except (OSError, ValueError, MemoryError) as error:
             reason = str(error)
+        reason = reason.removeprefix("it cannot be read: ")
         with self._lock:
             self.problems.append(f"{'/'.join(file.parts[-_PARTS:])} cannot be read: {reason}")
         return "cannot be read"
@@ -95,7 +96,7 @@ class Album:
         if isinstance(picture, str):
             return element("div", picture, class_="none", role="img", aria_label=f"{alt}: {picture}")
         made = _fitted(picture, level.side)
-        small = max(made.size) <= _SMALL
+        small = max(picture.shape[:2]) <= _SMALL
         kind, content = _encoded(made, level.quality, exact=small)
         source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
         with self._lock:
