@@ -8,8 +8,10 @@ is in pixels of each photo.
 from __future__ import annotations
 
 import hashlib
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -228,9 +230,10 @@ def pretrained(model: Any, processor: Any, folder: str | Path) -> tuple[Any, Any
     """
     reading = {"local_files_only": True, "trust_remote_code": False}
     try:
-        made, about = model.from_pretrained(
-            folder, dtype="float32", use_safetensors=True, output_loading_info=True, **reading
-        )
+        with _without_bars(model):
+            made, about = model.from_pretrained(
+                folder, dtype="float32", use_safetensors=True, output_loading_info=True, **reading
+            )
         prepares = processor.from_pretrained(folder, **reading)
     except Exception as error:  # transformers and safetensors have each their own
         why = str(error).strip().splitlines() or [type(error).__name__]
@@ -240,3 +243,16 @@ def pretrained(model: Any, processor: Any, folder: str | Path) -> tuple[Any, Any
         text = f"{folder} lacks {len(missing)} weights of the model, e.g. {missing[0]}."
         raise PartError(text, cure="Get the checkpoint again, or take one that is trained for this.")
     return made.eval().requires_grad_(False), prepares
+
+
+@contextmanager
+def _without_bars(model: Any) -> Iterator[None]:
+    """Let the model's library draw no bars of its own: it would between our lines, and into logs."""
+    library = importlib.import_module(f"{model.__module__.partition('.')[0]}.utils.logging")
+    drawn = library.is_progress_bar_enabled()
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if drawn:
+            library.enable_progress_bar()

@@ -28,7 +28,7 @@ from pgsynth_core.manifest import Finding
 from pgsynth_core.registry import Registry, discover
 from pgsynth_core.runs.durable import require_writable
 
-__all__ = ["Annotated", "AnnotateSettings", "Tally", "annotate"]
+__all__ = ["AnnotateSettings", "Annotated", "Tally", "annotate"]
 
 FINDINGS: Final[tuple[Finding, ...]] = get_args(Finding)
 _NAMED: Final = 100

@@ -1,4 +1,4 @@
-"""Annotators of what is installed, chosen by name or by what they find, and built: for whoever must not know the parts."""
+"""Annotators of what is installed, chosen by name or by what they find, and built: nobody else knows the parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contact sheet of annotations: the skeleton over the photo, the labels over the photo, and what each colour means."""
+"""A contact sheet of annotations: the skeleton and the labels over the photo, and what each colour means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of annotations beside photos: whether one is there and whole, and writing one, whole or not at all. No torch."""
+"""Files of annotations beside photos: whether one is there and whole, and writing one, never half. No torch."""
 
 from __future__ import annotations
 

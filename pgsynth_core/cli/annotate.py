@@ -107,8 +107,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         say_json({"ok": True, **_facts(done), "sheet": sheet, "broken": broken_facts(session.registry.broken)})
         return 0
     _warn(done, arguments.person)
-    for line in _lines(done, sheet):
-        say(one_line(line))
+    for what, said in _lines(done, sheet).items():
+        say(f"{what:<8}{one_line(said)}")
     return 0
 
 
@@ -153,14 +153,14 @@ def _warn(done: Annotated, person: str) -> None:
             tell_warning(one_line(f"in {tally.count:,} of the photos {said}: {names}"))
 
 
-def _lines(done: Annotated, sheet: str | None) -> list[str]:
-    bad = f", {done.bad.count:,} could not be" if done.bad.count else ""
-    lines = [f"photos   {done.photos:,}: {done.annotated:,} annotated, {done.kept:,} known before{bad}"]
+def _lines(done: Annotated, sheet: str | None) -> dict[str, str]:
+    bad = f", {done.bad.count:,} left out" if done.bad.count else ""
+    lines = {"photos": f"{done.photos:,}: {done.annotated:,} annotated, {done.kept:,} known before{bad}"}
     if "pose" in done.written:
-        lines.append(f"poses    {done.written['pose']:,} by {done.ids['pose']}")
+        lines["poses"] = f"{done.written['pose']:,} by {done.ids['pose']}"
     if "parsing" in done.written:
-        lines.append(f"labels   {done.written['parsing']:,} in {done.label_set} by {done.ids['parsing']}")
-    return [*lines, f"sheet    {sheet}"] if sheet else lines
+        lines["labels"] = f"{done.written['parsing']:,} in {done.label_set} by {done.ids['parsing']}"
+    return {**lines, "sheet": sheet} if sheet else lines
 
 
-COMMAND = Command(_parser, _run, "words:file_words")
+COMMAND = Command(_parser, _run, "words:path_words")
