@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -226,8 +227,11 @@ def pretrained(model: Any, processor: Any, folder: str | Path) -> tuple[Any, Any
         The model, in single precision and evaluation mode, nothing of it trained; and the processor.
 
     Raises:
-        PartError: If it cannot be read, or weights are missing or of another shape.
+        PartError: If it cannot be read, is another kind of model, or lacks weights.
     """
+    wanted, found = getattr(getattr(model, "config_class", None), "model_type", ""), _kind_in(folder)
+    if wanted and found and found != wanted:
+        raise PartError(f"{folder} holds a {found!r}, and a {wanted!r} is wanted.", cure="Give another folder or id.")
     reading = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _without_bars(model):
@@ -238,11 +242,22 @@ def pretrained(model: Any, processor: Any, folder: str | Path) -> tuple[Any, Any
     except Exception as error:  # transformers and safetensors have each their own
         why = str(error).strip().splitlines() or [type(error).__name__]
         needed = "config.json, model.safetensors and preprocessor_config.json"
-        raise PartError(f"{folder}: it cannot be read: {why[0]}", cure=f"It needs {needed}; get them again.") from error
+        raise PartError(
+            f"{folder}: it cannot be read: {why[0].rstrip('.')}.", cure=f"It needs {needed}; get them again."
+        ) from error
     if missing := sorted(about["missing_keys"]):
         text = f"{folder} lacks {len(missing)} weights of the model, e.g. {missing[0]}."
         raise PartError(text, cure="Get the checkpoint again, or take one that is trained for this.")
     return made.eval().requires_grad_(False), prepares
+
+
+def _kind_in(folder: str | Path) -> str:
+    """What kind of model a folder says it holds; empty if it does not say."""
+    try:
+        said = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""  # reading the model says what is wrong
+    return str(said.get("model_type", "")) if isinstance(said, dict) else ""
 
 
 @contextmanager

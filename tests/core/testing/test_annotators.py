@@ -90,7 +90,7 @@ class Labels(ParsingAnnotator):
 
 
 class Both(Labels, Part):
-    pass
+    """Finds both."""
 
 
 class Narrow(Labels):
