@@ -249,7 +249,8 @@ class Scores(Strict):
 
 
 Finding = Literal["pose", "parsing"]
-"""What an annotator may find: joints of people (`annotators.PoseAnnotator`), or a label of each pixel."""
+"""What an annotator may find: joints of people (`annotators.PoseAnnotator`), or a label of each pixel
+(`annotators.ParsingAnnotator`)."""
 
 
 class Component(Strict):
@@ -448,6 +449,7 @@ class Defaults(Strict):
     pose: str = ""
     data: str = ""
     protocol: str = ""
+    annotators: tuple[Name, ...] = ()
 
 
 class Manifest(Strict):

@@ -91,6 +91,7 @@ VERBS: Final = (
     Verb(("train",), "Train a method: a run with checkpoints, samples and a log of every step.", "train:COMMAND"),
     Verb(("sample",), "Make pictures with a trained run, of one photo or of its dataset's pairs.", "sample:COMMAND"),
     Verb(("pose",), "Convert poses between forms, draw them, fit them to another body.", "pose:COMMAND"),
+    Verb(("annotate",), "Find poses and label maps of photos, of one or of a folder of a million.", "annotate:COMMAND"),
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Score a trained run, or a folder of anybody's results, by a protocol.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),

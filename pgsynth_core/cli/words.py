@@ -37,6 +37,7 @@ __all__ = [
     "one_run_words",
     "package_words",
     "part_words",
+    "path_words",
     "pose_words",
     "run_words",
     "several_part_words",
@@ -213,6 +214,11 @@ def flag_words(kind: str, prefix: str, registry: Registry) -> Words:
 def shell_words(words: list[str], prefix: str, registry: Registry) -> Words:
     """Words of ``completion``: one shell."""
     return {} if words else dict.fromkeys(SHELLS, "")
+
+
+def path_words(words: list[str], prefix: str, registry: Registry) -> Words:
+    """Words of ``annotate``: files and folders."""
+    return file_words(prefix)
 
 
 def file_words(prefix: str, endings: tuple[str, ...] = ("",)) -> Words:

@@ -14,7 +14,7 @@ from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import Metric, MetricContext, NotComputed, PairMetric, SetMetric
 from pgsynth_core.registry import Entry, Registry, TableEntry, configure, load_part
 from pgsynth_core.shipped import ProtocolTable, Resizing
-from pgsynth_core.spec.scalars import scalar_value
+from pgsynth_core.spec.typed import option_value
 
 __all__ = ["Bound", "Choice", "Protocol", "bind", "protocol_of"]
 
@@ -136,25 +136,9 @@ def _besides(registry: Registry, also: Sequence[str]) -> Iterable[Choice]:
         entry = registry.find("metric", name, where="--also")
         choice = found.setdefault(entry.name, Choice(entry.name, entry))
         if sign:
-            found[entry.name] = replace(choice, options={**choice.options, option: _value(entry, option, text)})
+            value = option_value(entry, option, text, where="--also")
+            found[entry.name] = replace(choice, options={**choice.options, option: value})
     return found.values()
-
-
-def _value(entry: Entry, option: str, text: str) -> Any:
-    """An option's value as typed.
-
-    Raises:
-        SpecError: If the metric has no such option, or it takes no such value.
-    """
-    declared = entry.component.options.get(option)
-    if declared is None:
-        cure = suggestion(option, tuple(entry.component.options), what="options")
-        raise SpecError(f"the metric {entry.name} has no option {option!r}.", where="--also", cure=cure)
-    for value in (text, scalar_value(text)):
-        if declared.allows(value):
-            return value
-    cure = suggestion(text, tuple(map(str, declared.choices)), what="values") if declared.choices else declared.help
-    raise SpecError(f"{entry.name}.{option} = {text} is not what that option takes.", where="--also", cure=cure)
 
 
 def _choice(registry: Registry, protocol: TableEntry[ProtocolTable], label: str) -> Choice:

@@ -87,6 +87,12 @@ FORMS: Final[Mapping[str, Form]] = {
         "People of coloured dots, one at each joint.",
         ("pgsynth data check --dataset {name} -o sheet.png", "pgsynth compose tiny data={name}"),
     ),
+    "annotator": Form(
+        NOUNS["annotator"][0],
+        "Annotator",
+        "Somebody who stands where a photo differs from its edge.",
+        ("pgsynth plugins show {name}", "pgsynth annotate PHOTO --pose --annotator {name}"),
+    ),
     "metric": Form(
         NOUNS["metric"][0],
         "Metric",
@@ -181,11 +187,8 @@ def scaffold(
 def _form(kind: str) -> Form:
     if form := FORMS.get(kind):
         return form
-    where, choice = f"plugins new {kind}", suggestion(kind, tuple(FORMS), what="kinds")
-    if kind in get_args(Kind):
-        message = f"pgsynth has no template for {NOUNS[kind][1]} yet that a package could start from."
-        raise UserError(message, where=where, cure=f"What can be written: {', '.join(FORMS)}.")
-    raise UserError(f"there is no kind {kind!r}.", where=where, cure=choice)
+    choice = suggestion(kind, tuple(FORMS), what="kinds")
+    raise UserError(f"there is no kind {kind!r}.", where=f"plugins new {kind}", cure=choice)
 
 
 def _require_name(kind: str, name: str, registry: Registry, taken: Collection[str]) -> None:

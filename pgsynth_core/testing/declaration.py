@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pgsynth_core import interfaces
-from pgsynth_core.annotators import Annotator, PoseAnnotator
+from pgsynth_core.annotators import Annotator, ParsingAnnotator, PoseAnnotator
 from pgsynth_core.axes import LABEL_SETS
 from pgsynth_core.data import Dataset
 from pgsynth_core.errors import PartError
@@ -212,15 +212,15 @@ def implements_its_kind(subject: Subject) -> None:
     """The target is a documented class of the kind's interface, with its methods written."""
     target = loaded(subject)
     scores = subject.entry.component.scores
-    expected = _METRICS[scores.of] if scores else BASE_CLASSES[subject.entry.kind]
-    if "pose" in subject.entry.component.finds:
-        expected = PoseAnnotator
-    assert issubclass(target, expected), f"{target} is no {expected.__name__}"
+    of_kind = _METRICS[scores.of] if scores else BASE_CLASSES[subject.entry.kind]
+    for expected in (of_kind, *(_ANNOTATORS[finding] for finding in subject.entry.component.finds)):
+        assert issubclass(target, expected), f"{target} is no {expected.__name__}"
     assert not inspect.isabstract(target), f"{target} leaves methods abstract"
     assert target.__doc__ and target.__doc__.strip(), f"{target} has no docstring"
 
 
 _METRICS: Final[Mapping[str, type]] = {"pair": PairMetric, "set": SetMetric}
+_ANNOTATORS: Final[Mapping[str, type]] = {"pose": PoseAnnotator, "parsing": ParsingAnnotator}
 
 
 def loaded(subject: Subject) -> type[Any]:

@@ -9,8 +9,10 @@ from pgsynth_core.errors import PgsynthError
 from pgsynth_core.manifest import Kind
 from pgsynth_core.registry import FOREIGN_FAULTS, Registry, discover, reason_of
 from pgsynth_core.testing.annotators import (
+    a_photo_alone_has_the_same_labels,
     a_photo_alone_has_the_same_poses,
     annotator_says_what_it_is,
+    label_maps_have_the_documented_form,
     photos_stay_as_they_are,
     poses_have_the_documented_form,
 )
@@ -149,7 +151,9 @@ ANNOTATOR_CHECKS: Final[tuple[Check, ...]] = (
     *_DECLARED,
     annotator_says_what_it_is,
     poses_have_the_documented_form,
+    label_maps_have_the_documented_form,
     a_photo_alone_has_the_same_poses,
+    a_photo_alone_has_the_same_labels,
     photos_stay_as_they_are,
     leaves_torch_as_it_was,
 )

@@ -99,11 +99,11 @@ def words(tmp_path: Path, joints: dict[str, np.ndarray]) -> list[str]:
     return ["evaluate", *flags, "--metrics", "l1", "--device", "cpu", "--also"]
 
 
-def test_joints_are_found_again_by_the_annotator_that_is_installed(
+def test_joints_are_found_again_by_the_annotator_that_is_named(
     run: Run, words: list[str], joints: dict[str, np.ndarray], fake_packages: FakePackages
 ) -> None:
     install(fake_packages, annotator())
-    said = run(*words, "pose_error", "--json")
+    said = run(*words, "pose_error.annotator=dots", "--json")
     assert said.code == 0, said.err
     for number, row in enumerate(said.facts["rows"]):
         one, other = joints[f"s{number}_2_t{number}"], joints[f"t{number}"]
@@ -148,20 +148,16 @@ def test_an_option_of_what_the_protocol_has_is_no_second_column(run: Run, words:
     assert answer.code == 0 and "uniform-11x11" in answer.facts["measures"]["ssim"]["id"]
 
 
-def test_without_an_annotator_it_is_not_computed_and_says_what_is_missing(run: Run, words: list[str]) -> None:
+def test_without_its_weights_the_default_is_not_asked_and_says_what_is_missing(run: Run, words: list[str]) -> None:
     said = run(*words, "pose_error")
-    assert said.code == 0 and "pose_error is not computed: it needs an annotator that finds poses" in said.err
-    assert "pgsynth plugins list --kind annotator" in said.err
+    assert said.code == 0 and "pose_error is not computed: the annotator vitpose: weights" in said.err
+    assert "hf download" in said.err
 
 
 @pytest.mark.parametrize(
     ("annotators", "said"),
     [
-        (
-            [annotator(), annotator("other")],
-            ["2 that do are installed", "METRIC.annotator=NAME", "pgsynth-plugin-dots:other"],
-        ),
-        ([annotator(finds="parsing")], ["none is installed"]),
+        ([annotator(finds="parsing")], ["the annotator dots finds label maps, and no poses", "METRIC.annotator=NAME"]),
         ([annotator(target="NoPoses")], ["the annotator dots", "is no PoseAnnotator"]),
         ([annotator(target="Nothing")], ["the annotator dots", "has no 'Nothing'"]),
     ],
@@ -170,7 +166,7 @@ def test_what_cannot_be_taken_is_told(
     run: Run, words: list[str], fake_packages: FakePackages, annotators: list[str], said: list[str]
 ) -> None:
     install(fake_packages, *annotators)
-    answer = run(*words, "pose_error")
+    answer = run(*words, "pose_error.annotator=dots")
     assert answer.code == 0 and "pose_error is not computed" in answer.err and "l1" in answer.out
     told = " ".join(answer.err.split())
     assert all(word in told for word in said), told

@@ -72,7 +72,6 @@ def test_the_dataset_is_looked_at_as_is_said(
     ("words", "expected"),
     [
         (["encodr", "own"], ["no kind 'encodr'", "Did you mean 'encoder'?"]),
-        (["annotator", "own"], ["no template for annotators yet", "metric, hook, command, panel"]),
         (["encoder", "Own Part"], ["is no name", "e.g. own_part"]),
         (["encoder", "qfft"], ["already, of pgsynth"]),
         (["command", "train"], ["pgsynth itself has the command 'train'"]),

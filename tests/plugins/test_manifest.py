@@ -34,6 +34,7 @@ KINDS = {
     "pose": "interfaces:PoseBranch",
     "attention": "interfaces:AttentionProcessor",
     "dataset": "data:Dataset",
+    "annotator": "annotators:Annotator",
     "metric": "metrics:Metric",
 }
 
@@ -83,6 +84,8 @@ def test_the_defaults_exist() -> None:
     kinds = {(part.kind, part.name) for part in MANIFEST.component}
     given = MANIFEST.defaults.model_dump()
     assert given.pop("protocol") in {protocol.name for protocol in MANIFEST.protocol}
+    finders = [component("annotator", name) for name in given.pop("annotators")]
+    assert sorted(finding for one in finders for finding in one.finds) == ["parsing", "pose"], "one for each"
     slots = {"base": "base", "pose": "pose", "data": "dataset"}
     assert all((slots[slot], name) in kinds for slot, name in given.items() if name)
 

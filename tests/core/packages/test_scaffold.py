@@ -69,14 +69,8 @@ def test_a_package_is_complete(kind: str, tmp_path: Path) -> None:
     assert written.package not in sys.modules and str(written.folder) not in sys.path
 
 
-def test_every_kind_of_the_manifest_is_written_or_refused_with_the_reason(tmp_path: Path) -> None:
-    for kind in get_args(Kind):
-        if kind in FORMS:
-            continue
-        with pytest.raises(UserError, match="no template for") as refused:
-            made(kind, tmp_path)
-        assert "encoder" in refused.value.problems[0].cure
-    assert list(tmp_path.iterdir()) == []
+def test_every_kind_of_the_manifest_is_written() -> None:
+    assert set(get_args(Kind)) <= set(FORMS)
 
 
 @pytest.mark.parametrize("kind", PARTS)
@@ -176,7 +170,6 @@ def test_its_wheel_holds_the_manifest(tmp_path: Path) -> None:
     [
         ("encodr", "own", ["no kind 'encodr'", "Did you mean 'encoder'?"]),
         ("preset", "own", ["no kind 'preset'", "encoder"]),
-        ("annotator", "own", ["no template for annotators yet", "base, encoder, pose"]),
         ("encoder", "Own", ["no name", "lower-case", "e.g. own"]),
         ("encoder", "my-part", ["no name", "e.g. my_part"]),
         ("encoder", "../own", ["no name", "e.g. own"]),

@@ -17,4 +17,4 @@ class Config(PartConfig):
     measure: Literal["distance", "missing"] = Field(
         "distance", description="How far joints are off that both show; or the share of the truth's that are lost."
     )
-    annotator: str = Field("", description="Who finds the joints: an annotator; empty for the only one installed.")
+    annotator: str = Field("", description="Who finds the joints: an annotator; empty for pgsynth's own.")
