@@ -97,6 +97,10 @@ class Placed:
         blank = np.full_like(self.source.image, PADDING)
         return Pair("sample", self.source, Person("pose", blank, self.poses[number]))
 
+    def seen(self, size: tuple[int, int]) -> Image:
+        """What the method is shown of the photo, at its (height, width) `size`."""
+        return Fit(self.source.size, size, self.fit).image(self.source.image)
+
     def shown(self, joints: Keypoints, size: tuple[int, int]) -> Keypoints:
         """One of `poses` or `given` in pixels of the method's picture, of (height, width) `size`."""
         return Fit(self.source.size, size, self.fit).keypoints(joints)
@@ -190,12 +194,9 @@ def _window(photo: OwnPhoto, poses: Sequence[Keypoints], size: tuple[int, int], 
 
 def _seen(frame: PoseFrame, photo: OwnPhoto, window: Window | None) -> Keypoints:
     """A pose as it was made, in pixels of what is seen: its canvas lies over that; without one it lies in the photo."""
-    if frame.canvas is None or frame.canvas == photo.size:
-        return window.joints(frame.joints) if window else frame.joints
-    height, width = (window.height, window.width) if window else photo.size
-    moved = frame.joints.copy()
-    moved[present(moved), :2] *= np.array([width / frame.canvas[1], height / frame.canvas[0]], np.float32)
-    return moved
+    if window and frame.canvas in (None, photo.size):
+        return window.joints(frame.joints)
+    return frame.scaled((window.height, window.width) if window else photo.size)
 
 
 def _look_at(placed: Placed, frames: Sequence[PoseFrame], on_warning: OnWarning | None) -> None:

@@ -43,6 +43,14 @@ class PoseFrame:
     joints: Keypoints
     canvas: tuple[int, int] | None = None
 
+    def scaled(self, size: tuple[int, int]) -> Keypoints:
+        """The joints in pixels of a picture of (height, width) `size`; without a canvas they are that already."""
+        if self.canvas is None or self.canvas == size:
+            return self.joints
+        moved = self.joints.copy()
+        moved[present(moved), :2] *= np.array([size[1] / self.canvas[1], size[0] / self.canvas[0]], np.float32)
+        return moved
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:

@@ -1,0 +1,259 @@
+"""The half of ``pgsynth sample`` that draws people's own photos: every photo in every pose, sheets, animations."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pgsynth_core.cli.arguments import Parser, at_least, one_of
+from pgsynth_core.cli.progress import Follower
+from pgsynth_core.cli.writing import free_paths, write_free
+from pgsynth_core.errors import UserError
+
+if TYPE_CHECKING:
+    from pgsynth_core.api import Model
+    from pgsynth_core.api.drawing import Drawn
+    from pgsynth_core.api.own import Framing
+    from pgsynth_core.api.own_reading import Looking, OwnPoses
+    from pgsynth_core.contract import Verdict
+    from pgsynth_core.registry import Registry
+
+__all__ = ["OWN_EPILOG", "Own", "add_own"]
+
+FRAMES: Final = ("auto", "person", "whole")
+RETARGETS: Final = ("auto", "on", "off")
+FITS: Final = ("squash", "pad", "crop")
+_SHEET_ROWS: Final = 12
+_GRID: Final = 12
+"""Photos and poses of a grid, each at most so many."""
+
+OWN_EPILOG = """\
+A pose is anything that pgsynth pose reads: JSON (OpenPose, DWPose, COCO), CSV, .npy, a drawn
+skeleton, or a photo, in which an annotator finds the person. Several photos and poses are
+drawn each with each. A file of several frames, or with --sequence a folder, is one person
+who moves: fitted as one body, and written as an animation, too.
+
+Joints of the photo, NAME.pose.json beside it or --source-pose, let poses be retargeted to its
+body: limbs keep their directions, and get the photo's proportions. They also say where in
+the photo the person is: --frame person shows the method the window around them, grey past
+the photo's edges; whole shows all of it, fitted by --fit or as the run was trained. auto
+does both where the joints are known, but for a person who fills the photo anyway. --back
+writes each output in the photo's own frame and size, too.
+"""
+
+
+def add_own(parser: Parser) -> None:
+    """The flags of one's own photos."""
+    own = parser.add_argument_group("photos of one's own")
+    own.add_argument("--source", metavar="PHOTO", nargs="+", help="photos of a person, or folders of them")
+    own.add_argument("--pose", metavar="POSE", nargs="+", help="poses in any form, or photos to take them from")
+    own.add_argument("--parsing", metavar="PNG", help="label map of the photo, or a folder of them, where one is read")
+    own.add_argument("--source-pose", metavar="POSE", help="joints of the photo, or a folder of them")
+    own.add_argument("-n", "--number", metavar="N", type=at_least(1), help="so many pictures of each, by seed")
+    own.add_argument("--frame", metavar="HOW", type=one_of(FRAMES, "frame", "frames"), help="auto, person or whole")
+    own.add_argument(
+        "--retarget", metavar="WHEN", type=one_of(RETARGETS, "answer", "answers"), help="auto, on or off; see below"
+    )
+    own.add_argument("--fit", metavar="HOW", type=one_of(FITS, "fit", "fits"), help=f"whole photos: {', '.join(FITS)}")
+    own.add_argument("--back", action="store_true", help="write outputs in the photo's own frame, too")
+    own.add_argument("--sequence", action="store_true", help="the poses of a folder are one person's who moves")
+    own.add_argument("--fps", metavar="N", type=at_least(1), help="frames a second of animations; by default 12")
+    own.add_argument("--person", metavar="WHO", default="most-certain", help="of several people in a photo or file")
+    own.add_argument("--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks")
+    own.add_argument("--batch", metavar="N", type=at_least(1), help="pictures at once; fewer where memory ends")
+
+
+class Own:
+    """What is asked for, read before the model is loaded.
+
+    Args:
+        arguments: Of the command, with those of `add_own`.
+        registry: What is installed.
+        tell: Told what is odd.
+
+    Raises:
+        UserError: If a photo or pose cannot be read.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, registry: Registry, tell: Any) -> None:
+        from pgsynth_core.api.own import Framing
+        from pgsynth_core.api.own_reading import Looking, own_poses
+        from pgsynth_core.api.photo_files import require_photos
+        from pgsynth_core.api.photos import photo_of
+        from pgsynth_core.data.people import require_person_rule
+
+        require_person_rule(arguments.person, where="--person")
+        self._arguments, self._tell = arguments, tell
+        self._sources = [Path(word) for word in arguments.source]
+        require_photos(self._sources, None)
+        self._sizes = {photo_of(path).shape[:2] for path in self._sources if path.is_file()}
+        self._looking: Looking = Looking(
+            registry, tuple(arguments.annotator), arguments.person, arguments.device or "", tell
+        )
+        self._framing: Framing = Framing(arguments.frame or "auto", arguments.retarget or "auto", arguments.fit)
+        (canvas,) = self._sizes if len(self._sizes) == 1 and len(self._sources) == 1 else (None,)
+        self._poses: list[OwnPoses] = own_poses(
+            [Path(word) for word in arguments.pose], self._looking, canvas=canvas, moving=arguments.sequence
+        )
+
+    def check(self, verdict: Verdict) -> None:
+        """Look over what is given of a photo for this method; of folders only what is drawn is read.
+
+        Raises:
+            UserError: If something cannot be read, or lacks and nobody finds it.
+        """
+        files = [path for path in self._sources if path.is_file()]
+        for _ in self._photos(files, verdict):
+            pass
+
+    def _photos(self, paths: Sequence[Path], verdict: Verdict) -> Iterator[Any]:
+        from pgsynth_core.api.own_reading import own_photos
+
+        joints, parsing = (Path(word) if word else None for word in (self._arguments.source_pose, self._arguments.parsing))
+        return own_photos(paths, verdict, self._looking, framing=self._framing, joints=joints, parsing=parsing)
+
+    def draw(self, model: Model, folder: Path, follower: Follower) -> dict[str, Any]:
+        """Draw and write everything.
+
+        Returns:
+            pictures, sheet, and what else there is: grid, animations, back; as paths in words.
+        """
+        from pgsynth_core.api.drawing import draw_own
+
+        arguments = self._arguments
+        writer = _Writer(model, folder, arguments, self._poses)
+        found = draw_own(
+            model,
+            self._photos(self._sources, model.assembly.verdict),
+            self._poses,
+            n=arguments.number or 1,
+            framing=self._framing,
+            batch=arguments.batch,
+            on_warning=self._tell,
+        )
+        for count, one in enumerate(found, 1):
+            writer.add(one)
+            follower.on_event({"kind": "count", "doing": "drawing", "done": count, "of": self._total})
+        if not writer.pictures:
+            raise UserError("nothing was drawn: nobody is in any pose.", where="--pose", cure="Give other poses.")
+        return writer.finish()
+
+    @property
+    def _total(self) -> int | None:
+        """How many pictures there will be; None where a folder would have to be listed first."""
+        if any(path.is_dir() for path in self._sources):
+            return None
+        each = sum(len(group.frames) for group in self._poses)
+        return len(self._sources) * each * (self._arguments.number or 1)
+
+
+class _Writer:
+    """Writes pictures as they come, and in the end what shows several."""
+
+    def __init__(self, model: Model, folder: Path, arguments: argparse.Namespace, poses: Sequence[OwnPoses]) -> None:
+        self._model, self._folder, self._poses = model, folder, poses
+        self._back, self._fps = arguments.back, arguments.fps or 12
+        self.pictures: list[Path] = []
+        self._backs: list[Path] = []
+        self._rows: list[tuple[str, tuple[Any, ...], bool]] = []
+        self._cells: dict[str, dict[str, Any]] = {}
+        self._seen: dict[str, Any] = {}
+        self._moving: dict[str, tuple[Path, list[Path]]] = {}
+
+    def add(self, one: Drawn) -> None:
+        """Write a picture."""
+        from PIL import Image
+
+        photo, seed = one.placed.photo.name, f"seed{one.seed}"
+        about = self._about(one)
+        if one.poses.moving:
+            key = f"{photo}-{one.poses.name}-{seed}"
+            if key not in self._moving:
+                folder = next(path for path in free_paths(self._folder, key, suffix="") if not path.exists())
+                folder.mkdir(parents=True)
+                self._moving[key] = folder, []
+            folder, frames = self._moving[key]
+            path = write_free(Image.fromarray(one.picture), folder, one.frame.name, about)
+            frames.append(path)
+        else:
+            path = write_free(Image.fromarray(one.picture), self._folder, f"{photo}-{one.frame.name}-{seed}", about)
+        self.pictures.append(path)
+        if self._back:
+            whole = Image.fromarray(one.placed.back(one.picture))
+            self._backs.append(write_free(whole, path.parent, f"{path.stem}-photo", about))
+        self._show(one)
+
+    def _about(self, one: Drawn) -> dict[str, Any]:
+        from pgsynth_core.api.stamping import about_picture
+
+        placed, window = one.placed, one.placed.window
+        how = {"retargeted": placed.retargeted, "fit": placed.fit}
+        where = {"left": window.left, "top": window.top, "height": window.height, "width": window.width} if window else None
+        names = {"source": placed.photo.name, "pose": one.frame.name}
+        return about_picture(self._model, made_with="sample", seed=one.seed, **names, **how, window=where)
+
+    def _show(self, one: Drawn) -> None:
+        """Keep what the sheets show: the first pictures, and of a grid the first of each cell."""
+        photo, pose = one.placed.photo.name, one.frame.name
+        if len(self._rows) < _SHEET_ROWS:
+            self._rows.append((f"{photo}, {pose}, seed {one.seed}", one.tiles, one.placed.retargeted))
+        row = self._cells.setdefault(photo, {}) if len(self._cells) < _GRID or photo in self._cells else None
+        if row is not None and pose not in row and len(row) < _GRID:
+            seen, _, drawn, row[pose] = one.tiles
+            self._seen.setdefault(photo, seen)
+            self._seen.setdefault(f" {pose}", drawn)
+
+    def finish(self) -> dict[str, Any]:
+        """Write sheets and animations."""
+        facts: dict[str, Any] = {"pictures": [str(path) for path in self.pictures]}
+        first = self.pictures[0].parent if self.pictures[0].parent == self._folder else self.pictures[0].parent
+        stem = first.name if first != self._folder else self.pictures[0].stem.rpartition("-seed")[0]
+        facts["sheet"] = str(self._sheet(stem))
+        if len(self._cells) > 1 and max(map(len, self._cells.values())) > 1:
+            facts["grid"] = str(self._grid())
+        if self._moving:
+            facts["animations"] = [str(self._animation(key, *moving)) for key, moving in self._moving.items()]
+        if self._backs:
+            facts["back"] = [str(path) for path in self._backs]
+        return facts
+
+    def _sheet(self, stem: str) -> Path:
+        from pgsynth_core.data.sheet import Sheet
+
+        retargeted = any(row[2] for row in self._rows)
+        headings = ("source", "pose", "retargeted", "output") if retargeted else ("source", "pose", "output")
+        rows = [tiles if retargeted else (tiles[0], *tiles[2:]) for _, tiles, _ in self._rows]
+        captions = [name for name, _, _ in self._rows] if len(self._rows) > 1 else ()
+        return self._written(Sheet(headings, rows, captions).picture(), f"{stem}-sheet")
+
+    def _grid(self) -> Path:
+        """Photos down, poses across."""
+        import numpy as np
+
+        from pgsynth_core.data.sheet import Sheet
+
+        poses = list(dict.fromkeys(pose for row in self._cells.values() for pose in row))
+        blank = np.full_like(next(iter(self._seen.values())), 250)
+        rows = [(blank, *(self._seen.get(f" {pose}", blank) for pose in poses))]
+        rows += [(self._seen[photo], *(row.get(pose, blank) for pose in poses)) for photo, row in self._cells.items()]
+        return self._written(Sheet(("", *poses), rows).picture(), "grid")
+
+    def _written(self, picture: Any, name: str) -> Path:
+        from pgsynth_core.api.stamping import about_picture
+
+        about = partial(about_picture, self._model, made_with="sheet")
+        return write_free(picture, self._folder, name, about(seed=self._model.assembly.spec.sample.seed))
+
+    def _animation(self, key: str, folder: Path, frames: Sequence[Path]) -> Path:
+        """Frames in order, as WebP without loss."""
+        from PIL import Image
+
+        from pgsynth_core.cli.write import Target
+        from pgsynth_core.data.animation import animated
+
+        path = next(path for path in free_paths(self._folder, key, suffix=".webp") if not path.exists())
+        Target(str(path)).write(animated((Image.open(frame) for frame in frames), fps=self._fps))
+        return path
