@@ -134,7 +134,7 @@ def read_edit(
     labels = {known.index(region) for region in _regions(wanted)} if known else set()
     inside = _inside(wanted, parsing, labels, known, size)
     area = _in_the_picture(softened(inside, wanted.soft), fit, on_warning)
-    keypoints = _pose(wanted, image, find_pose, on_warning)
+    keypoints = _pose(wanted, image, find_pose if "target_keypoints" in verdict.data_ports else None, on_warning)
     source = Person("source", image, keypoints, parsing, known.name if known else "")
     read = EditInputs(
         source=source, references=tuple(people), area=area, weights=weights, fit=fit, soft=wanted.soft, keep=wanted.keep
@@ -295,7 +295,9 @@ def _in_the_picture(area: np.ndarray, fit: Fit, on_warning: OnWarning | None) ->
     """The area without what a crop cuts off; what is odd about it is told."""
     left, top, right, bottom = fit.seen
     seen = np.zeros_like(area)
-    seen[round(top) : round(bottom), round(left) : round(right)] = area[round(top) : round(bottom), round(left) : round(right)]
+    seen[round(top) : round(bottom), round(left) : round(right)] = area[
+        round(top) : round(bottom), round(left) : round(right)
+    ]
     if on_warning and not area.any():
         on_warning("the mask is black all over: nothing changes.")
     elif on_warning and (cut := int((area > 0).sum() - (seen > 0).sum())):
@@ -304,9 +306,7 @@ def _in_the_picture(area: np.ndarray, fit: Fit, on_warning: OnWarning | None) ->
     return seen
 
 
-def _pose(
-    wanted: Edit, image: np.ndarray, find_pose: FindPose | None, on_warning: OnWarning | None
-) -> Keypoints:
+def _pose(wanted: Edit, image: np.ndarray, find_pose: FindPose | None, on_warning: OnWarning | None) -> Keypoints:
     """The source's joints: given, beside it, or found."""
     pose = wanted.pose if wanted.pose is not None else _beside(wanted.source, POSE_SUFFIX)
     if pose is not None:

@@ -44,6 +44,10 @@ class Edited:
     inputs: EditInputs
     pictures: tuple[np.ndarray, ...]
 
+    def images(self) -> list[Image.Image]:
+        """The pictures as Pillow's."""
+        return [Image.fromarray(one) for one in self.pictures]
+
     def sheet(self, *, rows: int | None = None) -> Image.Image:
         """To compare: each picture in a row of the source, what of it changes in red, the references, and the picture."""
         source, area = self.inputs.source.image, self.inputs.area[..., None]
@@ -63,9 +67,8 @@ def _as_high(picture: np.ndarray, height: int) -> np.ndarray:
 
 def references_of(given: Source | Reference | Sequence[Source | Reference]) -> tuple[Reference, ...]:
     """One photo, or several, as references; photos alone have the same weight each, everywhere."""
-    many = given if isinstance(given, list | tuple) else [given]
-    alone = 1 / max(1, len(many))
-    return tuple(one if isinstance(one, Reference) else Reference(one, {"all": alone}) for one in many)  # type: ignore[arg-type]
+    several = given if isinstance(given, list | tuple) else [given]
+    return tuple(one if isinstance(one, Reference) else Reference(one) for one in several)
 
 
 def edited(  # noqa: PLR0913 - an edit, and one argument a setting
@@ -89,8 +92,7 @@ def edited(  # noqa: PLR0913 - an edit, and one argument a setting
     def find_pose(image: np.ndarray) -> Keypoints:
         return found_pose(image, assembly.registry, str(next(assembly.method.parameters()).device))
 
-    reads_pose = "target_keypoints" in assembly.plan(source_pose=False).needs
-    inputs = read_edit(wanted, spec, verdict, find_pose=find_pose if reads_pose else None, on_warning=on_warning)
+    inputs = read_edit(wanted, spec, verdict, find_pose=find_pose, on_warning=on_warning)
     return Edited(inputs, tuple(_drawn(assembly, inputs, spec.sample, n)))
 
 
@@ -166,4 +168,6 @@ def _put_back(inputs: EditInputs, picture: np.ndarray, kept: np.ndarray) -> np.n
     else:
         area = fit.labels(np.round(area * 255).astype(np.uint8)) / np.float32(255)
     share = area[..., None]
-    return np.where(share == 1, picture, np.where(share == 0, kept, np.round(picture * share + kept * (1 - share)))).astype(np.uint8)
+    return np.where(
+        share == 1, picture, np.where(share == 0, kept, np.round(picture * share + kept * (1 - share)))
+    ).astype(np.uint8)

@@ -14,28 +14,26 @@ from PIL import Image
 
 from pgsynth_core.api.adjust import Guidance, adjusted_spec
 from pgsynth_core.api.assembly import Assembly
-from pgsynth_core.api.photos import OnWarning, Pose, Source, parsing_of, photo_of, pose_of
+from pgsynth_core.api.interpolating_inputs import Ends, check_frames, read_ends
+from pgsynth_core.api.photos import OnWarning, Pose, Source
 from pgsynth_core.api.pictures import plan_of
-from pgsynth_core.contract import Verdict
-from pgsynth_core.data import Fit, Keypoints, Pair, Person, fit_person, no_keypoints, skeleton
+from pgsynth_core.data import Keypoints, Pair, Person, fit_person, skeleton
 from pgsynth_core.data.between import pose_between
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import Batch, example, to_pictures
-from pgsynth_core.errors import UserError
 from pgsynth_core.sampling.interpolation import between
 from pgsynth_core.sampling.sampler import draw_latents
-from pgsynth_core.spec import SampleSettings, Spec
+from pgsynth_core.spec import SampleSettings
 from pgsynth_core.training.draws import generator
 
 if TYPE_CHECKING:
     from pgsynth_core.api.model import Model
 
-__all__ = ["ANIMATED", "Interpolated", "interpolated", "read_ends"]
+__all__ = ["ANIMATED", "Interpolated", "interpolated"]
 
 ANIMATED: Final = {".webp": "WEBP", ".gif": "GIF"}
 """Endings of animated files, and Pillow's names of their formats."""
 
-MOST_FRAMES: Final = 1000
 _SHOWN: Final = 8
 
 
@@ -50,6 +48,10 @@ class Interpolated:
 
     pictures: tuple[np.ndarray, ...]
     poses: tuple[Keypoints, ...]
+
+    def images(self) -> list[Image.Image]:
+        """The frames as Pillow's."""
+        return [Image.fromarray(one) for one in self.pictures]
 
     def sheet(self) -> Image.Image:
         """Frames side by side, the first and the last among them: how far each is, its pose, its picture."""
@@ -66,59 +68,18 @@ class Interpolated:
             suffix: One of `ANIMATED`. WebP keeps every pixel; GIF has 256 colours.
             fps: Frames a second.
         """
-        first, *others = (Image.fromarray(one) for one in self.pictures)
+        first, *others = self.images()
         buffer = io.BytesIO()
         first.save(
-            buffer, format=ANIMATED[suffix], save_all=True, append_images=others, duration=round(1000 / fps), loop=0,
+            buffer,
+            format=ANIMATED[suffix],
+            save_all=True,
+            append_images=others,
+            duration=round(1000 / fps),
+            loop=0,
             **({"lossless": True} if suffix == ".webp" else {}),
         )
         return buffer.getvalue()
-
-
-@dataclass(frozen=True)
-class _Ends:
-    """Where interpolation begins and ends: persons in the method's picture, at its size, with their poses there."""
-
-    sources: tuple[Person, Person]
-    poses: tuple[Keypoints, Keypoints]
-
-
-def read_ends(  # noqa: PLR0913 - what is given, and of which method
-    sources: Sequence[Source],
-    poses: Sequence[Pose],
-    spec: Spec,
-    verdict: Verdict,
-    *,
-    parsings: Sequence[str | Path | None] = (),
-    on_warning: OnWarning | None = None,
-) -> _Ends:
-    """Read and check what is given: one or two photos, one or two poses; a pose is in pixels of its photo.
-
-    Raises:
-        UserError: If there are others than one or two of each, or one of each, or one cannot be read.
-    """
-    for name, given in (("source", sources), ("pose", poses)):
-        if len(given) not in (1, 2):
-            raise UserError(f"{len(given)} are given; one or two are wanted.", where=name, cure="Give two, or one.")
-    if len(sources) == len(poses) == 1:
-        cure = "Give two of either; for one picture there is sample."
-        raise UserError("there is nothing between one photo and one pose.", where="pose", cure=cure)
-    if len(parsings) not in (0, len(sources)):
-        cure = "Give as many as photos, in their order."
-        raise UserError(f"{len(parsings)} label maps for {len(sources)} photos.", where="parsing", cure=cure)
-    people = []
-    for source, parsing in zip(sources, parsings or [None] * len(sources), strict=True):
-        image = photo_of(source)
-        people.append(
-            Person("source", image, no_keypoints(), parsing_of(parsing, (image.shape[0], image.shape[1]), verdict))
-        )
-    first, second = people[0], people[-1]
-    joints = []
-    for pose, person in zip((poses[0], poses[-1]), (first, second), strict=True):
-        own = first if len(poses) == 1 else person  # one pose is of the first photo
-        keypoints = pose_of(pose, own.size, on_warning=on_warning)
-        joints.append(Fit(own.size, spec.size, spec.fit).keypoints(keypoints))
-    return _Ends((first, second), (joints[0], joints[1]))
 
 
 def interpolated(  # noqa: PLR0913 - what is given, and one argument a setting
@@ -145,19 +106,8 @@ def interpolated(  # noqa: PLR0913 - what is given, and one argument a setting
     return Interpolated(tuple(_drawn(assembly, ends, shares, joints, spec.sample)), joints)
 
 
-def check_frames(frames: int) -> None:
-    """Refuse a number of frames that cannot be.
-
-    Raises:
-        UserError: If it is not from 2 to `MOST_FRAMES`.
-    """
-    if not 2 <= frames <= MOST_FRAMES:
-        message = f"{frames} frames; from 2, the ends themselves, to {MOST_FRAMES} can be drawn."
-        raise UserError(message, where="frames", cure="Write frames=9.")
-
-
 def _drawn(
-    assembly: Assembly, ends: _Ends, shares: Sequence[float], joints: Sequence[Keypoints], settings: SampleSettings
+    assembly: Assembly, ends: Ends, shares: Sequence[float], joints: Sequence[Keypoints], settings: SampleSettings
 ) -> list[np.ndarray]:
     method, tensors = assembly.method, assembly.plan(source_pose=False)
     device, training = next(method.parameters()).device, method.training

@@ -187,8 +187,7 @@ class Model:
             soft=soft,
             keep=keep,
         )
-        made = edited(self, wanted, seed=seed, steps=steps, guidance=guidance, n=n, on_warning=on_warning)
-        return [Image.fromarray(one) for one in made.pictures]
+        return edited(self, wanted, seed=seed, steps=steps, guidance=guidance, n=n, on_warning=on_warning).images()
 
     def interpolate(  # noqa: PLR0913 - as `sample`
         self,
@@ -221,7 +220,7 @@ class Model:
             UserError: As `sample`; or if there are others than one or two of each, or nothing to go between.
             SpecError: As `sample`.
         """
-        made = interpolated(
+        return interpolated(
             self,
             sources,
             poses,
@@ -231,8 +230,7 @@ class Model:
             steps=steps,
             guidance=guidance,
             on_warning=on_warning,
-        )
-        return [Image.fromarray(one) for one in made.pictures]
+        ).images()
 
     def sheet(self, source: Source, pose: Pose, pictures: Sequence[Image.Image]) -> Image.Image:
         """Pictures that `sample` made of a photo in a pose, to compare: each in a row of source, pose, output.

@@ -1,4 +1,4 @@
-"""Areas of a photo that are to change: soft edges, what they cover of a picture's cells, and shares of several. No torch.
+"""Areas of a photo that are to change: soft edges, the cells they cover, and shares of several. No torch.
 
 Axes: H W pixels of the photo, h w cells of the latent.
 """
@@ -57,7 +57,11 @@ def cell_weights(area: Area, fit: Fit, *, stride: int) -> Float32[np.ndarray, "h
 
 
 def cell_shares(
-    labels: LabelMap | None, wanted: Sequence[Mapping[int | None, float]], *, size: tuple[int, int], reach: float,
+    labels: LabelMap | None,
+    wanted: Sequence[Mapping[int | None, float]],
+    *,
+    size: tuple[int, int],
+    reach: float,
     stride: int,
 ) -> Float32[np.ndarray, "R h w"]:
     """What each of several has to say in each cell, together at most 1; the rest is nobody's.
@@ -86,8 +90,9 @@ def cell_shares(
     weights /= np.maximum(weights.sum(0), 1)
     known = (weights.sum(0) > 0).astype(np.float32)
     total = _pooled(known[None], stride)
-    return np.divide(_pooled(weights, stride), total, out=np.zeros((len(weights), *total.shape[1:]), np.float32),
-                     where=total > 0)
+    return np.divide(
+        _pooled(weights, stride), total, out=np.zeros((len(weights), *total.shape[1:]), np.float32), where=total > 0
+    )
 
 
 def _pooled(values: Float32[np.ndarray, "R H W"], stride: int) -> Float32[np.ndarray, "R h w"]:

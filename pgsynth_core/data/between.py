@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pgsynth_core.data.keypoints import JOINTS, LIMBS, OPENPOSE_18, present
 from pgsynth_core.data.records import Keypoints
@@ -58,7 +59,7 @@ def pose_between(first: Keypoints, second: Keypoints, share: float) -> Keypoints
         if parent is None or not found[parent, 2]:
             continue
         limbs = [pose[joint, :2].astype(float) - pose[parent, :2] for pose in (first, second)]
-        whole = [known[joint] and known[parent] for known in (here, there)]
+        whole = [bool(known[joint] and known[parent]) for known in (here, there)]
         found[joint, :2] = found[parent, :2] + _limb(limbs, whole, share, turning=joint in _TURNING)
     return found.astype(np.float32)
 
@@ -76,5 +77,5 @@ def _limb(limbs: Sequence[np.ndarray], whole: Sequence[bool], share: float, *, t
     return np.asarray(_even(long, longer, share) * np.array([np.cos(angle), np.sin(angle)]))
 
 
-def _even(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+def _even(first: ArrayLike, second: ArrayLike, share: float) -> np.ndarray:
     return np.asarray(np.asarray(first, float) * (1 - share) + np.asarray(second, float) * share)

@@ -1,9 +1,9 @@
 """Appearance between two sources: what the encoders gave of each, mixed evenly, port by port. Floor 2.
 
-Reading: no paper here says how. Ports of numbers (tokens, reference features, embeddings of regions) go along a straight
-line: their slots mean the same in both, and attention reads them as weighted sums, which straight lines stay in. Ports of
-labels and truths cannot be mixed and are the nearer source's; so is a region that only one of them has. Noise is not
-interpolated: all pictures of a row begin with the same.
+Reading: no paper here says how. Ports of numbers (tokens, reference features, embeddings of regions) go along a
+straight line: their slots mean the same in both, and attention reads them as weighted sums, which straight lines stay
+in. Ports of labels and truths cannot be mixed and are the nearer source's; so is a region that only one of them has.
+Noise is not interpolated: all pictures of a row begin with the same.
 """
 
 from __future__ import annotations

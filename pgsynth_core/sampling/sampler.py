@@ -75,7 +75,7 @@ def _betas(schedule: Mapping[str, object]) -> list[float]:
 
 
 @torch.no_grad()
-def sample_latents(
+def sample_latents(  # noqa: PLR0913 - what a picture is made of
     method: Method,
     source: SourceInputs,
     data: Conditioning,
