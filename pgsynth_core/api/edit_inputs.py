@@ -38,7 +38,7 @@ Mask = str | Path | Image.Image | np.ndarray
 """What is to change: a picture of the photo's size, white where it is, black where not; or bool [H, W]."""
 
 Keep = Literal["photo", "codec"]
-"""What stands outside of the mask: the photo's own pixels, at its size; or the source after the codec, at the method's."""
+"""What is outside of the mask: the photo's own pixels, at its size; or the source after the codec, at the method's."""
 
 FindPose = Callable[[np.ndarray], Keypoints]
 """Finds the joints of the person in a photo [H, W, 3]."""
@@ -72,7 +72,7 @@ class Edit:
         pose: The source's own; None: the one beside the photo, or what an annotator finds.
         parsing: Label map of the source, where regions are named; None: the one beside the photo.
         soft: Width of a soft edge around what changes, in pixels of the photo.
-        keep: What stands outside of it.
+        keep: What is outside of it, see `Keep`.
     """
 
     source: Source
@@ -82,7 +82,7 @@ class Edit:
     pose: Pose | None = None
     parsing: str | Path | None = None
     soft: float = 0.0
-    keep: Keep = "photo"
+    keep: str = "photo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class EditInputs:
     weights: tuple[Mapping[int | None, float], ...]
     fit: Fit
     soft: float
-    keep: Keep
+    keep: str
 
 
 def read_edit(
@@ -131,7 +131,7 @@ def read_edit(
     people = [_person(one, verdict) for one in wanted.references]
     parsing, known = _label_map(wanted, size, verdict)
     weights = tuple(_weights(one, known) for one in wanted.references)
-    labels = {known.index(region) for region in _regions(wanted)} if known else set()
+    labels = {_label(region, known) for region in _regions(wanted)} if known else set()
     inside = _inside(wanted, parsing, labels, known, size)
     area = _in_the_picture(softened(inside, wanted.soft), fit, on_warning)
     keypoints = _pose(wanted, image, find_pose if "target_keypoints" in verdict.data_ports else None, on_warning)
@@ -217,24 +217,23 @@ def _label_map(wanted: Edit, size: tuple[int, int], verdict: Verdict) -> tuple[n
 
 def _weights(reference: Reference, known: LabelSet | None) -> dict[int | None, float]:
     """By label, names looked up."""
-    for name in reference.weights if known else ():
-        _look_up(name, known)
     return {
-        None if name == EVERYWHERE or known is None else known.index(name): float(weight)
+        None if name == EVERYWHERE or known is None else _label(name, known): float(weight)
         for name, weight in reference.weights.items()
     }
 
 
-def _look_up(name: str, known: LabelSet | None) -> None:
-    """Say that there is no such region.
+def _label(name: str, known: LabelSet) -> int:
+    """The label of a region's name.
 
     Raises:
         UserError: If there is none.
     """
-    if known and name != EVERYWHERE and name not in known.names:
-        names = (*known.names[1:], EVERYWHERE)
+    if name not in known.names:
+        names = (*known.names, EVERYWHERE)
         cure = suggestion(name, names, what=f"regions of {known.name}")
         raise UserError(f"there is no region {name!r}.", where="region", cure=cure)
+    return known.index(name)
 
 
 def _inside(
@@ -285,10 +284,12 @@ def _mask_of(mask: Mask, size: tuple[int, int]) -> np.ndarray:
 
 def _transparent(mask: str | Path | Image.Image) -> bool:
     """Whether any pixel is not opaque."""
-    picture = mask if isinstance(mask, Image.Image) else Image.open(mask)
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
+    if not isinstance(mask, Image.Image):
+        with Image.open(mask) as opened:
+            return _transparent(opened)
+    if "A" not in mask.getbands() and "transparency" not in mask.info:
         return False
-    return bool(np.asarray(picture.convert("RGBA"))[..., 3].min() < 255)
+    return bool(np.asarray(mask.convert("RGBA"))[..., 3].min() < 255)
 
 
 def _in_the_picture(area: np.ndarray, fit: Fit, on_warning: OnWarning | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Edits of a photo: what a mask covers is drawn anew after references, everything else stays. See `sampling.blending`."""
+"""Edits of a photo: what a mask covers is drawn after references, the rest stays. See `sampling.blending`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Edited:
         return [Image.fromarray(one) for one in self.pictures]
 
     def sheet(self, *, rows: int | None = None) -> Image.Image:
-        """To compare: each picture in a row of the source, what of it changes in red, the references, and the picture."""
+        """To compare: each picture in a row of the source, what changes in red, the references, and the picture."""
         source, area = self.inputs.source.image, self.inputs.area[..., None]
         shown = np.round(source * (1 - 0.6 * area) + 0.6 * area * np.array([230, 30, 30])).astype(np.uint8)
         references = [one.image for one in self.inputs.references]

@@ -14,7 +14,7 @@ from pgsynth_core.api.adjust import Guidance, adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.devices import device_named
-from pgsynth_core.api.edit_inputs import Edit, Keep, Mask, Reference
+from pgsynth_core.api.edit_inputs import Edit, Mask, Reference
 from pgsynth_core.api.editing import edited, references_of
 from pgsynth_core.api.interpolating import interpolated
 from pgsynth_core.api.photos import OnWarning, Pose, Source, parsing_of, photo_of, pose_of
@@ -143,7 +143,7 @@ class Model:
         pose: Pose | None = None,
         parsing: str | Path | None = None,
         soft: float = 0.0,
-        keep: Keep = "photo",
+        keep: str = "photo",
         seed: int | None = None,
         steps: int | None = None,
         guidance: Guidance | None = None,

@@ -100,7 +100,7 @@ def _reference(word: str) -> Reference:
     """``PHOTO`` or ``PHOTO:REGION=WEIGHT,...``; a file whose name has a colon is a photo."""
     from pgsynth_core.api.edit_inputs import Reference  # numpy and Pillow
 
-    photo, colon, behind = word.rpartition(":")
+    photo, _, behind = word.rpartition(":")
     if not photo or Path(word).is_file() or (not Path(photo).is_file() and "/" in behind):
         return Reference(word)
     weights: dict[str, float] = {}
