@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pgsynth_core.api import Composition as Composition
     from pgsynth_core.api import Model as Model
+    from pgsynth_core.api import Reference as Reference
     from pgsynth_core.api import Run as Run
     from pgsynth_core.api import compose as compose
     from pgsynth_core.api import load as load
 
-__all__ = ["Composition", "Model", "Run", "__version__", "compose", "load"]
+__all__ = ["Composition", "Model", "Reference", "Run", "__version__", "compose", "load"]
 
-_SERVED = dict.fromkeys(("Composition", "Model", "Run", "compose", "load"), "pgsynth_core.api")
+_SERVED = dict.fromkeys(("Composition", "Model", "Reference", "Run", "compose", "load"), "pgsynth_core.api")
 
 try:
     __version__ = version("pgsynth")

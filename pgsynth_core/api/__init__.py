@@ -31,6 +31,7 @@ from pgsynth_core.spec import RESUMABLE, Resolved, other_axes, resolve
 if TYPE_CHECKING:
     from pgsynth_core.api.detaching import detach as detach
     from pgsynth_core.api.detaching import detach_run as detach_run
+    from pgsynth_core.api.edit_inputs import Reference as Reference
     from pgsynth_core.api.evaluating import demo as demo
     from pgsynth_core.api.evaluating import evaluate as evaluate
     from pgsynth_core.api.evaluating import sample_pairs as sample_pairs
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Composition",
     "Model",
+    "Reference",
     "Run",
     "compose",
     "continue_run",
@@ -53,6 +55,7 @@ __all__ = [
 
 _LATER = {
     "Model": "model",
+    "Reference": "edit_inputs",
     "demo": "evaluating",
     "detach": "detaching",
     "detach_run": "detaching",

@@ -16,6 +16,9 @@ from pgsynth_core.api.adjust import Guidance, adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.devices import device_named
+from pgsynth_core.api.edit_inputs import Edit, Mask, Reference
+from pgsynth_core.api.editing import edited, references_of
+from pgsynth_core.api.interpolating import interpolated
 from pgsynth_core.api.photos import OnWarning, Pose, Source, parsing_of, photo_of, pose_of
 from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
@@ -163,6 +166,105 @@ class Model:
         batch, plan = example(pair, assembly.plan(source_pose=False)), plan_of(settings)
         seeds = range(settings.seed, settings.seed + n)
         return [Image.fromarray(one) for one in sampled_often(assembly, batch, plan=plan, seeds=seeds)]
+
+    def edit(  # noqa: PLR0913 - a person's words for one edit, all but two optional
+        self,
+        source: Source,
+        reference: Source | Reference | Sequence[Source | Reference],
+        *,
+        mask: Mask | None = None,
+        regions: Sequence[str] = (),
+        pose: Pose | None = None,
+        parsing: str | Path | None = None,
+        soft: float = 0.0,
+        keep: str = "photo",
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: Guidance | None = None,
+        n: int = 1,
+        on_warning: OnWarning | None = None,
+    ) -> list[Image.Image]:
+        """A photo, changed inside a mask after the appearance of others; outside, no pixel changes.
+
+        Args:
+            source: The photo that is edited.
+            reference: The photo whose appearance is taken. Of several, each has the same weight, or as a `Reference`
+                weights by region; what the weights leave to 1, the source has itself.
+            mask: What is to change: a picture of the photo's size, white where it is, or bool [H, W].
+            regions: Or that, by names of labels of the source's label map. With neither, the references' regions.
+            pose: The source's own pose; None: the one beside the photo, or what an annotator finds.
+            parsing: The source's label map; None: the one beside the photo.
+            soft: Width of a soft edge around the mask, in pixels of the photo.
+            keep: What stands outside of the mask: ``photo``, its own pixels, and the picture is of the photo's size;
+                ``codec``, the source as the codec gives it back, at the method's size.
+            seed: As for `sample`.
+            steps: As for `sample`.
+            guidance: As for `sample`.
+            n: How many pictures.
+            on_warning: Told what is odd and done all the same, such as a mask that is empty.
+
+        Returns:
+            n pictures.
+
+        Raises:
+            UserError: If a file cannot be read, the mask is of another size than the photo, a region is unknown or
+                not in it, or a pose or a label map is needed and there is none.
+            SpecError: As `sample`.
+        """
+        wanted = Edit(
+            source=source,
+            references=references_of(reference),
+            mask=mask,
+            regions=regions,
+            pose=pose,
+            parsing=parsing,
+            soft=soft,
+            keep=keep,
+        )
+        return edited(self, wanted, seed=seed, steps=steps, guidance=guidance, n=n, on_warning=on_warning).images()
+
+    def interpolate(  # noqa: PLR0913 - as `sample`
+        self,
+        sources: Sequence[Source],
+        poses: Sequence[Pose],
+        *,
+        frames: int = 9,
+        parsings: Sequence[str | Path | None] = (),
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: Guidance | None = None,
+        on_warning: OnWarning | None = None,
+    ) -> list[Image.Image]:
+        """Pictures between two photos, between two poses, or both at once; the first and the last are as `sample`'s.
+
+        Appearance goes along a straight line of what the encoders give; limbs turn and change their length evenly,
+        see `data.between`; all frames begin with the same noise.
+
+        Args:
+            sources: One photo or two.
+            poses: One pose or two, each in pixels of the photo of its place, where it names no canvas.
+            frames: How many pictures, 2 at least.
+            parsings: Label maps of the photos, for methods that read them.
+            seed: As for `sample`, of all frames.
+            steps: As for `sample`.
+            guidance: As for `sample`.
+            on_warning: As for `sample`.
+
+        Raises:
+            UserError: As `sample`; or if there are others than one or two of each, or nothing to go between.
+            SpecError: As `sample`.
+        """
+        return interpolated(
+            self,
+            sources,
+            poses,
+            frames=frames,
+            parsings=parsings,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            on_warning=on_warning,
+        ).images()
 
     def sheet(self, source: Source, pose: Pose, pictures: Sequence[Image.Image]) -> Image.Image:
         """Pictures that `sample` made of a photo in a pose, to compare: each in a row of source, pose, output.

@@ -92,6 +92,8 @@ VERBS: Final = (
     Verb(("sample",), "Make pictures with a trained run, of one photo or of its dataset's pairs.", "sample:COMMAND"),
     Verb(("pose",), "Convert poses between forms, draw them, fit them to another body.", "pose:COMMAND"),
     Verb(("annotate",), "Find poses and label maps of photos, of one or of a folder of a million.", "annotate:COMMAND"),
+    Verb(("edit",), "Change what a mask covers in a photo after other photos, with a trained run.", "edit:COMMAND"),
+    Verb(("interpolate",), "Draw what lies between two photos or two poses: an animation.", "interpolate:COMMAND"),
     Verb(("inspect",), "Draw what attention does for one sample, and where on the photo it lies.", "inspect:COMMAND"),
     Verb(("evaluate",), "Score a trained run, or a folder of anybody's results, by a protocol.", "evaluate:COMMAND"),
     Verb(("compare",), "Put runs side by side: what differs, and the numbers they hold.", "compare:COMMAND"),

@@ -16,6 +16,7 @@ from torch import Tensor
 from pgsynth_core.composition.conditions import repeated
 from pgsynth_core.composition.method import Method
 from pgsynth_core.interfaces import Conditioning, SourceInputs
+from pgsynth_core.sampling.blending import Blend
 from pgsynth_core.sampling.guidance import Guidance
 from pgsynth_core.spec import SCHEDULERS, Schedule
 
@@ -74,8 +75,14 @@ def _betas(schedule: Mapping[str, object]) -> list[float]:
 
 
 @torch.no_grad()
-def sample_latents(
-    method: Method, source: SourceInputs, data: Conditioning, plan: SamplePlan, generators: Sequence[torch.Generator]
+def sample_latents(  # noqa: PLR0913 - what a picture is made of
+    method: Method,
+    source: SourceInputs,
+    data: Conditioning,
+    plan: SamplePlan,
+    generators: Sequence[torch.Generator],
+    *,
+    blend: Blend | None = None,
 ) -> Float[Tensor, "B Z h w"]:
     """Draw one latent per source, or several, for which it is encoded once.
 
@@ -85,11 +92,25 @@ def sample_latents(
         data: The target poses' ports.
         plan: Sampler, steps, guidance, copies.
         generators: One per picture, on the CPU: its noise comes from it alone. The copies of a batch follow each other.
+        blend: For an edited picture: its sources are the references, and of all of them one picture is drawn.
     """
+    return draw_latents(method, method.encode_parts(source, data), data, plan, generators, blend=blend)
+
+
+@torch.no_grad()
+def draw_latents(  # noqa: PLR0913 - what a picture is made of
+    method: Method,
+    parts: Mapping[str, Conditioning],
+    data: Conditioning,
+    plan: SamplePlan,
+    generators: Sequence[torch.Generator],
+    *,
+    blend: Blend | None = None,
+) -> Float[Tensor, "B Z h w"]:
+    """As `sample_latents`, of what the encoders gave: `parts` is from `Method.encode_parts`, or made of such."""
     device = next(method.parameters()).device
     guidance = Guidance.of(plan.guidance, method)
-    rows = torch.ones(len(generators), dtype=torch.bool, device=device)
-    parts = method.encode_parts(source, data)
+    rows = torch.ones(len(generators) * (blend.references if blend else 1), dtype=torch.bool, device=device)
     if plan.copies > 1:
         data = repeated(data, plan.copies)
         parts = {label: repeated(ports, plan.copies) for label, ports in parts.items()}
@@ -97,18 +118,20 @@ def sample_latents(
     sampler = sampler_of(plan.scheduler, method.base.schedule)
     sampler.set_timesteps(plan.steps, device=device)
     shape = (method.latent_channels, *data.latent_grid)
-    noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
-    latent: Tensor = noise.to(device) * sampler.init_noise_sigma
+    noise = torch.stack([torch.randn(shape, generator=one) for one in generators]).to(device)
+    latent: Tensor = noise * sampler.init_noise_sigma
     mixes = guidance.mixes(len(sampler.timesteps))  # some samplers ask more often than they have steps
     shown_to = {branches: shown.of(branches) for branches in {mix.branches for mix in mixes}}
-    for time, mix in zip(sampler.timesteps, mixes, strict=True):
-        seen = shown_to[mix.branches]
-        inputs = sampler.scale_model_input(torch.cat([latent] * seen.count), time)
+    for step, (time, mix) in enumerate(zip(sampler.timesteps, mixes, strict=True)):
+        latent = blend.before(latent, noise, sampler, step) if blend else latent
+        seen, noisy = shown_to[mix.branches], blend.shown(latent) if blend else latent
+        inputs = sampler.scale_model_input(torch.cat([noisy] * seen.count), time)
         times = time.to(device).expand(inputs.shape[0])
         given = seen.conditions
         predicted = mix.combine(method(inputs, times, given.shared, seen.prepared, given.branches))
+        predicted = blend.joined(predicted) if blend else predicted
         latent = sampler.step(predicted, time, latent, **_chance(sampler, generators)).prev_sample
-    return latent
+    return blend.after(latent) if blend else latent
 
 
 def _chance(sampler: Any, generators: Sequence[torch.Generator]) -> dict[str, object]:

@@ -1,0 +1,315 @@
+"""What a person gives for an edit, read and checked: the photo, what of it is to change, and references. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+
+from pgsynth_core.api.photos import OnWarning, Pose, Source, label_map_of, needs_parsing, parsing_of, photo_of, pose_of
+from pgsynth_core.contract import Verdict
+from pgsynth_core.data import (
+    PARSING_SUFFIX,
+    POSE_SUFFIX,
+    DataError,
+    Fit,
+    Keypoints,
+    LabelSet,
+    Person,
+    beside,
+    label_set_of,
+    no_keypoints,
+)
+from pgsynth_core.data.areas import softened
+from pgsynth_core.errors import UserError, suggestion
+from pgsynth_core.spec import Spec
+
+__all__ = ["EVERYWHERE", "Edit", "EditInputs", "Keep", "Mask", "Reference", "read_edit"]
+
+EVERYWHERE: Final = "all"
+"""In the weights of a reference: wherever anything changes."""
+
+Mask = str | Path | Image.Image | np.ndarray
+"""What is to change: a picture of the photo's size, white where it is, black where not; or bool [H, W]."""
+
+Keep = Literal["photo", "codec"]
+"""What is outside of the mask: the photo's own pixels, at its size; or the source after the codec, at the method's."""
+
+FindPose = Callable[[np.ndarray], Keypoints]
+"""Finds the joints of the person in a photo [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A photo whose appearance is taken, and how much of it where.
+
+    Attributes:
+        photo: Of anybody.
+        weights: Name of a region of the source -> from above 0 to 1, or ``all`` for everything that changes. What the
+            weights of all references leave to 1, the source has itself; above 1, they are divided by their sum.
+        parsing: Label map of this photo, for methods that read one; None: the one beside it.
+    """
+
+    photo: Source
+    weights: Mapping[str, float] = field(default_factory=lambda: {EVERYWHERE: 1.0})
+    parsing: str | Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What is to be edited. Of `mask` and `regions` one at most; with neither, the references' regions change.
+
+    Attributes:
+        source: The photo.
+        references: One at least.
+        mask: What is to change.
+        regions: What is to change, by names of labels.
+        pose: The source's own; None: the one beside the photo, or what an annotator finds.
+        parsing: Label map of the source, where regions are named; None: the one beside the photo.
+        soft: Width of a soft edge around what changes, in pixels of the photo.
+        keep: What is outside of it, see `Keep`.
+    """
+
+    source: Source
+    references: Sequence[Reference]
+    mask: Mask | None = None
+    regions: Sequence[str] = ()
+    pose: Pose | None = None
+    parsing: str | Path | None = None
+    soft: float = 0.0
+    keep: str = "photo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditInputs:
+    """An edit, read.
+
+    Attributes:
+        source: With the source's joints; with a label map where one is given.
+        references: The photos, with label maps where the method reads one.
+        area: How far each pixel of the source changes, 0 to 1.
+        weights: Of each reference, label -> weight; None as a label is everywhere.
+        fit: How the source lies in the method's picture.
+        soft: As in `Edit`.
+        keep: As in `Edit`.
+    """
+
+    source: Person
+    references: tuple[Person, ...]
+    area: Float32[np.ndarray, "H W"]
+    weights: tuple[Mapping[int | None, float], ...]
+    fit: Fit
+    soft: float
+    keep: str
+
+
+def read_edit(
+    wanted: Edit, spec: Spec, verdict: Verdict, *, find_pose: FindPose | None, on_warning: OnWarning | None = None
+) -> EditInputs:
+    """Read and check everything that is given.
+
+    Args:
+        wanted: What is asked for.
+        spec: Of the method: its size and fit.
+        verdict: On it: which label maps it reads, and whether it reads a pose.
+        find_pose: Asked where no pose is given nor lies beside the photo; None: it stays unknown.
+        on_warning: Told what is odd and done all the same.
+
+    Raises:
+        UserError: If a file cannot be read, sizes differ, a region is unknown or not in the photo, or something that
+            is needed is not given.
+    """
+    _check_words(wanted)
+    image = photo_of(wanted.source)
+    size = image.shape[0], image.shape[1]
+    fit = Fit(size, spec.size, spec.fit)
+    people = [_person(one, verdict) for one in wanted.references]
+    parsing, known = _label_map(wanted, size, verdict)
+    weights = tuple(_weights(one, known) for one in wanted.references)
+    labels = {_label(region, known) for region in _regions(wanted)} if known else set()
+    inside = _inside(wanted, parsing, labels, known, size)
+    area = _in_the_picture(softened(inside, wanted.soft), fit, on_warning)
+    keypoints = _pose(wanted, image, find_pose if "target_keypoints" in verdict.data_ports else None, on_warning)
+    source = Person("source", image, keypoints, parsing, known.name if known else "")
+    read = EditInputs(
+        source=source, references=tuple(people), area=area, weights=weights, fit=fit, soft=wanted.soft, keep=wanted.keep
+    )
+    if needs_parsing(verdict) and parsing is None and _leaves_a_rest(weights):
+        message = "the weights leave a rest to the source itself, whose label map this method reads."
+        raise UserError(message, where="parsing", cure="Give it, or weights of 1.")
+    return read
+
+
+def _leaves_a_rest(weights: Sequence[Mapping[int | None, float]]) -> bool:
+    return sum(one.get(None, 0) for one in weights) < 1
+
+
+def _check_words(wanted: Edit) -> None:
+    """What can be said of an edit before any file is read.
+
+    Raises:
+        UserError: If something does not go together or is not in its range.
+    """
+    if not wanted.references:
+        raise UserError("there is no reference.", where="reference", cure="Give the photo whose appearance is taken.")
+    if wanted.mask is not None and wanted.regions:
+        cure = "Leave one out; with a mask, regions may still stand behind references, as weights."
+        raise UserError("what is to change is said twice, by a mask and by regions.", where="mask", cure=cure)
+    if wanted.mask is None and not _regions(wanted):
+        cure = "Give a mask, or regions such as upper-clothes."
+        raise UserError("nothing says what is to change.", where="mask", cure=cure)
+    if not 0 <= wanted.soft < np.inf:
+        raise UserError(f"soft is {wanted.soft}; it is a width in pixels, 0 or more.", where="soft", cure="Write 0.")
+    if wanted.keep not in get_args(Keep):
+        raise UserError(f"keep is {wanted.keep!r}.", where="keep", cure=suggestion(str(wanted.keep), get_args(Keep)))
+    for one in wanted.references:
+        wrong = [f"{name}={weight:g}" for name, weight in one.weights.items() if not 0 < weight <= 1]
+        if wrong or not one.weights:
+            message = f"weights are above 0 and at most 1; given: {', '.join(wrong) or 'none'}."
+            raise UserError(message, where="reference", cure="Write e.g. upper-clothes=0.5.")
+
+
+def _regions(wanted: Edit) -> tuple[str, ...]:
+    """The regions that change; with neither a mask nor regions, those of the references."""
+    if wanted.mask is not None or wanted.regions:
+        return tuple(wanted.regions)
+    return tuple(name for one in wanted.references for name in one.weights if name != EVERYWHERE)
+
+
+def _person(reference: Reference, verdict: Verdict) -> Person:
+    image = photo_of(reference.photo)
+    parsing = reference.parsing
+    if parsing is None and needs_parsing(verdict):
+        parsing = _beside(reference.photo, PARSING_SUFFIX)
+        if parsing is None:
+            message = f"this method reads a label map of the reference, in {verdict.label_set}, and none is beside it."
+            where = str(reference.photo) if isinstance(reference.photo, str | Path) else "reference"
+            raise UserError(message, where=where, cure=f"Put it beside the photo as NAME{PARSING_SUFFIX}, or name it.")
+    return Person("reference", image, no_keypoints(), parsing_of(parsing, (image.shape[0], image.shape[1]), verdict))
+
+
+def _beside(photo: Source, suffix: str) -> str | None:
+    """The file beside a photo, if it is there."""
+    if not isinstance(photo, str | Path):
+        return None
+    path = beside(str(photo), suffix)
+    return path if Path(path).is_file() else None
+
+
+def _label_map(wanted: Edit, size: tuple[int, int], verdict: Verdict) -> tuple[np.ndarray | None, LabelSet | None]:
+    """The source's label map and its labels, where regions are named or one is given."""
+    named = [*wanted.regions, *(name for one in wanted.references for name in one.weights if name != EVERYWHERE)]
+    given = wanted.parsing if wanted.parsing is not None else _beside(wanted.source, PARSING_SUFFIX)
+    if given is None and not named:
+        return None, None
+    if given is None:
+        message = f"regions are named ({', '.join(dict.fromkeys(named))}), and there is no label map of the source."
+        cure = f"Give one, put it beside the photo as NAME{PARSING_SUFFIX}, or draw a mask instead."
+        raise UserError(message, where="parsing", cure=cure)
+    parsing, label_set = label_map_of(given, size, verdict)
+    return parsing, label_set_of(label_set)
+
+
+def _weights(reference: Reference, known: LabelSet | None) -> dict[int | None, float]:
+    """By label, names looked up."""
+    return {
+        None if name == EVERYWHERE or known is None else _label(name, known): float(weight)
+        for name, weight in reference.weights.items()
+    }
+
+
+def _label(name: str, known: LabelSet) -> int:
+    """The label of a region's name.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if name not in known.names:
+        names = (*known.names, EVERYWHERE)
+        cure = suggestion(name, names, what=f"regions of {known.name}")
+        raise UserError(f"there is no region {name!r}.", where="region", cure=cure)
+    return known.index(name)
+
+
+def _inside(
+    wanted: Edit, parsing: np.ndarray | None, labels: Collection[int], known: LabelSet | None, size: tuple[int, int]
+) -> np.ndarray:
+    """Where the source changes, [H, W]."""
+    if wanted.mask is not None:
+        return _mask_of(wanted.mask, size)
+    assert parsing is not None and known is not None, "regions are named"
+    inside = np.isin(parsing, sorted(labels))
+    if not inside.any():
+        there = ", ".join(known.names[label] for label in np.unique(parsing) if label)
+        names = " and ".join(known.names[label] for label in sorted(labels))
+        cure = f"There is: {there}." if there else "There is nothing but background in it."
+        raise UserError(f"the source's label map has no {names}.", where="region", cure=cure)
+    return inside
+
+
+def _mask_of(mask: Mask, size: tuple[int, int]) -> np.ndarray:
+    """A mask as bool [H, W]; grey counts from the middle upwards.
+
+    Raises:
+        UserError: If it cannot be read, is coloured or transparent, or of another size than the photo.
+    """
+    where = str(mask) if isinstance(mask, str | Path) else "mask"
+    cure = "White what is to change, black what stays, nothing transparent."
+    if isinstance(mask, np.ndarray):
+        if mask.ndim != 2 or mask.dtype != np.bool_:
+            message = f"a mask is bool [H, W]; given: {mask.dtype} {list(mask.shape)}."
+            raise UserError(message, where=where, cure="Write e.g. mask > 127, or give Image.fromarray(mask).")
+        inside = mask
+    else:
+        try:
+            rgb = photo_of(mask)
+        except DataError as failure:
+            raise DataError.of(failure.records, cure=f"Give a picture of the photo's size. {cure}") from failure
+        if _transparent(mask):
+            raise UserError("the mask is transparent in places, which may mean either.", where=where, cure=cure)
+        if int(np.ptp(rgb.astype(np.int16), axis=2).max()) > 32:  # JPEG colours grey a little
+            raise UserError("the mask is coloured.", where=where, cure=cure)
+        inside = rgb.mean(axis=2) > 127.5
+    if inside.shape != size:
+        by = ["x".join(map(str, one)) for one in (inside.shape, size)]
+        message = f"the mask is {by[0]}, and the photo is {by[1]}, height by width."
+        raise UserError(message, where=where, cure="Draw it on the photo itself; a mask is never stretched.")
+    return inside
+
+
+def _transparent(mask: str | Path | Image.Image) -> bool:
+    """Whether any pixel is not opaque."""
+    if not isinstance(mask, Image.Image):
+        with Image.open(mask) as opened:
+            return _transparent(opened)
+    if "A" not in mask.getbands() and "transparency" not in mask.info:
+        return False
+    return bool(np.asarray(mask.convert("RGBA"))[..., 3].min() < 255)
+
+
+def _in_the_picture(area: np.ndarray, fit: Fit, on_warning: OnWarning | None) -> np.ndarray:
+    """The area without what a crop cuts off; what is odd about it is told."""
+    left, top, right, bottom = fit.seen
+    seen = np.zeros_like(area)
+    seen[round(top) : round(bottom), round(left) : round(right)] = area[
+        round(top) : round(bottom), round(left) : round(right)
+    ]
+    if on_warning and not area.any():
+        on_warning("the mask is black all over: nothing changes.")
+    elif on_warning and (cut := int((area > 0).sum() - (seen > 0).sum())):
+        share = f"{100 * cut / (area > 0).sum():.0f} %"
+        on_warning(f"{share} of what is to change is cut off, for this method crops photos; it stays as it is.")
+    return seen
+
+
+def _pose(wanted: Edit, image: np.ndarray, find_pose: FindPose | None, on_warning: OnWarning | None) -> Keypoints:
+    """The source's joints: given, beside it, or found."""
+    pose = wanted.pose if wanted.pose is not None else _beside(wanted.source, POSE_SUFFIX)
+    if pose is not None:
+        return pose_of(pose, (image.shape[0], image.shape[1]), on_warning=on_warning)
+    return find_pose(image) if find_pose else no_keypoints()

@@ -1,0 +1,174 @@
+"""``pgsynth edit``: change the clothes in a photo, or whatever a mask covers, after other photos."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pgsynth_core.api.telling import Hooks
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least
+from pgsynth_core.cli.console import one_line, progress, say, say_json
+from pgsynth_core.cli.new_files import as_png, write_new
+from pgsynth_core.cli.report import broken_facts, tell_warning
+from pgsynth_core.cli.sample import add_sampling, check_folder, loaded, run_word
+from pgsynth_core.cli.verbs import Command, Session
+
+if TYPE_CHECKING:
+    from pgsynth_core.api.edit_inputs import Edit, Reference
+    from pgsynth_core.contract import Verdict
+    from pgsynth_core.spec import Spec
+
+__all__ = ["COMMAND"]
+
+_OUTPUTS: Final = Path("outputs")
+_SHEET_ROWS: Final = 8
+_KEEPS: Final = ("photo", "codec")
+
+_DESCRIPTION = """\
+Change what a mask covers in a photo after the appearance of other photos, with a trained
+run and without training: at each step what is outside of the mask is the photo's own
+(QEN, section 4.6)."""
+
+_EPILOG = """\
+RUN is as for pgsynth sample; so are words such as sample.scheduler=dpm.
+
+examples:
+  pgsynth edit latest --source me.jpg --mask coat.png --reference you.jpg --pose me.pose.json
+  pgsynth edit latest --source me.jpg --region upper-clothes --reference you.jpg --soft 8
+  pgsynth edit latest --source me.jpg --reference a.jpg:upper-clothes --reference b.jpg:pants=0.5
+  pgsynth edit latest --source me.jpg --region dress --reference a.jpg:all=0.3 -n 4 --json
+
+What changes is white in a mask, a picture of the photo's size; or it is regions of the
+photo's label map, by name. With neither, the regions of the references change.
+
+A reference is PHOTO, or PHOTO:REGION=WEIGHT,... with weights up to 1 for regions of the
+source, or all for everything that changes. Where the weights are less than 1 together, the
+rest is the source's own appearance; where they are more, each is divided by their sum.
+
+The pose is the source's own: by --pose, in me.pose.json beside me.jpg, or found by an
+annotator that is installed. Label maps are found beside photos, too: me.parsing.png.
+
+Outside of the mask no pixel changes. With --keep codec the picture is of the method's size
+and what is outside is the source as the run's codec gives it back. A soft edge is a ramp
+around the mask: the nearer to its end, the later in sampling the method takes over.
+
+Pictures go to outputs/RUN: SOURCE-edit-seedN.png, and SOURCE-edit-sheet.png shows the first
+beside the source, what changes in red, and the references. Nothing is written over.
+
+With --json: ok, run, step, pictures (paths), sheet (its path), keep, warnings, broken."""
+
+
+def _parser() -> Parser:
+    parser = Parser("edit", _DESCRIPTION, epilog=_EPILOG, override_keys=("sample", "data"))
+    parser.usage = (
+        "pgsynth edit RUN --source IMAGE [--mask MASK | --region NAME] --reference IMAGE [key=value ...] [flags]"
+    )
+    parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
+    parser.add_argument("--source", metavar="IMAGE", required=True, help="the photo that is edited")
+    parser.add_argument(
+        "--reference",
+        metavar="IMAGE",
+        action="append",
+        required=True,
+        help="a photo whose appearance is taken; may be given again, and with weights, see below",
+    )
+    parser.add_argument("--mask", metavar="IMAGE", help="a picture of the photo's size, white where it is to change")
+    parser.add_argument("--region", metavar="WORDS", action="append", default=[], help="or regions, e.g. upper-clothes")
+    parser.add_argument("--soft", metavar="PIXELS", type=_pixels, default=0.0, help="a soft edge around it, so wide")
+    parser.add_argument("--pose", metavar="POSE", help="the pose of the person in the photo: OpenPose JSON")
+    parser.add_argument("--parsing", metavar="PNG", help="label map of the photo, where regions are named")
+    parser.add_argument("--keep", choices=_KEEPS, default="photo", help="what is outside of the mask, see below")
+    parser.add_argument("-n", "--number", metavar="N", type=at_least(1), default=1, help="so many pictures")
+    parser.add_argument("-o", "--output", metavar="DIR", help="where pictures go; by default outputs/RUN")
+    add_sampling(parser)
+    add_common(parser)
+    return parser
+
+
+def _pixels(word: str) -> float:
+    try:
+        width = float(word)
+    except ValueError:
+        width = -1.0
+    if not 0 <= width < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word!r} is no width in pixels; write e.g. 8.")
+    return width
+
+
+def _reference(word: str) -> Reference:
+    """``PHOTO`` or ``PHOTO:REGION=WEIGHT,...``; a file whose name has a colon is a photo."""
+    from pgsynth_core.api.edit_inputs import Reference  # numpy and Pillow
+
+    photo, _, behind = word.rpartition(":")
+    if not photo or Path(word).is_file() or (not Path(photo).is_file() and "/" in behind):
+        return Reference(word)
+    weights: dict[str, float] = {}
+    for item in behind.split(","):
+        name, equals, number = item.partition("=")
+        try:
+            weight = float(number) if equals else 1.0
+        except ValueError:
+            weight = -1.0
+        if not name or name in weights or not 0 < weight <= 1:
+            message = f"{item!r} is no region with a weight above 0 and at most 1, or it is named twice."
+            cure = f"Write e.g. {photo}:upper-clothes=0.5,pants."
+            raise ArgumentsError(message, where=f"--reference {word}", cure=cure)
+        weights[name] = weight
+    return Reference(photo, weights)
+
+
+def _wanted(arguments: argparse.Namespace) -> Edit:
+    from pgsynth_core.api.edit_inputs import Edit  # numpy and Pillow
+
+    return Edit(
+        source=arguments.source,
+        references=tuple(_reference(word) for word in arguments.reference),
+        mask=arguments.mask,
+        regions=tuple(arguments.region),
+        pose=arguments.pose,
+        parsing=arguments.parsing,
+        soft=arguments.soft,
+        keep=arguments.keep,
+    )
+
+
+def _run(arguments: argparse.Namespace, session: Session) -> int:
+    from pgsynth_core.api.edit_inputs import read_edit  # numpy and Pillow
+
+    run_word(arguments, "edit")
+    wanted = _wanted(arguments)
+
+    def first(spec: Spec, verdict: Verdict) -> None:
+        read_edit(wanted, spec, verdict, find_pose=None)
+
+    model = loaded(arguments, session, "edit", None, first=first)
+    folder, warnings = Path(arguments.output) if arguments.output else _OUTPUTS / model.name, list[str]()
+    check_folder(folder)
+    from pgsynth_core.api.editing import edited  # torch
+
+    with progress("Editing"):
+        made = edited(model, wanted, n=arguments.number, on_warning=warnings.append)
+        sheet = made.sheet(rows=_SHEET_ROWS)
+    name, seed = f"{Path(arguments.source).stem[:80]}-edit", model.assembly.spec.sample.seed
+    paths = [
+        write_new(as_png(one), folder, f"{name}-seed{seed + number}", ".png")
+        for number, one in enumerate(made.images())
+    ]
+    facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
+    facts |= {"pictures": [str(path) for path in paths], "keep": arguments.keep}
+    facts["sheet"] = str(write_new(as_png(sheet), folder, f"{name}-sheet", ".png"))
+    Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
+    for sentence in warnings:
+        tell_warning(sentence)
+    if arguments.json:
+        facts |= {"warnings": [*model.warnings, *warnings], "broken": broken_facts(session.registry.broken)}
+        say_json(facts)
+        return 0
+    for path in facts["pictures"]:
+        say(one_line(path))
+    say(f"sheet   {one_line(facts['sheet'])}")
+    return 0
+
+
+COMMAND = Command(_parser, _run, "words:run_words")

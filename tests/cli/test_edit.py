@@ -1,0 +1,131 @@
+"""`pgsynth edit` and `pgsynth interpolate`, over one trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pgsynth_core.data import write_label_map, write_pose
+
+from ..fixtures.people import noise, standing, write_photo
+from .conftest import Made
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder we are in: ``me.png`` with its pose, label map and a mask, and ``you.png``."""
+    monkeypatch.chdir(tmp_path)
+    write_photo(tmp_path / "me.png")
+    write_photo(tmp_path / "you.png", seed=1)
+    write_pose(tmp_path / "me.pose.json", standing())
+    write_pose(tmp_path / "kick.json", standing() + np.array([5, -3, 0], np.float32))
+    parsing = np.zeros((72, 48), np.uint8)
+    parsing[18:38, 14:34], parsing[38:60, 16:32] = 4, 6
+    write_label_map(tmp_path / "me.parsing.png", parsing, label_set="atr18")
+    Image.fromarray((parsing == 4).astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+def array(path: str) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+EDIT = ("--source", "me.png", "--reference", "you.png", "--steps", "2")
+
+
+def test_a_photo_is_edited(run: Run, trained: Made, photos: Path) -> None:
+    said = run("edit", *trained.run, *EDIT, "--mask", "mask.png", "-n", "2")
+    assert said.code == 0, said.err
+    *paths, sheet = said.out.splitlines()
+    assert paths == [f"outputs/{trained.id}/me-edit-seed{seed}.png" for seed in (0, 1)]
+    assert sheet == f"sheet   outputs/{trained.id}/me-edit-sheet.png"
+    inside = array("mask.png") > 0
+    for path in paths:
+        changed = (array(path) != noise((72, 48))).any(axis=2)
+        assert changed[inside].mean() > 0.9 and not changed[~inside].any()
+    facts = run("edit", *trained.run, *EDIT, "--region", "upper-clothes", "--seed", "1", "--json").facts
+    assert set(facts) == {"ok", "run", "step", "pictures", "sheet", "keep", "warnings", "broken"}
+    assert facts["pictures"] == [f"outputs/{trained.id}/me-edit-seed1.2.png"] and facts["warnings"] == []
+    assert np.array_equal(array(facts["pictures"][0]), array(paths[1])), "the same seed and area, the same picture"
+
+
+def test_references_have_weights_by_region(run: Run, trained: Made, photos: Path) -> None:
+    write_photo(photos / "a:b.png", seed=2)
+    base = ("edit", *trained.run, "--source", "me.png", "--steps", "2", "--json")
+    words = ["--reference", "you.png:upper-clothes", "--reference", "a:b.png:pants=0.5,upper-clothes=1", "--soft", "3"]
+    said = run(*base, *words, "--keep", "codec")
+    assert said.code == 0 and said.facts["keep"] == "codec" and array(said.facts["pictures"][0]).shape == (32, 24, 3)
+    for weights in ("pants=2", "pants=x", "pants,pants", "=1", ""):
+        said = run(*base, "--reference", f"you.png:{weights}")
+        assert said.code == 2 and "you.png:upper-clothes=0.5,pants" in said.err + said.out, weights
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "what is to change"),
+        (["--mask", "you.pose.json"], "no such file"),
+        (["--mask", "mask.png", "--region", "pants"], "said twice"),
+        (["--region", "pant"], "'pants'"),
+        (["--mask", "mask.png", "--soft", "-1"], "no width in pixels"),
+        (["--mask", "mask.png", "--keep", "all"], "photo"),
+        (["--mask", "mask.png", "--source", "you.png"], "pose of the source"),
+        (["--mask", "mask.png", "--parsing", "me.png"], "does not say what its labels mean"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(
+    run: Run, trained: Made, photos: Path, words: list[str], expected: str
+) -> None:
+    said = run("edit", *trained.run, *EDIT, *words)
+    assert said.code == 2 and expected in said.err and "Traceback" not in said.err
+    assert not (photos / "outputs").exists()
+
+
+def test_an_empty_mask_is_told(run: Run, trained: Made, photos: Path) -> None:
+    Image.new("L", (48, 72)).save("black.png")
+    said = run("edit", *trained.run, *EDIT, "--mask", "black.png", "--json")
+    assert said.facts["warnings"] == ["the mask is black all over: nothing changes."] and "warning: " in said.err
+    assert np.array_equal(array(said.facts["pictures"][0]), noise((72, 48)))
+
+
+# ------------------------------------------------------------------------------------------- interpolate
+BETWEEN = ("--source", "me.png", "you.png", "--pose", "me.pose.json", "kick.json", "--steps", "2")
+
+
+@pytest.mark.parametrize("form", ["webp", "gif"])
+def test_frames_between_photos_and_poses(run: Run, trained: Made, photos: Path, form: str) -> None:
+    words = (*BETWEEN, "--frames", "5", "--format", form, "--fps", "20", "--png", "-o", "out")
+    facts = run("interpolate", *trained.run, *words, "--json").facts
+    assert set(facts) == {
+        "ok", "run", "step", "animation", "sheet", "pictures", "frames", "fps", "warnings", "broken",
+    }  # fmt: skip
+    assert facts["animation"] == f"out/me-you-me.pose-kick.{form}" and facts["fps"] == 20
+    assert len(facts["pictures"]) == facts["frames"] == 5 and Path(facts["sheet"]).is_file()
+    with Image.open(facts["animation"]) as opened:
+        assert opened.format == form.upper() and opened.size == (24, 32)
+    first = run("sample", *trained.run, "--source", "me.png", "--pose", "me.pose.json", "--steps", "2", "--json").facts
+    assert np.abs(array(first["pictures"][0]).astype(int) - array(facts["pictures"][0])).max() <= 1
+    again = run("interpolate", *trained.run, *words)
+    assert f"out/me-you-me.pose-kick.2.{form}" in again.out.splitlines(), "nothing is written over"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--source", "me.png", "--pose", "kick.json"], "nothing between"),
+        (["--source", "me.png", "you.png", "me.png", "--pose", "kick.json"], "3 are given"),
+        ([*BETWEEN, "--frames", "1"], "--frames"),
+        ([*BETWEEN, "--fps", "0"], "frames a second"),
+        ([*BETWEEN, "--parsing", "me.parsing.png"], "1 label maps for 2 photos"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run: Run, trained: Made, photos: Path, words: list[str], expected: str) -> None:
+    said = run("interpolate", *trained.run, *words)
+    assert said.code == 2 and expected in said.err and not (photos / "outputs").exists()
