@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +28,7 @@ from pgsynth_core.training.draws import generator
 if TYPE_CHECKING:
     from pgsynth_core.api.model import Model
 
-__all__ = ["ANIMATED", "Interpolated", "interpolated"]
-
-ANIMATED: Final = {".webp": "WEBP", ".gif": "GIF"}
-"""Endings of animated files, and Pillow's names of their formats."""
+__all__ = ["Interpolated", "interpolated"]
 
 _SHOWN: Final = 8
 
@@ -60,26 +56,6 @@ class Interpolated:
         size = (self.pictures[0].shape[0], self.pictures[0].shape[1])
         rows = [[skeleton(self.poses[place], size) for place in chosen], [self.pictures[place] for place in chosen]]
         return Sheet([f"{place / last:.2f}" for place in chosen], rows).picture()
-
-    def animation(self, suffix: str, *, fps: float) -> bytes:
-        """An animated file that plays the frames forever.
-
-        Args:
-            suffix: One of `ANIMATED`. WebP keeps every pixel; GIF has 256 colours.
-            fps: Frames a second.
-        """
-        first, *others = self.images()
-        buffer = io.BytesIO()
-        first.save(
-            buffer,
-            format=ANIMATED[suffix],
-            save_all=True,
-            append_images=others,
-            duration=round(1000 / fps),
-            loop=0,
-            **({"lossless": True} if suffix == ".webp" else {}),
-        )
-        return buffer.getvalue()
 
 
 def interpolated(  # noqa: PLR0913 - what is given, and one argument a setting

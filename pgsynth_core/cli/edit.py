@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least
 from pgsynth_core.cli.console import one_line, progress, say, say_json
-from pgsynth_core.cli.new_files import as_png, write_new
+from pgsynth_core.cli.new_files import write_new
 from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.sample import add_sampling, check_folder, loaded, run_word
 from pgsynth_core.cli.verbs import Command, Session
@@ -146,18 +147,26 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     folder, warnings = Path(arguments.output) if arguments.output else _OUTPUTS / model.name, list[str]()
     check_folder(folder)
     from pgsynth_core.api.editing import edited  # torch
+    from pgsynth_core.api.stamping import about_picture
+    from pgsynth_core.data.stamp import stamped
 
     with progress("Editing"):
         made = edited(model, wanted, n=arguments.number, on_warning=warnings.append)
         sheet = made.sheet(rows=_SHEET_ROWS)
     name, seed = f"{Path(arguments.source).stem[:80]}-edit", model.assembly.spec.sample.seed
+    names = {
+        "source": Path(arguments.source).name,
+        "reference": ", ".join(Path(str(one.photo)).name for one in wanted.references),
+    }
+    about = partial(about_picture, model, **names)
     paths = [
-        write_new(as_png(one), folder, f"{name}-seed{seed + number}", ".png")
-        for number, one in enumerate(made.images())
+        write_new(stamped(one, about(made_with="edit", seed=number)), folder, f"{name}-seed{number}", ".png")
+        for number, one in enumerate(made.images(), seed)
     ]
     facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
     facts |= {"pictures": [str(path) for path in paths], "keep": arguments.keep}
-    facts["sheet"] = str(write_new(as_png(sheet), folder, f"{name}-sheet", ".png"))
+    shown = stamped(sheet, about(made_with="sheet", seed=seed))
+    facts["sheet"] = str(write_new(shown, folder, f"{name}-sheet", ".png"))
     Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
     for sentence in warnings:
         tell_warning(sentence)

@@ -16,15 +16,12 @@ from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common
 from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.sample import (
-    PARSING,
     add_sampling,
     add_split,
-    check_files,
     check_folder,
     chosen_split,
     flags_given,
     loaded,
-    need_parsing,
     run_word,
     spec_words,
 )
@@ -89,7 +86,7 @@ def _parser() -> Parser:
     add_split(parser, limit=False)
     parser.add_argument("--source", metavar="IMAGE", help="a photo of the person, in place of a pair")
     parser.add_argument("--pose", metavar="POSE", help="the pose they are to take: OpenPose JSON")
-    parser.add_argument("--parsing", metavar="PNG", help=PARSING)
+    parser.add_argument("--parsing", metavar="PNG", help=_PARSING)
     parser.add_argument("--at", metavar="TIME", type=_time, default=0.5, help="noise, from 0 to 1; by default 0.5")
     parser.add_argument("--site", metavar="PATTERN", type=_site, help="draw only these sites: NETWORK:KIND[:GLOB]")
     parser.add_argument("-o", "--output", metavar="DIR", help="where the folder is made; by default outputs/RUN")
@@ -115,11 +112,41 @@ def _site(word: str) -> SitePattern:
         raise argparse.ArgumentTypeError(f"{error}; write e.g. pose:cross, or 'denoiser:self:up_blocks*'.") from None
 
 
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Read the photo and the pose once before anything is loaded."""
+    files = {"--source": arguments.source, "--pose": arguments.pose, "--parsing": arguments.parsing}
+    missing = [
+        Problem("there is no such file.", f"{flag} {name}", "Give the path of one that is there.")
+        for flag, name in files.items()
+        if name is not None and not Path(name).is_file()
+    ]
+    if missing:
+        raise UserError(missing)
+    if arguments.source:
+        from pgsynth_core.api.photos import photo_of, pose_of  # numpy and Pillow
+
+        image = photo_of(arguments.source)
+        pose_of(arguments.pose, (image.shape[0], image.shape[1]))
+
+
+def _need_parsing(arguments: argparse.Namespace, verdict: Verdict) -> None:
+    """Say that the label map of a photo is missing, if the method reads one.
+
+    Raises:
+        ArgumentsError: If it is.
+    """
+    from pgsynth_core.api.photos import needs_parsing  # numpy and Pillow
+
+    if arguments.parsing is None and needs_parsing(verdict):
+        message = f"this method reads a label map of the photo, in {verdict.label_set}."
+        raise ArgumentsError(message, where="--parsing", cure="Give one: --parsing PNG.")
+
+
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     word = run_word(arguments, "inspect")
     of_run = not _is_spec(word, session)
     _refuse_mixture(arguments, of_run=of_run)
-    check_files(arguments)
+    _check_files(arguments)
     facts: dict[str, Any] = {"ok": True}
     warnings = list(_without_effect(arguments))
     if of_run:
@@ -209,7 +236,7 @@ def _check(arguments: argparse.Namespace, session: Session, spec: Spec, verdict:
         raise UserError(f"no attention layer matches '{site}'.", where="--site", cure=cure)
     if arguments.source:
         image = photo_of(arguments.source)
-        need_parsing(arguments, verdict)
+        _need_parsing(arguments, verdict)
         label_map_of(arguments.parsing, (image.shape[0], image.shape[1]), verdict)
         return
     dataset = dataset_of(spec, session.registry, chosen_split(arguments))

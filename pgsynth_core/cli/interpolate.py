@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.cli.arguments import Parser, add_common, at_least
 from pgsynth_core.cli.console import one_line, progress, say, say_json
-from pgsynth_core.cli.new_files import as_png, write_new
+from pgsynth_core.cli.new_files import write_new
 from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.sample import add_sampling, check_folder, loaded, run_word
 from pgsynth_core.cli.verbs import Command, Session
@@ -82,6 +82,8 @@ def _fps(word: str) -> float:
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     from pgsynth_core.api.interpolating_inputs import check_frames, read_ends  # numpy and Pillow
+    from pgsynth_core.data.animation import animated
+    from pgsynth_core.data.stamp import stamped
 
     run_word(arguments, "interpolate")
     check_frames(arguments.frames)
@@ -94,19 +96,24 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     folder, warnings = Path(arguments.output) if arguments.output else _OUTPUTS / model.name, list[str]()
     check_folder(folder)
     from pgsynth_core.api.interpolating import interpolated  # torch
+    from pgsynth_core.api.stamping import about_picture
 
     with progress("Drawing"):
         made = interpolated(
             model, sources, poses, frames=arguments.frames, parsings=parsings, on_warning=warnings.append
         )
-        animation, sheet = made.animation(f".{arguments.format}", fps=arguments.fps), made.sheet()
+        animation = animated(made.images(), f".{arguments.format}", fps=arguments.fps)
     name = "-".join(dict.fromkeys(Path(one).stem[:30] for one in (*sources, *poses)))
     facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
     facts["animation"] = str(write_new(animation, folder, name, f".{arguments.format}"))
-    facts["sheet"] = str(write_new(as_png(sheet), folder, f"{name}-sheet", ".png"))
+    ends = {"source": ", ".join(Path(one).name for one in sources), "pose": ", ".join(Path(one).name for one in poses)}
+    about = about_picture(model, made_with="interpolate", seed=model.assembly.spec.sample.seed, **ends)
+    sheet = stamped(made.sheet(), {**about, "made_with": "sheet"})
+    facts["sheet"] = str(write_new(sheet, folder, f"{name}-sheet", ".png"))
     frames = made.images() if arguments.png else []
     facts["pictures"] = [
-        str(write_new(as_png(one), folder, f"{name}-frame{number:03}", ".png")) for number, one in enumerate(frames)
+        str(write_new(stamped(one, about), folder, f"{name}-frame{number:03}", ".png"))
+        for number, one in enumerate(frames)
     ]
     facts |= {"frames": arguments.frames, "fps": arguments.fps}
     for sentence in warnings:

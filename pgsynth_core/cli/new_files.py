@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pgsynth_core.cli.write import Target
 from pgsynth_core.runs import refusing
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-__all__ = ["as_png", "write_new"]
+__all__ = ["free_path", "make_folder", "write_new"]
 
 _LONGEST = 120
 
@@ -29,19 +25,24 @@ def write_new(content: bytes, folder: Path, name: str, suffix: str) -> Path:
     Raises:
         UserError: If the system refuses.
     """
-    with refusing("nothing can be written here", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    name, number = name[:_LONGEST], 1
-    path = folder / f"{name}{suffix}"
-    while path.exists():
-        number += 1
-        path = folder / f"{name}.{number}{suffix}"
+    make_folder(folder)
+    path = free_path(folder, name, suffix)
     Target(str(path)).write(content)
     return path
 
 
-def as_png(picture: Image) -> bytes:
-    """What is in a PNG of the picture."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+def free_path(folder: Path, name: str, suffix: str = "") -> Path:
+    """The first of NAME, NAME.2, NAME.3 … that is not there; the name is cut off where it is too long for a file."""
+    name = name[:_LONGEST]
+    numbered = (f"{name}{suffix}" if number == 1 else f"{name}.{number}{suffix}" for number in count(1))
+    return next(path for one in numbered if not (path := folder / one).exists())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with all above it, if it is not there.
+
+    Raises:
+        UserError: If the system refuses.
+    """
+    with refusing("nothing can be written here", folder, elsewhere="-o DIR"):
+        folder.mkdir(parents=True, exist_ok=True)

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pgsynth_core import api
 from pgsynth_core.api.adjust import adjusted, adjusted_spec, refuse_differences, settings_given
-from pgsynth_core.api.telling import Hooks
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, one_of
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.data import SPLITS
+from pgsynth_core.cli.new_files import free_path
 from pgsynth_core.cli.progress import Follower, follow
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
+from pgsynth_core.cli.sample_own import OWN_EPILOG, Own, add_own, given_of_own
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.cli.write import Target
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import UserError
 from pgsynth_core.runs import find_checkpoint, read_lock, require_writable, runs_root
 from pgsynth_core.spec import Override, resolve
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from pgsynth_core.api import Model
     from pgsynth_core.contract import Verdict
     from pgsynth_core.data import Split
@@ -32,26 +29,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMMAND",
-    "PARSING",
     "add_sampling",
     "add_split",
-    "check_files",
     "check_folder",
     "chosen_split",
     "flags_given",
     "loaded",
-    "need_parsing",
     "run_word",
     "spec_words",
 ]
 
-PARSING: Final = "label map of the photo, for methods that read one: in the labels the run was trained with"
 _OUTPUTS = Path("outputs")
-_SHEET_ROWS = 8
 
 _DESCRIPTION = """\
-Make pictures with a trained run: of one photo in one pose, or of the pairs of a split of
-its dataset."""
+Make pictures with a trained run: of photos of one's own in poses of one's own, or of the
+pairs of a split of its dataset."""
 
 _EPILOG = """\
 RUN is a run's id or the beginning of it, latest, a run's folder or a checkpoint's. Words
@@ -60,40 +52,37 @@ its data is now; everything else is in its weights.
 
 examples:
   pgsynth sample latest --source me.jpg --pose kick.json -n 4
+  pgsynth sample latest --source me.jpg --pose friend.jpg --annotator vitpose --back
+  pgsynth sample latest --source photos --pose kick.json jump.json
+  pgsynth sample latest --source me.jpg --pose dance --sequence --fps 8
   pgsynth sample latest --split test --limit 16
   pgsynth sample latest --steps 20 --guidance pose=2,appearance=3 sample.scheduler=dpm
   pgsynth sample latest 'sample.guidance.all.scale=[5,1]' sample.guidance.all.from=0.2
   pgsynth sample latest sample.guidance.pose=3 sample.guidance.all=none
   pgsynth sample latest data.deepfashion.root=data/fashion
 
-A pose is OpenPose JSON of one person, x and y in pixels, and how sure each joint is:
-  {"people": [{"pose_keypoints_2d": [x, y, confidence, ...]}],
-   "canvas_width": 768, "canvas_height": 1024}
-It has 18 joints (COCO) or 25 (BODY_25), in OpenPose's order; 0, 0, 0 for one that is
-missing. The canvas is the picture the pose was made on: joints are scaled from there to
-the photo. Without both of its sides they are pixels of the photo itself.
-
-Pictures go to outputs/RUN. Of one photo, a sheet SOURCE-POSE-sheet.png shows the first
-beside it: source, pose, output. Of pairs, each is NAME.png, and sheet.png shows the first:
-source, pose, target, output. A picture that is there is never written over: the new one
-gets a number. Each picture has a seed of its own, so neither batch nor order changes it.
-How it was made stands in it: the PNG's text chunk pgsynth, which pgsynth gallery shows.
+{OWN}
+Pictures go to outputs/RUN: PHOTO-POSE-seedN.png, of a person who moves a folder of frames.
+A sheet shows the first: source, pose, output; of several photos and poses a grid, too. Of
+pairs of the dataset, each is NAME.png, and sheet.png shows the first with their targets. A
+picture that is there is never written over: the new one gets a number. Each picture has its
+own seed, so neither batch nor order changes it. How it was made stands in it: the PNG's text
+chunk pgsynth, which pgsynth gallery shows.
 
 A label map is a PNG of one channel, of the photo's size, whose values are labels of the set
 the run was trained with; a text chunk label_set that names another is refused.
 
-With --json: ok, run, step, pictures (paths), sheet (its path), folder (of pairs), label_set
-(that --parsing is read as), warnings, broken."""
+With --json: ok, run, step, pictures (paths), sheet (its path), grid, animations, back (where
+there are any), folder (of pairs), label_set (that --parsing is read as), warnings, broken.""".replace(
+    "{OWN}\n", OWN_EPILOG
+)
 
 
 def _parser() -> Parser:
     parser = Parser("sample", _DESCRIPTION, epilog=_EPILOG, override_keys=("sample", "data"))
-    parser.usage = "pgsynth sample RUN [--source IMAGE --pose POSE.json] [key=value ...] [flags]"
+    parser.usage = "pgsynth sample RUN [--source PHOTO... --pose POSE...] [key=value ...] [flags]"
     parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
-    parser.add_argument("--source", metavar="IMAGE", help="a photo of the person")
-    parser.add_argument("--pose", metavar="POSE", help="the pose they are to take: OpenPose JSON, see below")
-    parser.add_argument("--parsing", metavar="PNG", help=PARSING)
-    parser.add_argument("-n", "--number", metavar="N", type=at_least(1), help="so many pictures of the one photo")
+    add_own(parser)
     add_split(parser)
     parser.add_argument("-o", "--output", metavar="DIR", help="where pictures go; by default outputs/RUN")
     add_sampling(parser)
@@ -189,8 +178,8 @@ def loaded(
         arguments: Of a command with `add_sampling`.
         session: What is installed.
         command: For messages.
-        split: The split of the run's data that is to be read; None for one photo.
-        first: Looks at what is asked for in place of that, before anything is loaded.
+        split: The split of the run's data that is to be read; None for photos of one's own.
+        first: Looks at what is asked for besides, before anything is loaded.
     """
     checkpoint = find_checkpoint(run_word(arguments, command), runs_root(arguments.runs))
     words, flags = spec_words(arguments), _flags(arguments)
@@ -199,9 +188,7 @@ def loaded(
     spec, verdict = adjusted_spec(spec, session.registry, words, prefix="--", **flags)
     if first:
         first(spec, verdict)
-    elif split is None:
-        _check_parsing(arguments, verdict)
-    else:
+    if split is not None:
         from pgsynth_core.api.datasets import dataset_of  # numpy
 
         dataset_of(spec, session.registry, split)
@@ -217,17 +204,19 @@ def loaded(
 def _run(arguments: argparse.Namespace, session: Session) -> int:
     _refuse_mixture(arguments)
     run_word(arguments, "sample")
-    check_files(arguments)
-    split = None if arguments.source else chosen_split(arguments)
-    model = loaded(arguments, session, "sample", split)
+    warnings = list[str]()
+    own = Own(arguments, session.registry, warnings.append) if arguments.source else None
+    split = None if own else chosen_split(arguments)
+    model = loaded(arguments, session, "sample", split, first=own.check if own else None)
     folder = Path(arguments.output) if arguments.output else _OUTPUTS / model.name
     check_folder(folder)
-    facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step, "warnings": []}
+    facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
     if arguments.parsing:
         facts["label_set"] = model.assembly.verdict.label_set
         tell_note(f"label map {arguments.parsing} is read as {facts['label_set']}.")
     with follow("Drawing the first pictures") as follower:
-        facts |= _one(model, folder, arguments) if arguments.source else _pairs(model, folder, arguments, follower)
+        facts |= own.draw(model, folder, follower) if own else _pairs(model, folder, arguments, follower)
+    facts["warnings"] = [*dict.fromkeys(warnings), *facts.get("warnings", ())]
     for sentence in facts["warnings"]:
         tell_warning(sentence)
     if arguments.json:
@@ -236,54 +225,17 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         return 0
     for path in facts["pictures"] if "folder" not in facts else ():
         say(one_line(path))
-    for name in ("sheet", "folder"):
+    for path in facts.get("animations", ()):
+        say(f"{'moving':<8}{one_line(path)}")
+    for name in ("grid", "sheet", "folder"):
         if name in facts:
             say(f"{name:<8}{one_line(facts[name])}")
     return 0
 
 
-def check_files(arguments: argparse.Namespace) -> None:
-    """Read the photo and the pose once before anything is loaded."""
-    files = {"--source": arguments.source, "--pose": arguments.pose, "--parsing": arguments.parsing}
-    missing = [
-        Problem("there is no such file.", f"{flag} {name}", "Give the path of one that is there.")
-        for flag, name in files.items()
-        if name is not None and not Path(name).is_file()
-    ]
-    if missing:
-        raise UserError(missing)
-    if arguments.source:
-        from pgsynth_core.api.photos import photo_of, pose_of  # numpy and Pillow
-
-        image = photo_of(arguments.source)
-        pose_of(arguments.pose, (image.shape[0], image.shape[1]))
-
-
-def _check_parsing(arguments: argparse.Namespace, verdict: Verdict) -> None:
-    """Read the label map once before anything is loaded, or say that one is missing."""
-    from pgsynth_core.api.photos import parsing_of, photo_of  # numpy and Pillow
-
-    image = photo_of(arguments.source)
-    need_parsing(arguments, verdict)
-    parsing_of(arguments.parsing, (image.shape[0], image.shape[1]), verdict)
-
-
-def need_parsing(arguments: argparse.Namespace, verdict: Verdict) -> None:
-    """Say that the label map of a photo is missing, if the method reads one.
-
-    Raises:
-        ArgumentsError: If it is.
-    """
-    from pgsynth_core.api.photos import needs_parsing  # numpy and Pillow
-
-    if arguments.parsing is None and needs_parsing(verdict):
-        message = f"this method reads a label map of the photo, in {verdict.label_set}."
-        raise ArgumentsError(message, where="--parsing", cure="Give one: --parsing PNG.")
-
-
 def _refuse_mixture(arguments: argparse.Namespace) -> None:
     one = {"--source": arguments.source, "--pose": arguments.pose}
-    with_one = {"--parsing": arguments.parsing, "-n": arguments.number}
+    with_one = {"--parsing": arguments.parsing, "-n": arguments.number, **given_of_own(arguments)}
     with_pairs = {"--split": arguments.split, "--limit": arguments.limit}
     missing = [flag for flag, value in one.items() if value is None]
     where = "pgsynth sample"
@@ -294,46 +246,19 @@ def _refuse_mixture(arguments: argparse.Namespace) -> None:
     wrong = [flag for flag, value in (with_one if missing else with_pairs).items() if value is not None]
     if wrong:
         be = "is" if len(wrong) == 1 else "are"
-        what = f"{be} for one photo, given by --source and --pose" if missing else f"{be} for pairs of the dataset"
+        what = (
+            f"{be} for photos of one's own, given by --source and --pose"
+            if missing
+            else f"{be} for pairs of the dataset"
+        )
         cure = "Give --source and --pose." if missing else "Leave them out, or --source and --pose."
         raise ArgumentsError(f"{' and '.join(wrong)} {what}.", where=where, cure=cure)
-
-
-def _one(model: Model, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    from pgsynth_core.api.stamping import about_picture
-
-    source, pose, warnings = arguments.source, arguments.pose, list[str]()
-    with progress("Drawing"):
-        pictures = model.sample(
-            source, pose, parsing=arguments.parsing, n=arguments.number or 1, on_warning=warnings.append
-        )
-        sheet = model.sheet(source, pose, pictures[:_SHEET_ROWS])
-    name, first = f"{Path(source).stem}-{Path(pose).stem}", model.assembly.spec.sample.seed
-    _make_folder(folder)
-    about = partial(about_picture, model, source=Path(source).name, pose=Path(pose).name)
-    paths = [
-        _write(one, folder, f"{name}-seed{seed}", about(made_with="sample", seed=seed))
-        for seed, one in enumerate(pictures, start=first)
-    ]
-    shown = _write(sheet, folder, f"{name}-sheet", about(made_with="sheet", seed=first))
-    facts = {"pictures": [str(path) for path in paths], "sheet": str(shown)}
-    Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
-    return {**facts, "warnings": warnings}
-
-
-def _write(picture: Image, folder: Path, name: str, about: Mapping[str, Any]) -> Path:
-    """Write a picture with its stamp under its name, or with a number where that is taken."""
-    from pgsynth_core.data.stamp import stamped  # numpy and Pillow
-
-    path = next(path for path in _free(folder, name) if not path.exists())
-    Target(str(path)).write(stamped(picture, about))
-    return path
 
 
 def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: Follower) -> dict[str, Any]:
     split = chosen_split(arguments)
     name = f"{split}-{model.checkpoint.step:08}"
-    out = next(path for path in _free(folder, name, suffix="") if not path.exists())
+    out = free_path(folder, name)
 
     def counted(done: int) -> None:
         follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": arguments.limit})
@@ -341,15 +266,6 @@ def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: 
     made = api.sample_pairs(model, out, split=split, limit=arguments.limit, on_picture=counted)
     facts = {"pictures": [str(path) for path in made.paths], "folder": str(made.folder), "sheet": str(made.sheet)}
     return {**facts, "warnings": list(made.warnings)}
-
-
-def _free(folder: Path, name: str, *, suffix: str = ".png") -> Iterator[Path]:
-    """Paths to try: the name, then with a number."""
-    yield folder / f"{name}{suffix}"
-    number = 1
-    while True:
-        number += 1
-        yield folder / f"{name}.{number}{suffix}"
 
 
 def check_folder(folder: Path) -> None:
@@ -362,16 +278,6 @@ def check_folder(folder: Path) -> None:
         require_writable(folder, "no picture can be written here")
     except UserError as error:
         raise UserError(error.problems[0].message, where=str(folder), cure="Give another by -o.") from error
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(
-            f"this folder cannot be made: {reason}.", where=str(folder), cure="Give another by -o."
-        ) from error
 
 
 COMMAND = Command(_parser, _run, "words:run_words")

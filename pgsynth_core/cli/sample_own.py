@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.cli.arguments import Parser, at_least, one_of
+from pgsynth_core.cli.new_files import free_path, make_folder, write_new
 from pgsynth_core.cli.progress import Follower
-from pgsynth_core.cli.writing import free_paths, write_free
 from pgsynth_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pgsynth_core.api.own_reading import Looking, OwnPoses
     from pgsynth_core.contract import Verdict
     from pgsynth_core.registry import Registry
+    from pgsynth_core.spec import Spec
 
 __all__ = ["OWN_EPILOG", "Own", "add_own"]
 
@@ -61,9 +61,25 @@ def add_own(parser: Parser) -> None:
     own.add_argument("--back", action="store_true", help="write outputs in the photo's own frame, too")
     own.add_argument("--sequence", action="store_true", help="the poses of a folder are one person's who moves")
     own.add_argument("--fps", metavar="N", type=at_least(1), help="frames a second of animations; by default 12")
-    own.add_argument("--person", metavar="WHO", default="most-certain", help="of several people in a photo or file")
+    own.add_argument("--person", metavar="WHO", help="of several people in a photo or file")
     own.add_argument("--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks")
     own.add_argument("--batch", metavar="N", type=at_least(1), help="pictures at once; fewer where memory ends")
+
+
+def given_of_own(arguments: argparse.Namespace) -> dict[str, object]:
+    """The flags of `add_own` that mean nothing without a photo, by name; None where one is not given."""
+    return {
+        "--source-pose": arguments.source_pose,
+        "--frame": arguments.frame,
+        "--retarget": arguments.retarget,
+        "--fit": arguments.fit,
+        "--back": arguments.back or None,
+        "--sequence": arguments.sequence or None,
+        "--fps": arguments.fps,
+        "--person": arguments.person,
+        "--annotator": arguments.annotator or None,
+        "--batch": arguments.batch,
+    }
 
 
 class Own:
@@ -85,21 +101,20 @@ class Own:
         from pgsynth_core.api.photos import photo_of
         from pgsynth_core.data.people import require_person_rule
 
-        require_person_rule(arguments.person, where="--person")
+        person = arguments.person or "most-certain"
+        require_person_rule(person, where="--person")
         self._arguments, self._tell = arguments, tell
         self._sources = [Path(word) for word in arguments.source]
         require_photos(self._sources, None)
         self._sizes = {photo_of(path).shape[:2] for path in self._sources if path.is_file()}
-        self._looking: Looking = Looking(
-            registry, tuple(arguments.annotator), arguments.person, arguments.device or "", tell
-        )
+        self._looking: Looking = Looking(registry, tuple(arguments.annotator), person, arguments.device or "", tell)
         self._framing: Framing = Framing(arguments.frame or "auto", arguments.retarget or "auto", arguments.fit)
         (canvas,) = self._sizes if len(self._sizes) == 1 and len(self._sources) == 1 else (None,)
         self._poses: list[OwnPoses] = own_poses(
             [Path(word) for word in arguments.pose], self._looking, canvas=canvas, moving=arguments.sequence
         )
 
-    def check(self, verdict: Verdict) -> None:
+    def check(self, spec: Spec, verdict: Verdict) -> None:
         """Look over what is given of a photo for this method; of folders only what is drawn is read.
 
         Raises:
@@ -112,7 +127,9 @@ class Own:
     def _photos(self, paths: Sequence[Path], verdict: Verdict) -> Iterator[Any]:
         from pgsynth_core.api.own_reading import own_photos
 
-        joints, parsing = (Path(word) if word else None for word in (self._arguments.source_pose, self._arguments.parsing))
+        joints, parsing = (
+            Path(word) if word else None for word in (self._arguments.source_pose, self._arguments.parsing)
+        )
         return own_photos(paths, verdict, self._looking, framing=self._framing, joints=joints, parsing=parsing)
 
     def draw(self, model: Model, folder: Path, follower: Follower) -> dict[str, Any]:
@@ -172,18 +189,18 @@ class _Writer:
         if one.poses.moving:
             key = f"{photo}-{one.poses.name}-{seed}"
             if key not in self._moving:
-                folder = next(path for path in free_paths(self._folder, key, suffix="") if not path.exists())
-                folder.mkdir(parents=True)
+                folder = free_path(self._folder, key)
+                make_folder(folder)
                 self._moving[key] = folder, []
             folder, frames = self._moving[key]
-            path = write_free(Image.fromarray(one.picture), folder, one.frame.name, about)
+            path = self._written(Image.fromarray(one.picture), folder, one.frame.name, about)
             frames.append(path)
         else:
-            path = write_free(Image.fromarray(one.picture), self._folder, f"{photo}-{one.frame.name}-{seed}", about)
+            path = self._written(Image.fromarray(one.picture), self._folder, f"{photo}-{one.frame.name}-{seed}", about)
         self.pictures.append(path)
         if self._back:
             whole = Image.fromarray(one.placed.back(one.picture))
-            self._backs.append(write_free(whole, path.parent, f"{path.stem}-photo", about))
+            self._backs.append(self._written(whole, path.parent, f"{path.stem}-photo", about))
         self._show(one)
 
     def _about(self, one: Drawn) -> dict[str, Any]:
@@ -191,7 +208,9 @@ class _Writer:
 
         placed, window = one.placed, one.placed.window
         how = {"retargeted": placed.retargeted, "fit": placed.fit}
-        where = {"left": window.left, "top": window.top, "height": window.height, "width": window.width} if window else None
+        where = (
+            {"left": window.left, "top": window.top, "height": window.height, "width": window.width} if window else None
+        )
         names = {"source": placed.photo.name, "pose": one.frame.name}
         return about_picture(self._model, made_with="sample", seed=one.seed, **names, **how, window=where)
 
@@ -209,13 +228,13 @@ class _Writer:
     def finish(self) -> dict[str, Any]:
         """Write sheets and animations."""
         facts: dict[str, Any] = {"pictures": [str(path) for path in self.pictures]}
-        first = self.pictures[0].parent if self.pictures[0].parent == self._folder else self.pictures[0].parent
-        stem = first.name if first != self._folder else self.pictures[0].stem.rpartition("-seed")[0]
+        first, count = self.pictures[0], len({path.stem.rpartition("-seed")[0] for path in self.pictures})
+        stem = first.parent.name if self._moving else first.stem.rpartition("-seed")[0] if count == 1 else "own"
         facts["sheet"] = str(self._sheet(stem))
         if len(self._cells) > 1 and max(map(len, self._cells.values())) > 1:
             facts["grid"] = str(self._grid())
         if self._moving:
-            facts["animations"] = [str(self._animation(key, *moving)) for key, moving in self._moving.items()]
+            facts["animations"] = [str(self._animation(key, frames)) for key, (_, frames) in self._moving.items()]
         if self._backs:
             facts["back"] = [str(path) for path in self._backs]
         return facts
@@ -227,7 +246,7 @@ class _Writer:
         headings = ("source", "pose", "retargeted", "output") if retargeted else ("source", "pose", "output")
         rows = [tiles if retargeted else (tiles[0], *tiles[2:]) for _, tiles, _ in self._rows]
         captions = [name for name, _, _ in self._rows] if len(self._rows) > 1 else ()
-        return self._written(Sheet(headings, rows, captions).picture(), f"{stem}-sheet")
+        return self._shown(Sheet(headings, rows, captions).picture(), f"{stem}-sheet")
 
     def _grid(self) -> Path:
         """Photos down, poses across."""
@@ -239,21 +258,23 @@ class _Writer:
         blank = np.full_like(next(iter(self._seen.values())), 250)
         rows = [(blank, *(self._seen.get(f" {pose}", blank) for pose in poses))]
         rows += [(self._seen[photo], *(row.get(pose, blank) for pose in poses)) for photo, row in self._cells.items()]
-        return self._written(Sheet(("", *poses), rows).picture(), "grid")
+        return self._shown(Sheet(("", *poses), rows).picture(), "grid")
 
-    def _written(self, picture: Any, name: str) -> Path:
+    def _shown(self, picture: Any, name: str) -> Path:
         from pgsynth_core.api.stamping import about_picture
 
-        about = partial(about_picture, self._model, made_with="sheet")
-        return write_free(picture, self._folder, name, about(seed=self._model.assembly.spec.sample.seed))
+        seed = self._model.assembly.spec.sample.seed
+        return self._written(picture, self._folder, name, about_picture(self._model, made_with="sheet", seed=seed))
 
-    def _animation(self, key: str, folder: Path, frames: Sequence[Path]) -> Path:
+    def _written(self, picture: Any, folder: Path, name: str, about: Mapping[str, Any]) -> Path:
+        from pgsynth_core.data.stamp import stamped
+
+        return write_new(stamped(picture, about), folder, name, ".png")
+
+    def _animation(self, key: str, frames: Sequence[Path]) -> Path:
         """Frames in order, as WebP without loss."""
         from PIL import Image
 
-        from pgsynth_core.cli.write import Target
         from pgsynth_core.data.animation import animated
 
-        path = next(path for path in free_paths(self._folder, key, suffix=".webp") if not path.exists())
-        Target(str(path)).write(animated((Image.open(frame) for frame in frames), fps=self._fps))
-        return path
+        return write_new(animated(map(Image.open, frames), fps=self._fps), self._folder, key, ".webp")

@@ -92,7 +92,7 @@ def test_what_encoders_give_is_mixed_evenly_and_labels_are_the_nearers() -> None
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])
 def test_the_animation_holds_the_frames(suffix: str) -> None:
     made = Interpolated(tuple(noise((32, 24), seed) for seed in range(4)), (POSE,) * 4)
-    with Image.open(io.BytesIO(made.animation(suffix, fps=10.0))) as opened:
+    with Image.open(io.BytesIO(animated(made.images(), suffix, fps=10.0))) as opened:
         assert getattr(opened, "n_frames", 1) == 4 and opened.size == (24, 32) and opened.info["loop"] == 0
         for frame, picture in enumerate(made.pictures):
             opened.seek(frame)
