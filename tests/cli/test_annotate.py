@@ -50,7 +50,8 @@ def test_one_photo_gets_its_pose_and_its_label_map(annotate: Run) -> None:
     assert (facts["canvas_width"], facts["canvas_height"], facts["annotator"]) == (64, 96, "finder/0")
     labels = read_label_map(Path("me.parsing.png"), label_set="atr18", size=(96, 64))
     assert labels[40, 5] == 4 and labels[5, 5] == 0
-    assert Image.open("me.parsing.png").info["label_set"] == "atr18"
+    with Image.open("me.parsing.png") as parsing:
+        assert parsing.info["label_set"] == "atr18"
     assert said.out.splitlines()[0] == "photos  1: 1 annotated, 0 known before"
     assert Path("outputs/annotated/sheet.png").is_file() and "outputs/annotated/sheet.png" in said.out
 
