@@ -56,6 +56,19 @@ def test_one_photo_gets_its_pose_and_its_label_map(annotate: Run) -> None:
     assert Path("outputs/annotated/sheet.png").is_file() and "outputs/annotated/sheet.png" in said.out
 
 
+def test_the_sheet_shows_what_is_known_in_colours_and_nothing_else(annotate: Run) -> None:
+    photo_of(Path("me.png"), SEVERAL)
+    annotate("me.png")
+    annotate("me.png", "--pose", "-o", "posed")
+    photo_of(Path("other.png"), SEVERAL)
+    annotate("other.png", "--pose", "-o", "alone")
+    with Image.open("outputs/annotated/sheet.png") as both, Image.open("alone/sheet.png") as pose:
+        assert both.width > pose.width + 300, "label maps have their columns only where there are some"
+        pixels = np.asarray(pose.convert("RGB")).astype(int)
+    coloured = (np.ptp(pixels, axis=2) > 150).any(axis=0)
+    assert coloured[pose.width // 2 :].any() and not coloured[: pose.width // 2].all()
+
+
 def test_a_folder_is_read_with_all_below_it(annotate: Run) -> None:
     for name in ("a.png", "b/c.JPG", "b/d/e.webp"):
         photo_of(Path("photos") / name)
