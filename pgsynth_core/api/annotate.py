@@ -72,7 +72,7 @@ class Tally:
     names: list[str] = field(default_factory=list)
 
     def add(self, name: str) -> None:
-        """One more."""
+        """Count one more photo, by its name."""
         self.count += 1
         if len(self.names) < _NAMED:
             self.names.append(name)
