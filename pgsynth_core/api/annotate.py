@@ -72,7 +72,7 @@ class Tally:
     names: list[str] = field(default_factory=list)
 
     def add(self, name: str) -> None:
-        """One more."""
+        """Count one more photo, by its name."""
         self.count += 1
         if len(self.names) < _NAMED:
             self.names.append(name)
@@ -294,7 +294,8 @@ class _Work:
 
     def _write(self, photo: _Photo, found: Mapping[Finding, Any]) -> None:
         """Write what was found of a photo."""
-        said, people, image = "", (), photo.image
+        said, image = "", photo.image
+        people: list[Joints] = []
         assert image is not None
         if "pose" in found:
             people = [joints for joints in found["pose"] if present(joints).any()]

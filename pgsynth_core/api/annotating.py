@@ -16,7 +16,7 @@ from pgsynth_core.spec.typed import option_value
 __all__ = ["FLAG", "ChosenAnnotator", "annotators_for", "pose_annotators"]
 
 FLAG = "--annotator"
-_KINDS: Mapping[Finding, type[Annotator]] = {"pose": PoseAnnotator, "parsing": ParsingAnnotator}
+_KINDS: Mapping[Finding, Any] = {"pose": PoseAnnotator, "parsing": ParsingAnnotator}
 _NOUNS: Mapping[Finding, str] = {"pose": "poses", "parsing": "label maps"}
 
 

@@ -16,6 +16,7 @@ from pgsynth_core.data.sheet import PAPER, Sheet, label_legend
 
 __all__ = ["Shown", "annotation_sheet"]
 
+_HEADINGS: Final = ("photo", "pose", "label map", "labels")
 _HEIGHT: Final = 288
 _WIDEST: Final = 512
 _NAME: Final = 60
@@ -46,10 +47,13 @@ def annotation_sheet(shown: Sequence[Shown]) -> Image.Image:
         rows.append(_row(one))
         name = one.file.path.name if len(one.file.path.name) <= _NAME else f"{one.file.path.name[:_NAME]}..."
         captions.append(f"{number}  {name}" + (f": {one.said}" if one.said else ""))
-    return Sheet(("photo", "pose", "label map", "labels"), rows, captions).picture()
+    columns = [place for place in range(len(_HEADINGS)) if any(row[place] is not None for row in rows)]
+    tiles = [[_none(row[0]) if row[place] is None else row[place] for place in columns] for row in rows]
+    return Sheet([_HEADINGS[place] for place in columns], tiles, captions).picture()
 
 
-def _row(one: Shown) -> list[np.ndarray]:
+def _row(one: Shown) -> list[Any]:
+    """The photo, then what is known of it; None for what is not."""
     photo = read_image(one.file.path)
     small = _small(photo)
     scale = np.array([small.shape[1] / photo.shape[1], small.shape[0] / photo.shape[0], 1], np.float32)
@@ -58,11 +62,11 @@ def _row(one: Shown) -> list[np.ndarray]:
         joints = read_pose(place_of(one.file.stem, "pose"), size=(photo.shape[0], photo.shape[1]))
         posed = _posed(veiled, joints * scale, [person * scale for person in one.people])
     except DataError:
-        posed = _none(small)
+        posed = None
     try:
         parsing, label_set = read_parsing(place_of(one.file.stem, "parsing"))
     except DataError:
-        return [small, posed, _none(small), _none(small)]
+        return [small, posed, None, None]
     labels = np.asarray(Image.fromarray(parsing).resize(small.shape[1::-1], Image.Resampling.NEAREST))
     coloured = (voc_palette()[labels] * (1 - _VEIL) + veiled).astype(np.uint8)
     mapped = np.where(labels[..., None] > 0, coloured, veiled)
@@ -81,7 +85,7 @@ def _posed(below: np.ndarray, joints: Keypoints, people: Sequence[Keypoints]) ->
     size, drawn = (below.shape[0], below.shape[1]), below
     for person in people:
         if not np.allclose(person, joints, atol=0.1):
-            drawn = _over(drawn, skeleton(person, size).any(axis=2)[..., None] * np.array(_OTHER, np.uint8))
+            drawn = _over(drawn, skeleton(person, size).any(axis=2, keepdims=True) * np.array(_OTHER, np.uint8))
     drawn = _over(drawn, skeleton(joints, size))
     if len(people) < 2:
         return drawn

@@ -6,7 +6,7 @@ import argparse
 import io
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pgsynth_core.cli.arguments import Parser, add_common, at_least, one_of
 from pgsynth_core.cli.console import one_line, say, say_json
@@ -14,6 +14,7 @@ from pgsynth_core.cli.progress import follow
 from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.cli.write import Target
+from pgsynth_core.manifest import Finding
 from pgsynth_core.runs.durable import refusing
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["COMMAND"]
 
 _SHEETS: Final = Path("outputs/annotated")
 _BAD: Final = ("skip", "fail")
-_FINDS: Final = ("pose", "parsing")
+_FINDS: Final[tuple[Finding, ...]] = get_args(Finding)
 _SHOWN: Final = 5
 
 _DESCRIPTION = """\

@@ -50,9 +50,23 @@ def test_one_photo_gets_its_pose_and_its_label_map(annotate: Run) -> None:
     assert (facts["canvas_width"], facts["canvas_height"], facts["annotator"]) == (64, 96, "finder/0")
     labels = read_label_map(Path("me.parsing.png"), label_set="atr18", size=(96, 64))
     assert labels[40, 5] == 4 and labels[5, 5] == 0
-    assert Image.open("me.parsing.png").info["label_set"] == "atr18"
+    with Image.open("me.parsing.png") as parsing:
+        assert parsing.info["label_set"] == "atr18"
     assert said.out.splitlines()[0] == "photos  1: 1 annotated, 0 known before"
     assert Path("outputs/annotated/sheet.png").is_file() and "outputs/annotated/sheet.png" in said.out
+
+
+def test_the_sheet_shows_what_is_known_in_colours_and_nothing_else(annotate: Run) -> None:
+    photo_of(Path("me.png"), SEVERAL)
+    annotate("me.png")
+    annotate("me.png", "--pose", "-o", "posed")
+    photo_of(Path("other.png"), SEVERAL)
+    annotate("other.png", "--pose", "-o", "alone")
+    with Image.open("outputs/annotated/sheet.png") as both, Image.open("alone/sheet.png") as pose:
+        assert both.width > pose.width + 300, "label maps have their columns only where there are some"
+        pixels = np.asarray(pose.convert("RGB")).astype(int)
+    coloured = (np.ptp(pixels, axis=2) > 150).any(axis=0)
+    assert coloured[pose.width // 2 :].any() and not coloured[: pose.width // 2].all()
 
 
 def test_a_folder_is_read_with_all_below_it(annotate: Run) -> None:

@@ -89,7 +89,7 @@ class ViTPose(PoseAnnotator):
         ]
         if not crops:
             return [[] for _ in photos]
-        heatmaps = torch.cat([self._heatmaps(several) for several in torch.cat(crops).split(_AT_ONCE)])
+        heatmaps = torch.cat([self._heatmaps(several) for several in torch.split(torch.cat(crops), _AT_ONCE)])
         found = self._crops.post_process_pose_estimation(SimpleNamespace(heatmaps=heatmaps), boxes=boxes)
         return [
             [self._joints(person, box) for person, box in zip(people, its, strict=True)]
@@ -149,6 +149,41 @@ def _of_one_size(inputs: Sequence[Any]) -> list[list[int]]:
 
 
 # ------------------------------------------------------------------------------------------- the networks
+_SMALL_DETECTOR: Final[dict[str, Any]] = {
+    "backbone_config": {
+        "model_type": "rt_detr_resnet",
+        "hidden_sizes": [8, 16, 24, 32],
+        "depths": [1, 1, 1, 1],
+        "embedding_size": 8,
+        "layer_type": "basic",
+        "out_features": ["stage2", "stage3", "stage4"],
+    },
+    "encoder_in_channels": [16, 24, 32],
+    "encoder_hidden_dim": 16,
+    "encoder_ffn_dim": 16,
+    "encoder_attention_heads": 2,
+    "d_model": 16,
+    "num_queries": 8,
+    "decoder_in_channels": [16, 16, 16],
+    "decoder_ffn_dim": 16,
+    "decoder_layers": 1,
+    "decoder_attention_heads": 2,
+    "num_denoising": 0,
+    "id2label": {0: _PERSON},
+}
+_SMALL_ESTIMATOR: Final[dict[str, Any]] = {
+    "backbone_config": {
+        "model_type": "vitpose_backbone",
+        "image_size": [64, 48],
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "out_indices": [1],
+    },
+    "num_labels": _JOINTS,
+}
+
+
 def _loaded(at: int, folder: str) -> tuple[Any, Any]:
     """The detector (0) or the estimator (1), with its processor."""
     from transformers import AutoImageProcessor, AutoModelForObjectDetection, VitPoseForPoseEstimation
@@ -162,34 +197,14 @@ def _untrained() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         RTDetrConfig,
         RTDetrForObjectDetection,
         RTDetrImageProcessor,
-        RTDetrResNetConfig,
-        VitPoseBackboneConfig,
         VitPoseConfig,
         VitPoseForPoseEstimation,
         VitPoseImageProcessor,
     )
 
-    widths = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1], "embedding_size": 8, "layer_type": "basic"}
-    seen = RTDetrConfig(
-        backbone_config=RTDetrResNetConfig(**widths, out_features=["stage2", "stage3", "stage4"]),
-        encoder_in_channels=[16, 24, 32],
-        encoder_hidden_dim=16,
-        encoder_ffn_dim=16,
-        encoder_attention_heads=2,
-        d_model=16,
-        num_queries=8,
-        decoder_in_channels=[16, 16, 16],
-        decoder_ffn_dim=16,
-        decoder_layers=1,
-        decoder_attention_heads=2,
-        num_denoising=0,
-        id2label={0: _PERSON},
-    )
-    body = VitPoseBackboneConfig(
-        image_size=[64, 48], hidden_size=16, num_hidden_layers=1, num_attention_heads=2, out_indices=[1]
-    )
-    joints = VitPoseConfig(backbone_config=body, num_labels=_JOINTS)
     small = {"height": 64, "width": 48}
+    seen = RTDetrConfig.from_dict(_SMALL_DETECTOR)
+    joints = VitPoseConfig.from_dict(_SMALL_ESTIMATOR)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         detector, estimator = RTDetrForObjectDetection(seen).eval(), VitPoseForPoseEstimation(joints).eval()
