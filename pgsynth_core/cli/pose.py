@@ -78,6 +78,7 @@ def _parser() -> Parser:
         help="of several: most-certain (default), largest, leftmost, rightmost, or a number from 1 on",
     )
     parser.add_argument("--canvas", metavar="HxW", type=_size, help="size of the picture the poses are in, if unsaid")
+    parser.add_argument("--onto-canvas", metavar="HxW", type=_size, help="size of the source's picture, if unsaid")
     parser.add_argument("--sheet", metavar="PNG", help="where the sheet goes; into a folder it goes by itself")
     parser.add_argument("--force", action="store_true", help="write over files that are there")
     add_common(parser)
@@ -102,15 +103,16 @@ class _Result:
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
-    if arguments.root and not arguments.onto:
-        message = "--root says where somebody retargeted stands, and nothing is retargeted."
+    if (arguments.root or arguments.onto_canvas) and not arguments.onto:
+        flag = "--root" if arguments.root else "--onto-canvas"
+        message = f"{flag} is for retargeting, and nothing is retargeted."
         raise ArgumentsError(message, where="pgsynth pose", cure="Give --onto POSE too, or leave it out.")
     from pgsynth_core.data.poses import read_poses  # numpy and Pillow
     from pgsynth_core.data.retarget import body_of, ratios_of, retarget_frames
 
     with progress("Reading poses"):
         frames = read_poses(arguments.words, person=arguments.person, canvas=arguments.canvas)
-        source = read_poses(arguments.onto, person=arguments.person) if arguments.onto else []
+        source = read_poses(arguments.onto, canvas=arguments.onto_canvas) if arguments.onto else []
     made, ratios = frames, None
     if source:
         ratios = ratios_of(body_of([one.joints for one in source]), body_of([one.joints for one in frames]))
@@ -155,7 +157,7 @@ def _warnings(frames: list[PoseFrame], source: list[PoseFrame]) -> list[str]:
     if empty:
         found.append(f"nobody is in {len(empty)} of {len(frames)} frames: {', '.join(empty[:5])}.")
     if source and not any(frame.canvas for frame in source):
-        found.append("the source's pose does not say the size of its picture; what is made says none either.")
+        found.append("the source's pose does not say the size of its picture; give --onto-canvas HEIGHTxWIDTH.")
     return found
 
 

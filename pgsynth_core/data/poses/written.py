@@ -92,7 +92,11 @@ def frame_size(frame: PoseFrame) -> tuple[int, int]:
     """
     if frame.canvas is None:
         message = "it does not say the size of the picture its joints are in."
-        raise UserError(message, where=f"pose {frame.name}", cure="Give it: --canvas HEIGHTxWIDTH.")
+        raise UserError(
+            message,
+            where=f"pose {frame.name}",
+            cure="Give it: --canvas HEIGHTxWIDTH; of a source's pose, --onto-canvas.",
+        )
     return frame.canvas
 
 
