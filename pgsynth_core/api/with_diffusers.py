@@ -46,7 +46,7 @@ def denoise(
     """From noise to a latent [1, Z, h, w], ControlNets shown black pictures: no pose."""
     height, width = arguments.grid
     noise = torch.Generator().manual_seed(arguments.seed)
-    latent = torch.randn(1, unet.config.in_channels, height, width, generator=noise)
+    latent: torch.Tensor = torch.randn(1, unet.config.in_channels, height, width, generator=noise)
     scheduler.set_timesteps(arguments.steps)
     latent = latent * scheduler.init_noise_sigma
     for time in scheduler.timesteps:

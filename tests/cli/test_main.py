@@ -84,10 +84,14 @@ def test_a_group_alone_lists_its_commands(run: Run) -> None:
         (
             ["zzz"],
 <<<<<<< HEAD
+<<<<<<< HEAD
             "Commands: compose, train, sample, edit, interpolate, inspect, evaluate, compare, report, study, leaderboard, export, sweep, replay, demo, runs, cache, data, plugins, doctor, completion, tui.",
 =======
             "Commands: compose, train, sample, pose, inspect, evaluate, compare, report, study, leaderboard, export, sweep, replay, demo, runs, cache, data, plugins, doctor, completion, tui.",
 >>>>>>> poses8
+=======
+            "Commands: compose, train, sample, inspect, evaluate, compare, report, gallery, study, leaderboard, export, sweep, replay, demo, runs, cache, data, plugins, doctor, completion, tui.",
+>>>>>>> gallery8
         ),
         (["--jsn"], "--version"),
         (["--json", "plugins", "list"], "pgsynth plugins list --json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -188,4 +189,6 @@ def test_a_pipeline_of_diffusers_reads_the_updates(run: Run, checkpoint: Path, t
         pipe = StableDiffusionPipeline(**dict.fromkeys(NO_NETWORKS), unet=theirs, requires_safety_checker=False)
         pipe.load_lora_weights(made.folder)
         torch.testing.assert_close(theirs(*inputs).sample, wanted)
+        script = runpy.run_path(str(made.folder / "run.py"))  # as anybody would who has no pgsynth
+        torch.testing.assert_close(script["denoiser_of"]({}, str(checkpoint), made.folder)(*inputs).sample, wanted)
     assert not torch.allclose(plain, wanted), "canary: they have learned"
