@@ -61,9 +61,7 @@ With --json: ok, run, step, pictures (paths), sheet (its path), keep, warnings, 
 
 def _parser() -> Parser:
     parser = Parser("edit", _DESCRIPTION, epilog=_EPILOG, override_keys=("sample", "data"))
-    parser.usage = (
-        "pgsynth edit RUN --source IMAGE [--mask MASK | --region NAME] --reference IMAGE [key=value ...] [flags]"
-    )
+    parser.usage = "pgsynth edit RUN --source IMAGE --reference IMAGE [key=value ...] [flags]"
     parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
     parser.add_argument("--source", metavar="IMAGE", required=True, help="the photo that is edited")
     parser.add_argument(

@@ -52,7 +52,7 @@ With --json: ok, run, step, animation (its path), sheet (its path), pictures (pa
 
 def _parser() -> Parser:
     parser = Parser("interpolate", _DESCRIPTION, epilog=_EPILOG, override_keys=("sample", "data"))
-    parser.usage = "pgsynth interpolate RUN [key=value ...] --source IMAGE [IMAGE] --pose POSE [POSE] [flags]"
+    parser.usage = "pgsynth interpolate RUN [key=value ...] --source IMAGE ... --pose POSE ... [flags]"
     parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     parser.add_argument("--source", metavar="IMAGE", required=True, help="one photo, or two", **several)
