@@ -34,10 +34,10 @@ _EPILOG = """\
 RUN is as for pgsynth sample; so are words such as sample.scheduler=dpm.
 
 examples:
-  pgsynth edit latest --source me.jpg --mask coat.png --reference you.jpg --pose me.pose.json
+  pgsynth edit latest --source me.jpg --mask coat.png --reference you.jpg --pose me.json
   pgsynth edit latest --source me.jpg --region upper-clothes --reference you.jpg --soft 8
-  pgsynth edit latest --source me.jpg --reference a.jpg:upper-clothes --reference b.jpg:pants=0.5
-  pgsynth edit latest --source me.jpg --region dress --reference a.jpg:all=0.3 -n 4 --json
+  pgsynth edit latest --source me.jpg --reference a.jpg:upper-clothes --reference b.jpg:pants
+  pgsynth edit latest --source me.jpg --region dress --reference a.jpg:all=0.3 -n 4
 
 What changes is white in a mask, a picture of the photo's size; or it is regions of the
 photo's label map, by name. With neither, the regions of the references change.

@@ -33,7 +33,7 @@ the flags, or behind another flag than --source, --pose and --parsing.
 examples:
   pgsynth interpolate latest --source me.jpg --pose stand.json kick.json --frames 16
   pgsynth interpolate latest --source me.jpg you.jpg --pose stand.json --format gif --fps 12
-  pgsynth interpolate latest sample.steps=20 --source me.jpg you.jpg --pose stand.json kick.json
+  pgsynth interpolate latest sample.steps=20 --source me.jpg you.jpg --pose stand.json
 
 A pose is OpenPose JSON, as for pgsynth sample, in pixels of the photo of its place where it
 names no canvas. Between poses every limb of an arm or a leg turns the shorter way round and
