@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +68,8 @@ def _as_high(picture: np.ndarray, height: int) -> np.ndarray:
 
 def references_of(given: Source | Reference | Sequence[Source | Reference]) -> tuple[Reference, ...]:
     """One photo, or several, as references; photos alone have the same weight each, everywhere."""
-    several = given if isinstance(given, list | tuple) else [given]
+    single = isinstance(given, str | Path | Image.Image | np.ndarray | Reference)
+    several: Sequence[Source | Reference] = [given] if single else list(given)  # type: ignore[list-item, arg-type]
     return tuple(one if isinstance(one, Reference) else Reference(one) for one in several)
 
 

@@ -101,7 +101,7 @@ def _drawn(
     for begin in range(0, len(shares), settings.batch_size):
         places = range(begin, min(begin + settings.batch_size, len(shares)))
         rows = [of(ends.sources[shares[place] > 0.5], targets[place]) for place in places]
-        here = between(*parts, torch.tensor([shares[place] for place in places]))
+        here = between(parts[0], parts[-1], torch.tensor([shares[place] for place in places]))
         chances = [generator(settings.seed, "sample", "sample") for _ in places]
         latents = draw_latents(method, here, Batch.cat(rows).conditioning(), plan_of(settings), chances)
         with torch.no_grad():

@@ -35,10 +35,10 @@ _EPILOG = """\
 RUN is as for pgsynth sample; so are words such as sample.scheduler=dpm.
 
 examples:
-  pgsynth edit latest --source me.jpg --mask coat.png --reference you.jpg --pose me.pose.json
+  pgsynth edit latest --source me.jpg --mask coat.png --reference you.jpg --pose me.json
   pgsynth edit latest --source me.jpg --region upper-clothes --reference you.jpg --soft 8
-  pgsynth edit latest --source me.jpg --reference a.jpg:upper-clothes --reference b.jpg:pants=0.5
-  pgsynth edit latest --source me.jpg --region dress --reference a.jpg:all=0.3 -n 4 --json
+  pgsynth edit latest --source me.jpg --reference a.jpg:upper-clothes --reference b.jpg:pants
+  pgsynth edit latest --source me.jpg --region dress --reference a.jpg:all=0.3 -n 4
 
 What changes is white in a mask, a picture of the photo's size; or it is regions of the
 photo's label map, by name. With neither, the regions of the references change.
@@ -62,9 +62,7 @@ With --json: ok, run, step, pictures (paths), sheet (its path), keep, warnings, 
 
 def _parser() -> Parser:
     parser = Parser("edit", _DESCRIPTION, epilog=_EPILOG, override_keys=("sample", "data"))
-    parser.usage = (
-        "pgsynth edit RUN --source IMAGE [--mask MASK | --region NAME] --reference IMAGE [key=value ...] [flags]"
-    )
+    parser.usage = "pgsynth edit RUN --source IMAGE --reference IMAGE [key=value ...] [flags]"
     parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
     parser.add_argument("--source", metavar="IMAGE", required=True, help="the photo that is edited")
     parser.add_argument(

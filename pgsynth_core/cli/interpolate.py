@@ -33,7 +33,7 @@ the flags, or behind another flag than --source, --pose and --parsing.
 examples:
   pgsynth interpolate latest --source me.jpg --pose stand.json kick.json --frames 16
   pgsynth interpolate latest --source me.jpg you.jpg --pose stand.json --format gif --fps 12
-  pgsynth interpolate latest sample.steps=20 --source me.jpg you.jpg --pose stand.json kick.json
+  pgsynth interpolate latest sample.steps=20 --source me.jpg you.jpg --pose stand.json
 
 A pose is OpenPose JSON, as for pgsynth sample, in pixels of the photo of its place where it
 names no canvas. Between poses every limb of an arm or a leg turns the shorter way round and
@@ -52,7 +52,7 @@ With --json: ok, run, step, animation (its path), sheet (its path), pictures (pa
 
 def _parser() -> Parser:
     parser = Parser("interpolate", _DESCRIPTION, epilog=_EPILOG, override_keys=("sample", "data"))
-    parser.usage = "pgsynth interpolate RUN [key=value ...] --source IMAGE [IMAGE] --pose POSE [POSE] [flags]"
+    parser.usage = "pgsynth interpolate RUN [key=value ...] --source IMAGE ... --pose POSE ... [flags]"
     parser.add_argument("words", nargs="+", metavar="RUN, key=value", help="which run, and what is to be different")
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     parser.add_argument("--source", metavar="IMAGE", required=True, help="one photo, or two", **several)

@@ -90,9 +90,7 @@ def cell_shares(
     weights /= np.maximum(weights.sum(0), 1)
     known = (weights.sum(0) > 0).astype(np.float32)
     total = _pooled(known[None], stride)
-    return np.divide(
-        _pooled(weights, stride), total, out=np.zeros((len(weights), *total.shape[1:]), np.float32), where=total > 0
-    )
+    return np.asarray(_pooled(weights, stride) / np.where(total > 0, total, 1))
 
 
 def _pooled(values: Float32[np.ndarray, "R H W"], stride: int) -> Float32[np.ndarray, "R h w"]:

@@ -77,5 +77,5 @@ class Blend:
         """One prediction of those under each reference."""
         if self.references == 1:
             return predicted
-        by_reference = predicted.unflatten(0, (-1, self.references))
-        return (by_reference * self.weights.to(predicted.dtype)).sum(1)
+        by_reference = predicted.view(-1, self.references, *predicted.shape[1:])
+        return torch.sum(by_reference * self.weights.to(predicted.dtype), dim=1)
