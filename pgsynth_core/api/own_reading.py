@@ -145,10 +145,8 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
         image = photo_of(file.path)
         size = image.shape[0], image.shape[1]
         labels = _given(parsing, file.path, PARSING_SUFFIX) if verdict.label_set or parsing else None
-        if labels is None and needs_parsing(verdict):
-            found = looking.labels(image, verdict.label_set)
-        else:
-            found = parsing_of(labels, size, verdict)
+        wanted = labels is None and needs_parsing(verdict)
+        found = looking.labels(image, verdict.label_set) if wanted else parsing_of(labels, size, verdict)
         yield OwnPhoto(file.path.stem, image, _joints(file.path, image, joints, looking, framing), found)
 
 

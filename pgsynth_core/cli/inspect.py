@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core import api
 from pgsynth_core.api.adjust import resolve_with
@@ -27,7 +27,7 @@ from pgsynth_core.cli.sample import (
 )
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.contract import SitePattern
-from pgsynth_core.errors import UserError, nearest, suggestion
+from pgsynth_core.errors import Problem, UserError, nearest, suggestion
 from pgsynth_core.runs import LATEST, find_checkpoint, list_runs, runs_root
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _OUTPUTS = Path("outputs")
 _HIDDEN = 5e-4
 """Shares below this are not printed."""
 
+_PARSING: Final = "label map of the photo, for methods that read one: in the labels the run was trained with"
 _DESCRIPTION = """\
 Look on at one denoising step: draw the attention of each processor for one sample, and
 say what share of each encoder's attention lies on body, clothes and face."""

@@ -45,7 +45,7 @@ _DESCRIPTION = """\
 Make pictures with a trained run: of photos of one's own in poses of one's own, or of the
 pairs of a split of its dataset."""
 
-_EPILOG = """\
+_EPILOG = f"""\
 RUN is a run's id or the beginning of it, latest, a run's folder or a checkpoint's. Words
 sample.KEY=value and data.NAME.OPTION=value change its settings of sampling, or say where
 its data is now; everything else is in its weights.
@@ -61,8 +61,7 @@ examples:
   pgsynth sample latest sample.guidance.pose=3 sample.guidance.all=none
   pgsynth sample latest data.deepfashion.root=data/fashion
 
-{OWN}
-Pictures go to outputs/RUN: PHOTO-POSE-seedN.png, of a person who moves a folder of frames.
+{OWN_EPILOG}Pictures go to outputs/RUN: PHOTO-POSE-seedN.png, of a person who moves a folder of frames.
 A sheet shows the first: source, pose, output; of several photos and poses a grid, too. Of
 pairs of the dataset, each is NAME.png, and sheet.png shows the first with their targets. A
 picture that is there is never written over: the new one gets a number. Each picture has its
@@ -73,9 +72,7 @@ A label map is a PNG of one channel, of the photo's size, whose values are label
 the run was trained with; a text chunk label_set that names another is refused.
 
 With --json: ok, run, step, pictures (paths), sheet (its path), grid, animations, back (where
-there are any), folder (of pairs), label_set (that --parsing is read as), warnings, broken.""".replace(
-    "{OWN}\n", OWN_EPILOG
-)
+there are any), folder (of pairs), label_set (that --parsing is read as), warnings, broken."""
 
 
 def _parser() -> Parser:

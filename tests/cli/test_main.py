@@ -83,15 +83,7 @@ def test_a_group_alone_lists_its_commands(run: Run) -> None:
         (["method.yaml"], "pgsynth compose method.yaml"),
         (
             ["zzz"],
-<<<<<<< HEAD
-<<<<<<< HEAD
-            "Commands: compose, train, sample, edit, interpolate, inspect, evaluate, compare, report, study, leaderboard, export, sweep, replay, demo, runs, cache, data, plugins, doctor, completion, tui.",
-=======
-            "Commands: compose, train, sample, pose, inspect, evaluate, compare, report, study, leaderboard, export, sweep, replay, demo, runs, cache, data, plugins, doctor, completion, tui.",
->>>>>>> poses8
-=======
-            "Commands: compose, train, sample, inspect, evaluate, compare, report, gallery, study, leaderboard, export, sweep, replay, demo, runs, cache, data, plugins, doctor, completion, tui.",
->>>>>>> gallery8
+            "Commands: compose, train, sample, pose, annotate, edit, interpolate, inspect, evaluate, compare, report, gallery, study, leaderboard, export, sweep, replay, demo, runs, cache, data, plugins, doctor, completion, tui.",
         ),
         (["--jsn"], "--version"),
         (["--json", "plugins", "list"], "pgsynth plugins list --json"),
