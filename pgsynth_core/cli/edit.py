@@ -152,7 +152,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         made = edited(model, wanted, n=arguments.number, on_warning=warnings.append)
         sheet = made.sheet(rows=_SHEET_ROWS)
     name, seed = f"{Path(arguments.source).stem[:80]}-edit", model.assembly.spec.sample.seed
-    names = {
+    names: dict[str, Any] = {
         "source": Path(arguments.source).name,
         "reference": ", ".join(Path(str(one.photo)).name for one in wanted.references),
     }

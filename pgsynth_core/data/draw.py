@@ -70,7 +70,7 @@ def skeleton(keypoints: Keypoints, size: tuple[int, int]) -> Image:
     Returns:
         RGB, 0 to 255.
     """
-    return np.rint(drawn_with(keypoints, size, stroke(size[0]))).astype(np.uint8)
+    return np.asarray(np.rint(drawn_with(keypoints, size, stroke(size[0]))), np.uint8)
 
 
 def drawn_with(keypoints: Keypoints, size: tuple[int, int], width: float) -> Float32[np.ndarray, "H W 3"]:
