@@ -219,7 +219,7 @@ def find_photos(folder: Path, names: Sequence[str], *, flag: str) -> dict[str, P
 # ------------------------------------------------------------------------------------------- as pictures
 @dataclass(frozen=True)
 class FolderPairs(Material):
-    """Matched files as what can be scored; see `scoring.Material`.
+    """Matched files as what can be scored; see `material.Material`.
 
     Attributes:
         found: The files.
@@ -251,7 +251,7 @@ class FolderPairs(Material):
 
 @dataclass(frozen=True)
 class FolderPictures(Pictures):
-    """All pictures below a folder; see `scoring.Pictures`."""
+    """All pictures below a folder; see `material.Pictures`."""
 
     files: tuple[Path, ...]
 

@@ -28,7 +28,6 @@ class Listed:
         source: Name of the source photo as listed.
         target: That of the target.
         line: In the file, the header being line 1.
-        cells: Every column of the line.
     """
 
     source: str
@@ -41,12 +40,11 @@ class Listed:
         return f"{stem_of(self.source)}_2_{stem_of(self.target)}"
 
 
-def read_pairs(path: Path, *, split: str = "") -> tuple[tuple[Listed, ...], tuple[Problem, ...]]:
+def read_pairs(path: Path) -> tuple[tuple[Listed, ...], tuple[Problem, ...]]:
     """Read the list.
 
     Args:
         path: A CSV file in UTF-8 with a header.
-        split: Only rows whose column ``split`` says so; empty: all.
 
     Returns:
         The pairs in the order of the file, each once; and what is wrong with the other rows.
@@ -61,8 +59,6 @@ def read_pairs(path: Path, *, split: str = "") -> tuple[tuple[Listed, ...], tupl
     pairs: dict[tuple[str, str], Listed] = {}
     problems = [Problem(record.reason, f"{path}:{record.row}") for record in table.problems]
     for row in table.rows:
-        if split and "split" in row.cells and row.cells["split"] != split:
-            continue
         pair = Listed(row.cells[columns[0]], row.cells[columns[1]], row.line)
         place = f"{path}:{row.line}"
         if not pair.source or not pair.target:
