@@ -146,7 +146,7 @@ def _files(word: str, runs: str | None) -> list[Path]:
     try:
         folder = find_run(word, runs_root(runs))
     except UserError as error:
-        beside = path.with_name(f"{path.name}.scores")
+        beside = Path(f"{path.absolute()}.scores")
         if not path.is_dir() or not any(beside.glob("scores*.json")):
             raise
         cure = f"Give the folder beside it: pgsynth leaderboard {shlex.quote(str(beside))}."
