@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +100,7 @@ def stem_of(name: str) -> str:
     return path_of(name).rpartition("/")[2]
 
 
+@lru_cache(maxsize=2**16)  # asked by each naming that is tried
 def key_of(name: str) -> str:
     """What is the same in all spellings of a photo's name in this field.
 
