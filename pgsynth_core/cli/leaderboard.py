@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -142,7 +143,14 @@ def _files(word: str, runs: str | None) -> list[Path]:
         return [path]
     if path.is_dir() and (held := sorted(path.glob("scores*.json"))):
         return held
-    folder = find_run(word, runs_root(runs))
+    try:
+        folder = find_run(word, runs_root(runs))
+    except UserError as error:
+        beside = Path(f"{path.absolute()}.scores")
+        if not path.is_dir() or not any(beside.glob("scores*.json")):
+            raise
+        cure = f"Give the folder beside it: pgsynth leaderboard {shlex.quote(str(beside))}."
+        raise UserError("its scores are not in it.", where=word, cure=cure) from error
     if held := _of_run(folder):
         return held
     raise UserError("the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {word}.")

@@ -158,7 +158,7 @@ class _Looking:
         if len(sizes) > 1:
             self._keep_the_usual(sizes.most_common(1)[0])
         for index, found in [*self.good.items()]:
-            if problem := self._unlike(found):
+            if problem := _unlike(found.sizes, self._yardstick):
                 self.bad.append(Bad(self._material.name(index), problem))
                 del self.good[index]
         return self
@@ -173,15 +173,6 @@ class _Looking:
             given = _written(self.good.pop(index).sizes[0])
             message = f"the prediction is {given} (height x width); {count:,} others are {_written(size)}."
             self.bad.append(Bad(self._material.name(index), Problem(message)))
-
-    def _unlike(self, found: Looked) -> Problem | None:
-        predicted, truth = found.sizes
-        if self._yardstick.size is None and predicted != truth:
-            message = f"the prediction is {_written(predicted)} and the truth {_written(truth)} (height x width)."
-            return Problem(
-                message, cure="Bring both to one size: --size HxW; or cut the picture out of a strip: --cut."
-            )
-        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +253,7 @@ class _Scoring:
 
     def _prepared(self, index: int) -> _Prepared:
         shown, protocol = self._material.read(index), self._yardstick.protocol
+        _refuse_turned(shown, self._looked[index], self._yardstick)
         size = self._yardstick.size or shown.target.shape[:2]
         shown = Shown(
             resized(shown.predicted, size, protocol.predictions),
@@ -332,6 +324,29 @@ def _guarded(of: Callable[[int], R], index: int, name: Callable[[int], str]) -> 
         return Bad(name(index), error.problems[0])
     except ValueError as error:
         return Bad(name(index), Problem(f"{error}."))
+
+
+def _unlike(sizes: tuple[Size, Size], yardstick: Yardstick) -> Problem | None:
+    """What is wrong with a prediction and a truth of these sizes, if they are compared as they are."""
+    predicted, truth = sizes
+    if yardstick.size or predicted == truth:
+        return None
+    message = f"the prediction is {_written(predicted)} and the truth {_written(truth)} (height x width)."
+    return Problem(message, cure="Bring both to one size: --size HxW; or cut the picture out of a strip: --cut.")
+
+
+def _refuse_turned(shown: Shown, looked: Looked, yardstick: Yardstick) -> None:
+    """A file's header may say another size than is decoded, and a file may change between the look and the reading.
+
+    Raises:
+        UserError: If what was checked is not what would be scored.
+    """
+    height, width = shown.predicted.shape[:2]
+    if (height, width) != looked.sizes[0]:
+        said = f"the prediction is {height}x{width} (height x width) and looked like {_written(looked.sizes[0])}."
+        raise UserError(said, cure="Let nothing write it meanwhile; or save it anew, without EXIF.")
+    if problem := _unlike(((height, width), (shown.target.shape[0], shown.target.shape[1])), yardstick):
+        raise UserError([problem])
 
 
 def _hash(picture: Picture) -> str:

@@ -182,6 +182,27 @@ def test_what_breaks_while_it_is_read_is_told_or_counted() -> None:
     assert [row.name for row in table.rows] == ["a", "c"] and table.about["left_out"]["count"] == 1
 
 
+class Turning(InMemory):
+    """The headers of its second pair say other sizes than what is decoded."""
+
+    def look(self, index: int) -> Looked:
+        found = super().look(index)
+        return found if index != 1 else Looked(found.hashes, ((32, 24), (32, 24)))
+
+
+@pytest.mark.parametrize("wrong", ["prediction", "truth"])
+def test_what_is_decoded_otherwise_than_it_looked_is_not_scored(wrong: str) -> None:
+    sizes = ((24, 32), (32, 24)) if wrong == "prediction" else ((32, 24), (24, 32))
+    odd = Shown(noise(1, sizes[0]), noise(11, sizes[1]))
+    material = Turning([("a", shown(0, 10)), ("b", odd), ("c", shown(2, 12))])
+    with pytest.raises(UserError, match=r"(?s)b: .*24x32.*1 of 3 pairs"):
+        score(material, standard())
+    assert [row.name for row in score(material, standard(), skip=True).rows] == ["a", "c"]
+    if wrong == "prediction":
+        with pytest.raises(UserError, match=r"b: the prediction is 24x32 .*looked like 32x24"):
+            score(material, replace(standard(), size=(64, 48)))
+
+
 # ------------------------------------------------------------------------------------------- threads and memory
 class Watched(Material):
     """So many pairs, made when they are read; knows how many were alive at once and which threads read."""
