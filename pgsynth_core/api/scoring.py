@@ -208,7 +208,7 @@ def _aspect(table: ScoreTable) -> float:
 
 def scores_name(yardstick: Yardstick, registry: Registry) -> str:
     """The file of scores: ``scores.json`` by the default protocol, else e.g. ``scores-cfld-256x176.json``."""
-    protocol, size = yardstick.protocol.name, yardstick.size
+    protocol, size = yardstick.protocol.name.replace(":", "+"), yardstick.size
     if protocol == registry.defaults.protocol and size is None:
         return "scores.json"
     return f"scores-{protocol}.json" if size is None else f"scores-{protocol}-{size[0]}x{size[1]}.json"

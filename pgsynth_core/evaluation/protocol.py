@@ -48,7 +48,8 @@ class Protocol:
     """How results are scored.
 
     Attributes:
-        name: By which it is asked for; results are labelled with it.
+        name: By which it is asked for and results are labelled: plain of pgsynth's own, ``package:name`` of others, so
+            that nobody's numbers pass for those of another's protocol of that name.
         summary: What it is.
         sizes: (height, width) at which it may compare; none: any.
         predictions: How a prediction is brought to the size.
@@ -118,7 +119,8 @@ def protocol_of(
             message = f"the protocol {entry.name} has {found.label} already, with options of its own."
             raise SpecError(message, where="--also", cure="Leave it out of the protocol's: --metrics LIST.")
     sizes = tuple((int(height), int(width)) for height, _, width in (size.partition("x") for size in table.sizes))
-    return Protocol(table.name, table.summary, sizes, table.predictions, table.truths, table.reference, tuple(chosen))
+    label = table.name if entry.origin.first_party else entry.qualified
+    return Protocol(label, table.summary, sizes, table.predictions, table.truths, table.reference, tuple(chosen))
 
 
 def _besides(registry: Registry, also: Sequence[str]) -> Iterable[Choice]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pgsynth_core.api.scoring import scores_name
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.evaluation import (
     Bad,
@@ -429,6 +430,17 @@ def test_protocols_are_found_and_narrowed() -> None:
     assert protocol_of(registry).size("100x90") == (100, 90)
     chosen = protocol_of(registry, "cfld", metrics=["psnr", "ssim"], also=["l1", "psnr"])
     assert [choice.label for choice in chosen.metrics] == ["psnr", "ssim", "l1"]
+
+
+def test_another_packages_protocol_is_labelled_as_its() -> None:
+    found = discover()
+    entry = found.find_protocol("cfld")
+    theirs = replace(entry, origin=replace(entry.origin, package="house", first_party=False))
+    registry = replace(found, protocols=(*found.protocols, theirs))
+    other = replace(standard(), protocol=protocol_of(registry, "house:cfld"))
+    assert other.protocol.name == other.way["protocol"] == "house:cfld"
+    assert protocol_of(registry, "pgsynth:cfld").name == "cfld"
+    assert scores_name(other, registry) == "scores-house+cfld.json"
 
 
 @pytest.mark.parametrize(
