@@ -9,6 +9,7 @@ counted and named.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import PartError, Problem, UserError
 from pgsynth_core.evaluation.earlier import Earlier
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Shown, Size
 from pgsynth_core.evaluation.pool import BATCH, OnScored, Pool
@@ -87,16 +88,21 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         {**(about or {}), **yardstick.way, **seen},
         overall,
         sets,
-        {**yardstick.missing, **missing, **_without_values(yardstick, rows)},
+        {**yardstick.missing, **missing, **_without_mean(yardstick, rows)},
         yardstick.libraries,
     )
 
 
-def _without_values(yardstick: Yardstick, rows: Sequence[ImageScores]) -> dict[str, Problem]:
-    """Metrics of pairs that no pair has a value for, and that."""
-    labels = [bound.label for bound in yardstick.metrics if not _is_set(bound)]
+def _without_mean(yardstick: Yardstick, rows: Sequence[ImageScores]) -> dict[str, Problem]:
+    """Metrics of pairs that no pair has a value for, or whose values have no mean, and that."""
     lost = Problem(f"none of {len(rows):,} pairs has a value." if len(rows) > 1 else "the pair has no value.")
-    return {label: lost for label in labels if not any(label in row.values for row in rows)}
+    both = Problem("some of its values are infinite and some minus infinite, which have no mean.")
+    found = {}
+    for label in [bound.label for bound in yardstick.metrics if not _is_set(bound)]:
+        values = [row.values[label] for row in rows if label in row.values]
+        if not values or {math.inf, -math.inf} <= {*values}:
+            found[label] = both if values else lost
+    return found
 
 
 def _refuse(bad: Sequence[Bad], *, skip: bool, pairs: int) -> None:
@@ -272,8 +278,9 @@ class _Scoring:
         hashes = (hashes[0] or _hash(shown.predicted), hashes[1] or _hash(shown.target))
         known = self._before(hashes)
         new = [bound for bound in self._alone if bound.label not in known]
-        values = known | _values(new, [shown.predicted], [shown.target])[0]
-        baseline = _values(self._alone, [shown.source], [shown.target])[0] if shown.source is not None else {}
+        name = [self._material.name(index)]
+        values = known | _values(new, [shown.predicted], [shown.target], name)[0]
+        baseline = _values(self._alone, [shown.source], [shown.target], name)[0] if shown.source is not None else {}
         return _Prepared(index, shown, values, baseline, hashes)
 
     def _take(self, batch: Sequence[_Prepared]) -> None:
@@ -282,9 +289,10 @@ class _Scoring:
             return
         predicted, target = [one.shown.predicted for one in batch], [one.shown.target for one in batch]
         source = [one.shown.source for one in batch if one.shown.source is not None]
-        found = _values(self._batched, predicted, target)
+        names = [self._material.name(one.index) for one in batch]
+        found = _values(self._batched, predicted, target, names)
         whole = len(source) == len(batch)
-        baseline = _values(self._batched, source, target) if whole else [{} for _ in batch]
+        baseline = _values(self._batched, source, target, names) if whole else [{} for _ in batch]
         order = [bound.label for bound in self._yardstick.metrics]
         for one, values, unchanged in zip(batch, found, baseline, strict=True):
             both = one.values | values, one.baseline | unchanged
@@ -308,12 +316,21 @@ class _Scoring:
         return overall, keys, missing
 
 
-def _values(metrics: Sequence[Bound], predicted: Sequence[Picture], truth: Sequence[Picture]) -> list[dict[str, float]]:
-    """Of each pair, label -> value, of the metrics that have one."""
+def _values(
+    metrics: Sequence[Bound], predicted: Sequence[Picture], truth: Sequence[Picture], names: Sequence[str]
+) -> list[dict[str, float]]:
+    """Of each pair, label -> value, of the metrics that have one.
+
+    Raises:
+        PartError: If a value is no number: no mean says anything with it.
+    """
     found: list[dict[str, float]] = [{} for _ in predicted]
     for bound in metrics:
         assert isinstance(bound.metric, PairMetric), "what is asked here gives a value for each pair"
-        for values, value in zip(found, bound.metric.values(predicted, truth), strict=True):
+        for name, values, value in zip(names, found, bound.metric.values(predicted, truth), strict=True):
+            if value is not None and math.isnan(value):
+                cure = f"It is a fault of {bound.choice.entry.origin.package}; score by the others: --metrics LIST."
+                raise PartError(f"the metric {bound.label} gives no number (nan).", where=name, cure=cure)
             if value is not None:
                 values[bound.label] = float(value)
     return found
@@ -328,6 +345,8 @@ def _guarded(of: Callable[[int], R], index: int, name: Callable[[int], str]) -> 
     """What a function gives of a pair, or what is wrong with that pair."""
     try:
         return of(index)
+    except PartError:  # a fault of a metric, not of this pair
+        raise
     except UserError as error:
         return Bad(name(index), error.problems[0])
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -96,7 +97,10 @@ class Compared:
         for moments, what in ((self._predicted, "predictions"), (reference, "pictures to compare them with")):
             if moments.count < _LEAST:
                 raise NotComputed(f"{moments.count} {what} have no covariance.", cure="Score two pairs at least.")
-        return self._metric.distance(self._predicted, reference)
+        distance = float(self._metric.distance(self._predicted, reference))
+        if math.isnan(distance):
+            raise NotComputed("the distance of the two sets is no number (nan).")
+        return distance
 
     def _gathered(self, pool: Pool, told: OnScored) -> Moments:
         pictures, way = self._reference.pictures, self._yardstick.protocol.truths

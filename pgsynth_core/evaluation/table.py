@@ -23,6 +23,7 @@ SCHEMA: Final = 1
 """Version of the JSON; keys may be added without raising it."""
 
 _BASELINE: Final = "copy_source"
+_BELOW: Final = "-inf"
 _HASHES: Final = ("predicted_sha256", "target_sha256")
 
 
@@ -62,7 +63,9 @@ class Measure:
 
     def written(self, value: float) -> str:
         """A value as it is printed."""
-        return f"{value:.{self.digits}f}" if math.isfinite(value) else "infinite"
+        if math.isfinite(value):
+            return f"{value:.{self.digits}f}"
+        return "infinite" if value > 0 else "-infinite"
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class ScoreTable:
         return len(self.rows) if name in self.overall else len(self.column(name))
 
     def facts(self, *, rows: bool = True) -> dict[str, Any]:
-        """The table as plain data, all of it fit for JSON: an infinite value is None, and one that is not there absent.
+        """The table as plain data, all of it fit for JSON: an infinite value is None, one below all numbers "-inf".
 
         Args:
             rows: Whether the single pictures are in it, besides the means.
@@ -202,15 +205,19 @@ def _means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
     for row in rows:
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
-    return {name: _mean(values) for name, values in columns.items()}
+    return {name: mean for name, values in columns.items() if (mean := _mean(values)) is not None}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values) if all(map(math.isfinite, values)) else math.inf
+def _mean(values: Sequence[float]) -> float | None:
+    """An infinite value makes it infinite; None where there are such of both signs."""
+    infinite = {value for value in values if math.isinf(value)}
+    if len(infinite) > 1:
+        return None
+    return infinite.pop() if infinite else statistics.fmean(values)
 
 
-def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+def _plain(values: Mapping[str, float]) -> dict[str, float | str | None]:
+    return {name: _BELOW if value == -math.inf else None if value == math.inf else value for name, value in values.items()}
 
 
 def _inert(name: str) -> str:
