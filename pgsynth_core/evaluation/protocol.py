@@ -185,10 +185,17 @@ def _of_label(chosen: Iterable[Choice], label: str, protocol: str) -> Choice:
 # ------------------------------------------------------------------------------------------- built
 @dataclass(frozen=True)
 class Bound:
-    """A metric that is built and can be asked."""
+    """A metric that is built and can be asked.
+
+    Attributes:
+        choice: The part and its options.
+        metric: The part, built.
+        packages: Others than pgsynth that it comes from, annotators' too -> version.
+    """
 
     choice: Choice
     metric: Metric
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -225,7 +232,8 @@ def bind(
     bound, missing = [], {}
     for choice in choices:
         try:
-            bound.append(Bound(choice, _built(choice, context(choice.label))))
+            origin, built = choice.entry.origin, _built(choice, context(choice.label))
+            bound.append(Bound(choice, built, {} if origin.first_party else {origin.package: origin.version}))
         except NotComputed as error:
             missing[choice.label] = error.problems[0]
     return tuple(bound), missing

@@ -16,10 +16,11 @@ from pgsynth_core.cli.evaluate import below_source, score_rows
 from pgsynth_core.errors import PartError
 from pgsynth_core.evaluation import ScoreTable, Shown, Yardstick, score
 from pgsynth_core.evaluation.protocol import Bound, Choice
+from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import MetricContext, PairMetric, Picture
 from pgsynth_core.registry import discover
 
-from ...fixtures.scored import InMemory, noise, scored, standard
+from ...fixtures.scored import InMemory, Once, earlier, noise, scored, standard
 
 
 class Bright(PairMetric):
@@ -82,6 +83,34 @@ def test_what_no_pair_has_a_value_for_is_told_and_below_nothing() -> None:
     assert table((False, False)).missing["bright"].message == "the pair has no value."
 
 
+def test_a_pair_without_a_value_is_not_looked_at_again(tmp_path: Path) -> None:
+    dark, yardstick = np.zeros((32, 24, 3), np.uint8), by(Bright(None, MetricContext(label="bright")))
+    pairs = [("a", Shown(dark, noise(1), dark)), ("b", Shown(noise(2), noise(3), noise(4)))]
+    hashes = [("p0", "t0"), ("p1", "t1")]
+    first = score(Once(pairs, hashes), yardstick)
+    facts = json.loads(first.to_json(tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert facts["rows"][0]["no_value"] == facts["rows"][0]["copy_source_no_value"] == ["bright"]
+    assert "no_value" not in facts["rows"][1]
+    again = Once(pairs, hashes)
+    assert score(again, yardstick, earlier=earlier(tmp_path / "scores.json", yardstick)) == first
+    assert again.read_at == []
+    alone = replace(yardstick, metrics=yardstick.metrics[1:])
+    assert "bright" in score(Once(pairs, hashes), alone).copy_source, "a source without a value is a source"
+
+
+def test_batched_metrics_are_asked_only_for_what_is_not_known(tmp_path: Path) -> None:
+    said = by(Said(0.5, 0.25, 0.75))
+    component = said.metrics[1].choice.entry.component
+    scores = Scores(of="pair", better="lower", device=True)
+    entry = replace(said.metrics[1].choice.entry, component=component.model_copy(update={"scores": scores}))
+    yardstick = replace(said, metrics=(said.metrics[0], replace(said.metrics[1], choice=Choice("bright", entry))))
+    first = score(Once(two(), [("p0", "t0"), ("p1", "t1")]), yardstick)
+    place = first.to_json(tmp_path / "scores.json")
+    more = [*two(), ("c", Shown(noise(7), noise(8)))]
+    found = score(Once(more, [("p0", "t0"), ("p1", "t1"), ("p2", "t2")]), yardstick, earlier=earlier(place, yardstick))
+    assert found.column("bright") == [0.5, 0.25, 0.75]
+
+
 # ------------------------------------------------------------------------------------------- what is no number
 def two() -> list[tuple[str, Shown]]:
     return [(name, Shown(noise(number), noise(number + 9))) for number, name in enumerate("ab")]
@@ -93,7 +122,9 @@ def test_a_value_that_is_no_number_is_the_metrics_fault() -> None:
     assert caught.value.problems[0].where == "b"
 
 
-@pytest.mark.parametrize(("value", "plain", "written"), [(math.inf, None, "infinite"), (-math.inf, "-inf", "-infinite")])
+@pytest.mark.parametrize(
+    ("value", "plain", "written"), [(math.inf, None, "infinite"), (-math.inf, "-inf", "-infinite")]
+)
 def test_infinity_keeps_its_sign(value: float, plain: str | None, written: str, tmp_path: Path) -> None:
     found = scored(two(), yardstick=by(Said(0.5, value)))
     assert found.mean["bright"] == value and found.measures["bright"].written(value) == written
