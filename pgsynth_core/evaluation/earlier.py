@@ -91,12 +91,13 @@ def _read(facts: Mapping[str, Any], way: Mapping[str, Any], libraries: Mapping[s
     labels = tuple(facts["mean"])
     if {key: facts["about"].get(key) for key in way} != json.loads(json.dumps(way)):
         return Earlier(labels=labels)
-    then, now = facts["libraries"], lambda name: libraries.get(name) or here(name)
+    then: Mapping[str, str] = facts["libraries"]
+    now = {name: libraries.get(name) or here(name) for name in then}
     measures = {
         label: Measure.of_facts(about)
         for label, about in facts["measures"].items()
-        if all(series(then.get(name, "")) == series(now(name)) for name in about["libraries"])
-        and all(then.get(name) == now(name) for name in about.get("packages", ()))
+        if all(series(then.get(name, "")) == series(now.get(name, "")) for name in about["libraries"])
+        and all(then.get(name) == now.get(name) for name in about.get("packages", ()))
     }
     rows, baselines, photos = {}, {}, {}
     for row in facts["rows"]:

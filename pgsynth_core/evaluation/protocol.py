@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pgsynth_core.errors import PartError, Problem, SpecError, suggestion
 from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import Metric, MetricContext, NotComputed, PairMetric, SetMetric
-from pgsynth_core.registry import Entry, Registry, TableEntry, configure, load_part
+from pgsynth_core.registry import Entry, Origin, Registry, TableEntry, configure, load_part
 from pgsynth_core.shipped import ProtocolTable, Resizing
 from pgsynth_core.spec.scalars import scalar_value
 
@@ -215,13 +215,16 @@ class Bound:
 
 
 def bind(
-    choices: Iterable[Choice], context: Callable[[str], MetricContext]
+    choices: Iterable[Choice],
+    context: Callable[[str], MetricContext],
+    besides: Callable[[], Iterable[Origin]] = tuple,
 ) -> tuple[tuple[Bound, ...], dict[str, Problem]]:
     """Build metrics.
 
     Args:
         choices: Which.
         context: Label -> what a metric may know.
+        besides: Where other parts come from that the metric which was just built asked for.
 
     Returns:
         Those that can be computed here, and label -> why of the others.
@@ -232,8 +235,9 @@ def bind(
     bound, missing = [], {}
     for choice in choices:
         try:
-            origin, built = choice.entry.origin, _built(choice, context(choice.label))
-            bound.append(Bound(choice, built, {} if origin.first_party else {origin.package: origin.version}))
+            built = _built(choice, context(choice.label))
+            origins = [one for one in (choice.entry.origin, *besides()) if not one.first_party]
+            bound.append(Bound(choice, built, {one.package: one.version for one in origins}))
         except NotComputed as error:
             missing[choice.label] = error.problems[0]
     return tuple(bound), missing

@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pgsynth_core.errors import PartError, Problem, UserError
 from pgsynth_core.evaluation.earlier import Earlier
+from pgsynth_core.evaluation.looking import Looking, guarded, written
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Shown, Size
 from pgsynth_core.evaluation.pool import BATCH, OnScored, Pool
 from pgsynth_core.evaluation.prepare import resized
@@ -32,8 +32,6 @@ __all__ = ["score"]
 
 _TOLD: Final = 20
 """So many that cannot be scored are named; looking at more helps nobody."""
-
-R = TypeVar("R")
 
 
 # ------------------------------------------------------------------------------------------- scoring
@@ -72,7 +70,7 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
     threads, earlier = workers or os.cpu_count() or 1, earlier or Earlier()
     with ThreadPoolExecutor(threads, "scoring") as executor:
         pool = Pool(executor, threads)
-        looked = _Looking(pool, material, yardstick, told).all()
+        looked = Looking(pool, material, yardstick, told).all()
         pairs, bad = len(material) + len(found_bad), [*found_bad, *looked.bad]
         _refuse(bad, skip=skip, pairs=pairs)
         yardstick = _that_fit(yardstick, looked.good.values())
@@ -175,7 +173,8 @@ def _refuse(bad: Sequence[Bad], *, skip: bool, pairs: int) -> None:
 
 def _counted(bad: int, pairs: int, *, skip: bool) -> Problem:
     message = f"{bad:,} of {pairs:,} pairs cannot be scored, and no mean leaves them out in silence."
-    return Problem(message, cure="" if skip else "Mend them, or score the others and have these counted: --bad skip.")
+    cure = "Mend them, or score the others and have these counted: --bad skip, of a run data.DATASET.bad=skip."
+    return Problem(message, cure="" if skip else cure)
 
 
 def _that_fit(yardstick: Yardstick, looked: Iterable[Looked]) -> Yardstick:
@@ -183,7 +182,7 @@ def _that_fit(yardstick: Yardstick, looked: Iterable[Looked]) -> Yardstick:
     sizes = [yardstick.size] if yardstick.size else {found.sizes[1] for found in looked}
     least = min(sizes, key=min)
     small = {
-        bound.label: Problem(f"{_written(least)} is smaller than the {bound.metric.least} pixels a side that it needs.")
+        bound.label: Problem(f"{written(least)} is smaller than the {bound.metric.least} pixels a side that it needs.")
         for bound in yardstick.metrics
         if min(least) < bound.metric.least
     }
@@ -193,55 +192,6 @@ def _that_fit(yardstick: Yardstick, looked: Iterable[Looked]) -> Yardstick:
         problems = [Problem(f"{label}: {problem.message}", cure=problem.cure) for label, problem in missing.items()]
         raise UserError([Problem("none of the metrics can be computed."), *problems])
     return replace(yardstick, metrics=metrics, missing=missing)
-
-
-class _Looking:
-    """Looks at every pair before one is decoded: what is not there, or of another size than the rest."""
-
-    def __init__(self, pool: Pool, material: Material, yardstick: Yardstick, told: OnScored) -> None:
-        self._pool, self._material, self._yardstick, self._told = pool, material, yardstick, told
-        self.good: dict[int, Looked] = {}
-        self.bad: list[Bad] = []
-        self.sizes: dict[str, int] = {}
-
-    def all(self) -> _Looking:
-        """Look at all of them."""
-        total = len(self._material)
-        for index, found in enumerate(self._pool.in_order(self._look, range(total))):
-            if isinstance(found, Looked):
-                self.good[index] = found
-            else:
-                self.bad.append(found)
-            self._told("looking at the files", index + 1, total)
-        sizes = Counter(found.sizes[0] for found in self.good.values())
-        self.sizes = {_written(size): count for size, count in sizes.most_common()}
-        if len(sizes) > 1:
-            self._keep_the_usual(sizes.most_common(1)[0])
-        for index, found in [*self.good.items()]:
-            if problem := self._unlike(found):
-                self.bad.append(Bad(self._material.name(index), problem))
-                del self.good[index]
-        return self
-
-    def _look(self, index: int) -> Looked | Bad:
-        return _guarded(self._material.look, index, self._material.name)
-
-    def _keep_the_usual(self, usual: tuple[Size, int]) -> None:
-        """One method's pictures are of one size: of those that are not, something else is wrong."""
-        size, count = usual
-        for index in [index for index, found in self.good.items() if found.sizes[0] != size]:
-            given = _written(self.good.pop(index).sizes[0])
-            message = f"the prediction is {given} (height x width); {count:,} others are {_written(size)}."
-            self.bad.append(Bad(self._material.name(index), Problem(message)))
-
-    def _unlike(self, found: Looked) -> Problem | None:
-        predicted, truth = found.sizes
-        if self._yardstick.size is None and predicted != truth:
-            message = f"the prediction is {_written(predicted)} and the truth {_written(truth)} (height x width)."
-            return Problem(
-                message, cure="Bring both to one size: --size HxW; or cut the picture out of a strip: --cut."
-            )
-        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,7 +298,7 @@ class _Scoring:
         return {bound.label: by_id[bound.metric.id] for bound in self._of_pairs if bound.metric.id in by_id}
 
     def _prepare(self, index: int) -> _Prepared | Bad:
-        return _guarded(self._prepared, index, self._material.name)
+        return guarded(self._prepared, index, self._material.name)
 
     def _prepared(self, index: int) -> _Prepared:
         shown, looked = self._shown(index), self._looked[index]
@@ -461,23 +411,6 @@ def _is_set(bound: Bound) -> bool:
     return isinstance(bound.metric, SetMetric)
 
 
-# ------------------------------------------------------------------------------------------- one by one
-def _guarded(of: Callable[[int], R], index: int, name: Callable[[int], str]) -> R | Bad:
-    """What a function gives of a pair, or what is wrong with that pair."""
-    try:
-        return of(index)
-    except PartError:  # a fault of a metric, not of this pair
-        raise
-    except UserError as error:
-        return Bad(name(index), error.problems[0])
-    except ValueError as error:
-        return Bad(name(index), Problem(f"{error}."))
-
-
 def _hash(picture: Picture) -> str:
     """Of the pixels of what is in no file."""
     return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest()
-
-
-def _written(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -59,9 +59,16 @@ class Measure:
         Raises:
             KeyError: If something is missing.
         """
-        words = (str(facts[what]) for what in ("id", "better", "unit"))
-        libraries, packages = tuple(map(str, facts["libraries"])), tuple(map(str, facts.get("packages", ())))
-        return Measure(*words, int(facts["digits"]), str(facts["definition"]), libraries, str(facts["of"]), packages)
+        return Measure(
+            str(facts["id"]),
+            str(facts["better"]),
+            str(facts["unit"]),
+            int(facts["digits"]),
+            str(facts["definition"]),
+            tuple(map(str, facts["libraries"])),
+            str(facts["of"]),
+            tuple(map(str, facts.get("packages", ()))),
+        )
 
     def facts(self) -> dict[str, Any]:
         """As plain data."""
