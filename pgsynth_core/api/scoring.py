@@ -235,12 +235,9 @@ def no_longer(table: ScoreTable, earlier: Earlier) -> tuple[str, ...]:
     gone = [label for label in earlier.labels if label not in table.mean]
     if not gone:
         return ()
-    them = (
-        "were scored of other pictures or by other versions, and are"
-        if len(gone) > 1
-        else ("was scored of other pictures or by another version, and is")
-    )
-    return (f"{', '.join(gone)} {them} no longer in the table: score by all metrics to have them again.",)
+    be = "are" if len(gone) > 1 else "is"
+    why = "scored of other pictures, by other versions or by what cannot be computed now"
+    return (f"{', '.join(gone)}, {why}, {be} no longer in the table: score by all metrics to have all.",)
 
 
 def _aspect(table: ScoreTable) -> float:

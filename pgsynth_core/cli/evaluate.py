@@ -54,8 +54,8 @@ A metric whose weights are not on this machine is not computed; it says how to g
 cannot be scored is named and ends it; with --bad skip it is left out, counted and told.
 
 Scores go beside the pictures: into the run's folder, or into RESULTS.scores: a JSON file with
-every definition, value and hash, and a CSV file; for other pairs or photos, one more. Intervals
-are 95 %, by drawing pairs again. What was scored before of the same pictures stays.
+every definition, value and hash, and a CSV file; for other pairs or photos, one more.
+Intervals are 95 %, by drawing pairs again. What was scored before of the same pictures stays.
 
 With --json: ok, and everything of the scores: schema, about (run, step, ema, split, limit,
 seed, sample, data, versions, skipped; or predictions, truths, list, naming; protocol, size,

@@ -117,6 +117,8 @@ def _table(
     reference, besides = of_sets.reference, dict[str, Measure]()
     values = [({**row.values}, None if row.copy_source is None else {**row.copy_source}) for row in rows]
     for label, measure in earlier.measures.items():
+        if label in yardstick.missing:  # asked for, and what it would be is not known
+            continue
         if measure.of == "set":
             key = earlier.keys.get(label, "")
             of_these = of_sets.predictions and key.partition("/")[0] == of_sets.predictions

@@ -154,7 +154,9 @@ def test_scores_that_are_not_true_any_more_are_told(places: Places) -> None:
     assert sorted(one.table.mean) == sorted(SIMPLE) and not one.warnings
     Image.fromarray(noise(9, (512, 512))).save(places[0] / "s1_2_t1.png")
     other = score_folder(*places, scoring=Scoring("cfld", "256x176", ("psnr",)))
-    assert list(other.table.mean) == ["psnr"] and any("ssim, ssim_256 were scored of" in one for one in other.warnings)
+    assert list(other.table.mean) == ["psnr"] and any(
+        "ssim, ssim_256, scored of other pictures" in one for one in other.warnings
+    )
 
 
 def test_a_device_that_no_metric_uses_is_told_and_one_that_is_none_refused(places: Places) -> None:
