@@ -83,7 +83,7 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         facts = {**(about or {}), **yardstick.way, **seen}
         rows = tuple(work.rows[index] for index in sorted(work.rows))
         if keep and work.compares:
-            keep(_table(yardstick, rows, _OfSets(missing=dict.fromkeys(work.compares, _NOT_YET)), earlier, facts))
+            keep(_table(yardstick, rows, work.not_yet(), earlier, facts))
         return _table(yardstick, rows, work.of_sets(told), earlier, facts)
 
 
@@ -377,6 +377,11 @@ class _Scoring:
         count = len({truth for _, truth in hashes.values()} if self._digests is None else self._digests)
         reference = {"folder": self._yardstick.reference.folder, "count": count, "key": compared}
         return _OfSets(overall, keys, missing, predictions, reference if overall else None)
+
+    def not_yet(self) -> _OfSets:
+        """What there is before sets are compared: why there is no value."""
+        predictions, _ = set_keys(self._yardstick, (row.hashes for row in self.rows.values()), self._digests)
+        return _OfSets(missing=dict.fromkeys(self.compares, _NOT_YET), predictions=predictions)
 
     def _gather_again(self, sets: Sequence[Compared], hashes: Mapping[int, tuple[str, str]]) -> None:
         """What was known of all pairs does not hold where some could not be read: take up the others."""
