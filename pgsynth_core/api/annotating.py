@@ -14,12 +14,15 @@ __all__ = ["pose_annotators"]
 _POSE = "pose"
 
 
-def pose_annotators(registry: Registry, device: str) -> Callable[[str], PoseAnnotator]:
+def pose_annotators(
+    registry: Registry, device: str, given: Callable[[Entry], object] | None = None
+) -> Callable[[str], PoseAnnotator]:
     """What gives metrics the annotators of poses that are installed.
 
     Args:
         registry: What is installed.
         device: Where they work.
+        given: Told of each that is given.
 
     Returns:
         Name -> the annotator, built at its defaults and only once; with an empty name the only one there is. It raises
@@ -35,6 +38,8 @@ def pose_annotators(registry: Registry, device: str) -> Callable[[str], PoseAnno
             except UserError as error:
                 first = error.problems[0]
                 raise NotComputed(f"the annotator {entry.name}: {first.message}", cure=first.cure) from error
+        if given:
+            given(entry)
         return built[entry.qualified]
 
     return give

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,6 +21,7 @@ from PIL import Image
 
 from pgsynth_core.data import read_image
 from pgsynth_core.errors import Problem, UserError, nearest
+from pgsynth_core.evaluation.digests import file_digests
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Pictures, Shown
 from pgsynth_core.evaluation.naming import NAMINGS, checked, key_by, keys_in, name_by
 from pgsynth_core.evaluation.pairs import Listed, key_of, path_of
@@ -287,9 +288,9 @@ class FolderPictures(Pictures):
     def __len__(self) -> int:
         return len(self.files)
 
-    def digest(self, index: int) -> str:
-        """Of the file's content."""
-        return looked(self.files[index], WHOLE)[0]
+    def digests(self, told: Callable[[int, int], None]) -> list[str]:
+        """Of the files' content."""
+        return file_digests(self.files, told)
 
     def read(self, index: int) -> Picture:
         """One of the pictures."""
