@@ -143,7 +143,7 @@ def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
 def _prepared(about: Mapping[str, Any]) -> str:
     if not (about.get("size") or about.get("cuts")):
         return ""
-    return json.dumps([about.get(what) for what in ("predictions", "truths", "cuts")], sort_keys=True)
+    return json.dumps([about.get(what) for what in ("resizing", "cuts")], sort_keys=True)
 
 
 def _measured(facts: Mapping[str, Any]) -> Measured:

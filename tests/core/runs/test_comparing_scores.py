@@ -77,7 +77,7 @@ def test_other_ways_of_resizing_or_cutting_are_kept_apart(root: Path) -> None:
     file = write_scores(other, [0.5, 0.7], by=("cfld", "32x24"))
     assert len(rows(compared(one, other))) == 1
     facts = json.loads(file.read_text(encoding="utf-8"))
-    facts["about"]["predictions"] = "another"
+    facts["about"]["resizing"]["predictions"] = "another"
     file.write_text(json.dumps(facts), encoding="utf-8")
     found = compared(one, other)
     assert len(rows(found)) == 2 and any("cut or resized otherwise" in note for note in found.notes)
