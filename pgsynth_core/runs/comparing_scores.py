@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgsynth_core.runs.alike import Block
 from pgsynth_core.runs.apart import Values, ahead, differences
@@ -33,7 +33,7 @@ def score_numbers(block: Block, variants: Sequence[Variant], against: int, notes
         have = [_with(found.items(), name, definition) for found in block.found]
         values = [_values(some, name, measured) for some in have]
         other = _other_sets(have, name, block, notes) if measured.of == "set" else ()
-        gaps = _gaps(values, name, block, notes)
+        gaps = _gaps(values)
         rows.append(
             Number(
                 block.title,
@@ -42,8 +42,8 @@ def score_numbers(block: Block, variants: Sequence[Variant], against: int, notes
                 measured.digits,
                 measured.better,
                 tuple(Cell({run: one.means[name] for run, one in some.items()}) if some else None for some in have),
-                notes=(*told, *other, *gaps),
-                compares=not other,
+                notes=(*told, *other, *_told(gaps, name, block, notes)),
+                compares=not (other or gaps[1]),
                 about=measured.definition,
                 ahead=() if measured.of == "set" else ahead(values, against, better=measured.better),
                 differences=() if other else differences(variants, values, against),
@@ -71,12 +71,18 @@ def _other_sets(have: Sequence[Mapping[str, Evaluation]], name: str, block: Bloc
     )
 
 
-def _gaps(values: Sequence[Values], name: str, block: Block, notes: Notes) -> tuple[int, ...]:
-    """The note that says that some pairs have no value; none if all have one."""
-    if not any(math.isnan(value) for some in values for column in some.values() for value in column):
-        return ()
-    over = "a mean is over the pairs that have one, a difference over those that have one in every run of both"
-    return (notes.add(f"Not every pair of {block.title} has a value of {name}: {over}."),)
+def _gaps(values: Sequence[Values]) -> tuple[bool, bool]:
+    """Whether some pairs have no value, and whether others of them in one run than in another."""
+    gaps = {tuple(map(math.isnan, column)) for some in values for column in some.values()}
+    return any(map(any, gaps)), len(gaps) > 1
+
+
+def _told(gaps: tuple[bool, bool], name: str, block: Block, notes: Notes) -> Iterator[int]:
+    """The note on pairs without a value, if there are some."""
+    if gaps[0]:
+        over = "a mean is over the pairs that have one, a difference over those that have one in every run of both"
+        unlike = "; where these are not the same pairs none is marked as better" if gaps[1] else ""
+        yield notes.add(f"Not every pair of {block.title} has a value of {name}: {over}{unlike}.")
 
 
 def other_counts(block: Block, variants: Sequence[Variant]) -> tuple[str, ...]:

@@ -224,6 +224,16 @@ def test_pairs_without_a_value_count_for_neither_side(root: Path) -> None:
     assert row.cells[1] is not None and row.cells[1].mean == pytest.approx(0.8), "over the pairs that it has"
 
 
+def test_of_means_over_different_pairs_none_is_the_better(root: Path) -> None:
+    one, other, third = write_run(root), write_run(root, EQ9), write_run(root, {"train.batch_size": 2})
+    write_scores(one, [0.2, 0.2, 0.9, 0.9])
+    write_scores(other, [NONE, NONE, 0.8, 0.8])
+    write_scores(third, [NONE, NONE, 0.9, 0.8])
+    row = number(found := compared(one, other), "ssim")
+    assert row.best == frozenset() and row.ahead == (None, (0, 2)) and "none is marked" in said(found, row)
+    assert number(compared(other, third), "ssim").best == {1}, "the same pairs have none"
+
+
 def test_a_measure_that_was_not_computed_is_left_out(root: Path) -> None:
     file = write_scores(write_run(root), [0.5, 0.7], fid=(9.0, "ref"))
     facts = json.loads(file.read_text(encoding="utf-8"))
