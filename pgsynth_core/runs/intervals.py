@@ -27,6 +27,8 @@ LEVEL: Final = 0.95
 DRAWS: Final = 2000
 """So often pairs are drawn again: the ends of an interval are then good to a few hundredths of its width."""
 
+_ROUNDING: Final = 1e-12
+"""Of the largest value: what is less is what sums of 64-bit numbers leave behind."""
 _CHUNK: Final = 2**22
 """Values that are gathered at once, at most."""
 
@@ -87,8 +89,8 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out no difference at all."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval leaves out no difference at all; never where nothing varied, so that it has no width."""
+        return self.low < self.high and (self.low > 0 or self.high < 0)
 
 
 def difference(
@@ -120,7 +122,8 @@ def difference(
         half_widths.append(_half_width([(variance, pairs - 1)]))
     if not half_widths:
         return None
-    mean, half = float(b.mean() - a.mean()), math.hypot(*half_widths)
+    rounding = _ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max()))
+    mean, half = (0.0 if abs(x) <= rounding else x for x in (float(b.mean() - a.mean()), math.hypot(*half_widths)))
     over = " and ".join(["pairs"] * (pairs > 1) + ["seeds"] * seeds)
     return Difference(mean, mean - half, mean + half, over, pairs * (pairs > 1), (len(a), len(b)), seeds and matched)
 

@@ -98,7 +98,15 @@ def test_what_does_not_vary_or_is_not_finite() -> None:
     same = of([1.0, 2.0], [1.0, 2.0])
     assert same is not None and (same.mean, *ends(same), same.clear) == (0, 0, 0, False)
     moved = of([1.0, 2.0], [0.5, 1.5])
-    assert moved is not None and ends(moved) == (-0.5, -0.5) and moved.clear
+    assert moved is not None and ends(moved) == (-0.5, -0.5) and not moved.clear, "of no spread none can be told"
+
+
+@pytest.mark.parametrize("apart", [[0.0, 0.0], [0.0, 0.0, 1e-16], [0.5, 0.5, 0.5 + 1e-16]])
+def test_what_only_rounding_tells_apart_is_not_clear(apart: list[float]) -> None:
+    """By the sign of what is left of 0.1 + 0.2 - 0.3, or because an interval has next to no width."""
+    found = difference(np.full((1, len(apart)), 0.1 + 0.2), 0.3 + np.array([apart]), same_seeds=True)
+    assert found is not None and found.low == found.mean == found.high and not found.clear
+    assert found.mean == pytest.approx(apart[0], rel=1e-12, abs=0), "no difference is none"
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["same seeds", "other seeds"])
