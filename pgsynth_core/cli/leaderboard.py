@@ -35,7 +35,8 @@ words:
                        of scores, or a folder that holds some; none: the papers alone
 
 Ranked are only numbers that were made in one way: by the protocol of the table, of as many
-pairs, with the published weights. All others stand below them, each with a note that says
+pairs, by the same definition with the published weights, and for sets (FID) against as many
+training photos. All others stand below them, each with a note that says
 what differs. > marks your rows. Without --table, the comparisons of all papers are shown;
 with it also preference shares and ablations: pgsynth leaderboard --table list names them.
 

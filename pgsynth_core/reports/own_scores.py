@@ -62,6 +62,8 @@ class OwnScores:
         alike: A digest of the pairs' names and truths: equal ones were scored on the same.
         measures: Metric -> what it is.
         values: Metric -> mean, or value of the set; infinite if it is.
+        sets: Metric of sets -> what the pictures are known by that these were compared with, if that is known.
+        reference: How many training photos those were; None if that is not said.
     """
 
     name: str
@@ -78,6 +80,8 @@ class OwnScores:
     alike: str
     measures: Mapping[str, OwnMeasure]
     values: Mapping[str, float]
+    sets: Mapping[str, str]
+    reference: int | None
 
 
 def read_scores(file: Path) -> OwnScores:
@@ -117,6 +121,8 @@ def _scores(file: Path, facts: Mapping[str, Any]) -> OwnScores:
         cuts={str(what): str(rule) for what, rule in about["cuts"].items()},
         alike=_known_by(rows),
         measures=measures,
+        sets={str(name): str(key).partition("/")[2] for name, key in facts.get("sets", {}).items()},
+        reference=int(about["reference"]["count"]) if about.get("reference") else None,
         values={name: math.inf if (mean := facts["mean"][name]) is None else float(mean) for name in measures},
     )
 

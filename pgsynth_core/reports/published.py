@@ -43,12 +43,15 @@ class Source(_Strict):
 class Way(_Strict):
     """How numbers are made: one can be compared with another of the same way alone.
 
-    `protocol`: the protocol of pgsynth that computes the same; empty if none does. The others are for people.
+    `protocol`: the protocol of pgsynth that computes the same; empty if none does. `ids`: column -> id of the metric by
+    which it does. `reference`: with how many training photos sets were compared. The others are for people.
     """
 
     name: _Name
     summary: _Text
     protocol: str = ""
+    ids: dict[_Name, _Text] = Field(default_factory=dict)
+    reference: Annotated[int, Field(ge=1)] | None = None
     resizing: str = ""
     fid: str = ""
     lpips: str = ""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import PartError, SpecError
+from pgsynth_core.evaluation import bind, protocol_of
+from pgsynth_core.metrics import MetricContext
 from pgsynth_core.registry import discover
 from pgsynth_core.reports.published import Published, Row, published, read_results, tables_named
 
@@ -107,6 +109,16 @@ def test_whose_way_is_the_protocols_is_what_the_paper_says() -> None:
 def test_every_protocol_that_is_named_exists() -> None:
     protocols = {entry.name for entry in discover().protocols}
     assert {way.protocol for one in TABLES.values() for way in one.ways.values()} - {""} <= protocols
+
+
+def test_definitions_are_those_of_the_protocol() -> None:
+    """Those of metrics without weights; of the others their own tests say it."""
+    way, registry = TABLES["qen-table1"].way, discover()
+    bound, missing = bind(protocol_of(registry, way.protocol).metrics, lambda label: MetricContext(label=label))
+    assert {one.label: one.metric.id for one in bound if one.label in way.ids} == {
+        label: way.ids[label] for label in ("ssim", "psnr")
+    }
+    assert way.ids.keys() <= {one.label for one in bound} | missing.keys() and way.reference == 48_674
 
 
 # ------------------------------------------------------------------------------------------- what is refused
