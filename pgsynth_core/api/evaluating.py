@@ -438,6 +438,10 @@ class RunPairs(Material):
         """The pair's name."""
         return self.names[index]
 
+    def photos(self, index: int) -> tuple[str, ...]:
+        """As the dataset names them."""
+        return self.dataset.photos(self._index[self.names[index]])
+
     def look(self, index: int) -> Looked:
         """The hash of the picture, and of the truth if it is known."""
         name = self.names[index]

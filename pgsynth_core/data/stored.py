@@ -165,6 +165,10 @@ class FileDataset(Dataset):
         source, target = self._pairs[self._checked(index)]
         return Pair(self._names[index], self.person(source), self.person(target))
 
+    def photos(self, index: int) -> tuple[str, ...]:
+        """Names of the two photos of the pair at `index`."""
+        return self._pairs[self._checked(index)]
+
     def people(self) -> Sequence[str]:
         """Names of all photos of the pairs, each once, in order of appearance."""
         return tuple(dict.fromkeys(name for pair in self._pairs for name in pair))

@@ -26,6 +26,7 @@ from pgsynth_core.evaluation.sets import Compared
 from pgsynth_core.evaluation.table import ImageScores, ScoreTable
 from pgsynth_core.evaluation.yardstick import Yardstick
 from pgsynth_core.metrics import NotComputed, PairMetric, Picture, SetMetric
+from pgsynth_core.runs.grouping import groups_of
 
 __all__ = ["score"]
 
@@ -78,7 +79,7 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         bad += work.bad
         _refuse(bad, skip=skip, pairs=len(material) + len(found_bad))
         overall, sets, missing = work.sets(told)
-    rows = tuple(work.rows[index] for index in sorted(work.rows))
+    rows = _grouped(material, work.rows)
     left_out = {"count": len(bad), "first": {one.name: one.problem.message for one in bad[:_TOLD]}}
     seen = {"pairs": len(material) + len(found_bad), "left_out": left_out, "prediction_sizes": looked.sizes}
     return ScoreTable(
@@ -90,6 +91,14 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         {**yardstick.missing, **missing, **_without_values(yardstick, rows)},
         yardstick.libraries,
     )
+
+
+def _grouped(material: Material, rows: Mapping[int, ImageScores]) -> tuple[ImageScores, ...]:
+    """In the order of the pairs, with their groups: by their photos' names, else by the truth."""
+    order = sorted(rows)
+    photos = [material.photos(index) or tuple(filter(None, rows[index].hashes[1:])) for index in order]
+    groups = groups_of(photos)
+    return tuple(replace(rows[index], group=group) for index, group in zip(order, groups, strict=True))
 
 
 def _without_values(yardstick: Yardstick, rows: Sequence[ImageScores]) -> dict[str, Problem]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs.durable import replace_text
+from pgsynth_core.runs.grouping import groups_of
 from pgsynth_core.runs.intervals import bootstrap_intervals
 
 __all__ = ["ImageScores", "Measure", "ScoreTable"]
@@ -75,6 +76,7 @@ class ImageScores:
         values: Metric -> value, between the picture and the target; without those that have none here.
         copy_source: Metric -> value, between the source and the target; empty if no source was given.
         hashes: SHA-256 of the files of prediction and target, of their pixels where they are in no file.
+        group: Number of those that share photos with it, and so are like it; None: none is known.
     """
 
     name: str
@@ -82,6 +84,7 @@ class ImageScores:
     values: Mapping[str, float]
     copy_source: Mapping[str, float] = field(default_factory=dict)
     hashes: tuple[str, str] = ("", "")
+    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,16 @@ class ScoreTable:
         return {name: means[name] for name in self.measures if name in means}
 
     @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """Of each picture, the number of those that share photos with it, from 0."""
+        return groups_of([] if row.group is None else [str(row.group)] for row in self.rows)
+
+    @cached_property
     def intervals(self) -> Mapping[str, tuple[float, float]]:
-        """Metric -> 95 % interval of its mean over pairs like these, by bootstrap; of those that allow it."""
-        return bootstrap_intervals({name: self.column(name) for name in self.measures if name not in self.overall})
+        """Metric -> 95 % interval of its mean over groups like these, by bootstrap; of those that allow it."""
+        names = [name for name in self.measures if name not in self.overall]
+        columns = {name: [row.values.get(name, math.nan) for row in self.rows] for name in names}
+        return bootstrap_intervals(columns, self.groups)
 
     def counted(self, name: str) -> int:
         """Over how many pictures the mean of a metric is."""
@@ -144,6 +154,7 @@ class ScoreTable:
             "about": dict(self.about),
             "images": len(self.rows),
             "mean": _plain(self.mean),
+            "groups": 1 + max(self.groups),
             "interval95": {name: list(ends) for name, ends in self.intervals.items()},
             "counted": {name: self.counted(name) for name in self.mean},
             _BASELINE: _plain(self.copy_source),
@@ -159,6 +170,7 @@ class ScoreTable:
                 {
                     "name": row.name,
                     "size": list(row.size),
+                    **({} if row.group is None else {"group": row.group}),
                     **_plain(row.values),
                     **({_BASELINE: _plain(row.copy_source)} if row.copy_source else {}),
                     **{key: digest for key, digest in zip(_HASHES, row.hashes, strict=True) if digest},

@@ -27,12 +27,14 @@ def score_numbers(block: Block, variants: Sequence[Variant], against: int, notes
     for found in block.found:
         for some in found.values():
             kinds |= {(name, one.id): one for name, one in some.measures.items()}
+    groups = min((one.groups for found in block.found for one in found.values()), key=max)  # who knows most of them
     rows = []
     for (name, definition), measured in kinds.items():
         several = sum(other == name for other, _ in kinds) > 1
         have = [_with(found.items(), name, definition) for found in block.found]
         values = [_values(some, name, measured) for some in have]
-        other = _other_sets(have, name, block, notes) if measured.of == "set" else ()
+        of_set = measured.of == "set"
+        other = _other_sets(have, name, block, notes) if of_set else ()
         gaps = _gaps(values)
         rows.append(
             Number(
@@ -45,8 +47,8 @@ def score_numbers(block: Block, variants: Sequence[Variant], against: int, notes
                 notes=(*told, *other, *_told(gaps, name, block, notes)),
                 compares=not (other or gaps[1]),
                 about=measured.definition,
-                ahead=() if measured.of == "set" else ahead(values, against, better=measured.better),
-                differences=() if other else differences(variants, values, against),
+                ahead=() if of_set else ahead(values, against, better=measured.better),
+                differences=() if other else differences(variants, values, against, () if of_set else groups),
             )
         )
     return rows

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.grouping import groups_of
 from pgsynth_core.runs.settings import dotted
 
 __all__ = ["Evaluation", "Measured", "read_evaluation", "score_files"]
@@ -62,6 +63,7 @@ class Evaluation:
         images: How many pairs.
         sizes: At which pictures were compared, ``HxW``, each once.
         names: A digest of the pairs' names and sizes.
+        groups: Of each pair, in the order of their names, the number of those that share photos with it.
         pictures: What else is known of the pairs' pictures, e.g. ``targets`` -> a digest; without what is not known.
         sample: How it was sampled, dotted as in `RunFacts.settings`.
         averaged: Whether by the weights' moving average; None if it does not say.
@@ -81,6 +83,7 @@ class Evaluation:
     images: int
     sizes: tuple[str, ...]
     names: str
+    groups: tuple[int, ...]
     pictures: Mapping[str, str]
     sample: Mapping[str, Any]
     averaged: bool | None
@@ -129,6 +132,7 @@ def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
         images=len(rows),
         sizes=tuple(sorted({"x".join(map(str, row["size"])) for row in rows})),
         names=_digest([row["name"], row["size"]] for row in rows),
+        groups=groups_of(_photos(row) for row in rows),
         pictures=_pictures(rows),
         sample=dotted({"sample": about["sample"]}),
         averaged=about.get("ema"),
@@ -165,6 +169,12 @@ def _pictures(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     if all(targets):
         found["targets"] = _digest(targets)
     return found
+
+
+def _photos(row: Mapping[str, Any]) -> list[str]:
+    """By what its photos are known: the group that it names, else the target's hash."""
+    known = row.get("group", row.get("target_sha256"))
+    return [] if known is None else [str(known)]
 
 
 def _digest(items: Iterable[Any]) -> str:

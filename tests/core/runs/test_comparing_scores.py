@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.reports.cells import over_text
 from pgsynth_core.runs.compared import Number
 from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.evaluations import read_evaluation
@@ -161,6 +162,22 @@ def test_one_run_each_is_told_apart_over_pairs_alone(root: Path) -> None:
     told, ends = of(number(found, "ssim")), ttest_rel(second, first).confidence_interval(0.95)
     assert (told.low, told.high) == pytest.approx((ends.low, ends.high)) and told.over == "pairs"
     assert not told.clear and number(found, "steps taken").differences == () and found.differences == 3
+
+
+def test_pairs_that_share_photos_are_one_group_wherever_that_is_known(root: Path) -> None:
+    one, other = write_run(root), write_run(root, EQ9)
+    write_scores(one, [0.5, 0.5, 0.7, 0.1])
+    file = write_scores(other, [0.6, 0.6, 0.9, 0.1])
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    for row in facts["rows"]:
+        row["group"] = max(1, int(row["name"][-1]))
+    file.write_text(json.dumps(facts), encoding="utf-8")
+    told = of(number(compared(one, other), "ssim"))
+    wanted = difference(
+        np.array([[0.5, 0.5, 0.7, 0.1]]), np.array([[0.6, 0.6, 0.9, 0.1]]), same_seeds=True, groups=[0, 0, 1, 2]
+    )
+    assert wanted is not None and (told.low, told.high) == pytest.approx((wanted.low, wanted.high))
+    assert over_text(told) == "4 pairs in 3 groups"
 
 
 def test_against_another_variant_or_run(root: Path) -> None:
