@@ -440,7 +440,7 @@ class RunPairs(Material):
 
     def photos(self, index: int) -> tuple[str, ...]:
         """As the dataset names them."""
-        return self.dataset.photos(self._index[self.names[index]])
+        return self.dataset.photos_of(self._index[self.names[index]]) or ()
 
     def look(self, index: int) -> Looked:
         """The hash of the picture, and of the truth if it is known."""

@@ -213,9 +213,9 @@ class Dataset(ABC):
         """Names of all photos that the pairs are made of, each once; empty if the dataset cannot say cheaply."""
         return ()
 
-    def photos(self, index: int) -> tuple[str, ...]:
-        """Names of the two photos of the pair at `index`; empty if the dataset cannot say without reading them."""
-        return ()
+    def photos_of(self, index: int) -> tuple[str, str] | None:
+        """Names of source and target of the pair at `index`, without reading a file; None if that cannot be said."""
+        return None
 
     def targets(self) -> Collection[str]:
         """Names of those of `people` that are the target of a pair; empty if the dataset cannot say cheaply."""

@@ -165,8 +165,8 @@ class FileDataset(Dataset):
         source, target = self._pairs[self._checked(index)]
         return Pair(self._names[index], self.person(source), self.person(target))
 
-    def photos(self, index: int) -> tuple[str, ...]:
-        """Names of the two photos of the pair at `index`."""
+    def photos_of(self, index: int) -> tuple[str, str]:
+        """Names of source and target of the pair at `index`, without reading a file."""
         return self._pairs[self._checked(index)]
 
     def people(self) -> Sequence[str]:

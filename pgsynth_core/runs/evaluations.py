@@ -172,9 +172,9 @@ def _pictures(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _photos(row: Mapping[str, Any]) -> list[str]:
-    """By what its photos are known: the group that it names, else the target's hash."""
-    known = row.get("group", row.get("target_sha256"))
-    return [] if known is None else [str(known)]
+    """By what its photos are known: the group that it names, else their hashes."""
+    known = ("group",) if "group" in row else ("target_sha256", "source_sha256")
+    return [str(row[what]) for what in known if what in row]
 
 
 def _digest(items: Iterable[Any]) -> str:
