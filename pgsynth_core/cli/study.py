@@ -87,9 +87,7 @@ def _make_parser() -> Parser:
     parser.add_argument("--cut", metavar="NAME=RULE", action="append", default=[], help="what of a result to show")
     parser.add_argument("--gt-cut", metavar="RULE", default="", help="the same of a photo: I/N or A:B")
     parser.add_argument("--questions", metavar="N", type=at_least(1), default=25, help="how many; by default 25")
-    parser.add_argument(
-        "--seed", metavar="N", type=at_least(0), default=0, help="of what is drawn; by default 0"
-    )
+    parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="of what is drawn; by default 0")
     parser.add_argument("--size", metavar="HxW", help="show everything at this size; by default that of the results")
     parser.add_argument("--title", metavar="WORDS", help="above the questionnaire")
     parser.add_argument("--cannot-tell", action="store_true", help="let raters say that they see no difference")

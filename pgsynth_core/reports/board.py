@@ -59,7 +59,7 @@ class Line:
         settings: Of an ablation.
         source: Where the numbers stand: a paper and its table, or a file.
         own: How the numbers in the method's own paper were made, if otherwise.
-        implied: Whether `way` is a conclusion that nobody states.
+        implied: Whether `way` or the size is a conclusion that nobody states.
         copied: Whether the source took them from another paper.
         reevaluated: Whether they are another's scoring of the method's pictures.
         pairs: How many were scored; None if that is not said.

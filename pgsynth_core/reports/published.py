@@ -80,8 +80,8 @@ class Row(_Strict):
 
     `title`: what the paper calls it, if not `method`. `size`: (height)x(width) of the comparison; empty if not said.
     `mark`: the paper's own sign. `way`: by which these numbers were made, by default the table's; `implied`: nobody
-    states it, it is a conclusion. `own`: the way of the method's own paper, where its numbers are others. `copied`:
-    from another paper. `reevaluated`: scored anew by another's code. `settings`: of an ablation.
+    states it or `size`, it is a conclusion. `own`: the way of the method's own paper, where its numbers are others.
+    `copied`: from another paper. `reevaluated`: scored anew by another's code. `settings`: of an ablation.
     """
 
     method: _Text

@@ -254,7 +254,7 @@ def test_latex_greys_what_stands_apart(tmp_path: Path) -> None:
 def test_csv_has_every_number_and_every_reason(tmp_path: Path) -> None:
     text = boards_text(boards(TABLES, [own(tmp_path, pairs=3)], Wanted(metric="lpips")), "csv")
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert len(rows) == 12 + 1 + 8
+    assert len(rows) == 12 + 1 + 9
     by = {(row["method"], row["size"]): row for row in rows}
     mine = by["scores, step 1,000", "256x176"]
     assert (mine["rank"], mine["yours"], mine["lpips"], mine["fid"]) == ("", "yes", "0.149", "")
