@@ -154,8 +154,8 @@ def difference(
     rounding = _ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max()))
     mean, half = (0.0 if abs(x) <= rounding else x for x in (float(b.mean() - a.mean()), math.hypot(*half_widths)))
     over = " and ".join(["pairs"] * grouped + ["seeds"] * seeds)
-    of = (pairs, len(kinds)) if grouped else (0, 0)
-    return Difference(mean, mean - half, mean + half, over, *of, (len(a), len(b)), seeds and matched)
+    of, groups_told = (pairs, len(kinds)) if grouped else (0, 0)
+    return Difference(mean, mean - half, mean + half, over, of, groups_told, (len(a), len(b)), seeds and matched)
 
 
 def _variance(values: Float64[np.ndarray, " n"]) -> float:

@@ -130,8 +130,8 @@ def refuse_telling(title: str, methods: Sequence[str]) -> None:
 def _question(question: Posed, quality: int | None, seed: bytes) -> tuple[Question, dict[str, Any]]:
     """A question in the key, and in the page."""
     ids, encoded = dict[str, str](), dict[str, bytes]()
-    for method, picture in question.candidates.items():
-        content = _encoded(picture, quality)
+    for method, candidate in question.candidates.items():
+        content = _encoded(candidate, quality)
         again = [*encoded.values()].count(content)  # of equal pictures each has an id of its own
         ids[method] = _id(seed, content + b"\0" * again)
         encoded[ids[method]] = content
