@@ -17,6 +17,7 @@ from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs.durable import replace_text
 from pgsynth_core.runs.grouping import groups_of
 from pgsynth_core.runs.intervals import bootstrap_intervals
+from pgsynth_core.runs.written import inert, number_text
 
 __all__ = ["ImageScores", "Measure", "ScoreTable"]
 
@@ -63,7 +64,7 @@ class Measure:
 
     def written(self, value: float) -> str:
         """A value as it is printed."""
-        return f"{value:.{self.digits}f}" if math.isfinite(value) else "infinite"
+        return number_text(value, self.digits)
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ class ScoreTable:
             values = [row.values.get(name) for name in measures]
             values += [row.copy_source.get(name) for name in self.copy_source]
             said = ["" if value is None else repr(value) for value in values]
-            writer.writerow([_inert(row.name), *row.size, *said, *row.hashes])
+            writer.writerow([inert(row.name), *row.size, *said, *row.hashes])
         return _written(Path(path), text.getvalue())
 
 
@@ -223,11 +224,6 @@ def _mean(values: Sequence[float]) -> float:
 
 def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _inert(name: str) -> str:
-    """A name that a spreadsheet would take for a formula, behind an apostrophe."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def _written(path: Path, text: str) -> Path:

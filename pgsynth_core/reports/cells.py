@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pgsynth_core.runs.compared import ABSENT, Cell, Comparison, Number, SettingRow, Variant
 from pgsynth_core.runs.intervals import LEVEL, Difference
+from pgsynth_core.runs.written import number_text
 
 __all__ = [
     "Section",
@@ -149,4 +150,4 @@ def over_text(difference: Difference) -> str:
 def _rounded(number: Number, value: float) -> str:
     if number.digits is None:
         return f"{value:,.0f}" if value == round(value) else f"{value:,.{number.places}f}"
-    return f"{value:.{number.places}f}"
+    return number_text(value, number.places)

@@ -21,6 +21,7 @@ from pgsynth_core.reports.page.found import Evaluated, Scores
 from pgsynth_core.reports.page.markup import Child, Markup, element
 from pgsynth_core.runs.compared import Comparison, Number, SettingRow
 from pgsynth_core.runs.intervals import Difference
+from pgsynth_core.runs.written import number_text
 
 __all__ = ["numbers_part", "scores_part", "settings_part", "table"]
 
@@ -182,12 +183,12 @@ def _mean(name: str, measure: Mapping[str, Any], scores: Scores) -> str:
 
 def _value(value: Any, measure: Mapping[str, Any]) -> str:
     if value is None:
-        return "infinite"
+        value = math.inf
     if not isinstance(value, int | float):
         return "–"
     digits = measure.get("digits")
     places = digits if isinstance(digits, int) and 0 <= digits < 9 else 2 if measure.get("unit") else 4
-    return f"{value:.{places}f}" if math.isfinite(value) else "infinite"
+    return number_text(value, places)
 
 
 # ------------------------------------------------------------------------------------------- settings
