@@ -23,7 +23,8 @@ from pgsynth_core.reports.board_text import (
 )
 from pgsynth_core.reports.own_scores import OwnScores, read_scores
 from pgsynth_core.reports.published import Published, published, tables_named
-from pgsynth_core.runs import RunFolder, find_run, runs_root
+from pgsynth_core.runs import find_run, runs_root
+from pgsynth_core.runs.scores import score_files, tables_in
 
 __all__ = ["COMMAND"]
 
@@ -141,17 +142,12 @@ def _files(word: str, runs: str | None) -> list[Path]:
         if not path.is_file():
             raise UserError("there is no such file.", where=word, cure="Give a scores.json of pgsynth evaluate.")
         return [path]
-    if path.is_dir() and (held := sorted(path.glob("scores*.json"))):
+    if path.is_dir() and (held := tables_in(path)):
         return held
     folder = find_run(word, runs_root(runs))
-    if held := _of_run(folder):
+    if held := score_files(folder):
         return held
     raise UserError("the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {word}.")
-
-
-def _of_run(folder: RunFolder) -> list[Path]:
-    held = [file for file in folder.path.glob("evaluation/*/scores*.json") if file.parent.suffix != ".tmp"]
-    return sorted(held, key=lambda file: (len(file.parent.name), str(file)))
 
 
 COMMAND = Command(_parser, _run, "words:board_words")

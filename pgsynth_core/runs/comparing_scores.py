@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pgsynth_core.runs.alike import Block
 from pgsynth_core.runs.apart import Values, ahead, differences
 from pgsynth_core.runs.compared import Cell, Notes, Number, Variant
-from pgsynth_core.runs.evaluations import Evaluation, Measured
+from pgsynth_core.runs.evaluations import Evaluation
+from pgsynth_core.runs.scores import Measured
 
 __all__ = ["other_counts", "score_numbers"]
 

@@ -39,6 +39,7 @@ def own(folder: Path, name: str = "scores", *, pairs: int = 8570, size: str = "2
         key: {
             "id": ids.get(key, MEASURES[key][0]),
             "better": MEASURES[key][1],
+            "definition": key,
             "unit": "",
             "digits": 4,
             "of": "set" if key == "fid" else "pair",

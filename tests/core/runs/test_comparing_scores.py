@@ -18,6 +18,7 @@ from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.evaluations import read_evaluation
 from pgsynth_core.runs.intervals import Difference, difference
 from pgsynth_core.runs.reader import read_facts
+from pgsynth_core.runs.scores import number_of
 
 from ...fixtures.compared_runs import write_run, write_scores
 from .test_comparing import compared, number, said
@@ -270,3 +271,10 @@ def test_a_value_that_is_infinite_has_no_difference_and_is_ahead(root: Path) -> 
     file.write_text(json.dumps(facts), encoding="utf-8")
     row = number(compared(one, other), "psnr")
     assert row.differences == (None, None) and row.ahead == (None, (2, 2)) and row.best == {1}
+
+
+def test_numbers_of_a_table_are_read_alike_wherever_they_are_read() -> None:
+    assert [number_of(value) for value in (None, "-inf", 0.5, 3)] == [math.inf, -math.inf, 0.5, 3.0]
+    for value in ("0.5", "nan", [], {}):
+        with pytest.raises((TypeError, ValueError)):
+            number_of(value)
