@@ -58,6 +58,10 @@ class RunPairs(Material):
         """The pair's name."""
         return self.names[index]
 
+    def photos_of(self, index: int) -> tuple[str, ...]:
+        """As the dataset names them."""
+        return self.dataset.photos_of(self._index[self.names[index]]) or ()
+
     def look(self, index: int) -> Looked:
         """The hash of the picture; those of truth and source if they are known, and their files are what they were."""
         name, nothing = self.names[index], ("", "")

@@ -54,16 +54,17 @@ A metric whose weights are not on this machine is not computed; it says how to g
 cannot be scored is named and ends it; with --bad skip it is left out, counted and told.
 
 Scores go beside the pictures: into the run's folder, or into RESULTS.scores: a JSON file with
-every definition, value and hash, and a CSV file; for other pairs or photos, one more.
-Intervals are 95 %, by drawing pairs again. What was scored before of the same pictures stays.
+every definition, value and hash, and a CSV file; for other pairs or photos, one more. What
+was scored before of the same pictures stays. Intervals are 95 %, by drawing pairs again, those
+that share photos together: they are one group, for their scores are alike.
 
 With --json: ok, and everything of the scores: schema, about (run, step, ema, split, limit,
 seed, sample, data, versions, skipped; or predictions, truths, list, naming; protocol, size,
 how pictures are resized, pairs, left_out; reference: folder, count and key of what sets were
-compared with), images, mean, interval95, counted, copy_source, measures, not_computed, sets,
-libraries, rows (name, size, the scores, no_value, copy_source, hashes); pictures and sheet of
-a run (paths), scores (its path), warnings, broken. An infinite score is null, one below all
-numbers "-inf"."""
+compared with), images, groups, mean, interval95, counted, copy_source, measures,
+not_computed, sets, libraries, rows (name, size, group, the scores, no_value, copy_source,
+hashes); pictures and sheet of a run (paths), scores (its path), warnings, broken. An infinite
+score is null, one below all numbers "-inf"."""
 
 _OF_FOLDER: Final = ("pred", "gt", "pairs")
 _OF_RUN: Final = ("split", "limit", "seed", "steps", "guidance", "no_ema", "processes", "shard", "fresh")
@@ -284,6 +285,8 @@ def _say_table(table: ScoreTable) -> None:
     baseline = bool(table.copy_source)
     head = ("score", "output", "95 %", *(["source unchanged"] if baseline else []), "better")
     draw_table(Table("", head, score_rows(table)))
+    if 1 < (groups := 1 + max(table.groups)) < len(table.rows):
+        say(f"  Intervals are over {groups:,} groups of pairs that share photos.")
     for name, problem in table.missing.items():
         tell_warning(f"{name} is not computed: {problem.message} {problem.cure}".rstrip())
 

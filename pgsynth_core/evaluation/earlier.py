@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from pgsynth_core.evaluation.table import ImageScores, Measure
 from pgsynth_core.evaluation.versions import here, series
 from pgsynth_core.metrics import Moments
 from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.scores import number_of
 
 __all__ = ["Earlier", "keep_moments", "kept_moments", "set_key"]
 
@@ -114,7 +114,7 @@ def _read(facts: Mapping[str, Any], way: Mapping[str, Any], libraries: Mapping[s
         rows,
         baselines,
         photos,
-        {(measures[label].id, key): _number(facts["mean"][label]) for label, key in keys.items()},
+        {(measures[label].id, key): number_of(facts["mean"][label]) for label, key in keys.items()},
         keys,
         measures,
         facts["about"].get("reference"),
@@ -128,12 +128,7 @@ def _by_definition(
 ) -> dict[str, float | None]:
     """Definition -> value, of what is computed as it was."""
     found: dict[str, float | None] = {measures[label].id: None for label in without if label in measures}
-    return found | {one.id: _number(values[label]) for label, one in measures.items() if label in values}
-
-
-def _number(value: Any) -> float:
-    """What is null there is infinite."""
-    return math.inf if value is None else float(value)
+    return found | {one.id: number_of(values[label]) for label, one in measures.items() if label in values}
 
 
 def set_key(digests: Iterable[str], way: Mapping[str, Any]) -> str:

@@ -259,6 +259,10 @@ class FolderPairs(Material):
         """The pair's name."""
         return self.found.pairs[index].name
 
+    def photos_of(self, index: int) -> tuple[str, ...]:
+        """As the list names them."""
+        return self.found.pairs[index].source, self.found.pairs[index].target
+
     def look(self, index: int) -> Looked:
         """Hashes of the files, and sizes as their headers say."""
         predicted = looked(self.found.predicted[index], self.cut)

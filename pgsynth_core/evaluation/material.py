@@ -64,6 +64,10 @@ class Material(ABC):
     def name(self, index: int) -> str:
         """Which pair; unique."""
 
+    def photos_of(self, index: int) -> tuple[str, ...]:
+        """Names of its photos, source and target: pairs that share one are alike; empty if they are not known."""
+        return ()
+
     @abstractmethod
     def look(self, index: int) -> Looked:
         """What can be known without decoding.

@@ -27,6 +27,7 @@ from pgsynth_core.evaluation.sets import Compared, set_keys
 from pgsynth_core.evaluation.table import ImageScores, Measure, ScoreTable
 from pgsynth_core.evaluation.yardstick import Yardstick
 from pgsynth_core.metrics import NotComputed, PairMetric, Picture, SetMetric
+from pgsynth_core.runs.grouping import groups_of
 
 __all__ = ["score"]
 
@@ -81,7 +82,7 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         left_out = {"count": len(bad), "first": {one.name: one.problem.message for one in bad[:_TOLD]}}
         seen = {"pairs": pairs, "left_out": left_out, "prediction_sizes": looked.sizes}
         facts = {**(about or {}), **yardstick.way, **seen}
-        rows = tuple(work.rows[index] for index in sorted(work.rows))
+        rows = _grouped(material, work.rows)
         if keep and work.compares:
             keep(_table(yardstick, rows, work.not_yet(), earlier, facts))
         return _table(yardstick, rows, work.of_sets(told), earlier, facts)
@@ -145,6 +146,14 @@ def _table(
         {label: problem for label, problem in missing.items() if label not in besides},
         {name: version for name, version in earlier.libraries.items() if name in used} | yardstick.libraries,
     )
+
+
+def _grouped(material: Material, rows: Mapping[int, ImageScores]) -> tuple[ImageScores, ...]:
+    """In the order of the pairs, with their groups: by their photos' names, else by the truth."""
+    order = sorted(rows)
+    photos = [material.photos_of(index) or tuple(filter(None, rows[index].hashes[1:])) for index in order]
+    groups = groups_of(photos)
+    return tuple(replace(rows[index], group=group) for index, group in zip(order, groups, strict=True))
 
 
 def _without_mean(yardstick: Yardstick, rows: Sequence[ImageScores]) -> dict[str, Problem]:

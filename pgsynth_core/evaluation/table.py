@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs.durable import replace_text
+from pgsynth_core.runs.grouping import groups_of
 from pgsynth_core.runs.intervals import bootstrap_intervals
+from pgsynth_core.runs.written import inert, number_text
 
 __all__ = ["ImageScores", "Measure", "ScoreTable"]
 
@@ -85,9 +87,7 @@ class Measure:
 
     def written(self, value: float) -> str:
         """A value as it is printed."""
-        if math.isfinite(value):
-            return f"{value:.{self.digits}f}"
-        return "infinite" if value > 0 else "-infinite"
+        return number_text(value, self.digits)
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ class ImageScores:
         hashes: SHA-256 of the files of prediction and target, of their pixels where they are in no file.
         source: The same of the source; empty if none was given.
         files: SHA-256 of the files that target and source were made of, where that is not `hashes`.
+        group: Number of those that share photos with it, and so are like it; None: none is known.
     """
 
     name: str
@@ -111,6 +112,7 @@ class ImageScores:
     hashes: tuple[str, str] = ("", "")
     source: str = ""
     files: tuple[str, str] = ("", "")
+    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,16 @@ class ScoreTable:
         return {name: means[name] for name in self.measures if name in means}
 
     @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """Of each picture, the number of those that share photos with it, from 0."""
+        return groups_of([] if row.group is None else [str(row.group)] for row in self.rows)
+
+    @cached_property
     def intervals(self) -> Mapping[str, tuple[float, float]]:
-        """Metric -> 95 % interval of its mean over pairs like these, by bootstrap; of those that allow it."""
-        return bootstrap_intervals({name: self.column(name) for name in self.measures if name not in self.overall})
+        """Metric -> 95 % interval of its mean over groups like these, by bootstrap; of those that allow it."""
+        names = [name for name in self.measures if name not in self.overall]
+        columns = {name: [row.values.get(name, math.nan) for row in self.rows] for name in names}
+        return bootstrap_intervals(columns, self.groups)
 
     def counted(self, name: str) -> int:
         """Over how many pictures the mean of a metric is."""
@@ -172,6 +181,7 @@ class ScoreTable:
             "about": dict(self.about),
             "images": len(self.rows),
             "mean": _plain(self.mean),
+            "groups": 1 + max(self.groups),
             "interval95": {name: list(ends) for name, ends in self.intervals.items()},
             "counted": {name: self.counted(name) for name in self.mean},
             _BASELINE: _plain(self.copy_source),
@@ -191,6 +201,8 @@ class ScoreTable:
         of_pairs = [name for name, measure in self.measures.items() if measure.of != "set"]
         hashes = dict(zip((*_HASHES, *_SOURCE_HASHES), (*row.hashes, row.source, *row.files), strict=True))
         found: dict[str, Any] = {"name": row.name, "size": list(row.size), **_plain(row.values)}
+        if row.group is not None:
+            found["group"] = row.group
         if none := [name for name in of_pairs if name not in row.values]:
             found["no_value"] = none
         if row.copy_source is not None:
@@ -225,7 +237,7 @@ class ScoreTable:
             values = [row.values.get(name) for name in measures]
             values += [(row.copy_source or {}).get(name) for name in self.copy_source]
             said = ["" if value is None else repr(value) for value in values]
-            writer.writerow([_inert(row.name), *row.size, *said, *row.hashes])
+            writer.writerow([inert(row.name), *row.size, *said, *row.hashes])
         return _written(Path(path), text.getvalue())
 
 
@@ -249,11 +261,6 @@ def _plain(values: Mapping[str, float]) -> dict[str, float | str | None]:
     return {
         name: _BELOW if value == -math.inf else None if value == math.inf else value for name, value in values.items()
     }
-
-
-def _inert(name: str) -> str:
-    """A name that a spreadsheet would take for a formula, behind an apostrophe."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def _written(path: Path, text: str) -> Path:

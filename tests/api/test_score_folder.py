@@ -85,6 +85,8 @@ def test_cfld_is_its_transcription_on_75_real_results(shared: Callable[..., Path
         cut="40:216",
         out=tmp_path / "scores",
     )
+    groups = {row.group: names[number][1].rpartition("_")[0] for number, row in enumerate(found.table.rows)}
+    assert 1 < len(groups) == len({*groups.values()}) < 75, "one for each set of clothes"
     assert len(found.table.rows) == 75 and not found.warnings and found.matched.naming.startswith("{source}__")
     for row, file, truth in zip(found.table.rows, found.matched.predicted, found.matched.truths, strict=True):
         wanted = transcribed(file, truth, (256, 176), slice(40, 216))
