@@ -127,12 +127,15 @@ def _choice(registry: Registry, finding: Finding, flag: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------- for metrics
-def pose_annotators(registry: Registry, device: str) -> Callable[[str], PoseAnnotator]:
+def pose_annotators(
+    registry: Registry, device: str, given: Callable[[Entry], object] | None = None
+) -> Callable[[str], PoseAnnotator]:
     """What gives metrics the annotators of poses that are installed.
 
     Args:
         registry: What is installed.
         device: Where they work.
+        given: Told of each that is given.
 
     Returns:
         Name -> the annotator, built at its defaults and only once; with an empty name the default, see
@@ -151,6 +154,8 @@ def pose_annotators(registry: Registry, device: str) -> Callable[[str], PoseAnno
                 raise NotComputed(f"the annotator {entry.name}: {first.message}", cure=first.cure) from error
             assert isinstance(made, PoseAnnotator), "it finds poses, and so was seen to be one"
             built[entry.qualified] = made
+        if given:
+            given(entry)
         return built[entry.qualified]
 
     return give

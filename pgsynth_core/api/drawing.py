@@ -13,7 +13,6 @@ from pgsynth_core.api.own import Framing, OwnPhoto, Placed, place
 from pgsynth_core.api.own_reading import OwnPoses
 from pgsynth_core.api.photos import OnWarning
 from pgsynth_core.api.pictures import drawn, plan_of
-from pgsynth_core.data.draw import skeleton
 from pgsynth_core.data.keypoints import present
 from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.tensors import Batch, example
@@ -45,11 +44,7 @@ class Drawn:
     def tiles(self) -> tuple[np.ndarray, ...]:
         """What was seen of the photo, the pose as it was given, the pose that was drawn, the picture."""
         size = self.picture.shape[0], self.picture.shape[1]
-        given, pose = (
-            skeleton(self.placed.shown(joints[self.number], size), size)
-            for joints in (self.placed.given, self.placed.poses)
-        )
-        return self.placed.seen(size), given, pose, self.picture
+        return *self.placed.tiles(self.number, size), self.picture
 
 
 def draw_own(  # noqa: PLR0913 - what of whom, and how

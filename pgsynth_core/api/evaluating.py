@@ -7,13 +7,12 @@ pair's name: an evaluation that was cut short goes on, and several processes can
 
 from __future__ import annotations
 
-import json
-import threading
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,35 +20,36 @@ from PIL import Image
 
 from pgsynth_core.api import compose
 from pgsynth_core.api.datasets import dataset_of
+from pgsynth_core.api.evaluation_place import SETTINGS, begin, place_for
 from pgsynth_core.api.model import Model, load
 from pgsynth_core.api.pictures import HEADINGS, Sampled, write_picture
 from pgsynth_core.api.run import Run
-from pgsynth_core.api.scoring import OnScored, Scoring, scores_name, write_scores, yardstick_of
+from pgsynth_core.api.run_pairs import RunPairs
+from pgsynth_core.api.scoring import OnScored, Scoring, no_longer, scores_name, write_scores, yardstick_of
 from pgsynth_core.api.stamping import about_picture
 from pgsynth_core.api.telling import Hooks
-from pgsynth_core.data import FitMode, fit_person, read_image
-from pgsynth_core.data.records import BadRecord, Dataset, Person, Split
+from pgsynth_core.data import read_image
+from pgsynth_core.data.records import BadRecord, Dataset, Split
 from pgsynth_core.data.sheet import Sheet
-from pgsynth_core.errors import Problem, SpecError
+from pgsynth_core.errors import Problem, SpecError, UserError
 from pgsynth_core.evaluation import (
-    WHOLE,
     Bad,
     Earlier,
     FolderPictures,
-    Looked,
-    Material,
     Reference,
     ScoreTable,
-    Shown,
     Yardstick,
     score,
 )
-from pgsynth_core.evaluation.folder import looked
+from pgsynth_core.evaluation.digests import file_digests
 from pgsynth_core.evaluation.share import Share
+from pgsynth_core.evaluation.versions import series
 from pgsynth_core.metrics import Picture
 from pgsynth_core.registry import OWN_NAME
 from pgsynth_core.runs import refusing
-from pgsynth_core.runs.durable import OUTPUT, json_text, read_json, remove, replace_text
+from pgsynth_core.runs.durable import OUTPUT, remove, require_writable
+from pgsynth_core.runs.lock import installed
+from pgsynth_core.spec.locked import locked_packages
 
 SHEET_ROWS: Final = 8
 """How many pairs a sheet shows."""
@@ -60,7 +60,11 @@ KEPT_ROWS: Final = 24
 SKIPPED_NAMED: Final = 20
 """Of what was left out, how much `about` names."""
 
-_SETTINGS: Final = "settings.json"
+_DRAWING: Final = ("torch", "diffusers", "transformers", "timm")
+"""Libraries that draw. Only their release series count (see `evaluation.versions`), of packages with parts all does: to
+draw thousands of pictures anew after each release that mends would cost hours and change nothing."""
+
+_REFERENCE: Final = "--reference DIR"
 _SHOWN: Final = "shown"
 
 OnPicture = Callable[[int], None]
@@ -77,12 +81,14 @@ class SampledPairs:
         names: Of the pairs, in order.
         skipped: What the dataset has and was left out because it cannot be used, a pair's name or a row of a table ->
             what is wrong with it.
+        notes: What else is to be known of them.
     """
 
     folder: Path
     sheet: Path
     names: tuple[str, ...]
     skipped: Mapping[str, BadRecord] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[Path]:
@@ -91,12 +97,15 @@ class SampledPairs:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A sentence about what was left out, if anything was."""
+        """The notes, and a sentence about what was left out, if anything was."""
         if not self.skipped:
-            return ()
+            return self.notes
         (first, record), number = next(iter(self.skipped.items())), len(self.skipped)
         which = f"{number:,} pairs or rows cannot be used and were left out, the first is {first}"
-        return (f"{which if number > 1 else f'{first} cannot be used and was left out'}: {record}",)
+        return (
+            *self.notes,
+            f"{which if number > 1 else f'{first} cannot be used and was left out'}: {record}",
+        )
 
 
 @dataclass(frozen=True)
@@ -237,6 +246,7 @@ class Evaluation:
     Attributes:
         folder: Where it is; made with its first picture.
         skipped: Pairs and rows that cannot be used.
+        notes: What is to be known before anything is sampled.
 
     Raises:
         UserError: If the limit is none, or the dataset cannot be read.
@@ -247,7 +257,7 @@ class Evaluation:
         step = model.checkpoint.step
         name = f"{split}-{step:08d}" if limit is None else f"{split}-{step:08d}-first{limit}"
         home = model.run.path / "evaluation" if model.run else model.home.with_name(f"{model.name}-evaluation")
-        self.folder = _place(home / name, self.settings)
+        self.folder, self.notes = place_for(home / name, self.settings)
         self.skipped: dict[str, BadRecord] = {}
 
     @cached_property
@@ -257,7 +267,10 @@ class Evaluation:
         spec = model.assembly.spec.to_mapping()
         about = {"run": model.name, "step": model.checkpoint.step, "ema": model.ema}
         about |= {"checkpoint": model.checkpoint.digest, "split": self._split, "limit": self._limit}
-        return {**about, "seed": model.assembly.spec.sample.seed, "sample": spec["sample"], "data": spec["data"]}
+        about |= {"seed": model.assembly.spec.sample.seed, "sample": spec["sample"], "data": spec["data"]}
+        packages = locked_packages(model.assembly.spec, model.assembly.registry)
+        libraries = {name: series(version) for name, version in installed(_DRAWING).items()}
+        return {**about, "versions": {name: one.version for name, one in packages.items()} | libraries}
 
     @cached_property
     def _dataset(self) -> Dataset:
@@ -306,9 +319,8 @@ class Evaluation:
     def _write(self, one: Sampled, *, shown: bool) -> None:
         """Write a picture; last, so that whoever sees it sees what goes with it."""
         with refusing("a picture cannot be written", self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not (self.folder / _SETTINGS).exists():
-                replace_text(self.folder / _SETTINGS, json_text(self.settings))
+            if not (self.folder / SETTINGS).exists():
+                begin(self.folder, self.settings)
             if shown:
                 (self.folder / _SHOWN).mkdir(exist_ok=True)
                 for what in ("source", "pose", "target"):
@@ -331,22 +343,31 @@ class Evaluation:
         return yardstick
 
     def _reference(self, scoring: Scoring) -> Reference | None:
-        """The dataset's own training images, where it can tell them one by one."""
+        """All photos of the dataset's training split, where it knows them."""
         if scoring.reference or scoring.of(self._model.assembly.registry).reference != "training":
             return None
-        train = dataset_of(self._model.assembly.spec, self._model.assembly.registry, "train")
-        files = [train.photo_file(name) for name in train.people()]
-        known = tuple(file for file in files if file is not None)
-        return Reference(FolderPictures(known)) if known and len(known) == len(files) else None
+        try:
+            train = dataset_of(self._model.assembly.spec, self._model.assembly.registry, "train")
+            photos = tuple(train.photos())
+        except UserError as error:
+            lost = error.problems[0]
+            message = f"it is compared with all training photos, and not all are there: {lost.where}: {lost.message}"
+            return Reference(problem=Problem(message, cure=f"Add them, or give the folder that has all: {_REFERENCE}."))
+        if not photos:
+            message = "it is compared with all training photos, and the dataset does not say which these are."
+            cure = f"Give their folder: {_REFERENCE}; or put train.lst, which lists DeepFashion's, beside its tables."
+            return Reference(problem=Problem(message, cure=cure))
+        return Reference(FolderPictures(photos), folder=os.path.commonpath({str(one.parent) for one in photos}))
 
     def score(self, yardstick: Yardstick, *, workers: int = 0, on_scored: OnScored | None = None) -> Evaluated:
-        """Score what was sampled, and write it.
+        """Score what was sampled, and write it. A pair without a picture is one that cannot be scored.
 
         Raises:
             UserError: If pictures cannot be scored, or scores cannot be written.
         """
         model = self._model
         place = self.folder / scores_name(yardstick, model.assembly.registry)
+        require_writable(self.folder, "scores cannot be written")
         names = tuple(name for name in self.names if self.has(name))
         earlier = Earlier.of(place, yardstick.way, yardstick.libraries)
         spec = model.assembly.spec
@@ -359,26 +380,46 @@ class Evaluation:
             fit=spec.fit,
             whole=yardstick.size is not None,
             earlier=earlier,
+            photos=self._photos(names, on_scored),
         )
-        bad = [Bad(name, Problem(str(record))) for name, record in self.skipped.items() if name in {*self.names}]
         first = {name: str(record) for name, record in islice(self.skipped.items(), SKIPPED_NAMED)}
         table = score(
             pairs,
             yardstick,
-            found_bad=bad,
+            found_bad=self._without_picture(names),
             skip=self._dataset.bad == "skip",
             earlier=earlier,
             about={**self.settings, "skipped": {"count": len(self.skipped), "first": first}},
             workers=workers,
             on_scored=on_scored,
+            keep=lambda table: write_scores(table, place),
         )
         sheet = self._sheet(names)
         write_scores(table, place)
-        shown = SampledPairs(self.folder, sheet, tuple(row.name for row in table.rows), self.skipped)
+        notes = (*self.notes, *no_longer(table, earlier))
+        shown = SampledPairs(self.folder, sheet, tuple(row.name for row in table.rows), self.skipped, notes)
         hooks = Hooks(model.assembly.registry)
         hooks.sampled(model.home, model.checkpoint.step, shown.paths)
         hooks.evaluated(model.home, model.checkpoint.step, table.mean)
         return Evaluated(table, shown, place)
+
+    def _without_picture(self, there: Sequence[str]) -> list[Bad]:
+        """The pairs that have none, and why."""
+        lost = Problem("its picture is not there.", cure="The same command again draws what is missing.")
+        known = {name: Problem(str(record)) for name, record in self.skipped.items()}
+        having = frozenset(there)
+        return [Bad(name, known.get(name, lost)) for name in self.names if name not in having]
+
+    def _photos(self, names: Sequence[str], on_scored: OnScored | None) -> dict[str, tuple[str, str]]:
+        """Name of a pair -> hashes of the files of target and source; of those whose photos are files."""
+        wanted, dataset = frozenset(names), self._dataset
+        pairs = {name: dataset.photos_of(index) for index, name in enumerate(self.names) if name in wanted}
+        photos = {photo: dataset.photo_file(photo) for two in pairs.values() if two for photo in two}
+        files = {photo: file for photo, file in photos.items() if file is not None}
+        told = on_scored or (lambda doing, done, of: None)
+        digests = file_digests([*files.values()], lambda done, of: told("hashing the photos", done, of))
+        of = dict(zip(files, digests, strict=True))
+        return {name: (of.get(two[1], ""), of.get(two[0], "")) for name, two in pairs.items() if two}
 
     def _sheet(self, names: Sequence[str]) -> Path:
         """The first pairs side by side."""
@@ -391,74 +432,6 @@ class Evaluation:
             with refusing("a sheet cannot be written", self.folder):
                 write_picture(Sheet(HEADINGS, rows).picture(), sheet)
         return sheet
-
-
-def _place(wanted: Path, settings: Mapping[str, Any]) -> Path:
-    """Where an evaluation of these settings is, or may be begun: the first name that nothing else has."""
-    names = (wanted if number == 1 else wanted.with_name(f"{wanted.name}.{number}") for number in count(1))
-    return next(path for path in names if not path.exists() or _same(path, settings))
-
-
-def _same(folder: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether an evaluation was made with these settings; the order of guidance is one of them."""
-    return json.dumps(read_json(folder / _SETTINGS)) == json.dumps(settings)
-
-
-@dataclass(kw_only=True)
-class RunPairs(Material):
-    """What was sampled from a run's dataset, as what can be scored; see `evaluation.Material`.
-
-    At the method's own size the truth is what the method was shown; at another it is the photo as it is stored.
-
-    Attributes:
-        dataset: The pairs; asked by one thread at a time.
-        every: Names of all its pairs.
-        names: Of those that have a picture.
-        folder: Where the pictures are.
-        size: (height, width) of the method's pictures.
-        fit: How it fits a photo into them.
-        whole: Whether the truth is the photo as it is stored.
-        earlier: What was scored before; tells the hash of a truth that need not be read again.
-    """
-
-    dataset: Dataset
-    every: Sequence[str]
-    names: Sequence[str]
-    folder: Path
-    size: tuple[int, int]
-    fit: FitMode
-    whole: bool
-    earlier: Earlier
-
-    sources = True
-
-    def __post_init__(self) -> None:
-        self._index = {name: index for index, name in enumerate(self.every)}
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def name(self, index: int) -> str:
-        """The pair's name."""
-        return self.names[index]
-
-    def look(self, index: int) -> Looked:
-        """The hash of the picture, and of the truth if it is known."""
-        name = self.names[index]
-        digest, size = looked(self.folder / f"{name}.png", WHOLE)
-        return Looked((digest, self.earlier.targets.get((name, digest), "")), (size, self.size))
-
-    def read(self, index: int) -> Shown:
-        """The pictures of a pair."""
-        name = self.names[index]
-        with self._lock:
-            pair = self.dataset.pair(self._index[name])
-        source, target = (self._seen(person) for person in (pair.source, pair.target))
-        return Shown(read_image(self.folder / f"{name}.png"), target, source)
-
-    def _seen(self, person: Person) -> Picture:
-        return person.image if self.whole else fit_person(person, self.size, self.fit).image
 
 
 def demo(

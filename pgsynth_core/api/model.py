@@ -19,7 +19,8 @@ from pgsynth_core.api.devices import device_named
 from pgsynth_core.api.edit_inputs import Edit, Mask, Reference
 from pgsynth_core.api.editing import edited, references_of
 from pgsynth_core.api.interpolating import interpolated
-from pgsynth_core.api.photos import OnWarning, Pose, Source, parsing_of, photo_of, pose_of
+from pgsynth_core.api.own import Framing, OwnPhoto, Placed, place
+from pgsynth_core.api.photos import OnWarning, Pose, Source, frame_of, parsing_of, photo_of, pose_of
 from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
 from pgsynth_core.composition.hub import Weights, made_with
@@ -123,6 +124,8 @@ class Model:
         pose: Pose,
         *,
         parsing: str | Path | None = None,
+        source_pose: Pose | None = None,
+        framing: Framing | None = None,
         seed: int | None = None,
         steps: int | None = None,
         guidance: Guidance | None = None,
@@ -133,9 +136,13 @@ class Model:
 
         Args:
             source: The photo.
-            pose: The target pose: OpenPose JSON as a path or as a mapping, or an array [18, 3]. Where JSON names a
-                canvas, joints are scaled from there to the photo's size; otherwise they are pixels of the photo.
+            pose: The target pose: a file of any form that `data.poses.read_poses` reads, JSON as a mapping, or an array
+                [18, 3]. Joints of a canvas that is named are scaled from there to the photo's size; others are pixels
+                of the photo.
             parsing: Label map of the photo, for methods that read it.
+            source_pose: Joints of the person in the photo, as `pose`: with them the pose is retargeted to this body,
+                and a person who stands small in the photo is shown larger.
+            framing: How, see `own.Framing`.
             seed: First seed; picture i uses seed + i. None: the spec's.
             steps: Denoising steps; None: the spec's.
             guidance: One scale, or scales by condition in nesting order; None: the spec's. A scale by step is a mapping
@@ -157,15 +164,13 @@ class Model:
         spec, _ = adjusted_spec(
             assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
         )
-        settings = spec.sample
-        image = photo_of(source)
-        size = image.shape[0], image.shape[1]
-        person = Person("source", image, no_keypoints(), parsing_of(parsing, size, assembly.verdict))
-        keypoints = pose_of(pose, size, on_warning=on_warning)
-        pair = Pair("sample", person, replace(person, name="pose", keypoints=keypoints))
-        batch, plan = example(pair, assembly.plan(source_pose=False)), plan_of(settings)
+        settings, photo = spec.sample, _photo(source, source_pose)
+        photo = replace(photo, parsing=parsing_of(parsing, photo.size, assembly.verdict))
+        placed = self._placed(photo, pose, framing, on_warning)
+        plan = replace(assembly.plan(source_pose=False), fit=placed.fit)
+        batch, how = example(placed.pair(0), plan), plan_of(settings)
         seeds = range(settings.seed, settings.seed + n)
-        return [Image.fromarray(one) for one in sampled_often(assembly, batch, plan=plan, seeds=seeds)]
+        return [Image.fromarray(one) for one in sampled_often(assembly, batch, plan=how, seeds=seeds)]
 
     def edit(  # noqa: PLR0913 - a person's words for one edit, all but two optional
         self,
@@ -266,24 +271,41 @@ class Model:
             on_warning=on_warning,
         ).images()
 
-    def sheet(self, source: Source, pose: Pose, pictures: Sequence[Image.Image]) -> Image.Image:
+    def sheet(  # noqa: PLR0913 - what `sample` was given
+        self,
+        source: Source,
+        pose: Pose,
+        pictures: Sequence[Image.Image],
+        *,
+        source_pose: Pose | None = None,
+        framing: Framing | None = None,
+    ) -> Image.Image:
         """Pictures that `sample` made of a photo in a pose, to compare: each in a row of source, pose, output.
 
         Args:
             source: The photo.
             pose: The target pose, drawn as a skeleton.
             pictures: One at least.
+            source_pose: As for `sample`; a pose that was retargeted is drawn so, too.
+            framing: As for `sample`.
 
         Raises:
             UserError: As `sample`, about the photo and the pose; or if there is no picture.
         """
         if not pictures:
             raise UserError("there is no picture to show.", where="pictures", cure="Give what `sample` returned.")
-        image, spec = photo_of(source), self.assembly.spec
-        person = Person("source", image, pose_of(pose, (image.shape[0], image.shape[1])))
-        seen = fit_person(person, spec.size, spec.fit)
-        drawn = skeleton(seen.keypoints, seen.size)
-        return Sheet(("source", "pose", "output"), [(seen.image, drawn, np.asarray(one)) for one in pictures]).picture()
+        placed, size = self._placed(_photo(source, source_pose), pose, framing), self.assembly.spec.size
+        headings = ("source", "pose", "retargeted", "output") if placed.retargeted else ("source", "pose", "output")
+        tiles = placed.tiles(0, size)
+        before = tiles if placed.retargeted else (tiles[0], tiles[2])
+        return Sheet(headings, [(*before, np.asarray(one)) for one in pictures]).picture()
+
+    def _placed(
+        self, photo: OwnPhoto, pose: Pose, framing: Framing | None, on_warning: OnWarning | None = None
+    ) -> Placed:
+        """The photo with the pose, as the method is shown them."""
+        spec, frame = self.assembly.spec, frame_of(pose, photo.size)
+        return place(photo, [frame], size=spec.size, fit=spec.fit, framing=framing, on_warning=on_warning)
 
     def sample_pairs(  # noqa: PLR0913 - which pairs, and the settings of `sample`
         self,
@@ -328,6 +350,13 @@ class Model:
         indices = [index for index in range(len(dataset))[:limit] if only is None or only(dataset.name(index))]
         examples = usable(dataset, assembly.plan(source_pose=False), indices, on_skip)
         yield from sampled(assembly, examples, plan=plan_of(settings), seed=settings.seed)
+
+
+def _photo(source: Source, source_pose: Pose | None) -> OwnPhoto:
+    """A photo with the joints that are given of it."""
+    image = photo_of(source)
+    joints = no_keypoints() if source_pose is None else pose_of(source_pose, (image.shape[0], image.shape[1]))
+    return OwnPhoto("source", image, joints)
 
 
 def load(

@@ -12,7 +12,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from pgsynth_core.api.photos import OnWarning
+from pgsynth_core.api.photos import OnWarning, require_inside
+from pgsynth_core.data.draw import skeleton
 from pgsynth_core.data.fit import PADDING, Fit, FitMode
 from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.poses import PoseFrame
@@ -105,6 +106,11 @@ class Placed:
         """One of `poses` or `given` in pixels of the method's picture, of (height, width) `size`."""
         return Fit(self.source.size, size, self.fit).keypoints(joints)
 
+    def tiles(self, number: int, size: tuple[int, int]) -> tuple[Image, Image, Image]:
+        """What is seen of the photo, a pose as it was given, and as it is drawn; at the method's `size`."""
+        given, pose = (skeleton(self.shown(joints[number], size), size) for joints in (self.given, self.poses))
+        return self.seen(size), given, pose
+
     def back(self, picture: Image) -> Image:
         """An output in the photo's own frame and size; around a window the photo's pixels stay, see `Fit.image_back`.
 
@@ -159,7 +165,9 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
     given = tuple(_seen(frame, photo, window) for frame in frames)
     poses = tuple(map(window.joints, fitted)) if window and fitted else tuple(fitted) or given
     placed = Placed(photo, source, poses, given, bool(fitted), window, framing.fit or fit)
-    _look_at(placed, frames, on_warning)
+    of = "window" if window else "photo"
+    for frame, joints in zip(frames, poses, strict=True):
+        require_inside(frame, joints, source.size, on_warning=on_warning, of=of)
     return placed
 
 
@@ -197,37 +205,3 @@ def _seen(frame: PoseFrame, photo: OwnPhoto, window: Window | None) -> Keypoints
     if window and frame.canvas in (None, photo.size):
         return window.joints(frame.joints)
     return frame.scaled((window.height, window.width) if window else photo.size)
-
-
-def _look_at(placed: Placed, frames: Sequence[PoseFrame], on_warning: OnWarning | None) -> None:
-    """Refuse a pose of which nothing is seen, and tell of one of which most is not; half a person is usual."""
-    height, width = placed.source.size
-    for frame, joints in zip(frames, placed.poses, strict=True):
-        known = joints[present(joints), :2]
-        inside = int(((known >= 0) & (known <= (width, height))).all(axis=1).sum())
-        if not len(known) or 2 * inside >= len(known):
-            continue
-        (left, top), (right, bottom) = known.min(axis=0), known.max(axis=0)
-        message = (
-            f"{len(known) - inside} of the {len(known)} known joints of the pose lie outside the "
-            f"{'window' if placed.window else 'photo'}: they reach from ({left:.0f}, {top:.0f}) to "
-            f"({right:.0f}, {bottom:.0f}), x and y, and it is {width} wide and {height} high."
-        )
-        cure = _cure(frame)
-        if not inside:
-            raise UserError(message, where=frame.name, cure=cure)
-        if on_warning:
-            on_warning(f"{frame.name}: {message} {cure}")
-
-
-def _cure(frame: PoseFrame) -> str:
-    if frame.canvas:
-        height, width = frame.canvas
-        scaled = f"They are scaled from the canvas it names, {width} wide and {height} high."
-        return (
-            f"{scaled} Name the canvas the pose was made on, or have it retargeted: the photo's joints are to be known."
-        )
-    return (
-        "It names no canvas to scale them from: add canvas_width and canvas_height, the size in pixels of the picture "
-        "the pose was made on; or scale the joints to the photo."
-    )

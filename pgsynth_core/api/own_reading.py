@@ -162,8 +162,8 @@ def _joints(photo: Path, image: Image, given: Path | None, looking: Looking, fra
     """The joints of the person in a photo, in its pixels; all missing where nobody knows or asks."""
     file = _given(given, photo, POSE_SUFFIX)
     if file is not None:
-        frame = read_poses(file, person=looking.person, canvas=(image.shape[0], image.shape[1]))[0]
-        return frame.scaled((image.shape[0], image.shape[1]))
+        size = image.shape[0], image.shape[1]
+        return read_poses(file, person=looking.person, fractions_of=size)[0].scaled(size)
     if framing.frame == "person" or framing.retarget == "on":
         return looking.joints(image, str(photo))
     return no_keypoints()
@@ -171,14 +171,14 @@ def _joints(photo: Path, image: Image, given: Path | None, looking: Looking, fra
 
 # ------------------------------------------------------------------------------------------- poses
 def own_poses(
-    paths: Sequence[Path], looking: Looking, *, canvas: tuple[int, int] | None = None, moving: bool = False
+    paths: Sequence[Path], looking: Looking, *, fractions_of: tuple[int, int] | None = None, moving: bool = False
 ) -> list[OwnPoses]:
     """Poses of any form, see `data.poses`; people in photos are looked for.
 
     Args:
         paths: What ``--pose`` names: files, folders, rows of tables.
         looking: Who looks at a photo.
-        canvas: (height, width) of the picture that joints are in, where a file does not say.
+        fractions_of: (height, width) of the picture that joints are fractions of, where a file does not say.
         moving: Whether the poses of a folder are one person's, one after the other; those of one file are.
 
     Raises:
@@ -186,7 +186,7 @@ def own_poses(
     """
     read = []
     for path in paths:
-        frames = tuple(read_poses(path, person=looking.person, canvas=canvas, found_in=looking.people))
+        frames = tuple(read_poses(path, person=looking.person, fractions_of=fractions_of, found_in=looking.people))
         read.append(OwnPoses(_name(path), frames, len(frames) > 1 and (moving or not path.is_dir())))
     names = [each.name for each in read]
     if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,17 +13,31 @@ from PIL import Image
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import LABELS, DataError, Keypoints, LabelMap, present, read_image, read_label_map
 from pgsynth_core.data.files import as_rgb
-from pgsynth_core.data.formats import canvas_of, keypoints_in, read_json
+from pgsynth_core.data.poses import PoseFrame, read_poses
+from pgsynth_core.data.poses.frames import Scene
+from pgsynth_core.data.poses.json_forms import scenes_in
+from pgsynth_core.data.records import BadRecord
 from pgsynth_core.errors import UserError
 
-__all__ = ["OnWarning", "Pose", "Source", "label_map_of", "needs_parsing", "parsing_of", "photo_of", "pose_of"]
+__all__ = [
+    "OnWarning",
+    "Pose",
+    "Source",
+    "frame_of",
+    "label_map_of",
+    "needs_parsing",
+    "parsing_of",
+    "photo_of",
+    "pose_of",
+    "require_inside",
+]
 
 Source = str | Path | Image.Image | np.ndarray
 """A photo: a path, a Pillow image, or uint8 [H, W, 3] RGB."""
 
 Pose = str | Path | Mapping[str, Any] | np.ndarray
-"""A target pose: OpenPose JSON, as the path of a file or as the mapping that is in it; or keypoints [18, 3], a joint a
-row of x, y, confidence, in pixels of a picture of the source's size. See `pgsynth_core.data.read_pose` for the JSON."""
+"""A target pose: the path of a file of any form that `data.poses.read_poses` reads, JSON as the mapping that is in it; or
+keypoints [18, 3], a joint a row of x, y, confidence, in pixels of a picture of the source's size."""
 
 OnWarning = Callable[[str], None]
 """Told a sentence about what is odd and is done all the same."""
@@ -73,7 +88,7 @@ def pose_of(pose: Pose, size: tuple[int, int], *, on_warning: OnWarning | None =
     """The joints of a target pose, in pixels of a photo of `size`, (height, width); one at least lies in it.
 
     Args:
-        pose: As `Pose` says; joints of JSON that names a canvas are scaled from there.
+        pose: As `Pose` says; joints of a canvas that is named are scaled from there.
         size: Of the photo.
         on_warning: Told if most joints lie outside the photo.
 
@@ -81,59 +96,89 @@ def pose_of(pose: Pose, size: tuple[int, int], *, on_warning: OnWarning | None =
         UserError: If a file cannot be read, JSON or an array is of another form, no joint is known, or none lies in
             the photo.
     """
-    if isinstance(pose, str | Path | Mapping):
-        where = "pose" if isinstance(pose, Mapping) else str(pose)
-        keypoints, misplaced, cure = _from_json(pose, size, where)
+    frame = frame_of(pose, size)
+    joints = frame.scaled(size)
+    require_inside(frame, joints, size, on_warning=on_warning)
+    return joints
+
+
+def frame_of(pose: Pose, size: tuple[int, int]) -> PoseFrame:
+    """A pose as it was made; fractions are of a picture of `size`, (height, width).
+
+    Raises:
+        UserError: If a file cannot be read or holds several poses, JSON or an array is of another form, or no joint is
+            known.
+    """
+    if isinstance(pose, str | Path):
+        frame = _of_file(str(pose), size)
+    elif isinstance(pose, Mapping):
+        try:
+            frame = _of_scene(scenes_in(pose, "pose")[0], size)
+        except ValueError as failure:
+            record = BadRecord("pose", 0, f"no keypoints in it: {failure}.", "unreadable")
+            raise DataError.of(record, cure=_POSE_CURE) from failure
     else:
-        where, misplaced, keypoints = "pose", "", _keypoints(np.asarray(pose))
-        cure = f"Scale the joints to pixels of the photo, x from 0 to {size[1]} and y from 0 to {size[0]}."
-    if not present(keypoints).any():
+        frame = PoseFrame("pose", _keypoints(np.asarray(pose)))
+    if not present(frame.joints).any():
         none = "Give a pose with some joints of confidence above 0."
-        raise UserError("the target pose has no joint.", where=where, cure=none)
-    known = keypoints[present(keypoints), :2]
-    inside = int(((known >= 0) & (known <= size[::-1])).all(axis=1).sum())
-    if 2 * inside >= len(known):  # half a person is usual
-        return keypoints
+        raise UserError("the target pose has no joint.", where=_shown(pose), cure=none)
+    return frame
+
+
+def _shown(pose: Pose) -> str:
+    return str(pose) if isinstance(pose, str | Path) else "pose"
+
+
+def _of_file(path: str, size: tuple[int, int]) -> PoseFrame:
+    frames = read_poses(path, fractions_of=size)
+    if len(frames) > 1:
+        cure = "Name one of them, of a table as file.csv:NAME; or draw them all: pgsynth sample RUN --pose FILE."
+        raise UserError(f"there are {len(frames)} poses in it, and one is wanted.", where=path, cure=cure)
+    return replace(frames[0], name=path)
+
+
+def _of_scene(scene: Scene, size: tuple[int, int]) -> PoseFrame:
+    return scene.frame("most-certain", None, size)
+
+
+def require_inside(
+    frame: PoseFrame, joints: Keypoints, size: tuple[int, int], *, on_warning: OnWarning | None, of: str = "photo"
+) -> None:
+    """Refuse a pose of which nothing lies in what is seen, and tell of one of which most does not; half is usual.
+
+    Args:
+        frame: As it was made.
+        joints: Of it, in pixels of what is seen.
+        size: (height, width) of that.
+        on_warning: Told.
+        of: What it is: a photo, or a window of one.
+
+    Raises:
+        UserError: As said.
+    """
+    known, (height, width) = joints[present(joints), :2], size
+    inside = int(((known >= 0) & (known <= (width, height))).all(axis=1).sum())
+    if not len(known) or 2 * inside >= len(known):
+        return
     (left, top), (right, bottom) = known.min(axis=0), known.max(axis=0)
     message = (
-        f"{len(known) - inside} of the {len(known)} known joints of the pose lie outside the photo: they reach from "
-        f"({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}), x and y, and the photo is {size[1]} wide and "
-        f"{size[0]} high.{misplaced}"
+        f"{len(known) - inside} of the {len(known)} known joints of the pose lie outside the {of}: they reach from "
+        f"({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}), x and y, and the {of} is {width} wide and "
+        f"{height} high."
     )
+    if frame.canvas:
+        message += f" They are scaled from the canvas it names, {frame.canvas[1]} wide and {frame.canvas[0]} high."
+        cure = "Name the canvas the pose was made on, or scale the joints to the photo."
+    else:
+        message += " It names no canvas to scale them from."
+        cure = (
+            'Add "canvas_width" and "canvas_height" to JSON, beside "people": the size in pixels of the picture the '
+            f"pose was made on. Or scale the joints to the {of}, x from 0 to {width} and y from 0 to {height}."
+        )
     if not inside:
-        raise UserError(message, where=where, cure=cure)
+        raise UserError(message, where=frame.name, cure=cure)
     if on_warning:
-        on_warning(f"{where}: {message} {cure}")
-    return keypoints
-
-
-def _from_json(pose: str | Path | Mapping[str, Any], size: tuple[int, int], where: str) -> tuple[Keypoints, str, str]:
-    """The joints of JSON; and why they may lie outside a photo, with the cure."""
-    try:
-        content = pose if isinstance(pose, Mapping) else read_json(Path(pose))
-        keypoints = keypoints_in(content, size=size, shown=where)
-    except DataError as failure:
-        lead = "This is a picture, and the joints in it are wanted. " if _is_picture(pose) else ""
-        raise DataError.of(failure.records, cure=lead + _POSE_CURE) from failure
-    canvas = canvas_of(content)
-    if canvas:
-        misplaced = f" They are scaled from the canvas it names, {canvas[1]:g} wide and {canvas[0]:g} high."
-        return keypoints, misplaced, "Name the canvas the pose was made on, or scale the joints to the photo."
-    cure = (
-        'Add "canvas_width" and "canvas_height" to the JSON, beside "people": the size in pixels of the picture the '
-        "pose was made on. Or scale the joints to the photo."
-    )
-    return keypoints, " The JSON names no canvas to scale them from.", cure
-
-
-def _is_picture(pose: str | Path | Mapping[str, Any]) -> bool:
-    if isinstance(pose, Mapping):
-        return False
-    try:
-        read_image(Path(pose))
-    except DataError:
-        return False
-    return True
+        on_warning(f"{frame.name}: {message} {cure}")
 
 
 def _keypoints(array: np.ndarray) -> Keypoints:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pgsynth_core.api.annotating import pose_annotators
 from pgsynth_core.errors import Problem
@@ -30,10 +31,11 @@ from pgsynth_core.evaluation import (
 )
 from pgsynth_core.evaluation.folder import margins
 from pgsynth_core.metrics import MetricContext
-from pgsynth_core.registry import Registry, discover
+from pgsynth_core.registry import Entry, Registry, discover
 from pgsynth_core.runs import refusing
+from pgsynth_core.runs.durable import read_json, require_writable
 
-__all__ = ["Scored", "Scoring", "score_folder", "scores_name", "write_scores", "yardstick_of"]
+__all__ = ["Scored", "Scoring", "no_longer", "score_folder", "scores_name", "write_scores", "yardstick_of"]
 
 OnScored = Callable[[str, int, int], None]
 
@@ -75,6 +77,10 @@ class Scoring:
         """
         return protocol_of(registry, self.protocol, metrics=self.metrics, also=self.also)
 
+    def uses_device(self, registry: Registry) -> bool:
+        """Whether one of its metrics works on a device; SpecError as `of`."""
+        return any(choice.scores.device for choice in self.of(registry).metrics)
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -114,15 +120,20 @@ def yardstick_of(
     protocol = scoring.of(registry)
     size = protocol.size(scoring.size)
     find = weights_in(scoring.weights)
-    device = _device(scoring.device) if any(choice.scores.device for choice in protocol.metrics) else "cpu"
-    annotator = pose_annotators(registry, device)
-    bound, missing = bind(
-        protocol.metrics,
-        lambda label: MetricContext(label=label, device=device, weights=find, annotator=annotator),
-    )
+    device = _device(scoring.device) if scoring.device or scoring.uses_device(registry) else "cpu"
+    asked: list[Entry] = []
+    annotator = pose_annotators(registry, device, asked.append)
+
+    def context(label: str) -> MetricContext:
+        asked.clear()  # metrics are built one after another
+        return MetricContext(label=label, device=device, weights=find, annotator=annotator)
+
+    bound, missing = bind(protocol.metrics, context, lambda: [entry.origin for entry in asked])
     if protocol.reference == "training":
         if scoring.reference:
-            reference = Reference(FolderPictures.of(Path(scoring.reference), flag="--reference"))
+            folder = Path(scoring.reference)
+            pictures = FolderPictures.of(folder, flag="--reference")
+            reference = Reference(pictures, folder=str(folder.absolute()))
         reference = reference or Reference(problem=_NO_TRAINING)
     return Yardstick(protocol, size, bound, missing, reference or Reference(), dict(cuts or {}))
 
@@ -178,7 +189,7 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
     yardstick = yardstick_of(scoring, registry, cuts={what: one.rule for what, one in cuts.items() if one != WHOLE})
     beside = predictions.absolute()
     folder = Path(out) if out else beside.with_name(f"{beside.name}.scores")
-    place = folder / scores_name(yardstick, registry)
+    require_writable(folder, "scores cannot be written", elsewhere="-o DIR")  # before hours of scoring
     about = {
         "predictions": str(predictions.absolute()),
         "truths": str(truths.absolute()),
@@ -186,19 +197,47 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
         "naming": found.naming,
         "extra": len(found.extra),
     }
+    place = _place(folder / scores_name(yardstick, registry), {**about, "cuts": dict(yardstick.cuts)})
+    earlier = Earlier.of(place, yardstick.way, yardstick.libraries)
     table = score(
         FolderPairs(found, cuts["prediction"], cuts["truth"]),
         yardstick,
         found_bad=bad,
         skip=skip,
-        earlier=Earlier.of(place, yardstick.way, yardstick.libraries),
+        earlier=earlier,
         about=about,
         workers=scoring.workers,
         on_scored=on_scored,
+        keep=lambda pairs: write_scores(pairs, place),
     )
     write_scores(table, place)
     padded = "" if cut else margins(found.predicted, _aspect(table))
-    return Scored(table, place, found, _warnings(found, table, padded))
+    unused = scoring.device and not scoring.uses_device(registry)
+    told = [f"--device {scoring.device} does nothing: none of these metrics uses one."] if unused else []
+    return Scored(table, place, found, (*told, *no_longer(table, earlier), *_warnings(found, table, padded)))
+
+
+_SAME: Final = ("predictions", "truths", "list", "naming", "cuts")
+
+
+def _place(wanted: Path, about: Mapping[str, Any]) -> Path:
+    """Where scores go: the first name that no scores of other pictures, photos or pairs have."""
+    names = (wanted if number == 1 else wanted.with_name(f"{wanted.stem}.{number}.json") for number in count(1))
+    for path in names:
+        there = (read_json(path) or {}).get("about")
+        if not isinstance(there, Mapping) or all(there.get(what) == about[what] for what in _SAME):
+            return path
+    raise AssertionError("there are always more numbers")
+
+
+def no_longer(table: ScoreTable, earlier: Earlier) -> tuple[str, ...]:
+    """A sentence about the scores that an earlier table of the same place had and that are not true any more."""
+    gone = [label for label in earlier.labels if label not in table.mean]
+    if not gone:
+        return ()
+    be = "are" if len(gone) > 1 else "is"
+    why = "scored of other pictures, by other versions or by what cannot be computed now"
+    return (f"{', '.join(gone)}, {why}, {be} no longer in the table: score by all metrics to have all.",)
 
 
 def _aspect(table: ScoreTable) -> float:
@@ -208,7 +247,7 @@ def _aspect(table: ScoreTable) -> float:
 
 def scores_name(yardstick: Yardstick, registry: Registry) -> str:
     """The file of scores: ``scores.json`` by the default protocol, else e.g. ``scores-cfld-256x176.json``."""
-    protocol, size = yardstick.protocol.name, yardstick.size
+    protocol, size = yardstick.protocol.name.replace(":", "+"), yardstick.size
     if protocol == registry.defaults.protocol and size is None:
         return "scores.json"
     return f"scores-{protocol}.json" if size is None else f"scores-{protocol}-{size[0]}x{size[1]}.json"

@@ -40,7 +40,6 @@ _SHARED: Final = (
     "stderr_to_stdout",
 )
 """Parameters that submitit names alike for every kind of cluster; the others are Slurm's own."""
-_ENDED: Final = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "UNKNOWN")
 _SAVING: Final = 75.0
 """Seconds that a run gets to finish its step and save; submitit has Slurm warn 90 before the end."""
 _GONE: Final = 1200.0
@@ -139,19 +138,39 @@ def submit_sweep(sweep: SweepFolder, words: Sequence[str], evaluate: Sequence[st
     Raises:
         UserError: If submitit or Slurm is not here, or refuses; jobs that were sent stay.
     """
-    rows = [one.row for one in standings(sweep, in_slurm(sweep)) if one.open]
+    jobs, known = in_slurm(sweep), _known(sweep)
+    if "" in known.values():
+        message = f"jobs of {sweep.id} were being sent when that was cut off: whether Slurm has them is not known."
+        cure = (
+            f"See: squeue --name={sweep.id}; end what is there (scancel), delete {sweep.path / _JOBS}, and send again."
+        )
+        raise UserError(message, where="--slurm", cure=cure)
+    rows = [one.row for one in standings(sweep, jobs) if one.open]
     if not rows:
         return {}
     executor, cluster = _executor(sweep.path / "slurm", words, sweep.id)
+    noted = cluster == "slurm"  # others cannot be asked later how their jobs stand; the runs say enough
+    if noted:
+        _note(sweep, known | {row.run: "" for row in rows})
     try:
         sent = _sent(executor, sweep, rows, evaluate)
     except (require_submitit().core.utils.FailedJobError, RuntimeError, OSError) as error:
+        if noted:
+            _note(sweep, known)
         raise UserError(f"the jobs cannot be sent: {' '.join(str(error).split())}.", where="--slurm") from error
-    if cluster == "slurm":  # others cannot be asked later how their jobs stand; the runs say enough
-        file = sweep.path / _JOBS
-        with refusing("which jobs were sent cannot be written", file):
-            replace_text(file, json_text({**(read_json(file) or {}), **sent}))
+    if noted:
+        _note(sweep, known | sent)
     return sent
+
+
+def _known(sweep: SweepFolder) -> dict[str, str]:
+    """Id of each run that was sent -> its job; empty while that is being sent."""
+    return read_json(sweep.path / _JOBS) or {}
+
+
+def _note(sweep: SweepFolder, jobs: Mapping[str, str]) -> None:
+    with refusing("which jobs are sent cannot be written", sweep.path / _JOBS):
+        replace_text(sweep.path / _JOBS, json_text(jobs))
 
 
 def refuse_slurm(words: Sequence[str]) -> None:
@@ -201,9 +220,12 @@ def in_slurm(sweep: SweepFolder) -> Mapping[str, str]:
     Raises:
         UserError: If jobs were sent and submitit is not here to ask for them.
     """
-    known = read_json(sweep.path / _JOBS) or {}
+    known = _known(sweep)
     if not known:
         return {}
-    submitit = require_submitit()
-    states = {run: str(submitit.SlurmJob(sweep.path / "slurm", str(job)).state).upper() for run, job in known.items()}
-    return {run: f"Slurm: {state.lower()}" for run, state in states.items() if not state.startswith(_ENDED)}
+    submitit, found = require_submitit(), {}
+    for run, number in known.items():
+        job = submitit.SlurmJob(sweep.path / "slurm", str(number)) if number else None
+        if job is None or not job.done():  # which knows that what was just sent, or preempted, is not at its end
+            found[run] = f"Slurm: {str(job.state).lower() if job else 'perhaps sent'}"
+    return found

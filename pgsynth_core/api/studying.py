@@ -134,7 +134,7 @@ def make_study(  # noqa: PLR0913 - the words of a command, all but two optional
         folders: Where the pictures are.
         out: The study's folder, to be made.
         questions: How many; fewer, if there are not so many pairs.
-        seed: Of the lot that draws them.
+        seed: Of the lot that draws them, and the order in which each is shown.
         size: (height, width) at which everything is shown; None: that of the candidates, which must have the same.
         title: Above the page; may name no method.
         cannot_tell: Whether a rater may choose none.
@@ -166,7 +166,7 @@ def make_study(  # noqa: PLR0913 - the words of a command, all but two optional
         "results": {name: str(place) for name, place in folders.results.items()},
         "left_out": left_out,
     }
-    key = write_study(out, asked, title=title, cannot_tell=cannot_tell, quality=quality, about=about)
+    key = write_study(out, asked, seed=seed, title=title, cannot_tell=cannot_tell, quality=quality, about=about)
     page = out / PAGE
     told = [*offered.warnings, *_warnings(asked, questions, page.stat().st_size, quality)]
     return MadeStudy(out, page, key, left_out, tuple(told))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least
@@ -54,16 +54,21 @@ A metric whose weights are not on this machine is not computed; it says how to g
 cannot be scored is named and ends it; with --bad skip it is left out, counted and told.
 
 Scores go beside the pictures: into the run's folder, or into RESULTS.scores: a JSON file with
-every definition, value and hash, and a CSV file. Intervals are 95 %, by drawing pairs again.
+every definition, value and hash, and a CSV file; for other pairs or photos, one more. What
+was scored before of the same pictures stays. Intervals are 95 %, by drawing pairs again, those
+that share photos together: they are one group, for their scores are alike.
 
 With --json: ok, and everything of the scores: schema, about (run, step, ema, split, limit,
-seed, sample, data, skipped; or predictions, truths, list, naming; protocol, size, how pictures
-are resized, pairs, left_out), images, mean, interval95, counted, copy_source, measures,
-not_computed, sets, libraries, rows (name, size, the scores, copy_source, hashes); pictures
-and sheet of a run (paths), scores (its path), warnings, broken."""
+seed, sample, data, versions, skipped; or predictions, truths, list, naming; protocol, size,
+how pictures are resized, pairs, left_out; reference: folder, count and key of what sets were
+compared with), images, groups, mean, interval95, counted, copy_source, measures,
+not_computed, sets, libraries, rows (name, size, group, the scores, no_value, copy_source,
+hashes); pictures and sheet of a run (paths), scores (its path), warnings, broken. An infinite
+score is null, one below all numbers "-inf"."""
 
 _OF_FOLDER: Final = ("pred", "gt", "pairs")
 _OF_RUN: Final = ("split", "limit", "seed", "steps", "guidance", "no_ema", "processes", "shard", "fresh")
+_NOT_OF_SHARD: Final = ("metrics", "also", "weights", "reference", "workers", "processes")
 _ONLY_FOLDER: Final = ("naming", "cut", "gt_cut", "bad", "output")
 
 
@@ -206,6 +211,9 @@ def _evaluate(arguments: argparse.Namespace, session: Session) -> int:
 
     evaluation = Evaluation(model, split, arguments.limit)
     yardstick = evaluation.yardstick(scoring)
+    told = (*_without_effect(arguments), *evaluation.notes)
+    for sentence in told:
+        tell_warning(sentence)  # before hours of sampling
     if arguments.fresh:
         evaluation.clear()
     with follow("Drawing the first pictures") as follower:
@@ -216,9 +224,10 @@ def _evaluate(arguments: argparse.Namespace, session: Session) -> int:
             sample_in_processes(evaluation, arguments, counted, tell_warning)
             found = evaluation.score(yardstick, workers=scoring.workers, on_scored=counted)
     if arguments.shard:
-        return _say_share(arguments, session, evaluation)
+        return _say_share(arguments, session, evaluation, told)
     for sentence in found.pictures.warnings:
-        tell_warning(sentence)
+        if sentence not in told:
+            tell_warning(sentence)
     if arguments.json:
         facts = {"ok": True, **found.table.facts()}
         facts |= {
@@ -233,11 +242,18 @@ def _evaluate(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def _say_share(arguments: argparse.Namespace, session: Session, evaluation: Any) -> int:
+def _without_effect(arguments: argparse.Namespace) -> list[str]:
+    """A sentence for what a shard, which is only sampled, does nothing with."""
+    given = [f"--{name}" for name in _NOT_OF_SHARD if getattr(arguments, name)] if arguments.shard else []
+    do = "does" if len(given) == 1 else "do"
+    return [f"{', '.join(given)} {do} nothing beside --shard, which only samples, in one process."] if given else []
+
+
+def _say_share(arguments: argparse.Namespace, session: Session, evaluation: Any, told: Sequence[str]) -> int:
     share, folder = arguments.shard, evaluation.folder
     if arguments.json:
         facts = {"ok": True, "pictures": str(folder), "shard": [share.number, share.of]}
-        say_json({**facts, "warnings": [], "broken": broken_facts(session.registry.broken)})
+        say_json({**facts, "warnings": list(told), "broken": broken_facts(session.registry.broken)})
         return 0
     say(one_line(f"shard {share.number} of {share.of} is sampled: {folder}"))
     say("The same command without --shard scores all, once every shard is sampled.")
@@ -269,6 +285,8 @@ def _say_table(table: ScoreTable) -> None:
     baseline = bool(table.copy_source)
     head = ("score", "output", "95 %", *(["source unchanged"] if baseline else []), "better")
     draw_table(Table("", head, score_rows(table)))
+    if 1 < (groups := 1 + max(table.groups)) < len(table.rows):
+        say(f"  Intervals are over {groups:,} groups of pairs that share photos.")
     for name, problem in table.missing.items():
         tell_warning(f"{name} is not computed: {problem.message} {problem.cure}".rstrip())
 

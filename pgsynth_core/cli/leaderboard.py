@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from pgsynth_core.reports.board_text import (
 )
 from pgsynth_core.reports.own_scores import OwnScores, read_scores
 from pgsynth_core.reports.published import Published, published, tables_named
-from pgsynth_core.runs import RunFolder, find_run, runs_root
+from pgsynth_core.runs import find_run, runs_root
+from pgsynth_core.runs.scores import score_files, tables_in
 
 __all__ = ["COMMAND"]
 
@@ -35,7 +37,8 @@ words:
                        of scores, or a folder that holds some; none: the papers alone
 
 Ranked are only numbers that were made in one way: by the protocol of the table, of as many
-pairs, with the published weights. All others stand below them, each with a note that says
+pairs, by the same definition with the published weights, and for sets (FID) against as many
+training photos. All others stand below them, each with a note that says
 what differs. > marks your rows. Without --table, the comparisons of all papers are shown;
 with it also preference shares and ablations: pgsynth leaderboard --table list names them.
 
@@ -140,17 +143,19 @@ def _files(word: str, runs: str | None) -> list[Path]:
         if not path.is_file():
             raise UserError("there is no such file.", where=word, cure="Give a scores.json of pgsynth evaluate.")
         return [path]
-    if path.is_dir() and (held := sorted(path.glob("scores*.json"))):
+    if path.is_dir() and (held := tables_in(path)):
         return held
-    folder = find_run(word, runs_root(runs))
-    if held := _of_run(folder):
+    try:
+        folder = find_run(word, runs_root(runs))
+    except UserError as error:
+        beside = Path(f"{path.absolute()}.scores")
+        if not path.is_dir() or not tables_in(beside):
+            raise
+        cure = f"Give the folder beside it: pgsynth leaderboard {shlex.quote(str(beside))}."
+        raise UserError("its scores are not in it.", where=word, cure=cure) from error
+    if held := score_files(folder):
         return held
     raise UserError("the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {word}.")
-
-
-def _of_run(folder: RunFolder) -> list[Path]:
-    held = [file for file in folder.path.glob("evaluation/*/scores*.json") if file.parent.suffix != ".tmp"]
-    return sorted(held, key=lambda file: (len(file.parent.name), str(file)))
 
 
 COMMAND = Command(_parser, _run, "words:board_words")

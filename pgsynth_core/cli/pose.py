@@ -6,6 +6,7 @@ import argparse
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,8 +39,9 @@ another body."""
 _EPILOG = """\
 FILE is OpenPose JSON of 18 or 25 joints, what DWPose, ControlNet or MMPose write, COCO's 17
 joints in a list or COCO's own files, CSV (the community's: poses.csv:NAME is one row of it),
-.npy, a picture of a skeleton in OpenPose's colours on black, a photo with NAME.pose.json
-beside it, or a folder of these: a sequence, in the order of the numbers in the names.
+.npy, a picture of a skeleton in OpenPose's colours on black, a photo, in which NAME.pose.json
+beside it or an annotator finds the person, or a folder of these: a sequence, in the order of
+the numbers in the names.
 
 examples:
   pgsynth pose kick.json -o kick.png                            draw a pose
@@ -79,6 +81,10 @@ def _parser() -> Parser:
     )
     parser.add_argument("--canvas", metavar="HxW", type=_size, help="size of the picture the poses are in, if unsaid")
     parser.add_argument("--onto-canvas", metavar="HxW", type=_size, help="size of the source's picture, if unsaid")
+    parser.add_argument(
+        "--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks for people in photos"
+    )
+    parser.add_argument("--device", metavar="DEVICE", help="where annotators work; by default a GPU if there is one")
     parser.add_argument("--sheet", metavar="PNG", help="where the sheet goes; into a folder it goes by itself")
     parser.add_argument("--force", action="store_true", help="write over files that are there")
     add_common(parser)
@@ -107,7 +113,9 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         flag = "--root" if arguments.root else "--onto-canvas"
         message = f"{flag} is for retargeting, and nothing is retargeted."
         raise ArgumentsError(message, where="pgsynth pose", cure="Give --onto POSE too, or leave it out.")
-    from pgsynth_core.data.poses import read_poses  # numpy and Pillow
+    from pgsynth_core.api.own_reading import Looking  # numpy and Pillow
+    from pgsynth_core.data.people import require_person_rule
+    from pgsynth_core.data.poses import read_poses
     from pgsynth_core.data.retarget import body_of, ratios_of, retarget_frames
 
     with progress("Reading poses"):

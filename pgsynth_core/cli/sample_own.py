@@ -111,7 +111,7 @@ class Own:
         self._framing: Framing = Framing(arguments.frame or "auto", arguments.retarget or "auto", arguments.fit)
         (canvas,) = self._sizes if len(self._sizes) == 1 and len(self._sources) == 1 else (None,)
         self._poses: list[OwnPoses] = own_poses(
-            [Path(word) for word in arguments.pose], self._looking, canvas=canvas, moving=arguments.sequence
+            [Path(word) for word in arguments.pose], self._looking, fractions_of=canvas, moving=arguments.sequence
         )
 
     def check(self, spec: Spec, verdict: Verdict) -> None:

@@ -34,8 +34,9 @@ examples:
 
 The folder holds questionnaire.html, which works without a network and on a phone, and
 key.json, which says what is whose: keep that. Raters send back answers-NAME.json, which
-pgsynth study tally reads. Pages differ every time, also with one --seed: it settles which
-pairs are asked about; what pictures are called is drawn by lot, so that nobody can guess it.
+pgsynth study tally reads. The same --seed makes the same page: it settles which pairs are
+asked about, and in which order; what pictures are called follows from it and their pixels,
+never from a method.
 Each rater sees questions and candidates in an order of their own, by their name.
 
 With --json: ok, study, page, key, methods, questions, size, left_out (why: how many pairs),
@@ -86,7 +87,7 @@ def _make_parser() -> Parser:
     parser.add_argument("--cut", metavar="NAME=RULE", action="append", default=[], help="what of a result to show")
     parser.add_argument("--gt-cut", metavar="RULE", default="", help="the same of a photo: I/N or A:B")
     parser.add_argument("--questions", metavar="N", type=at_least(1), default=25, help="how many; by default 25")
-    parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="which pairs are drawn; by default 0")
+    parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="of what is drawn; by default 0")
     parser.add_argument("--size", metavar="HxW", help="show everything at this size; by default that of the results")
     parser.add_argument("--title", metavar="WORDS", help="above the questionnaire")
     parser.add_argument("--cannot-tell", action="store_true", help="let raters say that they see no difference")

@@ -101,7 +101,7 @@ def asked_of(arguments: argparse.Namespace, session: Session, slurm: Sequence[st
 
     Raises:
         ArgumentsError: If they contradict each other.
-        SpecError: If there is no such protocol.
+        SpecError: If there is no such protocol, or it does not compare at that size.
     """
     where = "pgsynth sweep"
     given = {name: getattr(arguments, name) for name in ("protocol", "size", "limit")}
@@ -116,8 +116,11 @@ def asked_of(arguments: argparse.Namespace, session: Session, slurm: Sequence[st
     if arguments.evaluate and not (arguments.wait or arguments.slurm):
         cure = "Add --wait; or, when the queue has trained them: pgsynth sweep resume ID --wait --evaluate."
         raise ArgumentsError("--evaluate scores what is trained here or by Slurm.", where=where, cure=cure)
-    if arguments.protocol:
-        session.registry.find_protocol(arguments.protocol, where="--protocol")
+    if arguments.evaluate:
+        from pgsynth_core.api.scoring import Scoring
+
+        scoring = Scoring(protocol=arguments.protocol or "", size=arguments.size or "")
+        scoring.of(session.registry).size(scoring.size)  # now, and not when all is trained
     if arguments.slurm:
         from pgsynth_core.api.slurm import refuse_slurm
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs
-from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json
+from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json, tell
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.sweep import add_doing, asked_of, slurm_words
 from pgsynth_core.cli.sweep_end import Asked, carry_out, draw_standings, follow_up, row_facts, standings_now
@@ -154,8 +154,13 @@ def _resume(arguments: argparse.Namespace, session: Session) -> int:
         raise ArgumentsError(message, where="pgsynth sweep resume", cure="Write its id. Its specs stay as they are.")
     asked = asked_of(arguments, session, slurm)
     sweep = find_sweep(words[0], runs_root(arguments.runs))
-    kept = sweep.evaluate if arguments.wait or arguments.slurm else None
-    return carry_out(sweep, Asked(asked.wait, asked.evaluate or kept, asked.slurm), arguments, session)
+    evaluate = asked.evaluate
+    if evaluate is None and (arguments.wait or arguments.slurm):
+        evaluate = sweep.evaluate
+    if evaluate is not None:
+        said = " ".join(evaluate) or "no flags: all pairs, by the default protocol"
+        tell(f"what is finished is scored by pgsynth evaluate with {said}")
+    return carry_out(sweep, Asked(asked.wait, evaluate, asked.slurm), arguments, session)
 
 
 LIST = Command(_list_parser, _list)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgsynth_core.data.files import PARSING_SUFFIX, Listing, beside, inside, read_image, read_labels
-from pgsynth_core.data.records import BadRecord, Person, Split
+from pgsynth_core.data.records import BadRecord, DataError, Person, Split
 from pgsynth_core.data.stored import PhotoFolders, known_photos, no_label_map
 from pgsynth_core.data.tables import Annotations, read_annotations, read_table
 from pgsynth_core.errors import UserError, suggestion
@@ -33,6 +33,7 @@ class CommunityLayout:
         pairs: Names of the file of pairs; the first that exists is read.
         folders: Where photos may lie, relative to the root; looked through in order.
         rule: Makes the pairs where there is no file of them; None if there must be one.
+        listed: Name of the file that lists all photos of a split, one a line; empty if there is none.
     """
 
     part: str
@@ -41,6 +42,7 @@ class CommunityLayout:
     pairs: tuple[str, ...]
     folders: tuple[str, ...]
     rule: PairRule | None = None
+    listed: str = ""
 
     def recognises(self, root: Path) -> bool:
         """Whether a file of keypoints lies in the folder, of either split."""
@@ -70,6 +72,7 @@ class CommunityTables:
     Attributes:
         root: The dataset's folder.
         layout: Which dataset.
+        split: Which split.
         annotations: The keypoints.
         photos: Name of a photo -> its path relative to the root.
         pairs: (source, target) names; all have keypoints and a photo, and the source a label map if any are read.
@@ -80,6 +83,7 @@ class CommunityTables:
 
     root: Path
     layout: CommunityLayout
+    split: Split
     annotations: Annotations
     photos: Mapping[str, str]
     pairs: tuple[tuple[str, str], ...]
@@ -90,6 +94,22 @@ class CommunityTables:
     def photo_file(self, name: str) -> Path:
         """The file of a photo."""
         return self.root / self.photos[name]
+
+    def all_photos(self) -> tuple[Path, ...]:
+        """Files of all photos of the split, by the layout's list; empty where that is not there.
+
+        Raises:
+            DataError: If a photo of the list is not there.
+        """
+        file = self.layout.listed.format(split=self.split)
+        if not file or not (self.root / file).is_file():
+            return ()
+        lines = (self.root / file).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        wanted = {name: (file, line) for line, text in enumerate(lines, 1) if (name := text.strip())}
+        found, lost = known_photos(wanted, PhotoFolders(self.root, _for(self.layout.folders, self.split)))
+        if lost:
+            raise DataError.of(lost, shown=3)
+        return tuple(self.root / path for path in found.values())
 
     def person(self, name: str) -> Person:
         """Read a photo and the label map beside it, if there is one; its keypoints are scaled to its size.
@@ -154,7 +174,9 @@ def read_community(
         usable = tuple(pair for pair in usable if pair[0] not in bare)
         lost += bare.values()
     found = (*table.problems, *problems, *lost)
-    return CommunityTables(root, layout, table, photos, usable, found, len(listed) + len(problems), files.label_set)
+    return CommunityTables(
+        root, layout, split, table, photos, usable, found, len(listed) + len(problems), files.label_set
+    )
 
 
 def _without_label_map(files: Listing, listed: Listed, photos: Mapping[str, str]) -> dict[str, BadRecord]:

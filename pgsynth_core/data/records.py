@@ -230,6 +230,20 @@ class Dataset(ABC):
         """The picture's file of the photo of that name, where `read_image` of it gives the photo; else None."""
         return None
 
+    def photos_of(self, index: int) -> tuple[str, str] | None:
+        """Names of source and target of the pair at `index`, without reading a file; None if that cannot be said."""
+        return None
+
+    def photos(self) -> Sequence[Path]:
+        """Files of all photos of the split, those that no pair has among them; empty if the dataset cannot say.
+
+        For each of them `read_image` gives the photo. What a protocol calls the training images is these.
+
+        Raises:
+            DataError: If it knows of photos that are not there.
+        """
+        return ()
+
     def blocks(self) -> Sequence[int]:
         """Sizes of consecutive runs of indices that are read together, such as the pairs of one shard.
 

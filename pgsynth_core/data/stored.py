@@ -162,8 +162,12 @@ class FileDataset(Dataset):
             DataError: If a file of the pair cannot be used.
             IndexError: If there is no such pair.
         """
-        source, target = self._pairs[self._checked(index)]
+        source, target = self.photos_of(index)
         return Pair(self._names[index], self.person(source), self.person(target))
+
+    def photos_of(self, index: int) -> tuple[str, str]:
+        """Names of source and target of the pair at `index`, without reading a file."""
+        return self._pairs[self._checked(index)]
 
     def people(self) -> Sequence[str]:
         """Names of all photos of the pairs, each once, in order of appearance."""

@@ -69,7 +69,14 @@ def read_table(path: Path, *, columns: Sequence[str], delimiter: str = ",", show
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
-    except (OSError, UnicodeDecodeError) as failure:
+    except IsADirectoryError:
+        within = ", ".join(sorted(file.name for file in path.glob("*.csv"))[:3])
+        reason = f"it is a folder, not a table{f'; it holds {within}' if within else ''}."
+        cure = f"Give a file with the columns {', '.join(columns)}." if columns else "Give a CSV file."
+        raise DataError.of(BadRecord(named, 0, reason, "unreadable"), cure=cure) from None
+    except OSError as failure:
+        raise DataError.of(BadRecord(named, 0, f"it cannot be read: {failure.strerror}.", "unreadable")) from failure
+    except UnicodeDecodeError as failure:
         raise DataError.of(BadRecord(named, 0, f"it is no UTF-8 text: {failure}.", "unreadable")) from failure
     lines = text.splitlines()
     try:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pgsynth_core.data.weights import weights_in
 from pgsynth_core.evaluation.earlier import Earlier
-from pgsynth_core.evaluation.folder import NAMINGS, FolderPairs, FolderPictures, Matched, find_photos, match
+from pgsynth_core.evaluation.folder import FolderPairs, FolderPictures, Matched, find_photos, match
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Pictures, Reference, Shown
+from pgsynth_core.evaluation.naming import NAMINGS
 from pgsynth_core.evaluation.pairs import Listed, read_pairs
 from pgsynth_core.evaluation.prepare import WHOLE, Cut, cut_of, resized
 from pgsynth_core.evaluation.protocol import Bound, Choice, Protocol, bind, protocol_of

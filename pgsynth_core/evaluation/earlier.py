@@ -1,28 +1,34 @@
 """What an earlier scoring of the same files found, read from its scores.json: scoring again costs a look at the files.
 
 A value is taken up where the hashes of both files, the definition of the metric, the way to its size and the versions
-of the libraries are the same. Moments of many pictures, which take hours for a training set, are kept in the cache.
+that matter are the same (see `versions`). So is a whole column that this time nobody asked for: it stays in the table.
+Moments of many pictures, which take hours for a training set, are kept in the cache.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pgsynth_core.data import cache_root, place_of
-from pgsynth_core.errors import UserError
+import numpy as np
+
+from pgsynth_core.evaluation.kept import keep, kept
+from pgsynth_core.evaluation.table import ImageScores, Measure
+from pgsynth_core.evaluation.versions import here, series
 from pgsynth_core.metrics import Moments
-from pgsynth_core.runs.durable import read_json, temporary
+from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.scores import number_of
 
 __all__ = ["Earlier", "keep_moments", "kept_moments", "set_key"]
 
 _KIND: Final = "moments"
+
+Values = Mapping[str, float | None]
+"""Of a pair, definition of a metric -> value, None where the metric has none; without what was not computed."""
 
 
 @dataclass(frozen=True)
@@ -30,60 +36,99 @@ class Earlier:
     """Values of an earlier scoring.
 
     Attributes:
-        rows: Hashes of prediction and truth -> definition of a metric -> value.
-        baselines: Name of a pair and hash of its truth -> definition -> value of the source unchanged.
-        targets: Name of a pair and hash of its prediction -> hash of its truth.
+        rows: Hashes of prediction and truth -> values.
+        baselines: Hashes of source and truth -> values of the source unchanged.
+        photos: Name of a pair -> hashes of the files of truth and source, and of truth and source themselves.
         sets: Definition of a metric and key of both sets -> value.
+        keys: Label of a metric of sets -> key of both.
+        measures: Label -> what its numbers are; of those that would be computed so now.
+        reference: What sets were compared with, as the table's `about` says.
+        libraries: What computed it -> its version.
+        labels: Everything that has a mean there, also what would be computed otherwise now.
     """
 
-    rows: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
-    baselines: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
-    targets: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    rows: Mapping[tuple[str, str], Values] = field(default_factory=dict)
+    baselines: Mapping[tuple[str, str], Values] = field(default_factory=dict)
+    photos: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = field(default_factory=dict)
     sets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    reference: Mapping[str, Any] | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     @staticmethod
     def of(file: Path, way: Mapping[str, Any], libraries: Mapping[str, str]) -> Earlier:
-        """Read it; nothing, if it is not there, is none, or was made otherwise.
+        """Read it; nothing, if it is not there or is none; of one that was made otherwise, the labels alone.
 
         Args:
             file: scores.json.
             way: How pictures are prepared, as the table's `about` says.
-            libraries: What computes now -> its version.
+            libraries: What computes now -> its version; of others, the one that is installed counts.
         """
-        facts = read_json(file)
+        facts = read_json(file) or {}
         try:
-            if not facts or {key: facts["about"].get(key) for key in way} != _plain(way):
-                return Earlier()
-            same = {
-                label: about["id"]
-                for label, about in facts["measures"].items()
-                if all(facts["libraries"].get(name) == libraries.get(name) for name in about["libraries"])
-            }
-            rows, baselines, targets = {}, {}, {}
-            for row in facts["rows"]:
-                made, truth = row.get("predicted_sha256", ""), row.get("target_sha256", "")
-                if made and truth:
-                    rows[made, truth] = _by_definition(row, same)
-                    baselines[row["name"], truth] = _by_definition(row.get("copy_source", {}), same)
-                    targets[row["name"], made] = truth
-            sets = {
-                (same[label], key): float(facts["mean"][label])
-                for label, key in facts.get("sets", {}).items()
-                if label in same
-            }
+            return _read(facts, way, libraries) if facts else Earlier()
         except (KeyError, TypeError, ValueError, AttributeError):
             return Earlier()
-        return Earlier(rows, baselines, targets, sets)
+
+    def column(self, label: str, rows: Sequence[ImageScores]) -> list[tuple[float | None, float | None]] | None:
+        """The values of a metric for the pairs of a table, and those of their sources; None if one is not known."""
+        definition, found = self.measures[label].id, list[tuple[float | None, float | None]]()
+        for row in rows:
+            values = self.rows.get(row.hashes, {})
+            baseline = {definition: None} if row.copy_source is None else self._of_source(row)
+            if definition not in values or definition not in baseline:
+                return None
+            found.append((values[definition], baseline[definition]))
+        return found
+
+    def _of_source(self, row: ImageScores) -> Values:
+        return self.baselines.get((row.source, row.hashes[1]), {})
 
 
-def _by_definition(values: Mapping[str, Any], same: Mapping[str, str]) -> dict[str, float]:
-    """Definition -> value, of what is computed as it was; what is null there is infinite."""
-    known = {label: values[label] for label in same if label in values}
-    return {same[label]: math.inf if value is None else float(value) for label, value in known.items()}
+def _read(facts: Mapping[str, Any], way: Mapping[str, Any], libraries: Mapping[str, str]) -> Earlier:
+    labels = tuple(facts["mean"])
+    if {key: facts["about"].get(key) for key in way} != json.loads(json.dumps(way)):
+        return Earlier(labels=labels)
+    then: Mapping[str, str] = facts["libraries"]
+    now = {name: libraries.get(name) or here(name) for name in then}
+    measures = {
+        label: Measure.of_facts(about)
+        for label, about in facts["measures"].items()
+        if all(series(then.get(name, "")) == series(now.get(name, "")) for name in about["libraries"])
+        and all(then.get(name) == now.get(name) for name in about.get("packages", ()))
+    }
+    rows, baselines, photos = {}, {}, {}
+    for row in facts["rows"]:
+        made, truth, source = (row.get(f"{what}_sha256", "") for what in ("predicted", "target", "source"))
+        files = row.get("target_file_sha256", ""), row.get("source_file_sha256", "")
+        if made and truth:
+            rows[made, truth] = _by_definition(row, row.get("no_value", ()), measures)
+            photos[row["name"]] = files, (truth, source)
+        if source and truth:
+            copied = row.get("copy_source", {})
+            baselines[source, truth] = _by_definition(copied, row.get("copy_source_no_value", ()), measures)
+    keys = {label: key for label, key in facts.get("sets", {}).items() if label in measures}
+    return Earlier(
+        rows,
+        baselines,
+        photos,
+        {(measures[label].id, key): number_of(facts["mean"][label]) for label, key in keys.items()},
+        keys,
+        measures,
+        facts["about"].get("reference"),
+        then,
+        labels,
+    )
 
 
-def _plain(facts: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(facts))
+def _by_definition(
+    values: Mapping[str, Any], without: Iterable[str], measures: Mapping[str, Measure]
+) -> dict[str, float | None]:
+    """Definition -> value, of what is computed as it was."""
+    found: dict[str, float | None] = {measures[label].id: None for label in without if label in measures}
+    return found | {one.id: number_of(values[label]) for label, one in measures.items() if label in values}
 
 
 def set_key(digests: Iterable[str], way: Mapping[str, Any]) -> str:
@@ -102,42 +147,21 @@ def set_key(digests: Iterable[str], way: Mapping[str, Any]) -> str:
 
 def kept_moments(key: str, definition: str) -> Moments | None:
     """Moments of a set by a metric of this definition; None if they are not kept."""
-    place = _place(key, definition)
-    if place is None or not place.is_file():
-        return None
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
+    found = kept(_KIND, _entry(key, definition)) if key else {}
     try:
-        found = load_file(place)
         moments = Moments(int(found["count"].item()), found["mean"], found["scatter"])
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        width = len(moments.mean)
+    except (KeyError, ValueError, TypeError):
         return None
-    width = len(moments.mean)
     return moments if moments.scatter.shape == (width, width) else None
 
 
 def keep_moments(key: str, definition: str, moments: Moments) -> None:
-    """Keep moments of a set. What the disk refuses is made anew another time."""
-    place = _place(key, definition)
-    if place is None:
-        return
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    made = {"count": np.array([moments.count]), "mean": moments.mean, "scatter": moments.scatter}
-    with suppress(OSError, UserError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside = temporary(place)
-        try:
-            save_file({name: np.ascontiguousarray(value) for name, value in made.items()}, beside)
-            beside.replace(place)
-        finally:
-            beside.unlink(missing_ok=True)
+    """Keep moments of a set; nothing of one that is not known."""
+    if key:
+        made = {"count": np.array([moments.count]), "mean": moments.mean, "scatter": moments.scatter}
+        keep(_KIND, _entry(key, definition), made)
 
 
-def _place(key: str, definition: str) -> Path | None:
-    if not key:
-        return None
-    name = hashlib.blake2b(f"{key}{definition}".encode(), digest_size=16).hexdigest()
-    return place_of(cache_root(), _KIND, name)
+def _entry(key: str, definition: str) -> str:
+    return hashlib.blake2b(f"{key}{definition}".encode(), digest_size=16).hexdigest()

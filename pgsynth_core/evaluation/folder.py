@@ -1,13 +1,15 @@
 """A folder of results, whoever made them and however they are named: which file is which pair's.
 
 Methods name their pictures after both photos, with ``_2_``, ``_to_`` or ``___`` between and perhaps ``_vis`` after, and
-spell the photos' names in three ways. A naming is taken as a whole: the one that finds most pairs.
+spell the photos' names in three ways. A naming is taken as a whole, the one that finds most pairs, and so is a
+spelling: another than the list's counts only where no name is there as the list has it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,28 +21,17 @@ from PIL import Image
 
 from pgsynth_core.data import read_image
 from pgsynth_core.errors import Problem, UserError, nearest
+from pgsynth_core.evaluation.digests import file_digests
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Pictures, Shown
-from pgsynth_core.evaluation.pairs import Listed, key_of, stem_of
+from pgsynth_core.evaluation.naming import NAMINGS, checked, key_by, keys_in, name_by
+from pgsynth_core.evaluation.pairs import Listed, key_of, path_of
 from pgsynth_core.evaluation.prepare import WHOLE, Cut
 from pgsynth_core.metrics import Picture
 
-__all__ = ["NAMINGS", "FolderPairs", "FolderPictures", "Matched", "find_photos", "looked", "margins", "match"]
-
-NAMINGS: Final = (
-    "{source}_2_{target}",
-    "{source}_2_{target}_vis",
-    "{source}_to_{target}",
-    "{source}_to_{target}_vis",
-    "{source}___{target}",
-    "{source}___{target}_vis",
-    "{source}__{target}",
-    "{source}-{target}",
-)
-"""What is tried, the first of those that find equally many."""
+__all__ = ["FolderPairs", "FolderPictures", "Matched", "find_photos", "looked", "margins", "match"]
 
 _SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 _TOLD: Final = 3
-_WORDS: Final = ("source", "target", "index", "line")
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Matched:
 
 
 class _Index:
-    """The pictures below a folder, by their names in two spellings: as they are, and by `key_of`."""
+    """The pictures below a folder, by their names."""
 
     def __init__(self, folder: Path, *, what: str, flag: str) -> None:
         if not folder.is_dir():
@@ -75,17 +66,50 @@ class _Index:
             kinds = ", ".join(sorted(_SUFFIXES))
             raise UserError(f"there is no picture in {str(folder)!r} ({kinds}).", where=flag)
         self.folder, self.files = folder, files
-        self._exact: dict[str, list[Path]] = {}
-        self._keys: dict[str, list[Path]] = {}
+        self._paths: dict[str, list[Path]] = {}
+        self._names: dict[str, list[tuple[str, Path]]] = {}
         for file in files:
             inside = file.relative_to(folder).as_posix()
-            self._exact.setdefault(stem_of(inside), []).append(file)
-            for spelling in dict.fromkeys((key_of(stem_of(inside)), key_of(inside))):  # flat, and by folders
-                self._keys.setdefault(spelling, []).append(file)
+            for path in (inside, path_of(inside)):
+                self._paths.setdefault(path, []).append(file)
+                self._names.setdefault(path.rpartition("/")[2], []).append((path, file))
 
-    def find(self, stem: str) -> list[Path]:
-        """The files of a name; several are one too many."""
-        return self._exact.get(stem) or self._keys.get(key_of(stem)) or []
+    def exactly(self, naming: str, pairs: Sequence[Listed]) -> list[list[Path]]:
+        """The files of each pair, named as the list writes its photos: with their folders, or within them."""
+        return [self._of(naming, pair, number) for number, pair in enumerate(pairs)]
+
+    def _of(self, naming: str, pair: Listed, number: int) -> list[Path]:
+        if files := self._paths.get(name_by(naming, pair, number, folders=True)):
+            return files
+        name = name_by(naming, pair, number)
+        folders = {path_of(photo).rpartition("/")[0] for photo in (pair.source, pair.target)}
+        near = self._names.get(name.rpartition("/")[2], ())
+        return [file for path, file in near if any(_lies_in(path, name, folder) for folder in folders)]
+
+    def loosely(self, naming: str, pairs: Sequence[Listed]) -> list[list[Path]]:
+        """The files of each pair by the keys of its photos; none where two photos of the list have one key."""
+        photos = {path_of(photo) for pair in pairs for photo in (pair.source, pair.target)}
+        shared = {key for key, count in Counter(map(key_of, photos)).items() if count > 1}
+        files: dict[tuple[str, ...], dict[Path, None]] = {}
+        for file in self.files:
+            inside = path_of(file.relative_to(self.folder).as_posix())
+            for name in {inside, inside.rpartition("/")[2]}:  # by folders, and flat
+                for keys in keys_in(naming, name):
+                    files.setdefault(keys, {})[file] = None
+        wanted = [key_by(naming, pair) for pair in pairs]
+        return [[] if shared & {*keys} else [*files.get(keys, ())] for keys in wanted]
+
+
+def _lies_in(path: str, name: str, folder: str) -> bool:
+    """Whether a path ends so, in a folder that may be the one of a list: each may know more of the way than the other.
+
+    ``people/1/a`` is ``1/a`` and ``a`` in ``all/people/1``, and never ``a`` in ``people/2``.
+    """
+    if not f"/{path}".endswith(f"/{name}"):
+        return False
+    there, listed = path[: -len(name)].rstrip("/").split("/"), folder.split("/")
+    least = min(len(there), len(listed))
+    return there == [""] or listed == [""] or there[-least:] == listed[-least:]
 
 
 def match(pairs: Sequence[Listed], predictions: Path, truths: Path, *, naming: str = "") -> Matched:
@@ -105,83 +129,81 @@ def match(pairs: Sequence[Listed], predictions: Path, truths: Path, *, naming: s
     """
     made = _Index(predictions, what="pictures that a method made", flag="--pred")
     photos = _Index(truths, what="photos that the pairs name", flag="--gt")
-    chosen = _checked(naming) if naming else _best(pairs, made)
+    chosen, found = _found(pairs, made, (checked(naming),) if naming else _tried(pairs))
+    _refuse_swapped(pairs, made, chosen, _hits(found))
+    truth_of = _photos([pair.target for pair in pairs], photos)
+    askers: dict[Path, list[Listed]] = {}
+    for pair, files in zip(pairs, found, strict=True):
+        for file in files:
+            askers.setdefault(file, []).append(pair)
     good: list[tuple[Listed, Path, Path]] = []
     bad: list[Bad] = []
-    used: dict[Path, Listed] = {}
-    for number, pair in enumerate(pairs):
-        found, truth = made.find(_name(chosen, pair, number)), photos.find(_photo(pair.target, photos))
-        problem = _problem(pair, found, truth, _name(chosen, pair, number))
-        if not problem and found[0] in used:
-            problem = Problem(f"its prediction {found[0].name} is that of {used[found[0]].name}, too.")
-        if problem:
+    for number, (pair, files) in enumerate(zip(pairs, found, strict=True)):
+        truth = truth_of[pair.target]
+        if problem := _problem(pair, files, truth, name_by(chosen, pair, number)) or _others(pair, files[0], askers):
             bad.append(Bad(pair.name, problem))
-            continue
-        used[found[0]] = pair
-        good.append((pair, found[0], truth[0]))
-    _refuse_swapped(pairs, made, chosen, len(good))
-    extra = tuple(file for file in made.files if file not in used)
+        else:
+            good.append((pair, files[0], truth[0]))
     if not good:
         raise _nothing(pairs, made, chosen, bad)
     kept, predicted, truth_files = zip(*good, strict=True)
+    extra = tuple(file for file in made.files if file not in askers)
     return Matched(chosen, kept, predicted, truth_files, tuple(bad), extra)
 
 
-def _checked(naming: str) -> str:
-    try:
-        naming.format(**dict.fromkeys(_WORDS, ""))
-    except (KeyError, ValueError, IndexError) as error:
-        cure = "Its words are {source}, {target}, {index} and {line}, e.g. '{source}_2_{target}'."
-        raise UserError(f"{naming!r} is no naming: {error}.", where="--naming", cure=cure) from error
-    if not any(f"{{{word}" in naming for word in _WORDS):
-        raise UserError(f"{naming!r} names one file for all pairs.", where="--naming", cure="Put {source} in it.")
-    return naming
+def _tried(pairs: Sequence[Listed]) -> tuple[str, ...]:
+    each_once = len({pair.target for pair in pairs}) == len(pairs)
+    return (*NAMINGS, "{target}") if each_once else NAMINGS
 
 
-def _name(naming: str, pair: Listed, number: int) -> str:
-    return naming.format(source=stem_of(pair.source), target=stem_of(pair.target), index=number, line=pair.line)
+def _found(pairs: Sequence[Listed], made: _Index, namings: Sequence[str]) -> tuple[str, list[list[Path]]]:
+    """The naming by which most pairs are found, and the files of each pair; loosely, only where none is by any."""
+    for way in (made.exactly, made.loosely):
+        found = {naming: way(naming, pairs) for naming in namings}
+        best = max(found, key=lambda naming: _hits(found[naming]))
+        if any(found[best]):
+            break
+    return best, found[best]
 
 
-def _photo(name: str, photos: _Index) -> str:
-    """How the photo is to be looked up: by its last name, or, where that alone is not found, by its whole path."""
-    return stem_of(name) if photos.find(stem_of(name)) else name
+def _hits(found: Sequence[Sequence[Path]]) -> int:
+    return sum(map(bool, found))
 
 
-def _best(pairs: Sequence[Listed], made: _Index) -> str:
-    tried = [*NAMINGS]
-    if len({pair.target for pair in pairs}) == len(pairs):
-        tried.append("{target}")
-    found = {naming: _hits(pairs, made, naming) for naming in tried}
-    return max(found, key=lambda naming: found[naming])
+def _photos(names: Sequence[str], photos: _Index) -> dict[str, list[Path]]:
+    """The files of each photo."""
+    once = [*dict.fromkeys(names)]
+    return dict(zip(once, _found([Listed(name, name, 0) for name in once], photos, ("{target}",))[1], strict=True))
 
 
-def _hits(pairs: Sequence[Listed], made: _Index, naming: str) -> int:
-    return sum(bool(made.find(_name(naming, pair, number))) for number, pair in enumerate(pairs))
-
-
-def _refuse_swapped(pairs: Sequence[Listed], made: _Index, naming: str, good: int) -> None:
+def _refuse_swapped(pairs: Sequence[Listed], made: _Index, naming: str, hits: int) -> None:
     """The columns of the list look exchanged if more predictions are named so.
 
     Raises:
         UserError: If they do.
     """
     swapped = [Listed(pair.target, pair.source, pair.line) for pair in pairs]
-    namings = (naming, _best(swapped, made)) if not good else (naming,)
-    best = max(_hits(swapped, made, one) for one in namings)
-    if best > good:
+    best = _hits(_found(swapped, made, (naming,) if hits else (naming, *_tried(swapped)))[1])
+    if best > hits:
         message = (
-            f"source and target look exchanged: {good:,} of {len(pairs):,} predictions are named as the list says, "
+            f"source and target look exchanged: {hits:,} of {len(pairs):,} predictions are named as the list says, "
             f"and {best:,} with source and target the other way round."
         )
         cure = "Exchange the names of the two columns in the header of the list; or say how files are named: --naming."
         raise UserError(message, where="--pairs", cure=cure)
 
 
+def _others(pair: Listed, file: Path, askers: Mapping[Path, Sequence[Listed]]) -> Problem | None:
+    """A file that several pairs ask for is nobody's: names can be read in two ways."""
+    others = [one.name for one in askers[file] if one != pair]
+    return Problem(f"its prediction {file.name} is that of {others[0]}, too.") if others else None
+
+
 def _problem(pair: Listed, found: Sequence[Path], truth: Sequence[Path], wanted: str) -> Problem | None:
     if not found:
         return Problem(f"there is no prediction {wanted!r}.")
     if len(found) > 1:
-        return Problem(f"several predictions are its: {', '.join(file.name for file in found[:_TOLD])}.")
+        return Problem(f"several predictions are its: {', '.join(map(str, found[:_TOLD]))}.")
     if not truth:
         return Problem(f"there is no photo {pair.target!r} among the truths.")
     if len(truth) > 1:
@@ -193,8 +215,8 @@ def _nothing(pairs: Sequence[Listed], made: _Index, naming: str, bad: Sequence[B
     if any("no prediction" not in one.problem.message for one in bad):
         return UserError([Problem(one.problem.message, one.name) for one in bad[:_TOLD]])
     there = ", ".join(file.name for file in made.files[:_TOLD])
-    wanted = ", ".join(_name(naming, pair, number) for number, pair in enumerate(pairs[:_TOLD]))
-    near = nearest(_name(naming, pairs[0], 0), (file.stem for file in made.files[:10_000]))
+    wanted = ", ".join(name_by(naming, pair, number) for number, pair in enumerate(pairs[:_TOLD]))
+    near = nearest(name_by(naming, pairs[0], 0), (file.stem for file in made.files[:10_000]))
     hint = f" Nearest: {near!r}." if near else ""
     message = f"no file in {str(made.folder)!r} is named after a pair. There: {there}. Wanted, e.g.: {wanted}.{hint}"
     return UserError(message, where="--pred", cure=f"Say how they are named, e.g. --naming '{NAMINGS[0]}'.")
@@ -212,14 +234,13 @@ def find_photos(folder: Path, names: Sequence[str], *, flag: str) -> dict[str, P
         UserError: If there is no such folder, or no picture in it.
     """
     photos = _Index(folder, what="photos that the pairs name", flag=flag)
-    found = {name: photos.find(_photo(name, photos)) for name in names}
-    return {name: files[0] for name, files in found.items() if len(files) == 1}
+    return {name: files[0] for name, files in _photos(names, photos).items() if len(files) == 1}
 
 
 # ------------------------------------------------------------------------------------------- as pictures
 @dataclass(frozen=True)
 class FolderPairs(Material):
-    """Matched files as what can be scored; see `scoring.Material`.
+    """Matched files as what can be scored; see `material.Material`.
 
     Attributes:
         found: The files.
@@ -238,6 +259,10 @@ class FolderPairs(Material):
         """The pair's name."""
         return self.found.pairs[index].name
 
+    def photos_of(self, index: int) -> tuple[str, ...]:
+        """As the list names them."""
+        return self.found.pairs[index].source, self.found.pairs[index].target
+
     def look(self, index: int) -> Looked:
         """Hashes of the files, and sizes as their headers say."""
         predicted = looked(self.found.predicted[index], self.cut)
@@ -251,7 +276,7 @@ class FolderPairs(Material):
 
 @dataclass(frozen=True)
 class FolderPictures(Pictures):
-    """All pictures below a folder; see `scoring.Pictures`."""
+    """All pictures below a folder; see `material.Pictures`."""
 
     files: tuple[Path, ...]
 
@@ -267,9 +292,9 @@ class FolderPictures(Pictures):
     def __len__(self) -> int:
         return len(self.files)
 
-    def digest(self, index: int) -> str:
-        """Of the file's content."""
-        return looked(self.files[index], WHOLE)[0]
+    def digests(self, told: Callable[[int, int], None]) -> list[str]:
+        """Of the files' content."""
+        return file_digests(self.files, told)
 
     def read(self, index: int) -> Picture:
         """One of the pictures."""

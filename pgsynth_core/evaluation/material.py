@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pgsynth_core.errors import Problem
@@ -34,12 +35,16 @@ class Looked:
     """What is known of a pair without decoding it.
 
     Attributes:
-        hashes: Of prediction and truth.
+        hashes: Of prediction and truth; empty where they are not known.
         sizes: (height, width) of both.
+        source: Hash of the source; empty if there is none or it is not known.
+        files: Hashes of the files of truth and source, where these are pictures made of files.
     """
 
     hashes: tuple[str, str]
     sizes: tuple[Size, Size]
+    source: str = ""
+    files: tuple[str, str] = ("", "")
 
 
 class Material(ABC):
@@ -58,6 +63,10 @@ class Material(ABC):
     @abstractmethod
     def name(self, index: int) -> str:
         """Which pair; unique."""
+
+    def photos_of(self, index: int) -> tuple[str, ...]:
+        """Names of its photos, source and target: pairs that share one are alike; empty if they are not known."""
+        return ()
 
     @abstractmethod
     def look(self, index: int) -> Looked:
@@ -84,12 +93,20 @@ class Pictures(ABC):
         """How many."""
 
     @abstractmethod
-    def digest(self, index: int) -> str:
-        """The hash of one."""
+    def digests(self, told: Callable[[int, int], None]) -> Sequence[str]:
+        """The hash of each; empty of one that cannot be read.
+
+        Args:
+            told: How many are hashed, and of how many.
+        """
 
     @abstractmethod
     def read(self, index: int) -> Picture:
-        """One of the pictures."""
+        """One of the pictures.
+
+        Raises:
+            UserError: If it cannot be read; said of its file.
+        """
 
 
 @dataclass(frozen=True)
@@ -107,7 +124,9 @@ class Reference:
     Attributes:
         pictures: None: the truths of the scored pairs, each once.
         problem: Why there is none where one is needed.
+        folder: Where the pictures lie; empty for the truths.
     """
 
     pictures: Pictures | None = None
     problem: Problem | None = None
+    folder: str = ""

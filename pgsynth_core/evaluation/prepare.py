@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final
 
 import numpy as np
 from PIL import Image
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.evaluation.versions import here, series
 from pgsynth_core.metrics import Picture
 from pgsynth_core.shipped import Resizing
 
@@ -130,6 +130,6 @@ _WAYS: Final[Mapping[str, Callable[[Picture, tuple[int, int]], Picture]]] = {
 
 
 def resize_id(way: Resizing) -> str:
-    """A way with the version of what computes it: ``pillow-bicubic/pillow-12.0.0``."""
+    """A way with the release series of what computes it: ``pillow-bicubic/pillow-12.0``."""
     library = {"pillow-bicubic": "pillow", "torch-bicubic-truncated": "torch"}.get(way, "")
-    return f"{way}/{library}-{version(library)}" if library else way
+    return f"{way}/{library}-{series(here(library))}" if library else way

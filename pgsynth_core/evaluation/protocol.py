@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pgsynth_core.errors import PartError, Problem, SpecError, suggestion
 from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import Metric, MetricContext, NotComputed, PairMetric, SetMetric
-from pgsynth_core.registry import Entry, Registry, TableEntry, configure, load_part
+from pgsynth_core.registry import Entry, Origin, Registry, TableEntry, configure, load_part
 from pgsynth_core.shipped import ProtocolTable, Resizing
 from pgsynth_core.spec.typed import option_value
 
@@ -48,7 +48,8 @@ class Protocol:
     """How results are scored.
 
     Attributes:
-        name: By which it is asked for; results are labelled with it.
+        name: By which it is asked for and results are labelled: plain of pgsynth's own, ``package:name`` of others, so
+            that nobody's numbers pass for those of another's protocol of that name.
         summary: What it is.
         sizes: (height, width) at which it may compare; none: any.
         predictions: How a prediction is brought to the size.
@@ -118,7 +119,8 @@ def protocol_of(
             message = f"the protocol {entry.name} has {found.label} already, with options of its own."
             raise SpecError(message, where="--also", cure="Leave it out of the protocol's: --metrics LIST.")
     sizes = tuple((int(height), int(width)) for height, _, width in (size.partition("x") for size in table.sizes))
-    return Protocol(table.name, table.summary, sizes, table.predictions, table.truths, table.reference, tuple(chosen))
+    label = table.name if entry.origin.first_party else entry.qualified
+    return Protocol(label, table.summary, sizes, table.predictions, table.truths, table.reference, tuple(chosen))
 
 
 def _besides(registry: Registry, also: Sequence[str]) -> Iterable[Choice]:
@@ -167,10 +169,17 @@ def _of_label(chosen: Iterable[Choice], label: str, protocol: str) -> Choice:
 # ------------------------------------------------------------------------------------------- built
 @dataclass(frozen=True)
 class Bound:
-    """A metric that is built and can be asked."""
+    """A metric that is built and can be asked.
+
+    Attributes:
+        choice: The part and its options.
+        metric: The part, built.
+        packages: Others than pgsynth that it comes from, annotators' too -> version.
+    """
 
     choice: Choice
     metric: Metric
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -190,13 +199,16 @@ class Bound:
 
 
 def bind(
-    choices: Iterable[Choice], context: Callable[[str], MetricContext]
+    choices: Iterable[Choice],
+    context: Callable[[str], MetricContext],
+    besides: Callable[[], Iterable[Origin]] = tuple,
 ) -> tuple[tuple[Bound, ...], dict[str, Problem]]:
     """Build metrics.
 
     Args:
         choices: Which.
         context: Label -> what a metric may know.
+        besides: Where other parts come from that the metric which was just built asked for.
 
     Returns:
         Those that can be computed here, and label -> why of the others.
@@ -207,7 +219,9 @@ def bind(
     bound, missing = [], {}
     for choice in choices:
         try:
-            bound.append(Bound(choice, _built(choice, context(choice.label))))
+            built = _built(choice, context(choice.label))
+            origins = [one for one in (choice.entry.origin, *besides()) if not one.first_party]
+            bound.append(Bound(choice, built, {one.package: one.version for one in origins}))
         except NotComputed as error:
             missing[choice.label] = error.problems[0]
     return tuple(bound), missing

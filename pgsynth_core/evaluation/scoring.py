@@ -9,30 +9,30 @@ counted and named.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import PartError, Problem, UserError
 from pgsynth_core.evaluation.earlier import Earlier
+from pgsynth_core.evaluation.looking import Looking, guarded, refuse_turned, written
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Shown, Size
 from pgsynth_core.evaluation.pool import BATCH, OnScored, Pool
 from pgsynth_core.evaluation.prepare import resized
 from pgsynth_core.evaluation.protocol import Bound
-from pgsynth_core.evaluation.sets import Compared
-from pgsynth_core.evaluation.table import ImageScores, ScoreTable
+from pgsynth_core.evaluation.sets import Compared, set_keys
+from pgsynth_core.evaluation.table import ImageScores, Measure, ScoreTable
 from pgsynth_core.evaluation.yardstick import Yardstick
 from pgsynth_core.metrics import NotComputed, PairMetric, Picture, SetMetric
+from pgsynth_core.runs.grouping import groups_of
 
 __all__ = ["score"]
 
 _TOLD: Final = 20
 """So many that cannot be scored are named; looking at more helps nobody."""
-
-R = TypeVar("R")
 
 
 # ------------------------------------------------------------------------------------------- scoring
@@ -46,6 +46,7 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
     about: Mapping[str, Any] | None = None,
     workers: int = 0,
     on_scored: OnScored | None = None,
+    keep: Callable[[ScoreTable], object] | None = None,
 ) -> ScoreTable:
     """Score every pair by every metric.
 
@@ -58,45 +59,113 @@ def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
         about: What is scored, as plain data for the table.
         workers: Threads; 0: one for each core.
         on_scored: Told how far it is.
+        keep: Given the table of the pairs before sets are compared, which may take hours.
 
     Returns:
-        The table, in the order of the pairs.
+        The table, in the order of the pairs; with what was found before and is still true of the same pictures.
 
     Raises:
         UserError: If there is no pair that can be scored, or, unless they are skipped, with those that cannot.
     """
     told = on_scored or (lambda doing, done, of: None)
-    threads = workers or os.cpu_count() or 1
+    threads, earlier = workers or os.cpu_count() or 1, earlier or Earlier()
     with ThreadPoolExecutor(threads, "scoring") as executor:
         pool = Pool(executor, threads)
-        looked = _Looking(pool, material, yardstick, told).all()
-        bad = [*found_bad, *looked.bad]
-        _refuse(bad, skip=skip, pairs=len(material) + len(found_bad))
+        looked = Looking(pool, material, yardstick, told).all()
+        pairs, bad = len(material) + len(found_bad), [*found_bad, *looked.bad]
+        _refuse(bad, skip=skip, pairs=pairs)
         yardstick = _that_fit(yardstick, looked.good.values())
-        work = _Scoring(pool, material, yardstick, looked.good, earlier or Earlier())
+        work = _Scoring(pool, material, yardstick, looked.good, earlier)
         work.pairs(told)
         bad += work.bad
-        _refuse(bad, skip=skip, pairs=len(material) + len(found_bad))
-        overall, sets, missing = work.sets(told)
-    rows = tuple(work.rows[index] for index in sorted(work.rows))
-    left_out = {"count": len(bad), "first": {one.name: one.problem.message for one in bad[:_TOLD]}}
-    seen = {"pairs": len(material) + len(found_bad), "left_out": left_out, "prediction_sizes": looked.sizes}
+        _refuse(bad, skip=skip, pairs=pairs)
+        left_out = {"count": len(bad), "first": {one.name: one.problem.message for one in bad[:_TOLD]}}
+        seen = {"pairs": pairs, "left_out": left_out, "prediction_sizes": looked.sizes}
+        facts = {**(about or {}), **yardstick.way, **seen}
+        rows = _grouped(material, work.rows)
+        if keep and work.compares:
+            keep(_table(yardstick, rows, work.not_yet(), earlier, facts))
+        return _table(yardstick, rows, work.of_sets(told), earlier, facts)
+
+
+_NOT_YET: Final = Problem("the scoring ended before it was computed.", cure="Score again: what is known stays known.")
+
+
+@dataclass(frozen=True)
+class _OfSets:
+    """What sets gave.
+
+    Attributes:
+        overall: Label -> value.
+        keys: Label -> what both sets are known by.
+        missing: Label -> why there is no value.
+        predictions: What the predictions are known by.
+        reference: What was compared with, for the table; None if nothing was.
+    """
+
+    overall: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, Problem] = field(default_factory=dict)
+    predictions: str = ""
+    reference: Mapping[str, Any] | None = None
+
+
+def _table(
+    yardstick: Yardstick, rows: Sequence[ImageScores], of_sets: _OfSets, earlier: Earlier, about: Mapping[str, Any]
+) -> ScoreTable:
+    """The table, with those columns and values of sets of an earlier one that are of the same pictures."""
+    measures, overall, keys = yardstick.measures(), dict(of_sets.overall), dict(of_sets.keys)
+    reference, besides = of_sets.reference, dict[str, Measure]()
+    values = [({**row.values}, None if row.copy_source is None else {**row.copy_source}) for row in rows]
+    for label, measure in earlier.measures.items():
+        if label in yardstick.missing:  # asked for, and what it would be is not known
+            continue
+        if measure.of == "set":
+            key = earlier.keys.get(label, "")
+            of_these = of_sets.predictions and key.partition("/")[0] == of_sets.predictions
+            if label in overall or not of_these or (reference and reference["key"] != key.partition("/")[2]):
+                continue
+            overall[label], keys[label], reference = earlier.sets[measure.id, key], key, earlier.reference
+        elif label in measures or (column := earlier.column(label, rows)) is None:
+            continue
+        else:
+            for (of_pair, of_source), (value, copied) in zip(values, column, strict=True):
+                of_pair |= {} if value is None else {label: value}
+                if of_source is not None and copied is not None:
+                    of_source[label] = copied
+        besides[label] = measure
+    rows = tuple(replace(row, values=one, copy_source=other) for row, (one, other) in zip(rows, values, strict=True))
+    missing = {**yardstick.missing, **of_sets.missing, **_without_mean(yardstick, rows)}
+    used = {name for measure in besides.values() for name in (*measure.libraries, *measure.packages)}
     return ScoreTable(
         rows,
-        yardstick.measures(),
-        {**(about or {}), **yardstick.way, **seen},
+        measures | besides,
+        {**about, **({"reference": reference} if reference else {})},
         overall,
-        sets,
-        {**yardstick.missing, **missing, **_without_values(yardstick, rows)},
-        yardstick.libraries,
+        keys,
+        {label: problem for label, problem in missing.items() if label not in besides},
+        {name: version for name, version in earlier.libraries.items() if name in used} | yardstick.libraries,
     )
 
 
-def _without_values(yardstick: Yardstick, rows: Sequence[ImageScores]) -> dict[str, Problem]:
-    """Metrics of pairs that no pair has a value for, and that."""
-    labels = [bound.label for bound in yardstick.metrics if not _is_set(bound)]
+def _grouped(material: Material, rows: Mapping[int, ImageScores]) -> tuple[ImageScores, ...]:
+    """In the order of the pairs, with their groups: by their photos' names, else by the truth."""
+    order = sorted(rows)
+    photos = [material.photos_of(index) or tuple(filter(None, rows[index].hashes[1:])) for index in order]
+    groups = groups_of(photos)
+    return tuple(replace(rows[index], group=group) for index, group in zip(order, groups, strict=True))
+
+
+def _without_mean(yardstick: Yardstick, rows: Sequence[ImageScores]) -> dict[str, Problem]:
+    """Metrics of pairs that no pair has a value for, or whose values have no mean, and that."""
     lost = Problem(f"none of {len(rows):,} pairs has a value." if len(rows) > 1 else "the pair has no value.")
-    return {label: lost for label in labels if not any(label in row.values for row in rows)}
+    both = Problem("some of its values are infinite and some minus infinite, which have no mean.")
+    found = {}
+    for label in [bound.label for bound in yardstick.metrics if not _is_set(bound)]:
+        values = [row.values[label] for row in rows if label in row.values]
+        if not values or {math.inf, -math.inf} <= {*values}:
+            found[label] = both if values else lost
+    return found
 
 
 def _refuse(bad: Sequence[Bad], *, skip: bool, pairs: int) -> None:
@@ -115,7 +184,8 @@ def _refuse(bad: Sequence[Bad], *, skip: bool, pairs: int) -> None:
 
 def _counted(bad: int, pairs: int, *, skip: bool) -> Problem:
     message = f"{bad:,} of {pairs:,} pairs cannot be scored, and no mean leaves them out in silence."
-    return Problem(message, cure="" if skip else "Mend them, or score the others and have these counted: --bad skip.")
+    cure = "Mend them, or score the others and have these counted: --bad skip, of a run data.DATASET.bad=skip."
+    return Problem(message, cure="" if skip else cure)
 
 
 def _that_fit(yardstick: Yardstick, looked: Iterable[Looked]) -> Yardstick:
@@ -123,7 +193,7 @@ def _that_fit(yardstick: Yardstick, looked: Iterable[Looked]) -> Yardstick:
     sizes = [yardstick.size] if yardstick.size else {found.sizes[1] for found in looked}
     least = min(sizes, key=min)
     small = {
-        bound.label: Problem(f"{_written(least)} is smaller than the {bound.metric.least} pixels a side that it needs.")
+        bound.label: Problem(f"{written(least)} is smaller than the {bound.metric.least} pixels a side that it needs.")
         for bound in yardstick.metrics
         if min(least) < bound.metric.least
     }
@@ -135,64 +205,16 @@ def _that_fit(yardstick: Yardstick, looked: Iterable[Looked]) -> Yardstick:
     return replace(yardstick, metrics=metrics, missing=missing)
 
 
-class _Looking:
-    """Looks at every pair before one is decoded: what is not there, or of another size than the rest."""
-
-    def __init__(self, pool: Pool, material: Material, yardstick: Yardstick, told: OnScored) -> None:
-        self._pool, self._material, self._yardstick, self._told = pool, material, yardstick, told
-        self.good: dict[int, Looked] = {}
-        self.bad: list[Bad] = []
-        self.sizes: dict[str, int] = {}
-
-    def all(self) -> _Looking:
-        """Look at all of them."""
-        total = len(self._material)
-        for index, found in enumerate(self._pool.in_order(self._look, range(total))):
-            if isinstance(found, Looked):
-                self.good[index] = found
-            else:
-                self.bad.append(found)
-            self._told("looking at the files", index + 1, total)
-        sizes = Counter(found.sizes[0] for found in self.good.values())
-        self.sizes = {_written(size): count for size, count in sizes.most_common()}
-        if len(sizes) > 1:
-            self._keep_the_usual(sizes.most_common(1)[0])
-        for index, found in [*self.good.items()]:
-            if problem := self._unlike(found):
-                self.bad.append(Bad(self._material.name(index), problem))
-                del self.good[index]
-        return self
-
-    def _look(self, index: int) -> Looked | Bad:
-        return _guarded(self._material.look, index, self._material.name)
-
-    def _keep_the_usual(self, usual: tuple[Size, int]) -> None:
-        """One method's pictures are of one size: of those that are not, something else is wrong."""
-        size, count = usual
-        for index in [index for index, found in self.good.items() if found.sizes[0] != size]:
-            given = _written(self.good.pop(index).sizes[0])
-            message = f"the prediction is {given} (height x width); {count:,} others are {_written(size)}."
-            self.bad.append(Bad(self._material.name(index), Problem(message)))
-
-    def _unlike(self, found: Looked) -> Problem | None:
-        predicted, truth = found.sizes
-        if self._yardstick.size is None and predicted != truth:
-            message = f"the prediction is {_written(predicted)} and the truth {_written(truth)} (height x width)."
-            return Problem(
-                message, cure="Bring both to one size: --size HxW; or cut the picture out of a strip: --cut."
-            )
-        return None
-
-
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """A pair as metrics see it, and what those without torch gave."""
+    """A pair as metrics see it, and what is known of it or those without torch gave."""
 
     index: int
     shown: Shown
-    values: dict[str, float]
-    baseline: dict[str, float]
+    values: dict[str, float | None]
+    baseline: dict[str, float | None] | None
     hashes: tuple[str, str]
+    source: str
 
 
 class _Scoring:
@@ -208,18 +230,26 @@ class _Scoring:
     ) -> None:
         self._pool, self._material, self._yardstick, self._earlier = pool, material, yardstick, earlier
         self._looked = dict(looked)
-        self._alone = [bound for bound in yardstick.metrics if not bound.device]
-        self._batched = [bound for bound in yardstick.metrics if bound.device and isinstance(bound.metric, PairMetric)]
-        self._sets = {bound.label: Compared(bound, yardstick) for bound in yardstick.metrics if _is_set(bound)}
+        self._of_pairs = [bound for bound in yardstick.metrics if not _is_set(bound)]
+        self._sets: dict[str, Compared] = {}
+        self._digests: Sequence[str] | None = None
         self.rows: dict[int, ImageScores] = {}
         self.bad: list[Bad] = []
+
+    @property
+    def compares(self) -> list[str]:
+        """Labels of the sets that are still to be compared."""
+        return [label for label, one in self._sets.items() if one.gathers]
 
     # ------------------------------------------------------------------ pairs
     def pairs(self, told: OnScored) -> None:
         """Fill `rows`, and gather what sets need."""
-        digests = [found.hashes for found in self._looked.values()]
+        of_sets, reference = [bound for bound in self._yardstick.metrics if _is_set(bound)], self._yardstick.reference
+        if of_sets and reference.pictures is not None:
+            self._digests = reference.pictures.digests(lambda done, of: told("hashing the reference", done, of))
+        self._sets = {bound.label: Compared(bound, self._yardstick, self._digests) for bound in of_sets}
         for one in self._sets.values():
-            one.begin(digests, self._earlier)
+            one.begin((found.hashes for found in self._looked.values()), self._earlier)
         wanted = [index for index in self._looked if not self._known(index)]
         done = len(self._looked) - len(wanted)
         waiting: list[_Prepared] = []
@@ -238,84 +268,159 @@ class _Scoring:
     def _known(self, index: int) -> bool:
         """Whether nothing is left to compute of a pair; then its row is there."""
         looked = self._looked[index]
-        values = self._before(looked.hashes)
-        of_pairs = [bound.label for bound in self._yardstick.metrics if not _is_set(bound)]
-        if not all(label in values for label in of_pairs) or any(one.gathers for one in self._sets.values()):
+        values, baseline = self._before(looked.hashes), self._of_source(looked.source, looked.hashes[1])
+        if not self._whole(values) or any(one.gathers for one in self._sets.values()):
             return False
-        name, size = self._material.name(index), self._yardstick.size or looked.sizes[1]
-        baseline = self._of_labels(self._earlier.baselines.get((name, looked.hashes[1]), {}))
-        if self._material.sources and not all(label in baseline for label in of_pairs):
+        if self._material.sources and not self._whole(baseline):
             return False
-        self.rows[index] = ImageScores(name, size, values, baseline if self._material.sources else {}, looked.hashes)
+        size = self._yardstick.size or looked.sizes[1]
+        self._row(index, size, values, baseline if self._material.sources else None, (looked.hashes, looked.source))
         return True
 
-    def _before(self, hashes: tuple[str, str]) -> dict[str, float]:
+    def _whole(self, values: Mapping[str, float | None]) -> bool:
+        return all(bound.label in values for bound in self._of_pairs)
+
+    def _row(
+        self,
+        index: int,
+        size: Size,
+        values: Mapping[str, float | None],
+        baseline: Mapping[str, float | None] | None,
+        hashes: tuple[tuple[str, str], str],
+    ) -> None:
+        of_both = [
+            None
+            if some is None
+            else {bound.label: value for bound in self._of_pairs if (value := some[bound.label]) is not None}
+            for some in (values, baseline)
+        ]
+        name, files = self._material.name(index), self._looked[index].files
+        self.rows[index] = ImageScores(name, size, of_both[0] or {}, of_both[1], *hashes, files)
+
+    def _before(self, hashes: tuple[str, str]) -> dict[str, float | None]:
         """What an earlier scoring found of these two files."""
         return self._of_labels(self._earlier.rows.get(hashes, {}))
 
-    def _of_labels(self, by_id: Mapping[str, float]) -> dict[str, float]:
-        of_pairs = [bound for bound in self._yardstick.metrics if not _is_set(bound)]
-        return {bound.label: by_id[bound.metric.id] for bound in of_pairs if bound.metric.id in by_id}
+    def _of_source(self, source: str, truth: str) -> dict[str, float | None]:
+        """What an earlier scoring found of a source, shown unchanged."""
+        return self._of_labels(self._earlier.baselines.get((source, truth), {}))
+
+    def _of_labels(self, by_id: Mapping[str, float | None]) -> dict[str, float | None]:
+        return {bound.label: by_id[bound.metric.id] for bound in self._of_pairs if bound.metric.id in by_id}
 
     def _prepare(self, index: int) -> _Prepared | Bad:
-        return _guarded(self._prepared, index, self._material.name)
+        return guarded(self._prepared, index, self._material.name)
 
     def _prepared(self, index: int) -> _Prepared:
+        shown, looked = self._shown(index), self._looked[index]
+        hashes = looked.hashes[0] or _hash(shown.predicted), looked.hashes[1] or _hash(shown.target)
+        values = self._before(hashes)
+        self._alone(index, shown.predicted, shown.target, values)
+        if shown.source is None:
+            return _Prepared(index, shown, values, None, hashes, "")
+        source = looked.source or _hash(shown.source)
+        baseline = self._of_source(source, hashes[1])
+        self._alone(index, shown.source, shown.target, baseline)
+        return _Prepared(index, shown, values, baseline, hashes, source)
+
+    def _shown(self, index: int) -> Shown:
+        """The pictures of a pair as they are compared."""
         shown, protocol = self._material.read(index), self._yardstick.protocol
+        refuse_turned(shown, self._looked[index], self._yardstick)
         size = self._yardstick.size or shown.target.shape[:2]
-        shown = Shown(
+        return Shown(
             resized(shown.predicted, size, protocol.predictions),
             resized(shown.target, size, protocol.truths),
             None if shown.source is None else resized(shown.source, size, protocol.truths),
         )
-        hashes = self._looked[index].hashes
-        hashes = (hashes[0] or _hash(shown.predicted), hashes[1] or _hash(shown.target))
-        known = self._before(hashes)
-        new = [bound for bound in self._alone if bound.label not in known]
-        values = known | _values(new, [shown.predicted], [shown.target])[0]
-        baseline = _values(self._alone, [shown.source], [shown.target])[0] if shown.source is not None else {}
-        return _Prepared(index, shown, values, baseline, hashes)
+
+    def _alone(self, index: int, made: Picture, truth: Picture, values: dict[str, float | None]) -> None:
+        """Add what metrics without torch give and is not known."""
+        for bound in self._of_pairs:
+            if not bound.device and bound.label not in values:
+                (values[bound.label],) = _values(bound, [made], [truth], [self._material.name(index)])
+
+    def _batched(self, pairs: Sequence[tuple[int, Picture, Picture, dict[str, float | None]]]) -> None:
+        """Add what metrics with torch give and is not known."""
+        for bound in self._of_pairs:
+            if new := [pair for pair in pairs if bound.label not in pair[3]]:
+                indices, made, truths, values = zip(*new, strict=True)
+                names = [self._material.name(index) for index in indices]
+                for some, value in zip(values, _values(bound, made, truths, names), strict=True):
+                    some[bound.label] = value
 
     def _take(self, batch: Sequence[_Prepared]) -> None:
         """Torch's share of some pairs, and their rows."""
         if not batch:
             return
-        predicted, target = [one.shown.predicted for one in batch], [one.shown.target for one in batch]
-        source = [one.shown.source for one in batch if one.shown.source is not None]
-        found = _values(self._batched, predicted, target)
-        whole = len(source) == len(batch)
-        baseline = _values(self._batched, source, target) if whole else [{} for _ in batch]
-        order = [bound.label for bound in self._yardstick.metrics]
-        for one, values, unchanged in zip(batch, found, baseline, strict=True):
-            both = one.values | values, one.baseline | unchanged
-            values, unchanged = ({label: some[label] for label in order if label in some} for some in both)
+        self._batched([(one.index, one.shown.predicted, one.shown.target, one.values) for one in batch])
+        self._batched(
+            [
+                (one.index, one.shown.source, one.shown.target, one.baseline)
+                for one in batch
+                if one.shown.source is not None and one.baseline is not None
+            ]
+        )
+        for one in batch:
             size = one.shown.target.shape[0], one.shown.target.shape[1]
-            self.rows[one.index] = ImageScores(self._material.name(one.index), size, values, unchanged, one.hashes)
-        for some in self._sets.values():
-            some.take(predicted, [(one.hashes[1], one.shown.target) for one in batch])
+            self._row(one.index, size, one.values, one.baseline, (one.hashes, one.source))
+        self._gather([*self._sets.values()], [(one.shown, one.hashes[1]) for one in batch])
+
+    def _gather(self, sets: Sequence[Compared], pairs: Sequence[tuple[Shown, str]]) -> None:
+        for some in sets:
+            some.take([shown.predicted for shown, _ in pairs], [(truth, shown.target) for shown, truth in pairs])
 
     # ------------------------------------------------------------------ sets
-    def sets(self, told: OnScored) -> tuple[dict[str, float], dict[str, str], dict[str, Problem]]:
-        """Values, what the sets are known by, and why the others have none."""
-        overall, keys, missing = dict[str, float](), dict[str, str](), dict[str, Problem]()
+    def of_sets(self, told: OnScored) -> _OfSets:
+        """Values of sets of the pairs that were scored, and of no others."""
+        hashes = {index: self.rows[index].hashes for index in sorted(self.rows)}
+        if stale := [one for one in self._sets.values() if not one.ended(hashes.values())]:
+            self._gather_again(stale, hashes)
+        overall, missing = dict[str, float](), dict[str, Problem]()
         for label, one in self._sets.items():
             try:
-                overall[label] = one.value(self._pool, told, whole=not self.bad)
+                overall[label] = one.value(self._pool, told)
             except NotComputed as error:
                 missing[label] = error.problems[0]
-            else:
-                keys |= {label: one.key} if one.key and not self.bad else {}
-        return overall, keys, missing
+        keys = {label: "/".join(one.keys) for label, one in self._sets.items() if label in overall and all(one.keys)}
+        predictions, compared = set_keys(self._yardstick, hashes.values(), self._digests)
+        count = len({truth for _, truth in hashes.values()} if self._digests is None else self._digests)
+        reference = {"folder": self._yardstick.reference.folder, "count": count, "key": compared}
+        return _OfSets(overall, keys, missing, predictions, reference if overall else None)
+
+    def not_yet(self) -> _OfSets:
+        """What there is before sets are compared: why there is no value."""
+        predictions, _ = set_keys(self._yardstick, (row.hashes for row in self.rows.values()), self._digests)
+        return _OfSets(missing=dict.fromkeys(self.compares, _NOT_YET), predictions=predictions)
+
+    def _gather_again(self, sets: Sequence[Compared], hashes: Mapping[int, tuple[str, str]]) -> None:
+        """What was known of all pairs does not hold where some could not be read: take up the others."""
+        for one in sets:
+            one.begin(hashes.values())
+        waiting: list[tuple[Shown, str]] = []
+        for index, shown in zip(hashes, self._pool.in_order(self._shown, hashes), strict=True):
+            waiting.append((shown, hashes[index][1]))
+            if len(waiting) == BATCH:
+                self._gather(sets, waiting)
+                waiting = []
+        if waiting:
+            self._gather(sets, waiting)
 
 
-def _values(metrics: Sequence[Bound], predicted: Sequence[Picture], truth: Sequence[Picture]) -> list[dict[str, float]]:
-    """Of each pair, label -> value, of the metrics that have one."""
-    found: list[dict[str, float]] = [{} for _ in predicted]
-    for bound in metrics:
-        assert isinstance(bound.metric, PairMetric), "what is asked here gives a value for each pair"
-        for values, value in zip(found, bound.metric.values(predicted, truth), strict=True):
-            if value is not None:
-                values[bound.label] = float(value)
+def _values(
+    bound: Bound, predicted: Sequence[Picture], truth: Sequence[Picture], names: Sequence[str]
+) -> list[float | None]:
+    """What a metric gives of each pair; None where it has no value.
+
+    Raises:
+        PartError: If a value is no number: no mean says anything with it.
+    """
+    assert isinstance(bound.metric, PairMetric), "what is asked here gives a value for each pair"
+    found = [None if value is None else float(value) for value in bound.metric.values(predicted, truth)]
+    for name, value in zip(names, found, strict=True):
+        if value is not None and math.isnan(value):
+            cure = f"It is a fault of {bound.choice.entry.origin.package}; score by the others: --metrics LIST."
+            raise PartError(f"the metric {bound.label} gives no number (nan).", where=name, cure=cure)
     return found
 
 
@@ -323,21 +428,6 @@ def _is_set(bound: Bound) -> bool:
     return isinstance(bound.metric, SetMetric)
 
 
-# ------------------------------------------------------------------------------------------- one by one
-def _guarded(of: Callable[[int], R], index: int, name: Callable[[int], str]) -> R | Bad:
-    """What a function gives of a pair, or what is wrong with that pair."""
-    try:
-        return of(index)
-    except UserError as error:
-        return Bad(name(index), error.problems[0])
-    except ValueError as error:
-        return Bad(name(index), Problem(f"{error}."))
-
-
 def _hash(picture: Picture) -> str:
     """Of the pixels of what is in no file."""
     return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest()
-
-
-def _written(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs.durable import replace_text
+from pgsynth_core.runs.grouping import groups_of
 from pgsynth_core.runs.intervals import bootstrap_intervals
+from pgsynth_core.runs.written import inert, number_text
 
 __all__ = ["ImageScores", "Measure", "ScoreTable"]
 
@@ -23,7 +25,9 @@ SCHEMA: Final = 1
 """Version of the JSON; keys may be added without raising it."""
 
 _BASELINE: Final = "copy_source"
+_BELOW: Final = "-inf"
 _HASHES: Final = ("predicted_sha256", "target_sha256")
+_SOURCE_HASHES: Final = ("source_sha256", "target_file_sha256", "source_file_sha256")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Measure:
         definition: In a sentence or two.
         libraries: Whose versions matter.
         of: ``pair``, or ``set``: one number for all pictures.
+        packages: That bring it or an annotator that it asks; none if they are pgsynth's.
     """
 
     id: str
@@ -47,6 +52,25 @@ class Measure:
     definition: str
     libraries: tuple[str, ...] = ()
     of: str = "pair"
+    packages: tuple[str, ...] = ()
+
+    @staticmethod
+    def of_facts(facts: Mapping[str, Any]) -> Measure:
+        """Read back what `facts` gave.
+
+        Raises:
+            KeyError: If something is missing.
+        """
+        return Measure(
+            str(facts["id"]),
+            str(facts["better"]),
+            str(facts["unit"]),
+            int(facts["digits"]),
+            str(facts["definition"]),
+            tuple(map(str, facts["libraries"])),
+            str(facts["of"]),
+            tuple(map(str, facts.get("packages", ()))),
+        )
 
     def facts(self) -> dict[str, Any]:
         """As plain data."""
@@ -58,11 +82,12 @@ class Measure:
             "digits": self.digits,
             "libraries": list(self.libraries),
             "of": self.of,
+            **({"packages": list(self.packages)} if self.packages else {}),
         }
 
     def written(self, value: float) -> str:
         """A value as it is printed."""
-        return f"{value:.{self.digits}f}" if math.isfinite(value) else "infinite"
+        return number_text(value, self.digits)
 
 
 @dataclass(frozen=True)
@@ -73,15 +98,21 @@ class ImageScores:
         name: Which pair.
         size: (height, width) in pixels at which it was scored.
         values: Metric -> value, between the picture and the target; without those that have none here.
-        copy_source: Metric -> value, between the source and the target; empty if no source was given.
+        copy_source: Metric -> value, between the source and the target; None if no source was given.
         hashes: SHA-256 of the files of prediction and target, of their pixels where they are in no file.
+        source: The same of the source; empty if none was given.
+        files: SHA-256 of the files that target and source were made of, where that is not `hashes`.
+        group: Number of those that share photos with it, and so are like it; None: none is known.
     """
 
     name: str
     size: tuple[int, int]
     values: Mapping[str, float]
-    copy_source: Mapping[str, float] = field(default_factory=dict)
+    copy_source: Mapping[str, float] | None = None
     hashes: tuple[str, str] = ("", "")
+    source: str = ""
+    files: tuple[str, str] = ("", "")
+    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,22 +150,28 @@ class ScoreTable:
     @cached_property
     def copy_source(self) -> Mapping[str, float]:
         """Metric -> mean of the baseline that shows the source unchanged; empty unless every row has it."""
-        if not all(row.copy_source for row in self.rows):
-            return {}
-        means = _means(row.copy_source for row in self.rows)
+        given = [row.copy_source for row in self.rows if row.copy_source is not None]
+        means = _means(given) if len(given) == len(self.rows) else {}
         return {name: means[name] for name in self.measures if name in means}
 
     @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """Of each picture, the number of those that share photos with it, from 0."""
+        return groups_of([] if row.group is None else [str(row.group)] for row in self.rows)
+
+    @cached_property
     def intervals(self) -> Mapping[str, tuple[float, float]]:
-        """Metric -> 95 % interval of its mean over pairs like these, by bootstrap; of those that allow it."""
-        return bootstrap_intervals({name: self.column(name) for name in self.measures if name not in self.overall})
+        """Metric -> 95 % interval of its mean over groups like these, by bootstrap; of those that allow it."""
+        names = [name for name in self.measures if name not in self.overall]
+        columns = {name: [row.values.get(name, math.nan) for row in self.rows] for name in names}
+        return bootstrap_intervals(columns, self.groups)
 
     def counted(self, name: str) -> int:
         """Over how many pictures the mean of a metric is."""
         return len(self.rows) if name in self.overall else len(self.column(name))
 
     def facts(self, *, rows: bool = True) -> dict[str, Any]:
-        """The table as plain data, all of it fit for JSON: an infinite value is None, and one that is not there absent.
+        """The table as plain data, all of it fit for JSON: an infinite value is None, one below all numbers "-inf".
 
         Args:
             rows: Whether the single pictures are in it, besides the means.
@@ -144,6 +181,7 @@ class ScoreTable:
             "about": dict(self.about),
             "images": len(self.rows),
             "mean": _plain(self.mean),
+            "groups": 1 + max(self.groups),
             "interval95": {name: list(ends) for name, ends in self.intervals.items()},
             "counted": {name: self.counted(name) for name in self.mean},
             _BASELINE: _plain(self.copy_source),
@@ -155,17 +193,23 @@ class ScoreTable:
             "libraries": dict(self.libraries),
         }
         if rows:
-            facts["rows"] = [
-                {
-                    "name": row.name,
-                    "size": list(row.size),
-                    **_plain(row.values),
-                    **({_BASELINE: _plain(row.copy_source)} if row.copy_source else {}),
-                    **{key: digest for key, digest in zip(_HASHES, row.hashes, strict=True) if digest},
-                }
-                for row in self.rows
-            ]
+            facts["rows"] = [self._row(row) for row in self.rows]
         return facts
+
+    def _row(self, row: ImageScores) -> dict[str, Any]:
+        """A row as plain data; of which metrics a picture has no value is said, to tell it from what was not asked."""
+        of_pairs = [name for name, measure in self.measures.items() if measure.of != "set"]
+        hashes = dict(zip((*_HASHES, *_SOURCE_HASHES), (*row.hashes, row.source, *row.files), strict=True))
+        found: dict[str, Any] = {"name": row.name, "size": list(row.size), **_plain(row.values)}
+        if row.group is not None:
+            found["group"] = row.group
+        if none := [name for name in of_pairs if name not in row.values]:
+            found["no_value"] = none
+        if row.copy_source is not None:
+            found[_BASELINE] = _plain(row.copy_source)
+            if none := [name for name in of_pairs if name not in row.copy_source]:
+                found[f"{_BASELINE}_no_value"] = none
+        return found | {key: digest for key, digest in hashes.items() if digest}
 
     def to_json(self, path: str | Path) -> Path:
         """Write all of it as JSON: the old file or the new one is there, never half of one.
@@ -191,9 +235,9 @@ class ScoreTable:
         writer.writerow(["name", "height", "width", *measures, *baseline, *_HASHES])
         for row in self.rows:
             values = [row.values.get(name) for name in measures]
-            values += [row.copy_source.get(name) for name in self.copy_source]
+            values += [(row.copy_source or {}).get(name) for name in self.copy_source]
             said = ["" if value is None else repr(value) for value in values]
-            writer.writerow([_inert(row.name), *row.size, *said, *row.hashes])
+            writer.writerow([inert(row.name), *row.size, *said, *row.hashes])
         return _written(Path(path), text.getvalue())
 
 
@@ -202,20 +246,21 @@ def _means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
     for row in rows:
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
-    return {name: _mean(values) for name, values in columns.items()}
+    return {name: mean for name, values in columns.items() if (mean := _mean(values)) is not None}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values) if all(map(math.isfinite, values)) else math.inf
+def _mean(values: Sequence[float]) -> float | None:
+    """An infinite value makes it infinite; None where there are such of both signs."""
+    infinite = {value for value in values if math.isinf(value)}
+    if len(infinite) > 1:
+        return None
+    return infinite.pop() if infinite else statistics.fmean(values)
 
 
-def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _inert(name: str) -> str:
-    """A name that a spreadsheet would take for a formula, behind an apostrophe."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+def _plain(values: Mapping[str, float]) -> dict[str, float | str | None]:
+    return {
+        name: _BELOW if value == -math.inf else None if value == math.inf else value for name, value in values.items()
+    }
 
 
 def _written(path: Path, text: str) -> Path:

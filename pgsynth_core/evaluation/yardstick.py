@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 from pgsynth_core.errors import Problem
@@ -12,6 +11,7 @@ from pgsynth_core.evaluation.material import Reference, Size
 from pgsynth_core.evaluation.prepare import resize_id
 from pgsynth_core.evaluation.protocol import Bound, Protocol
 from pgsynth_core.evaluation.table import Measure
+from pgsynth_core.evaluation.versions import here, series
 
 __all__ = ["Yardstick"]
 
@@ -52,9 +52,20 @@ class Yardstick:
 
     @property
     def libraries(self) -> dict[str, str]:
-        """Version of every library that computes something."""
+        """Version of every library that computes something, and of every package that brings a metric."""
+        resized = self.size is not None and "torch-bicubic-truncated" in (
+            self.protocol.predictions,
+            self.protocol.truths,
+        )
         names = {name for bound in self.metrics for name in bound.metric.libraries}
-        return {name: version(name) for name in sorted(names | {"numpy", "pillow"})}
+        names |= {"numpy", "pillow", *(["torch"] if resized else [])}
+        packages = {name: version for bound in self.metrics for name, version in bound.packages.items()}
+        return {name: here(name) for name in sorted(names)} | packages
+
+    def stamp(self, bound: Bound) -> str:
+        """A metric's definition with the versions that matter: equal ones give equal numbers."""
+        libraries = [f"{name}-{series(here(name))}" for name in sorted(bound.metric.libraries)]
+        return " ".join((bound.metric.id, *libraries, *(" ".join(one) for one in sorted(bound.packages.items()))))
 
     def measures(self) -> dict[str, Measure]:
         """Label -> what its numbers are."""
@@ -69,5 +80,6 @@ class Yardstick:
                 metric.definition,
                 tuple(metric.libraries),
                 scores.of,
+                tuple(bound.packages),
             )
         return found

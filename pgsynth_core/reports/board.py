@@ -1,11 +1,13 @@
 """A leaderboard: published rows and one's own in one table for each dataset and size, and what must not be compared.
 
-Ranked among each other are only numbers made in one way: by the board's protocol, of the same pairs, with the published
-weights. All others stand apart, each with a note that says why. Floor 2, no torch.
+Ranked among each other are only numbers made in one way: by the board's protocol, of the same pairs, by the published
+definition of the metric with the published weights, and sets against as many training photos. All others stand apart,
+each with a note that says why. Floor 2, no torch.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +15,12 @@ from typing import Final
 
 from pgsynth_core.errors import SpecError, suggestion
 from pgsynth_core.reports.own_scores import OwnScores
-from pgsynth_core.reports.published import Column, Published, Row
+from pgsynth_core.reports.published import Column, Published, Row, Way
 
 __all__ = ["Board", "Line", "Wanted", "boards"]
 
+_Kind = tuple[str, str, str]
+"""Pairs, definition, and what sets are compared with."""
 FOLDER: Final = "folder"
 """Stands for the dataset of pictures in a folder where nothing is published at their size."""
 
@@ -55,7 +59,7 @@ class Line:
         settings: Of an ablation.
         source: Where the numbers stand: a paper and its table, or a file.
         own: How the numbers in the method's own paper were made, if otherwise.
-        implied: Whether `way` is a conclusion that nobody states.
+        implied: Whether `way` or the size is a conclusion that nobody states.
         copied: Whether the source took them from another paper.
         reevaluated: Whether they are another's scoring of the method's pictures.
         pairs: How many were scored; None if that is not said.
@@ -197,7 +201,7 @@ class _Maker:
         alike = self._alike(metric)
         for scores in self._own:
             reasons = [*self._reasons(scores, protocol, metric, alike)]
-            (apart if reasons else ranked).append(self._yours(scores, reasons))
+            (apart if reasons else ranked).append(self._yours(scores, reasons, protocol))
         best = tuple(_ranked(ranked, metric, self.columns[metric]))
         others = tuple(_sorted(apart, metric, self.columns[metric]))
         new = _as_read(heads, (*best, *others))
@@ -251,19 +255,21 @@ class _Maker:
         )
 
     # ------------------------------------------------------------------ one's own
-    def _alike(self, metric: str) -> tuple[str, str]:
-        """Pairs and definition that most of one's own share, those of the most pairs first."""
+    def _alike(self, metric: str) -> _Kind:
+        """What most of one's own share, those of the most pairs first."""
         shared = Counter(_kind(scores, metric) for scores in self._own)
         images = {_kind(scores, metric): scores.images for scores in self._own}
-        return max(shared, key=lambda kind: (bool(kind[1]), images[kind], shared[kind]), default=("", ""))
+        return max(shared, key=lambda kind: (bool(kind[1]), images[kind], shared[kind]), default=("", "", ""))
 
-    def _reasons(self, scores: OwnScores, protocol: str, metric: str, alike: tuple[str, str]) -> Iterator[str]:
+    def _reasons(self, scores: OwnScores, protocol: str, metric: str, alike: _Kind) -> Iterator[str]:
         """Why it may not be ranked."""
         if scores.protocol != protocol:
             yield f"{scores.protocol}, not {protocol}: pictures are resized and measured otherwise."
+        if not math.isfinite(scores.values.get(metric, 0)):
+            yield f"{metric} is infinite, as where a prediction is its target."
+        if metric in scores.measures and not self._ways(metric, protocol) and _kind(scores, metric) != alike:
+            yield f"of other pairs than the ranked rows ({scores.images:,}), or by another definition of {metric}."
         if not self._tables:
-            if metric in scores.measures and _kind(scores, metric) != alike:
-                yield f"of other pairs than the ranked rows ({scores.images:,}), or by another definition of {metric}."
             return
         official = next((table.table.pairs for table in self._tables if table.table.pairs), None)
         if official is None:
@@ -272,11 +278,11 @@ class _Maker:
             yield f"{scores.images:,} pairs, not {official:,}{_fewer(scores)}."
         if scores.split not in ("", "test"):
             yield f"of the split {scores.split}, not test."
-        measure = scores.measures.get(metric)
-        if measure and not measure.official:
-            yield f"{metric} is by weights that are not the published ones."
+        if "truth" in scores.cuts:
+            yield "compared with a part of every photo, not with all of it."
+        yield from self._of_value(scores, metric, protocol)
 
-    def _yours(self, scores: OwnScores, reasons: Sequence[str]) -> Line:
+    def _yours(self, scores: OwnScores, reasons: Sequence[str], protocol: str) -> Line:
         texts = list(reasons)
         if self._tables and not scores.dataset:
             texts.append(f"a folder does not say its dataset: that it is {self._dataset} is taken on trust.")
@@ -290,17 +296,38 @@ class _Maker:
             rank=None,
             way=scores.protocol,
             notes=self._noted(texts),
-            cells={name: found for name in scores.values if (found := self._noted(self._of_value(scores, name)))},
+            cells={
+                name: found for name in scores.values if (found := self._noted(self._of_value(scores, name, protocol)))
+            },
             source=str(scores.file),
             pairs=scores.images,
         )
 
-    def _of_value(self, scores: OwnScores, name: str) -> Iterator[str]:
-        """What must be known of one value."""
-        if not scores.measures[name].official:
-            yield f"{name}: by weights that are not the published ones."
-        if scores.measures[name].of == "set" and self._tables:
-            yield f"{name}: against the pictures that you gave; published ones are against all training photos."
+    def _of_value(self, scores: OwnScores, name: str, protocol: str) -> Iterator[str]:
+        """Why a value may not be ranked among those of its column, if it was scored by this protocol."""
+        measure = scores.measures.get(name)
+        if measure is None or scores.protocol != protocol:
+            return
+        ways = self._ways(name, protocol)
+        if not measure.official:
+            yield f"{name} is by weights that are not the published ones."
+        elif ways and measure.id != ways[0].ids.get(name):
+            yield f"{name} is by another definition than the published one: {measure.id}."
+        if ways and measure.of == "set":
+            yield from _of_reference(scores, name, ways[0].reference)
+
+    def _ways(self, metric: str, protocol: str) -> list[Way]:
+        """How the published values that a metric is ranked with were made."""
+        return [table.way for table in self._tables if table.way.label == protocol and metric in table.table.columns]
+
+
+def _of_reference(scores: OwnScores, name: str, published: int | None) -> Iterator[str]:
+    """Why a value of a set was not compared with what the published ones were."""
+    if scores.reference is None or not scores.sets.get(name):
+        yield f"{name} is against pictures that are not known; published ones are against all training photos."
+    elif scores.reference != published:
+        all_of = "all" if published is None else f"all {published:,}"
+        yield f"{name} is against {scores.reference:,} pictures; published ones are against {all_of} training photos."
 
 
 def _fewer(scores: OwnScores) -> str:
@@ -309,10 +336,10 @@ def _fewer(scores: OwnScores) -> str:
     return limit + (f", {scores.left_out:,} could not be scored" if scores.left_out else "")
 
 
-def _kind(scores: OwnScores, metric: str) -> tuple[str, str]:
+def _kind(scores: OwnScores, metric: str) -> _Kind:
     """What values of a metric must share to be ranked where nothing is published."""
     measure = scores.measures.get(metric)
-    return scores.alike, measure.id if measure else ""
+    return scores.alike, measure.id if measure else "", scores.sets.get(metric, "")
 
 
 # ------------------------------------------------------------------------------------------- in order

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pgsynth_core.reports.board import Board, Line
-from pgsynth_core.reports.marking import ARROWS, inert, latex_row, latex_text, markdown_row, markdown_text
+from pgsynth_core.reports.marking import ARROWS, latex_row, latex_text, markdown_row, markdown_text
+from pgsynth_core.runs.written import inert, number_text
 
 __all__ = [
     "BOARD_FORMATS",
@@ -59,9 +60,7 @@ def _settings(board: Board) -> tuple[str, ...]:
 def _value(board: Board, line: Line, name: str) -> str:
     if name not in line.values:
         return MISSING
-    value = line.values[name]
-    text = f"{value:.{board.columns[name].digits}f}" if math.isfinite(value) else "infinite"
-    return text + _signs(line.cells.get(name, ()))
+    return number_text(line.values[name], board.columns[name].digits) + _signs(line.cells.get(name, ()))
 
 
 def _signs(notes: Sequence[int]) -> str:

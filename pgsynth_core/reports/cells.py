@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pgsynth_core.runs.compared import ABSENT, Cell, Comparison, Number, SettingRow, Variant
 from pgsynth_core.runs.intervals import LEVEL, Difference
+from pgsynth_core.runs.written import number_text
 
 __all__ = [
     "Section",
@@ -71,7 +72,8 @@ def legend(comparison: Comparison) -> list[str]:
         return [spread, "The better mean is marked; whether it is better by more than chance, it does not say."]
     first, level = comparison.variants[comparison.against].name, f"{100 * LEVEL:.0f} %"
     best = "The better mean is marked; whether it is better by more than chance, the interval of its difference says."
-    over = "over the pairs and seeds that are told; one over pairs alone says nothing of other seeds"
+    over = "over the pairs and seeds that are told; pairs that share photos are one group, for they are alike"
+    over += "; one over pairs alone says nothing of other seeds"
     chance = f"{count * (1 - LEVEL):.2g} of {count} (5 %) would be expected to look clear of zero by chance"
     apart = f"Differences are from {first}, with {level} intervals {over}."
     return [spread, best, apart, f"Were all of them zero in truth, {chance}."]
@@ -135,8 +137,10 @@ def verdict(number: Number, difference: Difference | None) -> str:
 
 
 def over_text(difference: Difference) -> str:
-    """What an interval is over: ``30 pairs, 3 seeds``; ``3 and 2 seeds`` where they are not the same ones."""
+    """What an interval is over: ``30 pairs in 9 groups, 3 seeds``; ``3 and 2 seeds`` where these are not the same."""
     said = [f"{difference.pairs:,} pairs"] if difference.pairs else []
+    if difference.groups < difference.pairs:
+        said = [f"{difference.pairs:,} pairs in {difference.groups:,} groups"]
     if "seeds" in difference.over:
         first, second = difference.runs
         said.append(f"{first} seeds" if difference.matched else f"{first} and {second} seeds")
@@ -146,4 +150,4 @@ def over_text(difference: Difference) -> str:
 def _rounded(number: Number, value: float) -> str:
     if number.digits is None:
         return f"{value:,.0f}" if value == round(value) else f"{value:,.{number.places}f}"
-    return f"{value:.{number.places}f}"
+    return number_text(value, number.places)

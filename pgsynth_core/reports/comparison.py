@@ -18,9 +18,10 @@ from pgsynth_core.reports.cells import (
     sections,
     value_text,
 )
-from pgsynth_core.reports.marking import ARROWS, inert, latex_row, latex_text, markdown_row, markdown_text
+from pgsynth_core.reports.marking import ARROWS, latex_row, latex_text, markdown_row, markdown_text
 from pgsynth_core.runs.compared import ABSENT, Comparison, Number, SettingRow, Variant
 from pgsynth_core.runs.intervals import Difference
+from pgsynth_core.runs.written import inert
 
 __all__ = ["FORMATS", "comparison_facts", "comparison_text"]
 

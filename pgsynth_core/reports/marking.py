@@ -1,4 +1,4 @@
-"""How text is written into Markdown, LaTeX and CSV: what a sign would mean there is escaped. Floor 2, no torch."""
+"""How text is written into Markdown and LaTeX: what a sign would mean there is escaped. Floor 2, no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["ARROWS", "inert", "latex_row", "latex_text", "markdown_row", "markdown_text"]
+__all__ = ["ARROWS", "latex_row", "latex_text", "markdown_row", "markdown_text"]
 
 ARROWS: Final = {"higher": "↑", "lower": "↓", "": ""}
 """Which way is better, as a sign."""
@@ -46,14 +46,3 @@ def latex_text(text: str) -> str:
     """Text on one line that means nothing to LaTeX."""
     escaped = "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
     return _MINUS.sub("$-$", escaped)
-
-
-def inert(cell: str) -> str:
-    """What a spreadsheet would take for a formula, behind an apostrophe; a number stays one."""
-    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.scores import Measured, measured, number_of, references_of
 
-__all__ = ["OwnMeasure", "OwnScores", "read_scores"]
-
-_WEIGHTS: Final = "/weights-"
-"""In the id of a metric whose weights are not those that their publisher names."""
-
-
-@dataclass(frozen=True)
-class OwnMeasure:
-    """What a number is.
-
-    Attributes:
-        id: The definition as one word.
-        better: ``higher`` or ``lower``.
-        unit: ``dB``, or empty.
-        digits: So many after the point are printed.
-        of: ``pair``, or ``set``.
-    """
-
-    id: str
-    better: str
-    unit: str
-    digits: int
-    of: str
-
-    @property
-    def official(self) -> bool:
-        """Whether its weights, if it has any, are the published ones."""
-        return _WEIGHTS not in self.id
+__all__ = ["OwnScores", "read_scores"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +35,8 @@ class OwnScores:
         alike: A digest of the pairs' names and truths: equal ones were scored on the same.
         measures: Metric -> what it is.
         values: Metric -> mean, or value of the set; infinite if it is.
+        sets: Metric of sets -> what the pictures are known by that these were compared with, if that is known.
+        reference: How many training photos those were; None if that is not said.
     """
 
     name: str
@@ -76,8 +51,10 @@ class OwnScores:
     left_out: int
     cuts: Mapping[str, str]
     alike: str
-    measures: Mapping[str, OwnMeasure]
+    measures: Mapping[str, Measured]
     values: Mapping[str, float]
+    sets: Mapping[str, str]
+    reference: int | None
 
 
 def read_scores(file: Path) -> OwnScores:
@@ -97,11 +74,7 @@ def read_scores(file: Path) -> OwnScores:
 def _scores(file: Path, facts: Mapping[str, Any]) -> OwnScores:
     about, rows = facts["about"], facts["rows"]
     sizes = {"x".join(str(int(side)) for side in row["size"]) for row in rows}
-    measures = {
-        str(name): OwnMeasure(str(some["id"]), str(some["better"]), str(some["unit"]), int(some["digits"]), some["of"])
-        for name, some in facts["measures"].items()
-        if name in facts["mean"]
-    }
+    measures = measured(facts)
     limit = about.get("limit")
     return OwnScores(
         name=_name(file, about),
@@ -117,7 +90,9 @@ def _scores(file: Path, facts: Mapping[str, Any]) -> OwnScores:
         cuts={str(what): str(rule) for what, rule in about["cuts"].items()},
         alike=_known_by(rows),
         measures=measures,
-        values={name: math.inf if (mean := facts["mean"][name]) is None else float(mean) for name in measures},
+        sets=references_of(facts),
+        reference=int(about["reference"]["count"]) if about.get("reference") else None,
+        values={name: number_of(facts["mean"][name]) for name in measures},
     )
 
 

@@ -43,12 +43,15 @@ class Source(_Strict):
 class Way(_Strict):
     """How numbers are made: one can be compared with another of the same way alone.
 
-    `protocol`: the protocol of pgsynth that computes the same; empty if none does. The others are for people.
+    `protocol`: the protocol of pgsynth that computes the same; empty if none does. `ids`: column -> id of the metric by
+    which it does. `reference`: with how many training photos sets were compared. The others are for people.
     """
 
     name: _Name
     summary: _Text
     protocol: str = ""
+    ids: dict[_Name, _Text] = Field(default_factory=dict)
+    reference: Annotated[int, Field(ge=1)] | None = None
     resizing: str = ""
     fid: str = ""
     lpips: str = ""
@@ -77,8 +80,8 @@ class Row(_Strict):
 
     `title`: what the paper calls it, if not `method`. `size`: (height)x(width) of the comparison; empty if not said.
     `mark`: the paper's own sign. `way`: by which these numbers were made, by default the table's; `implied`: nobody
-    states it, it is a conclusion. `own`: the way of the method's own paper, where its numbers are others. `copied`:
-    from another paper. `reevaluated`: scored anew by another's code. `settings`: of an ablation.
+    states it or `size`, it is a conclusion. `own`: the way of the method's own paper, where its numbers are others.
+    `copied`: from another paper. `reevaluated`: scored anew by another's code. `settings`: of an ablation.
     """
 
     method: _Text

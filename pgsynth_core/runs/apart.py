@@ -21,13 +21,16 @@ Values = Mapping[str, Sequence[float]]
 """Run id -> its value of each pair, not a number where there is none; or the one value that it has."""
 
 
-def differences(variants: Sequence[Variant], values: Sequence[Values], against: int) -> tuple[Difference | None, ...]:
+def differences(
+    variants: Sequence[Variant], values: Sequence[Values], against: int, groups: Sequence[int] = ()
+) -> tuple[Difference | None, ...]:
     """How far the mean of each variant is from that of one.
 
     Args:
         variants: Whose seeds count.
         values: Of each.
         against: Place of the one.
+        groups: Of each pair, the number of its group; by default each is one of its own.
 
     Returns:
         None for that one itself, and where no interval can be told.
@@ -42,7 +45,8 @@ def differences(variants: Sequence[Variant], values: Sequence[Values], against: 
         same = sorted(seeds[0]) == sorted(seeds[1]) and len({*seeds[0]}) == len(seeds[0])
         a, b = (_table(some, by if same else ()) for some, by in zip((first, second), seeds, strict=True))
         there = _there(a, b)
-        found.append(difference(a[:, there], b[:, there], same_seeds=same))
+        alike = [group for group, one in zip(groups, there, strict=True) if one] if groups else ()
+        found.append(difference(a[:, there], b[:, there], same_seeds=same, groups=alike))
     return tuple(found)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgsynth_core.runs.alike import Block
 from pgsynth_core.runs.apart import Values, ahead, differences
 from pgsynth_core.runs.compared import Cell, Notes, Number, Variant
-from pgsynth_core.runs.evaluations import Evaluation, Measured
+from pgsynth_core.runs.evaluations import Evaluation
+from pgsynth_core.runs.scores import Measured
 
 __all__ = ["other_counts", "score_numbers"]
 
@@ -27,13 +28,15 @@ def score_numbers(block: Block, variants: Sequence[Variant], against: int, notes
     for found in block.found:
         for some in found.values():
             kinds |= {(name, one.id): one for name, one in some.measures.items()}
+    groups = min((one.groups for found in block.found for one in found.values()), key=max)  # who knows most of them
     rows = []
     for (name, definition), measured in kinds.items():
         several = sum(other == name for other, _ in kinds) > 1
         have = [_with(found.items(), name, definition) for found in block.found]
         values = [_values(some, name, measured) for some in have]
-        other = _other_sets(have, name, block, notes) if measured.of == "set" else ()
-        gaps = _gaps(values, name, block, notes)
+        of_set = measured.of == "set"
+        other = _other_sets(have, name, block, notes) if of_set else ()
+        gaps = _gaps(values)
         rows.append(
             Number(
                 block.title,
@@ -42,11 +45,11 @@ def score_numbers(block: Block, variants: Sequence[Variant], against: int, notes
                 measured.digits,
                 measured.better,
                 tuple(Cell({run: one.means[name] for run, one in some.items()}) if some else None for some in have),
-                notes=(*told, *other, *gaps),
-                compares=not other,
+                notes=(*told, *other, *_told(gaps, name, block, notes)),
+                compares=not (other or gaps[1]),
                 about=measured.definition,
-                ahead=() if measured.of == "set" else ahead(values, against, better=measured.better),
-                differences=() if other else differences(variants, values, against),
+                ahead=() if of_set else ahead(values, against, better=measured.better),
+                differences=() if other else differences(variants, values, against, () if of_set else groups),
             )
         )
     return rows
@@ -71,12 +74,18 @@ def _other_sets(have: Sequence[Mapping[str, Evaluation]], name: str, block: Bloc
     )
 
 
-def _gaps(values: Sequence[Values], name: str, block: Block, notes: Notes) -> tuple[int, ...]:
-    """The note that says that some pairs have no value; none if all have one."""
-    if not any(math.isnan(value) for some in values for column in some.values() for value in column):
-        return ()
-    over = "a mean is over the pairs that have one, a difference over those that have one in every run of both"
-    return (notes.add(f"Not every pair of {block.title} has a value of {name}: {over}."),)
+def _gaps(values: Sequence[Values]) -> tuple[bool, bool]:
+    """Whether some pairs have no value, and whether others of them in one run than in another."""
+    gaps = {tuple(map(math.isnan, column)) for some in values for column in some.values()}
+    return any(map(any, gaps)), len(gaps) > 1
+
+
+def _told(gaps: tuple[bool, bool], name: str, block: Block, notes: Notes) -> Iterator[int]:
+    """The note on pairs without a value, if there are some."""
+    if gaps[0]:
+        over = "a mean is over the pairs that have one, a difference over those that have one in every run of both"
+        unlike = "; where these are not the same pairs none is marked as better" if gaps[1] else ""
+        yield notes.add(f"Not every pair of {block.title} has a value of {name}: {over}{unlike}.")
 
 
 def other_counts(block: Block, variants: Sequence[Variant]) -> tuple[str, ...]:

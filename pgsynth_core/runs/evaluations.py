@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.runs.durable import read_json
-from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.grouping import groups_of
+from pgsynth_core.runs.scores import Measured, measured, number_of, references_of
 from pgsynth_core.runs.settings import dotted
 
-__all__ = ["Evaluation", "Measured", "read_evaluation", "score_files"]
+__all__ = ["Evaluation", "read_evaluation"]
 
 _FORMERLY: Final = "standard"
 """The protocol of a table that says none."""
@@ -26,27 +27,6 @@ _DIGITS: Final = 6
 _OF_THE_SOURCE: Final = "l1"
 """By so many digits of this measure between source and target a pair's pictures are known again: libraries of other
 versions round the last digits otherwise, and which other measures there are does not matter."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a number of an evaluation is.
-
-    Attributes:
-        id: The definition as one word: numbers compare only where these are equal.
-        better: ``higher`` or ``lower``.
-        unit: ``dB``, or empty.
-        definition: The definition in a sentence or two.
-        digits: So many after the point are shown.
-        of: ``pair``, or ``set``: one number for all pictures, and no values of pairs.
-    """
-
-    id: str
-    better: str
-    unit: str
-    definition: str
-    digits: int
-    of: str = "pair"
 
 
 @dataclass(frozen=True)
@@ -62,6 +42,7 @@ class Evaluation:
         images: How many pairs.
         sizes: At which pictures were compared, ``HxW``, each once.
         names: A digest of the pairs' names and sizes.
+        groups: Of each pair, in the order of their names, the number of those that share photos with it.
         pictures: What else is known of the pairs' pictures, e.g. ``targets`` -> a digest; without what is not known.
         sample: How it was sampled, dotted as in `RunFacts.settings`.
         averaged: Whether by the weights' moving average; None if it does not say.
@@ -81,6 +62,7 @@ class Evaluation:
     images: int
     sizes: tuple[str, ...]
     names: str
+    groups: tuple[int, ...]
     pictures: Mapping[str, str]
     sample: Mapping[str, Any]
     averaged: bool | None
@@ -98,15 +80,6 @@ class Evaluation:
         return bool(known) or not (self.pictures or other.pictures)
 
 
-def score_files(run: RunFolder) -> list[Path]:
-    """Every table of scores, those of one evaluation together."""
-    try:
-        files = [file for file in run.path.glob("evaluation/*/scores*.json") if file.parent.suffix != ".tmp"]
-        return sorted(files, key=lambda file: (len(file.parent.name), file.parent.name, file.stem))  # .10 after .2
-    except OSError:
-        return []
-
-
 def read_evaluation(file: Path) -> Evaluation | None:
     """An evaluation; None for what is none, or was written over."""
     facts = read_json(file)
@@ -119,7 +92,7 @@ def read_evaluation(file: Path) -> Evaluation | None:
 def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
     about = facts["about"]
     rows = sorted(facts["rows"], key=lambda row: str(row["name"]))
-    measures = {str(name): _measured(some) for name, some in facts["measures"].items() if name in facts["mean"]}
+    measures = measured(facts)
     return Evaluation(
         folder=file.parent,
         step=int(about["step"]),
@@ -129,13 +102,14 @@ def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
         images=len(rows),
         sizes=tuple(sorted({"x".join(map(str, row["size"])) for row in rows})),
         names=_digest([row["name"], row["size"]] for row in rows),
+        groups=groups_of(_photos(row) for row in rows),
         pictures=_pictures(rows),
         sample=dotted({"sample": about["sample"]}),
         averaged=about.get("ema"),
         measures=measures,
-        means={name: _number(facts["mean"][name]) for name in measures},
+        means={name: number_of(facts["mean"][name]) for name in measures},
         values={name: _column(rows, name) for name, one in measures.items() if one.of != "set"},
-        references={str(name): str(key).partition("/")[2] for name, key in facts.get("sets", {}).items()},
+        references=references_of(facts),
         libraries={str(name): str(version) for name, version in facts.get("libraries", {}).items()},
     )
 
@@ -143,13 +117,7 @@ def _checked(file: Path, facts: Mapping[str, Any]) -> Evaluation:
 def _prepared(about: Mapping[str, Any]) -> str:
     if not (about.get("size") or about.get("cuts")):
         return ""
-    return json.dumps([about.get(what) for what in ("predictions", "truths", "cuts")], sort_keys=True)
-
-
-def _measured(facts: Mapping[str, Any]) -> Measured:
-    name, better, unit, definition = (str(facts[word]) for word in ("id", "better", "unit", "definition"))
-    digits = int(facts.get("digits", 2 if unit else 4))
-    return Measured(name, better, unit, definition, digits, str(facts.get("of", "pair")))
+    return json.dumps([about.get(what) for what in ("resizing", "cuts")], sort_keys=True)
 
 
 def _pictures(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -167,14 +135,15 @@ def _pictures(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return found
 
 
+def _photos(row: Mapping[str, Any]) -> list[str]:
+    """By what its photos are known: the group that it names, else their hashes."""
+    known = ("group",) if "group" in row else ("target_sha256", "source_sha256")
+    return [str(row[what]) for what in known if what in row]
+
+
 def _digest(items: Iterable[Any]) -> str:
     return hashlib.blake2b(json.dumps([*items]).encode(), digest_size=16).hexdigest()
 
 
 def _column(rows: Iterable[Mapping[str, Any]], name: str) -> array[float]:
-    return array("d", (_number(row[name]) if name in row else math.nan for row in rows))
-
-
-def _number(value: Any) -> float:
-    """What is null there is infinite."""
-    return math.inf if value is None else float(value)
+    return array("d", (number_of(row[name]) if name in row else math.nan for row in rows))

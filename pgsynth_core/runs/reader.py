@@ -19,9 +19,10 @@ from typing import Any, Final, final
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs.curves import Curve, validations
 from pgsynth_core.runs.durable import read_json
-from pgsynth_core.runs.evaluations import Evaluation, read_evaluation, score_files
+from pgsynth_core.runs.evaluations import Evaluation, read_evaluation
 from pgsynth_core.runs.events import last_events
 from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.scores import score_files
 from pgsynth_core.runs.settings import read_settings
 from pgsynth_core.runs.states import State
 from pgsynth_core.runs.status import status_of

@@ -81,8 +81,11 @@ class Sweep:
         rows = self.combinations
         wrong = [(row.values, None if (row.spec if read else row.ok) else row.problems[0]) for row in rows]
         unread = {} if read else {(problem.where, problem.message) for problem in self.mistyped}
+        alike: dict[tuple[str, str, str], list[str]] = {}
         for factor, value, why in idle(self.grid, wrong):
-            problem = Problem(f"no combination can have {value}: {why.message}", factor.path, why.cure)
+            alike.setdefault((factor.path, why.message, why.cure), []).append(value)
+        for (path, message, cure), values in alike.items():
+            problem = Problem(f"no combination can have {' or '.join(values)}: {message}", path, cure)
             if (problem.where, problem.message) not in unread:
                 yield problem
 

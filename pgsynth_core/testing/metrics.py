@@ -81,6 +81,7 @@ def _asked(metric: PairMetric, predicted: Sequence[Picture], truth: Sequence[Pic
     assert len(values) == len(predicted), f"of {len(predicted)} pairs it gives {len(values)} values"
     for value in values:
         assert value is None or isinstance(value, float | int), f"{value!r} is {type(value)}, and no number"
+        assert value is None or not math.isnan(value), "a value is no number (nan): a pair without one has None"
     return values
 
 
@@ -188,7 +189,7 @@ def values_are_finite(subject: Subject) -> None:
     for value in _value(metric, others, truth):
         assert value is None or math.isfinite(value), f"of different pictures it gives {value}"
     for value in _value(metric, truth, truth):
-        assert value is None or not math.isnan(value), "of equal pictures it gives no number (nan)"
+        assert value is None or not math.isnan(value), "of equal pictures the distance is no number (nan)"
 
 
 def any_size_is_taken(subject: Subject) -> None:

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pgsynth_core import Run, load
 from pgsynth_core.api import evaluate, sample_pairs
@@ -19,7 +21,7 @@ from pgsynth_core.api.model import Model
 from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.scoring import Scoring
 from pgsynth_core.data import read_image
-from pgsynth_core.data.records import DataError
+from pgsynth_core.data.records import DataError, Dataset
 from pgsynth_core.errors import UserError
 from pgsynth_core.evaluation import resized
 from pgsynth_core.evaluation.share import Share
@@ -127,6 +129,62 @@ def test_what_was_cut_short_goes_on_and_gives_the_same(model: Model) -> None:
     assert made == [2, 3] and found.scores.parent == folder
     whole = evaluate(model, fresh=True)
     assert whole.table == found.table and len(whole.table.rows) == 3
+
+
+def test_a_pair_whose_picture_is_gone_is_no_silent_gap(model: Model, tmp_path: Path) -> None:
+    scoring = Scoring(metrics=("l1",))
+    for bad in ("fail", "skip"):
+        evaluation = Evaluation(on_photos(model, tmp_path / bad, cut="", bad=bad), "test", None)
+        evaluation.sample()
+        (evaluation.folder / f"{evaluation.names[1]}.png").unlink()
+        if bad == "fail":
+            with pytest.raises(UserError, match=r"(?s)its picture is not there.*1 of 3 pairs cannot be scored"):
+                evaluation.score(evaluation.yardstick(scoring))
+        else:
+            told = about(evaluation.score(evaluation.yardstick(scoring)))
+            assert told["pairs"] == 3 and told["left_out"]["count"] == 1
+            assert "not there" in told["left_out"]["first"][evaluation.names[1]]
+
+
+def test_photos_that_changed_are_looked_at_again(model: Model, tmp_path: Path) -> None:
+    other, scoring = on_photos(model, tmp_path / "photos", cut=""), Scoring(metrics=("l1",))
+    first = evaluate(other, scoring=scoring)
+    facts = json.loads(first.scores.read_text(encoding="utf-8"))["rows"][0]
+    assert all(len(facts[f"{what}_sha256"]) == 64 for what in ("source", "target", "source_file", "target_file"))
+    size = read_image(tmp_path / "photos" / "a.png").shape
+    Image.fromarray(np.zeros(size, np.uint8)).save(tmp_path / "photos" / "a.png")
+    again = evaluate(other, scoring=scoring)
+    for before, after in zip(first.table.rows, again.table.rows, strict=True):  # a to b, b to c, c to a
+        assert before.copy_source and after.copy_source
+        source, target = after.name.split("___")
+        assert (before.values == after.values) == (target != "a")
+        assert (before.copy_source == after.copy_source) == ("a" not in (source, target))
+
+
+def test_an_evaluation_by_other_versions_is_another_and_that_is_told(model: Model) -> None:
+    first = Evaluation(model, "test", None)
+    first.folder.mkdir(parents=True)
+    assert Evaluation(model, "test", None).folder == first.folder, "empty, as after a crash"
+    first.sample()
+    assert (Evaluation(model, "test", None).folder, first.notes) == (first.folder, ())
+    settings = json.loads((first.folder / "settings.json").read_text(encoding="utf-8"))
+    assert set(settings["versions"]) >= {"pgsynth", "torch"} and settings["versions"]["torch"].count(".") == 1
+    settings["versions"]["torch"] = "1.0"
+    (first.folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    other = Evaluation(model, "test", None)
+    assert other.folder.name == f"{first.folder.name}.2"
+    (note,) = other.notes
+    assert "made by other versions (torch 1.0, now" in note and other.folder.name in note
+
+
+def test_training_images_are_all_photos_or_nothing(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    scoring, evaluation = Scoring("cfld", "256x176", ("psnr",)), Evaluation(model, "test", None)
+    problem = evaluation.yardstick(scoring).reference.problem
+    assert problem and "does not say which" in problem.message and "--reference DIR" in problem.cure
+    files = [Path("/photos/train/a.jpg"), Path("/photos/more/b.jpg")]
+    monkeypatch.setattr(Dataset, "photos", lambda dataset: files)
+    reference = evaluation.yardstick(scoring).reference
+    assert reference.pictures is not None and (len(reference.pictures), reference.folder) == (2, "/photos")
 
 
 def test_shares_make_the_same_pictures_as_one_process(model: Model) -> None:

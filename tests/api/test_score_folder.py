@@ -85,6 +85,8 @@ def test_cfld_is_its_transcription_on_75_real_results(shared: Callable[..., Path
         cut="40:216",
         out=tmp_path / "scores",
     )
+    groups = {row.group: names[number][1].rpartition("_")[0] for number, row in enumerate(found.table.rows)}
+    assert 1 < len(groups) == len({*groups.values()}) < 75, "one for each set of clothes"
     assert len(found.table.rows) == 75 and not found.warnings and found.matched.naming.startswith("{source}__")
     for row, file, truth in zip(found.table.rows, found.matched.predicted, found.matched.truths, strict=True):
         wanted = transcribed(file, truth, (256, 176), slice(40, 216))
@@ -133,6 +135,37 @@ def test_scoring_again_reads_what_was_found(places: Places, monkeypatch: pytest.
     again = cfld(places)
     assert decoded == [1] and again.table.rows[0] == first.table.rows[0]
     assert again.table.rows[1] != first.table.rows[1]
+
+
+def test_other_photos_or_pairs_have_scores_of_their_own(places: Places, tmp_path: Path) -> None:
+    first = cfld(places)
+    shutil.copytree(places[1], tmp_path / "other")
+    other = cfld((places[0], tmp_path / "other", places[2]))
+    fewer = tmp_path / "fewer.csv"
+    fewer.write_text("from,to\ns0.jpg,t0.jpg\n", encoding="utf-8")
+    few = cfld((places[0], places[1], fewer))
+    assert [one.scores.name for one in (first, other, few, cfld(places))] == [
+        f"scores-cfld-256x176{end}.json" for end in ("", ".2", ".3", "")
+    ]
+    assert few.scores.with_suffix(".csv").name == "scores-cfld-256x176.3.csv" and few.scores.is_file()
+
+
+def test_scores_that_are_not_true_any_more_are_told(places: Places) -> None:
+    cfld(places)
+    one = score_folder(*places, scoring=Scoring("cfld", "256x176", ("psnr",)))
+    assert sorted(one.table.mean) == sorted(SIMPLE) and not one.warnings
+    Image.fromarray(noise(9, (512, 512))).save(places[0] / "s1_2_t1.png")
+    other = score_folder(*places, scoring=Scoring("cfld", "256x176", ("psnr",)))
+    assert list(other.table.mean) == ["psnr"] and any(
+        "ssim, ssim_256, scored of other pictures" in one for one in other.warnings
+    )
+
+
+def test_a_device_that_no_metric_uses_is_told_and_one_that_is_none_refused(places: Places) -> None:
+    found = score_folder(*places, scoring=Scoring(metrics=("psnr",), size="32x22", device="cpu"))
+    assert any("--device cpu does nothing" in one for one in found.warnings)
+    with pytest.raises(UserError, match="there is no device 'gpu7'"):
+        score_folder(*places, scoring=Scoring(metrics=("psnr",), size="32x22", device="gpu7"))
 
 
 # ------------------------------------------------------------------------------------------- what is wrong
@@ -194,4 +227,4 @@ def test_squares_with_margins_are_told(places: Places) -> None:
 def test_where_scores_cannot_be_written_it_says_so(places: Places, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UserError, match="cannot be written"):
-        cfld(places, out=tmp_path / "file" / "scores")
+        cfld(places, out=tmp_path / "file" / "scores", on_scored=lambda *words: pytest.fail("it has begun"))

@@ -55,7 +55,20 @@ class Cluster:
         return SimpleNamespace(job_id=f"7_{len(self.batches[-1]) - 1}")
 
     def SlurmJob(self, folder: Path, job: str) -> SimpleNamespace:
-        return SimpleNamespace(state=self.states[job])
+        """As submitit has it: what is not known yet, or waits again, is not done."""
+        state = self.states[job]
+        waits = (
+            "READY",
+            "PENDING",
+            "RUNNING",
+            "UNKNOWN",
+            "REQUEUED",
+            "COMPLETING",
+            "PREEMPTED",
+            "SUSPENDED",
+            "RESIZING",
+        )
+        return SimpleNamespace(state=state, done=lambda: state.upper() not in waits)
 
 
 @pytest.fixture
@@ -89,6 +102,39 @@ def test_every_run_is_a_job_of_one_array_and_none_is_sent_twice(cluster: Cluster
     cluster.states = {"7_0": "PENDING", "7_1": "CANCELLED by 1000"}
     assert in_slurm(sweep) == {sweep.rows[0].run: "Slurm: pending"}
     assert [*submit_sweep(sweep, [], None)] == [sweep.rows[2].run], "of which the job is gone"
+
+
+@pytest.mark.parametrize("state", ["UNKNOWN", "PREEMPTED", "REQUEUED", "COMPLETING"])
+def test_jobs_that_slurm_does_not_know_yet_or_runs_again_are_not_sent_twice(
+    state: str, cluster: Cluster, sweep: SweepFolder
+) -> None:
+    cluster.states = {job: state for job in submit_sweep(sweep, [], None).values()}
+    assert submit_sweep(sweep, [], None) == {} and len(cluster.batches) == 1
+
+
+def test_jobs_whose_sending_was_cut_off_are_not_sent_twice(
+    cluster: Cluster, sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(job: Job) -> None:
+        raise RuntimeError("sbatch: no such partition")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster, "submit", refused)
+        with pytest.raises(UserError, match="no such partition"):
+            submit_sweep(sweep, [], None)
+    assert in_slurm(sweep) == {}, "of those that were refused nothing is kept"
+
+    def cut(job: Job) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster, "submit", cut)
+        with pytest.raises(KeyboardInterrupt):
+            submit_sweep(sweep, [], None)
+    assert {*in_slurm(sweep).values()} == {"Slurm: perhaps sent"}
+    with pytest.raises(UserError, match="whether Slurm has them is not known") as refusal:
+        submit_sweep(sweep, [], None)
+    assert f"squeue --name={sweep.id}" in refusal.value.problems[0].cure
 
 
 def test_what_slurm_does_not_know_is_refused_before_anything_is_written(

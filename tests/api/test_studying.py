@@ -98,7 +98,7 @@ def test_neither_bytes_nor_ids_nor_order_tell_methods_apart(root: Path) -> None:
         firsts.add(method_of[next(iter(question["candidates"]))])
         assert not seen & {*question["candidates"]}, "an id that comes again would tell a method"
         seen |= {*question["candidates"]}
-    other = make_study(folders(root), root / "again")
+    other = make_study(folders(root), root / "again", seed=1)
     assert other.key.study != made.key.study
     assert [one.pair for one in other.key.questions] == [one.pair for one in made.key.questions]
     assert not seen & {one for question in other.key.questions for one in question.candidates}
@@ -126,6 +126,16 @@ def test_the_seed_settles_which_pairs_are_asked_about(root: Path) -> None:
         return [one.pair for one in made.key.questions]
 
     assert asked(0) == asked(0) and len({tuple(asked(seed)) for seed in range(5)}) > 1
+
+
+def test_the_same_seed_makes_the_same_page_whatever_the_methods_are_called(root: Path) -> None:
+    """So nothing in it follows from a name or from the order of names; another seed gives other ids."""
+    named = results(root)
+    other = {f"method{number}": place for number, place in enumerate(reversed(named.values()))}
+    pages = []
+    for number, (some, seed) in enumerate(((named, 3), (named, 3), (other, 3), (named, 4))):
+        pages.append(make_study(folders(root, results=some), root / f"same{number}", seed=seed).page.read_bytes())
+    assert pages[0] == pages[1] == pages[2] != pages[3]
 
 
 def test_pairs_that_not_everybody_has_are_left_out_and_told(root: Path) -> None:

@@ -15,9 +15,19 @@ PAIRS, FEW, DISTINCT = 8_570, 1_000, 40
 """The official test pairs; a few; and so many different pictures behind their names."""
 
 SCORE = """
-import json, sys, time
+import json, sys, threading, time
+from collections import Counter
 from pathlib import Path
 from pgsynth_core.api.scoring import Scoring, score_folder
+from pgsynth_plugins.metrics.ssim.metric import SSIM
+
+measured, values = Counter(), SSIM.values
+
+def counted(self, predicted, truth):
+    measured[threading.get_ident()] += len(predicted)
+    return values(self, predicted, truth)
+
+SSIM.values = counted
 
 folder, listed, protocol = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 scoring = Scoring(protocol, "256x176", ("ssim", "psnr"))
@@ -27,7 +37,7 @@ taken, cpu = time.perf_counter() - began, time.process_time() - cpu
 began = time.perf_counter()
 score_folder(folder / "made", folder / "photos", folder / listed, scoring=scoring, out=folder / listed[:-4])
 again = time.perf_counter() - began
-print(json.dumps([len(found.table.rows), taken, cpu, peak_bytes(), again]))
+print(json.dumps([len(found.table.rows), taken, cpu, peak_bytes(), again, sorted(measured.values())]))
 """
 
 
@@ -55,8 +65,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_official_pairs_are_scored_on_all_cores_in_the_same_memory(results: Path, protocol: str) -> None:
     """SSIM and PSNR: pictures a second, cores in use, and the peak with all pairs against that with a few."""
     few = run_apart(SCORE, str(results), "few.csv", protocol)
-    count, taken, cpu, peak, again = run_apart(SCORE, str(results), "all.csv", protocol)
+    count, taken, cpu, peak, again, measured = run_apart(SCORE, str(results), "all.csv", protocol)
     print(f"\n{protocol}, {count:,} pairs at 256x176: {taken:.0f} s, {count / taken:.0f} pairs a second, ", end="")
     print(f"{cpu / taken:.2f} cores in use; again, nothing changed: {again:.1f} s")
+    print(f"pairs measured by each thread: {measured}")
     print(f"peak memory {peak / 2**20:.0f} MiB; with {few[0]:,} pairs {few[3] / 2**20:.0f} MiB")
     assert count == PAIRS and peak < few[3] + 48 * 2**20, "a row of the table a pair, and no pictures"
+    cores = os.cpu_count() or 1
+    assert sum(measured) == PAIRS and len(measured) == cores, "a thread for each core, each pair once"
+    assert measured[0] > PAIRS / cores / 4, "and each has its share, whatever else runs here"

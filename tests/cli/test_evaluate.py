@@ -92,8 +92,9 @@ def test_what_is_missing_is_counted(run: Run, words: list[str], tmp_path: Path) 
 def test_processes_share_an_evaluation(run: Run, trained: Made) -> None:
     words = ["evaluate", *trained.run, "--steps", "1", "--seed", "11", "--metrics", "psnr"]
     alone = run(*words, "--json").facts
-    share = run(*words, "--shard", "2/2", "--fresh")
+    share = run(*words, "--shard", "2/2", "--fresh", "--processes", "3")
     assert share.code == 0 and "shard 2 of 2 is sampled" in share.out
+    assert "--metrics, --processes do nothing beside --shard" in share.err
     assert (
         len(list(Path(alone["pictures"]).glob("*.png"))) == 1 and not (Path(alone["pictures"]) / "scores.json").exists()
     )

@@ -24,8 +24,6 @@ def evaluated(tmp_path: Path) -> Path:
     file = write_scores(folder, [0.5, 0.7])
     facts = json.loads(file.read_text("utf-8"))
     facts["about"] |= ABOUT | {"run": folder.id}
-    for one in facts["measures"].values():
-        one |= {"digits": 4, "of": "pair"}
     file.write_text(json.dumps(facts), "utf-8")
     return folder.path
 
@@ -77,3 +75,15 @@ def test_a_run_without_an_evaluation_says_how_to_make_one(run: Run, tmp_path: Pa
     folder = write_run(tmp_path, slug="bare")
     refused = run("leaderboard", folder.id, "--runs", str(tmp_path))
     assert refused.code == 2 and f"pgsynth evaluate {folder.id}" in refused.err
+
+
+def test_a_folder_of_pictures_points_to_the_scores_beside_it(run: Run, evaluated: Path, tmp_path: Path) -> None:
+    made, scores = tmp_path / "made", tmp_path / "made.scores"
+    made.mkdir()
+    assert run("leaderboard", str(made)).code == 2, "without scores it is no run, as ever"
+    scores.mkdir()
+    (scores / "scores-cfld-256x176.json").write_bytes(next(evaluated.rglob("scores.json")).read_bytes())
+    refused = run("leaderboard", f"{made}/")
+    assert refused.code == 2 and "spec.yaml" not in refused.err
+    assert f"pgsynth leaderboard {scores}" in " ".join(refused.err.split())
+    assert run("leaderboard", str(scores), "--dataset", "figures", "--json").facts["boards"]

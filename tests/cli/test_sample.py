@@ -257,7 +257,9 @@ def test_scores_beside_the_source_unchanged(run: Run, trained: Made) -> None:
 
 def test_scores_as_data(run: Run, trained: Made) -> None:
     facts = run("evaluate", *trained.run, "--limit", "1", "--split", "train", "--steps", "1", "--json").facts
-    documented = "ok schema about images mean interval95 counted copy_source measures not_computed sets libraries rows "
+    documented = (
+        "ok schema about images groups mean interval95 counted copy_source measures not_computed sets libraries rows "
+    )
     documented += "pictures sheet scores warnings broken"
     assert set(facts) == set(documented.split(" "))
     assert facts["images"] == 1 and facts["about"]["split"] == "train" and facts["about"]["sample"]["steps"] == 1

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from pgsynth_core.cli.sweep_end import Asked
+from pgsynth_core.registry import discover
 from pgsynth_core.runs import list_checkpoints, list_runs, read_losses, status_of
 from pgsynth_core.runs.durable import read_json
 from pgsynth_core.runs.queue import leave_queue, waiting
-from pgsynth_core.sweeps import find_sweep, standings
+from pgsynth_core.sweeps import create_sweep, find_sweep, standings, sweep_of
 
 from ..fixtures.queues import Queue, queue_of
 from .conftest import SMALL
@@ -80,6 +82,8 @@ def test_ablations_of_the_papers_are_listed(run: Run) -> None:
         (["qen", "train.seed=0,1", "--wait", "--slurm"], "Give one of them"),
         (["qen", "train.seed=0,1", "slurm.partition=gpu"], "Add --slurm"),
         (["qen", "train.seed=0,1", "--wait", "--evaluate", "--protocol", "cfdl"], "'cfld'"),
+        (["qen", "train.seed=0,1", "--wait", "--evaluate", "--protocol", "cfld", "--size", "10x10"], "256x176"),
+        (["qen", "train.seed=0,1", "--wait", "--evaluate", "--size", "small"], "HEIGHTxWIDTH"),
         (["qen", "train.seed=0,1", "--name", "..."], "ASCII letters and digits"),
         (["qen", "train.seed=0,1", "--on", "tiny"], "leave --on out"),
         (["show", "latest"], "there are none here"),
@@ -124,6 +128,23 @@ def test_every_run_waits_in_the_queue_and_resuming_adds_what_left_it(
 
 
 # ------------------------------------------------------------------------------------------- trained here
+@pytest.mark.parametrize(
+    ("flags", "scored"),
+    [([], ("--limit", "2")), (["--evaluate"], ()), (["--evaluate", "--limit", "3"], ("--limit", "3"))],
+)
+def test_resuming_scores_as_it_was_begun_unless_it_is_told_otherwise(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], scored: tuple[str, ...]
+) -> None:
+    sweep = sweep_of(["train.seed=0,1"], discover(), source="tiny")
+    specs = [row.spec.to_yaml({}) for row in sweep.combinations if row.spec]
+    create_sweep(tmp_path / "runs", sweep, specs, words=["tiny"], name="kept", evaluate=("--limit", "2"))
+    asked: list[Asked] = []
+    monkeypatch.setattr("pgsynth_core.cli.sweep_show.carry_out", lambda sweep, one, *rest: asked.append(one) or 0)
+    said = run("sweep", "resume", "kept", "--wait", *flags)
+    assert asked[0].evaluate == scored
+    assert (" ".join(scored) or "all pairs") in said.err, "which settings those are is said"
+
+
 def started(*words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "pgsynth_core", "sweep", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -5,17 +5,15 @@ read_poses (reading) --> told apart by content --> json_forms | csv_forms | draw
 
 from __future__ import annotations
 
-from pgsynth_core.data.poses.frames import PersonChoice, PoseFrame, chosen_person
+from pgsynth_core.data.poses.frames import PoseFrame
 from pgsynth_core.data.poses.reading import FoundIn, read_poses
 from pgsynth_core.data.poses.written import POSE_FORMS, PoseForm, frame_size, poses_as
 
 __all__ = [
     "POSE_FORMS",
     "FoundIn",
-    "PersonChoice",
     "PoseForm",
     "PoseFrame",
-    "chosen_person",
     "frame_size",
     "poses_as",
     "read_poses",

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 
 from pgsynth_core.data.formats import PIXEL_CENTRE, from_coco, from_openpose
 from pgsynth_core.data.keypoints import no_keypoints, present
+from pgsynth_core.data.people import chosen_person, require_person_rule
 from pgsynth_core.data.records import Keypoints
-from pgsynth_core.errors import suggestion
 
-__all__ = ["NoCanvas", "NoPerson", "PersonChoice", "PoseFrame", "Scene", "chosen_person", "joints_of", "matrix"]
-
-PersonChoice = Literal["most-certain", "largest", "leftmost", "rightmost"]
-"""Which of several people; a number from 1 on, in the file's order, may stand in its place."""
+__all__ = ["NoCanvas", "NoPerson", "PoseFrame", "Scene", "joints_of", "matrix"]
 
 _COCO, _WHOLE_BODY = 17, 133
 
@@ -60,21 +57,25 @@ class Scene:
     people: Sequence[Keypoints]
     canvas: tuple[float, float] | None = None
 
-    def frame(self, person: str | int, canvas: tuple[int, int] | None) -> PoseFrame:
+    def frame(
+        self, person: str, canvas: tuple[int, int] | None, fractions_of: tuple[int, int] | None = None
+    ) -> PoseFrame:
         """The frame of one of the people.
 
         Args:
-            person: A `PersonChoice` or a number.
+            person: Who is meant, as `people.chosen_person` says.
             canvas: For a file that does not name its own.
+            fractions_of: The same, where joints are fractions.
 
         Raises:
             NoPerson: If there is no such person.
             NoCanvas: If joints are fractions of a canvas that nobody names.
         """
-        joints, size = chosen_person(self.people, person), self.canvas or canvas
+        joints, size = _meant(self.people, person), self.canvas or canvas
         known = present(joints)
         bare = joints[known, :2] - PIXEL_CENTRE
         if known.any() and (np.abs(bare) <= 1).all():  # no person is two pixels high
+            size = size or fractions_of
             if size is None:
                 message = "its joints are fractions from 0 to 1, and it does not say of a picture of what size"
                 raise NoCanvas(message)
@@ -84,39 +85,24 @@ class Scene:
         return PoseFrame(self.name, joints, whole)
 
 
-def chosen_person(people: Sequence[Keypoints], person: str | int = "most-certain") -> Keypoints:
-    """One of several people; all joints missing if there is nobody.
+def _meant(people: Sequence[Keypoints], person: str) -> Keypoints:
+    """One of several people, by `people.chosen_person`; all joints missing if there is nobody.
 
-    Args:
-        people: The joints of each.
-        person: ``most-certain`` (the largest sum of confidences), ``largest`` (the box around the joints),
-            ``leftmost`` or ``rightmost`` (the middle of the joints), or a number from 1 on, in the order given.
+    The most certain has the largest sum of confidences; numbers count in the order given.
 
     Raises:
-        NoPerson: If there is no such choice, or no such number.
+        NoPerson: If there is no such number.
+        UserError: If there is no such rule.
     """
-    choices = get_args(PersonChoice)
-    number = int(person) if str(person).isascii() and str(person).isdigit() else None
-    if number is None and person not in choices:
-        cure = suggestion(str(person), choices, what="choices")
-        raise NoPerson(f"there is no person {person!r}. {cure} Or a number from 1 on")
-    if number is not None:
-        if not 1 <= number <= len(people):
-            raise NoPerson(f"there is no person {number}; {len(people)} are in it")
-        return people[number - 1]
-    some = [joints for joints in people if present(joints).any()]
-    if not some:
-        return no_keypoints()
-    if person == "most-certain":
-        return max(some, key=lambda joints: float(joints[:, 2].sum()))
-    if person == "largest":
-        return max(some, key=_area)
-    return (min if person == "leftmost" else max)(some, key=lambda joints: float(joints[present(joints), 0].mean()))
-
-
-def _area(joints: Keypoints) -> float:
-    known = joints[present(joints), :2].astype(np.float64)
-    return float(np.prod(known.max(axis=0) - known.min(axis=0)))
+    require_person_rule(person, where="person")
+    given = list(people)
+    if not person.isdigit():
+        some = [joints for joints in people if present(joints).any()]
+        given = sorted(some, key=lambda joints: -float(joints[:, 2].sum()))
+    place = chosen_person(given, person)
+    if place is None and person.isdigit():
+        raise NoPerson(f"there is no person {person}; {len(given)} are in it")
+    return no_keypoints() if place is None else given[place]
 
 
 def joints_of(points: np.ndarray, *, annotated: bool = False) -> Keypoints:

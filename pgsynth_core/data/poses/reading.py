@@ -35,16 +35,18 @@ _CURE: Final = (
 class _Asked:
     """What `read_poses` was asked, for every file of it."""
 
-    person: str | int
+    person: str
     canvas: tuple[int, int] | None
+    fractions_of: tuple[int, int] | None
     found_in: FoundIn | None
 
 
 def read_poses(
     path: str | Path | Sequence[str | Path],
     *,
-    person: str | int = "most-certain",
+    person: str = "most-certain",
     canvas: tuple[int, int] | None = None,
+    fractions_of: tuple[int, int] | None = None,
     found_in: FoundIn | None = None,
 ) -> list[PoseFrame]:
     """The poses of a file, of a folder's files in natural order (2 before 10), or of several of these.
@@ -56,8 +58,9 @@ def read_poses(
     Args:
         path: What to read. In a folder other files, hidden ones and folders are passed over, and so is a photo or
             drawing ``NAME.png`` beside ``NAME.json`` or ``NAME.pose.json``.
-        person: Which one, where several are in a frame: see `chosen_person`.
+        person: Which one, where several are in a frame: see `people.chosen_person`; the most certain has the largest sum of confidences.
         canvas: (height, width) in pixels of the picture the joints are in, where a file does not say.
+        fractions_of: The same for joints that are fractions alone; pixels stay of a canvas that nobody knows.
         found_in: Finds the people of a photo.
 
     Returns:
@@ -66,7 +69,7 @@ def read_poses(
     Raises:
         DataError: If something cannot be read, or there is no pose at all; it names the file and the cure.
     """
-    asked = _Asked(person, canvas, found_in)
+    asked = _Asked(person, canvas, fractions_of, found_in)
     paths = [path] if isinstance(path, str | Path) else path
     frames = [frame for one in paths for frame in _frames(one, asked)]
     if not frames:
@@ -114,7 +117,7 @@ def _of_file(path: Path, row: str, asked: _Asked) -> Iterator[PoseFrame]:
     shown = str(path)
     try:
         for scene in _scenes(path, row, asked):
-            yield scene.frame(asked.person, asked.canvas)
+            yield scene.frame(asked.person, asked.canvas, asked.fractions_of)
     except DataError as failure:
         if failure.problems[-1].cure:
             raise

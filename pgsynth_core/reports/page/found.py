@@ -18,6 +18,7 @@ from typing import Any, Final
 from pgsynth_core.runs import Curve, RunFolder
 from pgsynth_core.runs.curves import Points, validations
 from pgsynth_core.runs.durable import read_json
+from pgsynth_core.runs.scores import number_of, tables_in
 
 __all__ = ["GIVEN", "Evaluated", "Look", "Scores", "curves_of", "evaluations_of", "looks_of", "samples_of"]
 
@@ -133,7 +134,7 @@ def _evaluated(folder: Path) -> Evaluated | None:
     if not named:
         return None
     files, shown = _files(folder), _files(folder / "shown")
-    scores = tuple(_scores(folder, files))
+    scores = tuple(_scores(folder))
     pictures = {name.removesuffix(".png") for name in files if name.endswith(".png") and name != _SHEET}
     order = dict.fromkeys(name for some in scores for name in some.values if name in pictures)
     order |= dict.fromkeys(sorted(pictures))
@@ -149,17 +150,16 @@ def _evaluated(folder: Path) -> Evaluated | None:
     return Evaluated(folder, int(named["step"]), named["split"], outputs, given, scores, settings)
 
 
-def _scores(folder: Path, files: set[str]) -> Iterator[Scores]:
-    names = sorted(name for name in files if name.startswith("scores") and name.endswith(".json"))
-    for name in sorted(names, key=lambda name: name != "scores.json"):
-        facts = read_json(folder / name) or {}
+def _scores(folder: Path) -> Iterator[Scores]:
+    for file in tables_in(folder):
+        facts = read_json(file) or {}
         measures, rows, about = facts.get("measures"), facts.get("rows"), facts.get("about")
         if not isinstance(measures, dict) or not isinstance(rows, list):
             continue
         known = {str(key): one for key, one in measures.items() if isinstance(one, dict)}
         rows = [row for row in rows if isinstance(row, dict) and isinstance(row.get("name"), str)]
         values = {row["name"]: _values(row, known) for row in rows}
-        yield Scores(_title(name, about if isinstance(about, dict) else {}), facts, known, values)
+        yield Scores(_title(file.name, about if isinstance(about, dict) else {}), facts, known, values)
 
 
 def _title(file: str, about: Mapping[str, Any]) -> str:
@@ -171,12 +171,11 @@ def _title(file: str, about: Mapping[str, Any]) -> str:
 
 
 def _values(row: Mapping[str, Any], measures: Mapping[str, Any]) -> dict[str, float]:
-    found = {name: row[name] for name in measures if name in row}
-    return {
-        name: math.inf if value is None else float(value)
-        for name, value in found.items()
-        if value is None or (isinstance(value, int | float) and abs(value) < 1e300)
-    }
+    found = {}
+    for name in measures:
+        with suppress(KeyError, TypeError, ValueError, OverflowError):
+            found[name] = number_of(row[name])
+    return {name: value for name, value in found.items() if math.isinf(value) or abs(value) < 1e300}
 
 
 def _folders(home: Path) -> list[Path]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from pgsynth_core.data import read_image
 from pgsynth_core.errors import UserError
 from pgsynth_core.reports.page.found import Evaluated
 from pgsynth_core.runs.settings import dotted
+from pgsynth_core.runs.written import number_text
 
 __all__ = ["Column", "Grid", "Metric", "grids_of"]
 
@@ -50,7 +50,7 @@ class Metric:
 
     def said(self, value: float) -> str:
         """A value as it is printed."""
-        return f"{value:.{self.digits}f}" if math.isfinite(value) else "infinite"
+        return number_text(value, self.digits)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,22 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pgsynth_core.reports.cells import cell_text, heading, number_name, sections, value_text
+from pgsynth_core.reports.cells import (
+    cell_text,
+    difference_text,
+    heading,
+    legend,
+    number_name,
+    over_text,
+    sections,
+    value_text,
+    verdict,
+)
 from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.page.found import Evaluated, Scores
 from pgsynth_core.runs.compared import Comparison, Number, SettingRow
+from pgsynth_core.runs.intervals import Difference
+from pgsynth_core.runs.written import number_text
 
 __all__ = ["numbers_part", "scores_part", "settings_part", "table"]
 
@@ -49,24 +61,21 @@ def numbers_part(comparison: Comparison, scores: Markup | None = None) -> Markup
     groups = [part for part in sections(comparison) if isinstance(part.rows[0], Number)]
     tables = [
         table(
-            ["", *heads], [_number(comparison, row) for row in part.rows if isinstance(row, Number)], caption=part.title
+            ["", *heads],
+            [cells for row in part.rows if isinstance(row, Number) for cells in _number(comparison, row)],
+            caption=part.title,
         )
         for part in groups
     ]
     notes = [element("li", note) for note in comparison.notes]
-    many = len(variants) > 1
-    told = [
-        "± is the sample standard deviation over the runs of a variant; of one run there is none. ",
-        "↑ higher is better, ↓ lower. ",
-        "Bold is the better mean; whether it is better by more than chance, that does not say." if many else None,
-    ]
+    told = legend(comparison) if len(variants) > 1 else legend(comparison)[:1]
     return element(
         "section",
         element("h2", "Numbers"),
         element("div", tables, class_="tables")
         if tables
         else element("p", "There are none yet: it has taken no step.", class_="note"),
-        element("p", told, class_="note") if tables else None,
+        element("p", " ".join(["↑ higher is better, ↓ lower.", *told]), class_="note") if tables else None,
         _definitions(comparison),
         scores,
         element("div", element("h3", "Notes"), element("ol", notes), class_="notes") if notes else None,
@@ -74,12 +83,25 @@ def numbers_part(comparison: Comparison, scores: Markup | None = None) -> Markup
     )
 
 
-def _number(comparison: Comparison, row: Number) -> list[Child]:
+def _number(comparison: Comparison, row: Number) -> Iterator[list[Child]]:
+    """Its row, and a second one below it where it has differences."""
     cells: list[Child] = [f"{number_name(row)} {_ARROWS.get(row.better, '')}".rstrip()]
     for place, (cell, variant) in enumerate(zip(row.cells, comparison.variants, strict=True)):
         said = cell_text(row, cell, len(variant.counted))
         cells.append(element("strong", said) if place in row.best else said or "–")
-    return cells
+    yield cells
+    if any(row.differences):
+        first = comparison.variants[comparison.against].name
+        yield [element("small", f"... from {first}"), *(_difference(row, one) for one in row.differences)]
+
+
+def _difference(row: Number, difference: Difference | None) -> Markup | None:
+    """How far it is from the variant that others are told apart from, over what that is known, and whether clearly."""
+    if difference is None:
+        return None
+    word = verdict(row, difference)
+    clear = [", ", element("b", word)] if word else None
+    return element("small", difference_text(row, difference), clear, element("br"), f"over {over_text(difference)}")
 
 
 def _definitions(comparison: Comparison) -> Markup | None:
@@ -161,12 +183,12 @@ def _mean(name: str, measure: Mapping[str, Any], scores: Scores) -> str:
 
 def _value(value: Any, measure: Mapping[str, Any]) -> str:
     if value is None:
-        return "infinite"
+        value = math.inf
     if not isinstance(value, int | float):
         return "–"
     digits = measure.get("digits")
     places = digits if isinstance(digits, int) and 0 <= digits < 9 else 2 if measure.get("unit") else 4
-    return f"{value:.{places}f}" if math.isfinite(value) else "infinite"
+    return number_text(value, places)
 
 
 # ------------------------------------------------------------------------------------------- settings

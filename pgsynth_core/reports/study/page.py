@@ -1,18 +1,20 @@
 """Write a study: one HTML file for raters, with every picture in it, and the key that stays with the maker.
 
 The page is to betray nothing: pictures are encoded anew from their pixels, all alike; what stands behind the end of a
-picture's file, where no decoder looks, makes the candidates of a question equally long; they stand in the file in an
-order drawn by lot, under ids drawn by lot, another for each question. It may load nothing: a browser is told so.
+picture's file, where no decoder looks, makes the candidates of a question equally long; they stand in the file in the
+order of their ids. These follow from the seed, the number of the question and the pixels alone, so that the same seed
+makes the same study: whoever guesses the seed learns what a picture shows, and that he sees. No method, and no order of
+methods, is in them. It may load nothing: a browser is told so.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import html
 import json
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -62,6 +64,7 @@ def write_study(  # noqa: PLR0913 - how a page is to be, each by its name
     folder: Path,
     questions: Sequence[Posed],
     *,
+    seed: int = 0,
     title: str = TITLE,
     cannot_tell: bool = False,
     quality: int | None = None,
@@ -72,6 +75,7 @@ def write_study(  # noqa: PLR0913 - how a page is to be, each by its name
     Args:
         folder: To be made.
         questions: At least one; of the same methods.
+        seed: The same makes the same study of the same questions.
         title: Above the page.
         cannot_tell: Whether a rater may choose none.
         quality: JPEG of this quality, 1 to 100; None for PNG, which changes no pixel.
@@ -84,8 +88,8 @@ def write_study(  # noqa: PLR0913 - how a page is to be, each by its name
     refuse_telling(title, methods)
     require_new(folder)
     asked, data = [], []
-    for question in questions:
-        one, facts = _question(question, quality)
+    for number, question in enumerate(questions):
+        one, facts = _question(question, quality, f"{seed}/{number}".encode())
         asked.append(one)
         data.append(facts)
     payload: dict[str, Any] = {"cannot_tell": cannot_tell, "questions": sorted(data, key=lambda one: str(one["id"]))}
@@ -124,19 +128,31 @@ def refuse_telling(title: str, methods: Sequence[str]) -> None:
         raise UserError(message, where="--title", cure="Give another, or leave it out.")
 
 
-def _question(question: Posed, quality: int | None) -> tuple[Question, dict[str, Any]]:
+def _question(question: Posed, quality: int | None, seed: bytes) -> tuple[Question, dict[str, Any]]:
     """A question in the key, and in the page."""
-    ids = {method: secrets.token_hex(8) for method in question.candidates}
-    encoded = {ids[method]: _encoded(picture, quality) for method, picture in question.candidates.items()}
+    ids, encoded = dict[str, str](), dict[str, bytes]()
+    for method, candidate in question.candidates.items():
+        content = _encoded(candidate, quality)
+        again = [*encoded.values()].count(content)  # of equal pictures each has an id of its own
+        ids[method] = _id(seed, content + b"\0" * again)
+        encoded[ids[method]] = content
     longest = max(map(len, encoded.values()))
     longest += -longest % 3  # base64 of all of them ends alike, too
-    candidates = {one: _uri(encoded[one] + secrets.token_bytes(longest - len(encoded[one]))) for one in sorted(encoded)}
-    facts: dict[str, Any] = {"id": secrets.token_hex(8), "truth": _uri(_encoded(question.truth, quality))}
+    candidates = {
+        one: _uri(content + hashlib.shake_256(seed + one.encode()).digest(longest - len(content)))
+        for one, content in sorted(encoded.items())
+    }
+    truth = _encoded(question.truth, quality)
+    facts: dict[str, Any] = {"id": _id(seed, b"question" + truth), "truth": _uri(truth)}
     for what, picture in (("source", question.source), ("pose", question.pose)):
         if picture is not None:
             facts[what] = _uri(_encoded(picture, quality))
     key = Question(id=facts["id"], pair=question.pair, candidates={one: name for name, one in sorted(ids.items())})
     return key, {**facts, "candidates": candidates}
+
+
+def _id(seed: bytes, content: bytes) -> str:
+    return hmac.digest(seed, content, "sha256").hex()[:16]
 
 
 def _encoded(picture: Picture, quality: int | None) -> bytes:

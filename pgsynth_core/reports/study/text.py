@@ -9,8 +9,9 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from pgsynth_core.reports.marking import inert, latex_row, latex_text, markdown_row, markdown_text
+from pgsynth_core.reports.marking import latex_row, latex_text, markdown_row, markdown_text
 from pgsynth_core.reports.study.tally import Share, Tally
+from pgsynth_core.runs.written import inert
 
 __all__ = ["FORMS", "interval", "lines", "percent", "tally_facts", "tally_text"]
 

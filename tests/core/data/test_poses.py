@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pgsynth_core.data import JOINTS, DataError, Keypoints, present, read_image, read_pose, skeleton
-from pgsynth_core.data.poses import POSE_FORMS, PoseFrame, chosen_person, poses_as, read_poses
+from pgsynth_core.data.poses import POSE_FORMS, PoseFrame, poses_as, read_poses
 from pgsynth_core.errors import UserError
 
 from ...fixtures.people import STANDING, Shared, annotation_row, standing, write_annotations, write_photo
@@ -121,7 +121,7 @@ def test_a_picture_that_is_no_skeleton_is_refused_with_the_cure(tmp_path: Path) 
 def test_a_photo_takes_the_pose_beside_it_or_what_an_annotator_finds(tmp_path: Path) -> None:
     photo = write_photo(tmp_path / "me.png")
     people = [standing(), standing() * np.array([0.5, 0.5, 1], np.float32)]
-    (frame,) = read_poses(photo, person=2, found_in=lambda image: people)
+    (frame,) = read_poses(photo, person="2", found_in=lambda image: people)
     assert (frame.joints == people[1]).all() and frame.canvas == (72, 48)
     put(tmp_path / "me.pose.json", {"people": [{"pose_keypoints_2d": [5, 5, 1] * 18}]})
     assert (read_poses(photo)[0].joints[:, :2] == 5.5).all()
@@ -197,7 +197,6 @@ def test_which_of_several_people(tmp_path: Path) -> None:
     for person, message in {"3": "no person 3; 2 are in it", "leftest": "Did you mean 'leftmost'"}.items():
         with pytest.raises(DataError, match=message):
             read_poses(path, person=person)
-    assert not chosen_person([]).any()
 
 
 def test_a_folder_is_a_sequence_in_natural_order(tmp_path: Path) -> None:

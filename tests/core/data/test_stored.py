@@ -120,6 +120,7 @@ def test_a_dataset_of_files_reads_when_asked(root: Path) -> None:
     photos = Photos(root, [("a.png", "img/b.png"), ("none.png", "a.png"), ("a.png", "a.png")])
     assert len(photos) == 3 and photos.name(1) == "none___a"
     assert photos.people() == ("a.png", "img/b.png", "none.png")
+    assert photos.photos_of(1) == ("none.png", "a.png")
     pair = photos.pair(0)
     assert (pair.name, pair.source.name, pair.target.name) == ("a___img-b", "a.png", "img/b.png")
     assert (photos.pair(0).source.image == pair.source.image).all()

@@ -74,7 +74,12 @@ def test_a_header_without_its_columns_is_named(text: str, reason: str, tmp_path:
 def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^p\.csv: there is no such file"):
         read_table(tmp_path / "p.csv", columns=("from",))
+    with pytest.raises(DataError, match=r"^it: it is a folder.*Give a file with the columns from") as caught:
+        read_table(tmp_path, columns=("from",), shown="it")
+    assert "Errno" not in str(caught.value) and "UTF-8" not in str(caught.value)
     (tmp_path / "p.csv").write_bytes(b"from,to\n\xff\xfe,b\n")
+    with pytest.raises(DataError, match=r"it holds p\.csv") as caught:
+        read_table(tmp_path, columns=(), shown="it")
     with pytest.raises(DataError, match=r"^p\.csv: it is no UTF-8 text"):
         read_table(tmp_path / "p.csv", columns=("from",))
 

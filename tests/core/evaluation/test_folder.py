@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.evaluation import NAMINGS, Cut, FolderPairs, match, read_pairs
+from pgsynth_core.evaluation import NAMINGS, Cut, FolderPairs, Matched, match, read_pairs
 from pgsynth_core.evaluation.pairs import key_of, stem_of
 
 from ...fixtures.scored import noise
@@ -95,7 +95,97 @@ def test_places_in_the_list_are_a_naming_if_one_says_so(places: Places) -> None:
     assert "named after a pair" in refusal(places), "unasked it would be a guess"
 
 
+def wired(tmp_path: Path, rows: list[tuple[str, str]], made: list[str], photos: list[str]) -> Places:
+    """A list, and pictures of these names."""
+    for folder, names in (("made", made), ("photos", photos)):
+        for number, name in enumerate(names):
+            write(tmp_path / folder / name, number)
+    return tmp_path / "made", tmp_path / "photos", listed(tmp_path / "pairs.csv", rows)
+
+
+def matched(places: Places, naming: str = "") -> Matched:
+    return match(read_pairs(places[2])[0], places[0], places[1], naming=naming)
+
+
+def test_numbers_are_not_read_across_their_boundaries(tmp_path: Path) -> None:
+    photos = ["1.png", "12.png", "21.png"]
+    assert "named after a pair" in refusal(wired(tmp_path / "one", [("12", "1")], ["1_2_21.png"], photos))
+    found = matched(wired(tmp_path / "two", [("12", "1"), ("1", "21")], ["1_2_21.png"], photos))
+    assert [pair.name for pair in found.pairs] == ["1_2_21"]
+    assert [bad.name for bad in found.bad] == ["12_2_1"] and "no prediction '12_2_1'" in found.bad[0].problem.message
+
+
+def test_another_photo_is_no_truth(tmp_path: Path) -> None:
+    made = ["a_2_id1_23.png", "a_2_b.png"]
+    for other in ("id12_3.jpg", "ID1-23.jpg"):
+        rows = [("a.jpg", "id1_23.jpg"), ("a.jpg", "b.jpg")]
+        found = matched(wired(tmp_path / other, rows, made, [other, "b.jpg"]))
+        assert [bad.name for bad in found.bad] == ["a_2_id1_23"], "b is there by its name: so would the other be"
+        assert "no photo 'id1_23.jpg'" in found.bad[0].problem.message
+
+
+def test_a_spelling_that_two_photos_share_is_nobodys(tmp_path: Path) -> None:
+    said = refusal(wired(tmp_path, [("ab_c", "x_1"), ("a_bc", "x_1")], ["AB-C_2_x-1.png"], ["x_1.png"]))
+    assert "named after a pair" in said
+    one = tmp_path / "one"
+    assert matched(wired(one, [("ab_c", "x_1")], ["AB-C_2_x-1.png"], ["x_1.png"])).predicted[0].stem == "AB-C_2_x-1"
+    with pytest.raises(UserError, match="several predictions are its"):
+        matched(wired(one, [("ab_c", "x_1")], ["AB-C_2_x-1.png", "A-BC_2_x-1.png"], ["x_1.png"]))
+
+
+def test_a_name_that_two_pairs_have_is_neithers(tmp_path: Path) -> None:
+    rows = [("a", "b_to_c"), ("a_to_b", "c"), ("a", "c")]
+    found = matched(wired(tmp_path, rows, ["a_to_b_to_c.png", "a_to_c.png"], ["b_to_c.png", "c.png"]))
+    assert [pair.name for pair in found.pairs] == ["a_2_c"] and len(found.bad) == 2
+    assert all("is that of" in bad.problem.message for bad in found.bad)
+
+
+# ------------------------------------------------------------------------------------------- folders
+PEOPLE = ("WOMEN/id_1", "WOMEN/id_2")
+NESTED = [(f"{folder}/01_1_front.jpg", f"{folder}/01_2_side.jpg") for folder in PEOPLE]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [f"{one[:-4]}_2_{two[:-4]}.png" for one, two in NESTED],
+        [f"{one[:-4]}_2_{two[:-4]}.png".replace("/", "_") for one, two in NESTED],
+        [f"{folder}/01_1_front_2_01_2_side.png" for folder in PEOPLE],
+        [f"results/{folder}/01_1_front_to_01_2_side_vis.png" for folder in PEOPLE],
+    ],
+    ids=["paths", "flat", "beside", "deep"],
+)
+def test_a_list_with_folders_is_matched_by_them(tmp_path: Path, made: list[str]) -> None:
+    places = wired(tmp_path, NESTED, made, [two for _, two in NESTED])
+    found = matched(places)
+    assert not found.bad and not found.extra
+    assert [file.relative_to(places[0]).as_posix() for file in found.predicted] == made
+    assert [file.relative_to(places[1]).as_posix() for file in found.truths] == [two for _, two in NESTED]
+    assert len({pair.name for pair in found.pairs}) == 2 and "WOMEN/id_1" in found.pairs[0].name
+
+
+def test_the_same_name_in_another_persons_folder_is_another_photo(tmp_path: Path) -> None:
+    made = ["WOMEN/id_1/01_1_front_2_01_2_side.png"]
+    assert "named after a pair" in refusal(wired(tmp_path / "made", NESTED[1:], made, [NESTED[1][1]]))
+    good = [made[0].replace("id_1", "id_2")]
+    assert "no photo" in refusal(wired(tmp_path / "photos", NESTED[1:], good, [NESTED[0][1]]))
+    flat = wired(tmp_path / "flat", NESTED, ["01_1_front_2_01_2_side.png"], [two for _, two in NESTED])
+    assert "is that of" in refusal(flat), "which of the two it is, nobody knows"
+
+
+def test_a_naming_may_have_folders(tmp_path: Path) -> None:
+    places = wired(tmp_path, [("a.jpg", "b.jpg"), ("c.jpg", "b.jpg")], ["a/b.png", "c/b.png"], ["b.jpg"])
+    assert [file.parent.name for file in matched(places, naming="{source}/{target}").predicted] == ["a", "c"]
+    assert len(matched(places, naming="{source}/{target}.png").predicted) == 2, "and the suffix"
+
+
 # ------------------------------------------------------------------------------------------- what is wrong
+def test_a_missing_truth_is_no_exchange(tmp_path: Path) -> None:
+    found = matched(wired(tmp_path, [("a", "b"), ("b", "a")], ["a_2_b.png", "b_2_a.png"], ["a.png"]))
+    assert [bad.name for bad in found.bad] == ["a_2_b"] and [pair.name for pair in found.pairs] == ["b_2_a"]
+    assert not found.extra, "it has a pair, though that cannot be scored"
+
+
 def test_missing_and_extra_are_counted_and_named(places: Places) -> None:
     make(places[0], "{source}_2_{target}")
     write(places[0] / "something_else.png")
@@ -144,7 +234,17 @@ def test_names_that_fit_nothing_say_what_was_wanted(places: Places) -> None:
 
 
 @pytest.mark.parametrize(
-    ("naming", "word"), [("{who}_2_{target}", "who"), ("result", "one file"), ("{source", "no naming")]
+    ("naming", "word"),
+    [
+        ("{who}_2_{target}", "who"),
+        ("result", "one file"),
+        ("{source", "no naming"),
+        ("{source.foo}", "no naming"),
+        ("{source[0]}", "no naming"),
+        ("{source:>99999999999}", "no naming"),
+        ("{index:>99999999999}", "no naming"),
+        ("{source!r}_2_{target}", "no naming"),
+    ],
 )
 def test_a_naming_that_is_none_is_refused(places: Places, naming: str, word: str) -> None:
     make(places[0], "{source}_2_{target}")
@@ -174,9 +274,12 @@ def test_bad_rows_are_each_named(tmp_path: Path) -> None:
     assert len(pairs) == 1
     told = {problem.where.rpartition(":")[2]: problem.message for problem in problems}
     assert set(told) == {"3", "4", "5"} and "line 2" in told["3"] and "empty" in told["5"]
-    path.write_text("from,to\n", encoding="utf-8")
-    with pytest.raises(UserError, match="no pair"):
-        read_pairs(path)
+    for text in ("from,to\n", "from,to\na.jpg\n"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(UserError, match="no pair"):
+            read_pairs(path)
+    path.write_text("from,to\na.jpg,b.jpg\na.png,b.jpg\n", encoding="utf-8")
+    assert [problem.where.rpartition(":")[2] for problem in read_pairs(path)[1]] == ["3"], "a name is one pair's"
 
 
 def test_cuts_and_sizes_are_known_before_anything_is_decoded(places: Places) -> None:

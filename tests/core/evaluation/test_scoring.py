@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pgsynth_core.api.scoring import scores_name
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.evaluation import (
     Bad,
@@ -34,7 +35,7 @@ from pgsynth_core.manifest import Scores
 from pgsynth_core.metrics import MetricContext, Moments, Picture, SetMetric
 from pgsynth_core.registry import discover
 
-from ...fixtures.scored import InMemory, metric, noise, scored, standard
+from ...fixtures.scored import InMemory, Once, earlier, metric, noise, scored, standard
 
 
 def shown(one: int, other: int, source: int | None = None, size: tuple[int, int] = (32, 24)) -> Shown:
@@ -58,7 +59,7 @@ def table() -> ScoreTable:
 def test_a_row_per_pair_in_order(table: ScoreTable) -> None:
     assert [row.name for row in table.rows] == ["pair 0", "pair 1", "same"]
     assert table.rows[1].values["ssim"] == value("ssim", noise(1), noise(11))
-    assert table.rows[1].copy_source["ssim"] == value("ssim", noise(21), noise(11))
+    assert (table.rows[1].copy_source or {})["ssim"] == value("ssim", noise(21), noise(11))
     assert table.rows[0].size == (32, 24) and list(table.mean) == ["ssim", "psnr", "l1"]
     assert len({row.hashes for row in table.rows}) == 3 and all(len(one) == 64 for one in table.rows[0].hashes)
     assert table.rows[2].hashes[0] == table.rows[2].hashes[1], "of the pixels, where there is no file"
@@ -67,7 +68,7 @@ def test_a_row_per_pair_in_order(table: ScoreTable) -> None:
 def test_means_are_of_the_pictures(table: ScoreTable) -> None:
     for name in ("ssim", "l1"):
         assert table.mean[name] == pytest.approx(np.mean([row.values[name] for row in table.rows]))
-        assert table.copy_source[name] == pytest.approx(np.mean([row.copy_source[name] for row in table.rows]))
+        assert table.copy_source[name] == pytest.approx(np.mean([(row.copy_source or {})[name] for row in table.rows]))
         low, high = table.intervals[name]
         assert low < table.mean[name] < high
     assert table.mean["psnr"] == math.inf, "one of the pictures equals its target"
@@ -97,7 +98,7 @@ def test_the_csv_is_read_back_exactly(table: ScoreTable, tmp_path: Path) -> None
     for row, read in zip(table.rows, rows, strict=True):
         assert (read["name"], int(read["height"]), int(read["width"])) == (row.name, *row.size)
         assert {name: float(read[name]) for name in row.values} == dict(row.values)
-        assert float(read["copy_source_ssim"]) == row.copy_source["ssim"]
+        assert float(read["copy_source_ssim"]) == (row.copy_source or {})["ssim"]
         assert (read["predicted_sha256"], read["target_sha256"]) == row.hashes
 
 
@@ -182,6 +183,27 @@ def test_what_breaks_while_it_is_read_is_told_or_counted() -> None:
     assert [row.name for row in table.rows] == ["a", "c"] and table.about["left_out"]["count"] == 1
 
 
+class Turning(InMemory):
+    """The headers of its second pair say other sizes than what is decoded."""
+
+    def look(self, index: int) -> Looked:
+        found = super().look(index)
+        return found if index != 1 else Looked(found.hashes, ((32, 24), (32, 24)))
+
+
+@pytest.mark.parametrize("wrong", ["prediction", "truth"])
+def test_what_is_decoded_otherwise_than_it_looked_is_not_scored(wrong: str) -> None:
+    sizes = ((24, 32), (32, 24)) if wrong == "prediction" else ((32, 24), (24, 32))
+    odd = Shown(noise(1, sizes[0]), noise(11, sizes[1]))
+    material = Turning([("a", shown(0, 10)), ("b", odd), ("c", shown(2, 12))])
+    with pytest.raises(UserError, match=r"(?s)b: .*24x32.*1 of 3 pairs"):
+        score(material, standard())
+    assert [row.name for row in score(material, standard(), skip=True).rows] == ["a", "c"]
+    if wrong == "prediction":
+        with pytest.raises(UserError, match=r"b: the prediction is 24x32 .*looked like 32x24"):
+            score(material, replace(standard(), size=(64, 48)))
+
+
 # ------------------------------------------------------------------------------------------- threads and memory
 class Watched(Material):
     """So many pairs, made when they are read; knows how many were alive at once and which threads read."""
@@ -231,25 +253,6 @@ def test_progress_reaches_the_end() -> None:
 
 
 # ------------------------------------------------------------------------------------------- what is taken up again
-class Once(InMemory):
-    """Lies in files, as it were: hashes are known before anything is decoded."""
-
-    def __init__(self, pairs: Sequence[tuple[str, Shown]], hashes: Sequence[tuple[str, str]]) -> None:
-        super().__init__(pairs)
-        self.hashes, self.read_at = hashes, list[int]()
-
-    def look(self, index: int) -> Looked:
-        return Looked(self.hashes[index], super().look(index).sizes)
-
-    def read(self, index: int) -> Shown:
-        self.read_at.append(index)
-        return super().read(index)
-
-
-def earlier(path: Path, yardstick: Yardstick) -> Earlier:
-    return Earlier.of(path, yardstick.way, yardstick.libraries)
-
-
 def test_scoring_again_decodes_only_what_changed(tmp_path: Path) -> None:
     pairs = [(name, shown(n, n + 10, n + 20)) for n, name in enumerate("abc")]
     hashes = [(f"p{n}", f"t{n}") for n in range(3)]
@@ -265,6 +268,31 @@ def test_scoring_again_decodes_only_what_changed(tmp_path: Path) -> None:
         score(fewer, standard(["ssim"]), earlier=earlier(place, standard(["ssim"]))).mean["ssim"] == first.mean["ssim"]
     )
     assert fewer.read_at == []
+    other = Once(pairs, hashes, sources=["s0", "s1", "new"])
+    score(other, standard(), earlier=earlier(place, standard()))
+    assert other.read_at == [2], "the baseline is of another source"
+
+
+def test_what_nobody_asked_for_stays_while_it_is_true(cache: Path, tmp_path: Path) -> None:
+    pairs, hashes = (
+        [(name, shown(n, n + 10, n + 20)) for n, name in enumerate("abc")],
+        [(f"p{n}", f"t{n}") for n in range(3)],
+    )
+    yardstick, _ = with_set()
+    first = score(Once(pairs, hashes), yardstick)
+    place = first.to_json(tmp_path / "scores.json")
+    fewer = standard(["ssim"])
+    found = score(Once(pairs, hashes), fewer, earlier=earlier(place, fewer))
+    assert list(found.mean) == ["ssim", "l1", "fid"] and list(found.copy_source) == ["ssim", "l1"]
+    assert (found.mean["fid"], found.mean["l1"]) == (first.mean["fid"], first.mean["l1"])
+    assert found.sets == first.sets and found.about["reference"] == first.about["reference"]
+    again = score(Once(pairs, hashes), yardstick, earlier=earlier(found.to_json(place), yardstick))
+    assert again.mean.items() == found.mean.items()
+    other = [("new", "t0"), *hashes[1:]]
+    assert list(score(Once(pairs, other), fewer, earlier=earlier(place, fewer)).mean) == ["ssim"], "of other pictures"
+    none, _ = with_set(Reference(problem=Problem("nobody said where they are.")))
+    kept = score(Once(pairs, hashes), none, earlier=earlier(place, none))
+    assert kept.mean["fid"] == first.mean["fid"] and not kept.missing
 
 
 def test_what_was_scored_otherwise_is_not_taken_up(tmp_path: Path) -> None:
@@ -272,9 +300,11 @@ def test_what_was_scored_otherwise_is_not_taken_up(tmp_path: Path) -> None:
     place = score(Once(pairs, hashes), standard()).to_json(tmp_path / "scores.json")
     resized = replace(standard(), size=(16, 12))
     libraries = {**standard().libraries, "scikit-image": "0.1"}
-    assert not earlier(place, resized).rows
+    assert not earlier(place, resized).rows and earlier(place, resized).labels == ("ssim", "psnr", "l1")
     assert "ssim" not in str(Earlier.of(place, standard().way, libraries).rows)
     assert Earlier.of(place, standard().way, libraries).rows, "of the others it is"
+    patched = {name: f"{version}.post1" for name, version in standard().libraries.items()}
+    assert earlier(place, standard()) == Earlier.of(place, standard().way, patched), "a release that mends is the same"
     assert not earlier(tmp_path / "nowhere.json", standard()).rows
     for text in ("[]", '{"about": 1}', "nonsense", json.dumps({**json.loads(place.read_text()), "rows": [{}, 3]})):
         place.write_text(text, encoding="utf-8")
@@ -310,8 +340,8 @@ class Training(Pictures):
     def __len__(self) -> int:
         return 40
 
-    def digest(self, index: int) -> str:
-        return f"training {index}"
+    def digests(self, told: Callable[[int, int], None]) -> list[str]:
+        return [f"training {index}" for index in range(len(self))]
 
     def read(self, index: int) -> Picture:
         return noise(1000 + index)
@@ -365,6 +395,41 @@ def test_a_training_set_is_looked_at_once_and_kept(cache: Path) -> None:
     assert score(Once(pairs, hashes), yardstick).mean == first.mean and of.seen == 42
 
 
+def test_the_table_says_what_was_compared_with(cache: Path) -> None:
+    pairs, hashes = [(name, shown(n, n + 10)) for n, name in enumerate("ab")], [("p0", "t0"), ("p1", "t1")]
+    one = score(Once(pairs, hashes), with_set(Reference(Training(), folder="/photos"))[0])
+    reference = one.about["reference"]
+    assert (reference["folder"], reference["count"]) == ("/photos", 40) and one.sets["fid"].endswith(reference["key"])
+    truths = score(Once(pairs, hashes), with_set()[0]).about["reference"]
+    assert (truths["folder"], truths["count"]) == ("", 2) and len(truths["key"]) == 32 != reference["key"]
+    assert "reference" not in score(Once(pairs, hashes), standard()).about
+
+
+def test_a_reference_with_a_broken_picture_costs_its_metric_alone(cache: Path) -> None:
+    class Broken(Training):
+        def read(self, index: int) -> Picture:
+            if index == 7:
+                raise UserError("it is cut short.", where="seven.jpg")
+            return super().read(index)
+
+    before: list[ScoreTable] = []
+    pairs, hashes = [(name, shown(n, n + 10)) for n, name in enumerate("ab")], [("p0", "t0"), ("p1", "t1")]
+    table = score(Once(pairs, hashes), with_set(Reference(Broken()))[0], keep=before.append)
+    assert "seven.jpg" in table.missing["fid"].message and list(table.mean) == ["l1"]
+    assert before[0].rows == table.rows and "before it was computed" in before[0].missing["fid"].message
+
+
+def test_moments_by_other_versions_are_made_anew(cache: Path) -> None:
+    pairs, hashes = [(name, shown(n, n + 10)) for n, name in enumerate("ab")], [("p0", "t0"), ("p1", "t1")]
+    counts = []
+    for packages in ({"house": "1.0.0"}, {"house": "1.0.0"}, {"house": "1.0.1"}):
+        yardstick, of = with_set(Reference(Training()))
+        bound = replace(yardstick.metrics[-1], packages=packages)
+        score(Once(pairs, hashes), replace(yardstick, metrics=(*yardstick.metrics[:-1], bound)))
+        counts.append(of.seen)
+    assert counts == [42, 2, 42]
+
+
 def test_pictures_of_several_sizes_are_seen_size_by_size(cache: Path) -> None:
     pairs = [("a", shown(0, 10)), ("b", shown(1, 11))]
     yardstick, of = with_set(Reference(Training()))
@@ -394,9 +459,12 @@ def test_what_broke_leaves_nothing_kept_under_the_name_of_all(cache: Path) -> No
     pairs = [(name, shown(n, n + 10)) for n, name in enumerate("abc")]
     hashes = [(f"p{n}", f"t{n}") for n in range(3)]
     table = score(Broken(pairs, hashes), with_set()[0], skip=True)
-    assert "fid" in table.mean and not table.sets and not list(cache.rglob("*.safetensors"))
     whole = score(Once(pairs, hashes), with_set()[0])
-    assert whole.mean["fid"] != table.mean["fid"] and list(cache.rglob("*.safetensors"))
+    assert whole.mean["fid"] != table.mean["fid"] and whole.sets["fid"] != table.sets["fid"]
+    two = score(Once(pairs[::2], hashes[::2]), with_set()[0])
+    assert (two.mean["fid"], two.sets) == (table.mean["fid"], table.sets), "it is kept under the name of those scored"
+    again = score(Broken(pairs, hashes), with_set()[0], skip=True)
+    assert again.mean["fid"] == pytest.approx(table.mean["fid"], rel=1e-12), "also where the truths of all are kept"
 
 
 def test_a_baseline_by_batched_metrics_alone_is_kept(cache: Path) -> None:
@@ -429,6 +497,17 @@ def test_protocols_are_found_and_narrowed() -> None:
     assert protocol_of(registry).size("100x90") == (100, 90)
     chosen = protocol_of(registry, "cfld", metrics=["psnr", "ssim"], also=["l1", "psnr"])
     assert [choice.label for choice in chosen.metrics] == ["psnr", "ssim", "l1"]
+
+
+def test_another_packages_protocol_is_labelled_as_its() -> None:
+    found = discover()
+    entry = found.find_protocol("cfld")
+    theirs = replace(entry, origin=replace(entry.origin, package="house", first_party=False))
+    registry = replace(found, protocols=(*found.protocols, theirs))
+    other = replace(standard(), protocol=protocol_of(registry, "house:cfld"))
+    assert other.protocol.name == other.way["protocol"] == "house:cfld"
+    assert protocol_of(registry, "pgsynth:cfld").name == "cfld"
+    assert scores_name(other, registry) == "scores-house+cfld.json"
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,13 @@ from pgsynth_core.reports.board_text import BOARD_FORMATS, board_cells, board_fa
 from pgsynth_core.reports.own_scores import OwnScores, read_scores
 from pgsynth_core.reports.published import published
 
+PUBLISHED = {one.table.name: one for one in published(discover())}["qen-table1"].way
 TABLES = tuple(one for one in published(discover()) if one.table.kind == "comparison")
 HERE = Wanted(size="256x176", metric="lpips")
 MEASURES: Mapping[str, tuple[str, str]] = {
-    "fid": ("fid/x", "lower"),
-    "lpips": ("lpips/x", "lower"),
-    "ssim": ("ssim/x", "higher"),
+    "fid": (PUBLISHED.ids["fid"], "lower"),
+    "lpips": (PUBLISHED.ids["lpips"], "lower"),
+    "ssim": (PUBLISHED.ids["ssim"], "higher"),
     "ssim_256": ("ssim/y", "higher"),
 }
 
@@ -32,11 +33,13 @@ MEASURES: Mapping[str, tuple[str, str]] = {
 def own(folder: Path, name: str = "scores", *, pairs: int = 8570, size: str = "256x176", **changes: Any) -> OwnScores:
     """Scores that may be ranked among the papers', unless something is changed."""
     values = changes.pop("values", {"lpips": 0.149, "ssim": 0.752, "ssim_256": 0.7})
+    sets = changes.pop("sets", {key: "a/b" for key in values if key == "fid"})
     ids, data = changes.pop("ids", {}), changes.pop("data", "deepfashion")
     measures = {
         key: {
             "id": ids.get(key, MEASURES[key][0]),
             "better": MEASURES[key][1],
+            "definition": key,
             "unit": "",
             "digits": 4,
             "of": "set" if key == "fid" else "pair",
@@ -44,11 +47,14 @@ def own(folder: Path, name: str = "scores", *, pairs: int = 8570, size: str = "2
         for key in values
     }
     about = {"run": name, "step": 1000, "protocol": "cfld", "split": "test", "limit": None, "cuts": {}, "pairs": pairs}
+    about |= {"reference": {"folder": "train", "count": PUBLISHED.reference, "key": "b"}}
     about |= {"data": {"d": {"part": f"pgsynth:{data}"}}, "left_out": {"count": 0}} | changes
     height, _, width = size.partition("x")
     rows = [{"name": f"{index}", "size": [int(height), int(width)]} for index in range(pairs)]
     file = folder / f"{name}.json"
-    file.write_text(json.dumps({"about": about, "mean": values, "measures": measures, "rows": rows}), "utf-8")
+    file.write_text(
+        json.dumps({"about": about, "mean": values, "measures": measures, "rows": rows, "sets": sets}), "utf-8"
+    )
     return read_scores(file)
 
 
@@ -113,6 +119,9 @@ def test_what_has_no_value_is_a_dash_without_a_rank(tmp_path: Path) -> None:
         ({"pairs": 8000, "left_out": {"count": 570}}, "8,000 pairs, not 8,570, 570 could not be scored."),
         ({"split": "train"}, "of the split train, not test."),
         ({"ids": {"lpips": "lpips/x/weights-01234567"}}, "lpips is by weights that are not the published ones."),
+        ({"ids": {"lpips": "lpips/x"}}, "lpips is by another definition than the published one: lpips/x."),
+        ({"values": {"lpips": None}}, "lpips is infinite"),
+        ({"cuts": {"truth": "1/2"}}, "compared with a part of every photo"),
     ],
 )
 def test_what_may_not_be_compared_stands_apart(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -122,13 +131,33 @@ def test_what_may_not_be_compared_stands_apart(changes: dict[str, Any], said: st
     assert notes(made)[0].startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"sets": {}}, "fid is against pictures that are not known"),
+        ({"reference": None}, "fid is against pictures that are not known"),
+        ({"reference": {"count": 37016}}, "fid is against 37,016 pictures; published ones are against all 48,674"),
+        ({"ids": {"fid": "fid/whatever"}}, "fid is by another definition than the published one"),
+    ],
+)
+def test_sets_rank_where_they_are_against_as_many_training_photos(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    made = board(own(tmp_path, values={"fid": 5.0}, **changes), wanted=Wanted(size="256x176", metric="fid"))
+    (line,) = [line for line in (*made.ranked, *made.apart) if line.yours]
+    assert line.rank == (None if said else 1)
+    assert [text.startswith(said) for text in notes(made)] == [True] * bool(said)
+
+
 def test_other_weights_of_another_metric_mark_that_value_alone(tmp_path: Path) -> None:
-    scores = own(tmp_path, ids={"ssim": "ssim/weights-01234567"}, values={"lpips": 0.149, "ssim": 0.7, "fid": 7.0})
+    values = {"lpips": 0.149, "ssim": 0.7, "fid": 7.0}
+    scores = own(tmp_path, ids={"ssim": "ssim/weights-01234567"}, values=values, reference=None)
     made = board(scores)
     line = next(line for line in made.ranked if line.yours)
     said = {name: [made.notes[note - 1] for note in numbers] for name, numbers in line.cells.items()}
     assert set(said) == {"ssim", "fid"} and "not the published ones" in said["ssim"][0]
-    assert "against the pictures that you gave" in said["fid"][0]
+    assert "against pictures that are not known" in said["fid"][0]
 
 
 def test_another_dataset_or_size_has_its_own_board(tmp_path: Path) -> None:
@@ -141,15 +170,17 @@ def test_another_dataset_or_size_has_its_own_board(tmp_path: Path) -> None:
 
 
 def test_of_ones_own_alone_the_same_pairs_rank(tmp_path: Path) -> None:
+    random = {"lpips": "lpips/weights-01234567"}
     some = [
-        own(tmp_path, "a", data="figures", pairs=40, values={"lpips": 0.3}),
-        own(tmp_path, "b", data="figures", pairs=40, values={"lpips": 0.2}),
-        own(tmp_path, "c", data="figures", pairs=4, limit=4, values={"lpips": 0.1}),
+        own(tmp_path, "a", data="figures", pairs=40, values={"lpips": 0.3}, ids=random),
+        own(tmp_path, "b", data="figures", pairs=40, values={"lpips": 0.2}, ids=random),
+        own(tmp_path, "c", data="figures", pairs=4, limit=4, values={"lpips": 0.1}, ids=random),
         own(tmp_path, "d", data="figures", pairs=40, values={"lpips": 0.1}, ids={"lpips": "lpips/other"}),
+        own(tmp_path, "e", data="figures", pairs=40, values={"lpips": 0.1}, ids=random, sets={"lpips": "a/other"}),
     ]
     made = boards((), some)[0]
     assert ranked(made) == [(1, "b, step 1,000"), (2, "a, step 1,000")]
-    assert {line.name[0] for line in made.apart} == {"c", "d"}
+    assert {line.name[0] for line in made.apart} == {"c", "d", "e"}
     assert "of other pairs" in notes(made, "c, step 1,000")[0]
     assert "first 4 by --limit" in " ".join(notes(made, "c, step 1,000"))
 
@@ -224,7 +255,7 @@ def test_latex_greys_what_stands_apart(tmp_path: Path) -> None:
 def test_csv_has_every_number_and_every_reason(tmp_path: Path) -> None:
     text = boards_text(boards(TABLES, [own(tmp_path, pairs=3)], Wanted(metric="lpips")), "csv")
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert len(rows) == 12 + 1 + 8
+    assert len(rows) == 12 + 1 + 9
     by = {(row["method"], row["size"]): row for row in rows}
     mine = by["scores, step 1,000", "256x176"]
     assert (mine["rank"], mine["yours"], mine["lpips"], mine["fid"]) == ("", "yes", "0.149", "")

@@ -106,7 +106,7 @@ def test_differences_in_the_other_forms(apart: Comparison) -> None:
         (0.012, 0.008, "lower", "+0.0120 [+0.0040, +0.0200]", "worse"),
         (-0.012, 0.02, "lower", "-0.0120 [-0.0320, +0.0080]", ""),
         (0.00012, 0.000034, "higher", "+0.000120 [+0.000086, +0.000154]", "better"),
-        (0.5, 0.0, "higher", "+0.5000 [+0.5000, +0.5000]", "better"),
+        (0.5, 0.0, "higher", "+0.5000 [+0.5000, +0.5000]", ""),
         (0.0, 0.0, "higher", "+0.0000 [+0.0000, +0.0000]", ""),
         (-1e-12, 1e-13, "lower", "-0.00000000 [-0.00000000, -0.00000000]", "better"),
     ],
@@ -115,18 +115,19 @@ def test_a_difference_has_as_many_digits_as_its_interval_tells(
     mean: float, half: float, better: str, text: str, word: str
 ) -> None:
     row = Number("", "ssim", "", 4, better, ())
-    one = Difference(mean, mean - half, mean + half, "pairs", 9, (1, 1), False)
+    one = Difference(mean, mean - half, mean + half, "pairs", 9, 9, (1, 1), False)
     assert (difference_text(row, one), verdict(row, one)) == (text, word)
     assert difference_text(row, None) == verdict(row, None) == ""
 
 
 def test_what_an_interval_is_over_is_said_in_numbers() -> None:
-    def said(over: str, pairs: int, runs: tuple[int, int], *, matched: bool) -> str:
-        return over_text(Difference(0.0, 0.0, 0.0, over, pairs, runs, matched))
+    def said(over: str, pairs: int, runs: tuple[int, int], *, matched: bool, groups: int = 0) -> str:
+        return over_text(Difference(0.0, 0.0, 0.0, over, pairs, groups or pairs, runs, matched))
 
     assert said("pairs and seeds", 8570, (3, 3), matched=True) == "8,570 pairs, 3 seeds"
     assert said("pairs and seeds", 30, (3, 2), matched=False) == "30 pairs, 3 and 2 seeds"
     assert said("pairs", 30, (1, 3), matched=False) == "30 pairs"
+    assert said("pairs", 8570, (1, 1), matched=False, groups=876) == "8,570 pairs in 876 groups"
     assert said("seeds", 0, (2, 2), matched=True) == "2 seeds"
 
 

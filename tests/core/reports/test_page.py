@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pgsynth_core.reports import cell_text
+from pgsynth_core.reports.cells import difference_text, legend, verdict
 from pgsynth_core.reports.markup import element, text
 from pgsynth_core.reports.page import Page, is_page, make_page
 from pgsynth_core.reports.page.chart import Line, chart
@@ -130,6 +131,9 @@ def test_numbers_are_those_of_the_table(tmp_path: Path) -> None:
             assert cell_text(number, cell, 1) in cells, number.name
     (ssim,) = [number for number in comparison.numbers if number.name == "ssim"]
     assert f"{ssim.cells[1].mean:.4f}" in reader.texts("strong"), "the better mean"  # type: ignore[union-attr]
+    assert ssim.differences[1] is not None and verdict(ssim, ssim.differences[1]) == ""
+    assert f"{difference_text(ssim, ssim.differences[1])}over 3 pairs" in cells and "... from A" in reader.texts("th")
+    assert all(sentence in " ".join(reader.texts("p")) for sentence in legend(comparison))
     assert any("[" in cell and "]" in cell for cell in cells), "intervals of the tables of scores"
     assert "Not computed, fid: it needs weights. Give --weights." in reader.texts("p")
     assert set(comparison.notes) <= set(reader.texts("li"))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.errors import PartError, SpecError
+from pgsynth_core.evaluation import bind, protocol_of
+from pgsynth_core.metrics import MetricContext
 from pgsynth_core.registry import discover
 from pgsynth_core.reports.published import Published, Row, published, read_results, tables_named
 
@@ -85,12 +87,15 @@ def test_trueposes_numbers_are_the_digests(repository: Path) -> None:
         pytest.skip("needs the digest: ../shared/papers/truepose-digest.md is not there")
     text = file.read_text("utf-8")
     table = TABLES["truepose"]
-    (row,) = table.table.row
-    said = numbers(row, table)
-    assert f"LPIPS {said['lpips']} (vs" in text and "on DeepFashion 512×352" in text and row.size == "512x352"
+    row, previous = table.table.row
+    said, before = numbers(row, table), numbers(previous, table)
+    best = f"LPIPS {said['lpips']} (vs. {before['lpips']} for previous best) on DeepFashion 512×352"
+    assert best in text and row.size == previous.size == "512x352"
+    assert row.implied and "conclusion" in row.note, "of which size SSIM and PSNR are is not said"
     assert f"SSIM of {said['ssim']} and PSNR of {said['psnr']}" in text
     b3, complete = (numbers(row, TABLES["truepose-ablation"])["lpips"] for row in TABLES["truepose-ablation"].table.row)
     assert f"from {b3} to {complete}" in text
+    assert "B1" in text and "~0.27 range" in text and "about 0.27" in TABLES["truepose-ablation"].table.missing
 
 
 def test_whose_way_is_the_protocols_is_what_the_paper_says() -> None:
@@ -107,6 +112,16 @@ def test_whose_way_is_the_protocols_is_what_the_paper_says() -> None:
 def test_every_protocol_that_is_named_exists() -> None:
     protocols = {entry.name for entry in discover().protocols}
     assert {way.protocol for one in TABLES.values() for way in one.ways.values()} - {""} <= protocols
+
+
+def test_definitions_are_those_of_the_protocol() -> None:
+    """Those of metrics without weights; of the others their own tests say it."""
+    way, registry = TABLES["qen-table1"].way, discover()
+    bound, missing = bind(protocol_of(registry, way.protocol).metrics, lambda label: MetricContext(label=label))
+    assert {one.label: one.metric.id for one in bound if one.label in way.ids} == {
+        label: way.ids[label] for label in ("ssim", "psnr")
+    }
+    assert way.ids.keys() <= {one.label for one in bound} | missing.keys() and way.reference == 48_674
 
 
 # ------------------------------------------------------------------------------------------- what is refused

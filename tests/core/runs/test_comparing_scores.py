@@ -12,11 +12,13 @@ import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
 from pgsynth_core.errors import UserError
+from pgsynth_core.reports.cells import over_text
 from pgsynth_core.runs.compared import Number
 from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.evaluations import read_evaluation
 from pgsynth_core.runs.intervals import Difference, difference
 from pgsynth_core.runs.reader import read_facts
+from pgsynth_core.runs.scores import number_of
 
 from ...fixtures.compared_runs import write_run, write_scores
 from .test_comparing import compared, number, said
@@ -77,7 +79,7 @@ def test_other_ways_of_resizing_or_cutting_are_kept_apart(root: Path) -> None:
     file = write_scores(other, [0.5, 0.7], by=("cfld", "32x24"))
     assert len(rows(compared(one, other))) == 1
     facts = json.loads(file.read_text(encoding="utf-8"))
-    facts["about"]["predictions"] = "another"
+    facts["about"]["resizing"]["predictions"] = "another"
     file.write_text(json.dumps(facts), encoding="utf-8")
     found = compared(one, other)
     assert len(rows(found)) == 2 and any("cut or resized otherwise" in note for note in found.notes)
@@ -163,6 +165,22 @@ def test_one_run_each_is_told_apart_over_pairs_alone(root: Path) -> None:
     assert not told.clear and number(found, "steps taken").differences == () and found.differences == 3
 
 
+def test_pairs_that_share_photos_are_one_group_wherever_that_is_known(root: Path) -> None:
+    one, other = write_run(root), write_run(root, EQ9)
+    write_scores(one, [0.5, 0.5, 0.7, 0.1])
+    file = write_scores(other, [0.6, 0.6, 0.9, 0.1])
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    for row in facts["rows"]:
+        row["group"] = max(1, int(row["name"][-1]))
+    file.write_text(json.dumps(facts), encoding="utf-8")
+    told = of(number(compared(one, other), "ssim"))
+    wanted = difference(
+        np.array([[0.5, 0.5, 0.7, 0.1]]), np.array([[0.6, 0.6, 0.9, 0.1]]), same_seeds=True, groups=[0, 0, 1, 2]
+    )
+    assert wanted is not None and (told.low, told.high) == pytest.approx((wanted.low, wanted.high))
+    assert over_text(told) == "4 pairs in 3 groups"
+
+
 def test_against_another_variant_or_run(root: Path) -> None:
     runs = [write_run(root, {"train.batch_size": size}) for size in (2, 4, 6)]
     for run, score in zip(runs, ([0.5, 0.7], [0.6, 0.9], [0.1, 0.2]), strict=True):
@@ -224,6 +242,16 @@ def test_pairs_without_a_value_count_for_neither_side(root: Path) -> None:
     assert row.cells[1] is not None and row.cells[1].mean == pytest.approx(0.8), "over the pairs that it has"
 
 
+def test_of_means_over_different_pairs_none_is_the_better(root: Path) -> None:
+    one, other, third = write_run(root), write_run(root, EQ9), write_run(root, {"train.batch_size": 2})
+    write_scores(one, [0.2, 0.2, 0.9, 0.9])
+    write_scores(other, [NONE, NONE, 0.8, 0.8])
+    write_scores(third, [NONE, NONE, 0.9, 0.8])
+    row = number(found := compared(one, other), "ssim")
+    assert row.best == frozenset() and row.ahead == (None, (0, 2)) and "none is marked" in said(found, row)
+    assert number(compared(other, third), "ssim").best == {1}, "the same pairs have none"
+
+
 def test_a_measure_that_was_not_computed_is_left_out(root: Path) -> None:
     file = write_scores(write_run(root), [0.5, 0.7], fid=(9.0, "ref"))
     facts = json.loads(file.read_text(encoding="utf-8"))
@@ -243,3 +271,10 @@ def test_a_value_that_is_infinite_has_no_difference_and_is_ahead(root: Path) -> 
     file.write_text(json.dumps(facts), encoding="utf-8")
     row = number(compared(one, other), "psnr")
     assert row.differences == (None, None) and row.ahead == (None, (2, 2)) and row.best == {1}
+
+
+def test_numbers_of_a_table_are_read_alike_wherever_they_are_read() -> None:
+    assert [number_of(value) for value in (None, "-inf", 0.5, 3)] == [math.inf, -math.inf, 0.5, 3.0]
+    for value in ("0.5", "nan", [], {}):
+        with pytest.raises((TypeError, ValueError)):
+            number_of(value)

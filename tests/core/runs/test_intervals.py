@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, ttest_ind, ttest_rel
 
+from pgsynth_core.runs.grouping import groups_of
 from pgsynth_core.runs.intervals import Difference, bootstrap_intervals, difference
 
 SEEDS, PAIRS = 3, 30
@@ -27,16 +28,54 @@ def ends(found: Difference | None) -> tuple[float, float]:
 # ------------------------------------------------------------------------------------------- one table
 def test_an_interval_of_a_mean_is_that_of_scipy_but_for_chance() -> None:
     column = np.random.default_rng(1).exponential(size=200)
-    (low, high) = bootstrap_intervals({"x": column.tolist()})["x"]
+    (low, high) = bootstrap_intervals({"x": column.tolist()}, range(200))["x"]
     told = bootstrap((column,), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(0))
     assert (low, high) == pytest.approx(tuple(told.confidence_interval), abs=0.02)
     assert low < column.mean() < high
-    assert bootstrap_intervals({"x": column.tolist()})["x"] == (low, high), "the same every time"
+    assert bootstrap_intervals({"x": column.tolist()}, range(200))["x"] == (low, high), "the same every time"
 
 
-def test_columns_of_other_lengths_and_those_that_allow_none() -> None:
-    found = bootstrap_intervals({"one": [1.0], "inf": [1.0, math.inf], "b": [1.0, 2.0, 3.0], "a": [2.0, 2.0]})
+def test_groups_are_drawn_together_and_by_the_same_draws_for_all_columns() -> None:
+    """That of pairs each twice is that of each once; of two columns, one with gaps, one draws what the other does."""
+    once = np.random.default_rng(1).exponential(size=40)
+    alone = bootstrap_intervals({"x": once.tolist()}, range(40))["x"]
+    twice = np.repeat(once, 2)
+    gaps = np.where(np.arange(80) % 2, math.nan, twice)
+    found = bootstrap_intervals({"gaps": gaps.tolist(), "x": twice.tolist()}, [number // 2 for number in range(80)])
+    assert found["x"] == pytest.approx(alone) and found["gaps"] == pytest.approx(alone)
+
+
+def test_columns_that_allow_no_interval() -> None:
+    columns = {"one": [1.0, math.nan, math.nan], "inf": [1.0, math.inf, 2.0], "b": [1.0, 2.0, 3.0], "a": [2.0] * 3}
+    found = bootstrap_intervals(columns, range(3))
     assert [*found] == ["b", "a"] and found["a"] == (2.0, 2.0)
+    assert not bootstrap_intervals(columns, [0, 0, 0]) and not bootstrap_intervals({}, [])
+
+
+def test_groups_are_what_hangs_together_by_photos() -> None:
+    photos = [("a", "b"), ("c", "d"), ("b", "e"), (), (), ("f", "c"), ("g",), ("e", "a")]
+    assert groups_of(photos) == (0, 1, 0, 2, 3, 1, 4, 0)
+
+
+@pytest.mark.slow
+def test_of_pairs_that_are_alike_95_of_100_intervals_hold_the_truth_by_groups_and_not_by_pairs() -> None:
+    """Groups of 1 to 24 pairs; of the variance of a value, and of a difference, a fifth is the group's."""
+    random, experiments, held = np.random.default_rng(5), 200, dict.fromkeys(("mean", "pairs", "apart", "naive"), 0)
+    groups = np.repeat(np.arange(60), random.integers(1, 25, 60))
+    for _ in range(experiments):
+        first, second = (
+            math.sqrt(0.2) * random.normal(size=60)[groups] + math.sqrt(0.8) * random.normal(size=len(groups))
+            for _ in range(2)
+        )
+        for name, by in (("mean", groups), ("pairs", np.arange(len(groups)))):
+            low, high = bootstrap_intervals({"x": first.tolist()}, by.tolist())["x"]
+            held[name] += low <= 0 <= high
+        for name, by in (("apart", groups.tolist()), ("naive", [])):
+            low, high = ends(difference(first[None], second[None], same_seeds=True, groups=by))
+            held[name] += low <= 0 <= high
+    share = {name: 100 * count / experiments for name, count in held.items()}
+    assert 90 <= share["mean"] <= 98 and 91 <= share["apart"] <= 99
+    assert share["pairs"] < 80 and share["naive"] < 80
 
 
 # ------------------------------------------------------------------------------------------- differences
@@ -50,6 +89,10 @@ def test_a_hand_worked_difference_over_pairs_and_seeds() -> None:
     half = 12.706204736432095 * math.sqrt(of_seeds + of_pairs)  # Student's, one degree of freedom, of both
     assert found.mean == 4 and ends(found) == pytest.approx((4 - half, 4 + half))
     assert (found.over, found.pairs, found.runs, found.matched) == ("pairs and seeds", 2, (2, 2), True)
+    again = difference(
+        np.zeros((2, 4)), np.repeat([[1.0, 3.0], [3.0, 9.0]], 2, axis=1), same_seeds=True, groups=[5, 5, 2, 2]
+    )
+    assert ends(again) == pytest.approx(ends(found)) and again is not None and (again.pairs, again.groups) == (4, 2)
     assert not found.clear
 
 
@@ -98,7 +141,15 @@ def test_what_does_not_vary_or_is_not_finite() -> None:
     same = of([1.0, 2.0], [1.0, 2.0])
     assert same is not None and (same.mean, *ends(same), same.clear) == (0, 0, 0, False)
     moved = of([1.0, 2.0], [0.5, 1.5])
-    assert moved is not None and ends(moved) == (-0.5, -0.5) and moved.clear
+    assert moved is not None and ends(moved) == (-0.5, -0.5) and not moved.clear, "of no spread none can be told"
+
+
+@pytest.mark.parametrize("apart", [[0.0, 0.0], [0.0, 0.0, 1e-16], [0.5, 0.5, 0.5 + 1e-16]])
+def test_what_only_rounding_tells_apart_is_not_clear(apart: list[float]) -> None:
+    """By the sign of what is left of 0.1 + 0.2 - 0.3, or because an interval has next to no width."""
+    found = difference(np.full((1, len(apart)), 0.1 + 0.2), 0.3 + np.array([apart]), same_seeds=True)
+    assert found is not None and found.low == found.mean == found.high and not found.clear
+    assert found.mean == pytest.approx(apart[0], rel=1e-12, abs=0), "no difference is none"
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["same seeds", "other seeds"])

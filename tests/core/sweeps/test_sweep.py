@@ -113,6 +113,8 @@ def test_a_value_that_no_combination_can_have_is_told(registry: Registry) -> Non
     mistyped = sweep_of(["attn.pma.mask=eq5,eq8", "train.seed=0,1"], registry, source="qen").mistyped
     assert [problem.where for problem in mistyped] == ["attn.pma.mask"]
     assert mistyped[0].message.startswith("no combination can have eq8: ") and "eq9" in mistyped[0].cure
+    mistyped = sweep_of(["train.sed=0,1"], registry, source="tiny").mistyped
+    assert [problem.message for problem in mistyped] == ["no combination can have 0 or 1: train has no key 'sed'."]
     sweep = sweep_of(["attn.pma.mask=eq5,eq9", "encoder.qfft.queries=local"], registry, source="qen")
     assert sweep.mistyped == () and [problem.where for problem in sweep.useless] == ["attn.pma.mask"]
 

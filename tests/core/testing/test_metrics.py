@@ -112,6 +112,7 @@ LIES = {
     "one id for all options": (PAIRS, 'f"difference/{self.power}"', '"difference"', "other_values_have_another_id"),
     "the other direction": (PAIRS, "return float(", "return -float(", "the_same_is_best"),
     "no number": (PAIRS, "return float(", "return float('nan') * float(", "values_are_finite"),
+    "no number of wide ones": (PAIRS, "return float(", "return float('nan') if a.shape[1] > 2 * a.shape[0] else float(", "any_size_is_taken"),
     "infinite": (PAIRS, "return float(", "return float('inf') if (a != b).any() else float(", "values_are_finite"),
     "too few values": (PAIRS, "strict=True)]", "strict=True)][:2]", "any_batch_is_the_same"),
     "a batch's mean": (PAIRS, "        return [", "        return [float(np.mean([self.one(a, b) for a, b in zip(predicted, truth)]))] * len(truth) or [", "any_batch_is_the_same"),

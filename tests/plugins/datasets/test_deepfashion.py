@@ -56,6 +56,17 @@ def root(tmp_path: Path) -> Path:
 
 
 # ------------------------------------------------------------------------------------------- what is read
+def test_all_photos_of_the_split_are_those_of_its_list(root: Path) -> None:
+    assert opened(root).photos() == ()
+    (root / "train.lst").write_text(f"{FRONT}\n{OTHER}\n{SIDE}\n", encoding="utf-8")
+    dataset = opened(root)
+    assert dataset.photos() == tuple(root / "img" / name for name in (FRONT, OTHER, SIDE))
+    assert OTHER not in dataset.people() and dataset.photos_of(0) == (FRONT, SIDE)
+    (root / "img" / OTHER).unlink()
+    with pytest.raises(DataError, match=rf"{OTHER}.*no such photo"):
+        dataset.photos()
+
+
 def test_pairs_are_read(root: Path) -> None:
     dataset = opened(root)
     stems = FRONT[:-4], SIDE[:-4]

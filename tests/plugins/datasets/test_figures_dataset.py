@@ -37,6 +37,7 @@ def test_every_ordered_pair_of_a_persons_pictures_is_there_once() -> None:
         pair = data.pair(index)
         assert pair.name == names[index] == f"{pair.source.name}_to_{pair.target.name[-2:]}"
         assert pair.source.name[:-3] == pair.target.name[:-3] and pair.source.name != pair.target.name
+        assert data.photos_of(index) == (pair.source.name, pair.target.name)
 
 
 @pytest.mark.parametrize(("pairs", "expected"), [(0, 12), (1, 1), (5, 5), (99, 12)])

@@ -13,6 +13,8 @@ import torch
 
 from pgsynth_core.evaluation import weights_in
 from pgsynth_core.metrics import MetricContext, Moments, NotComputed
+from pgsynth_core.registry import discover
+from pgsynth_core.reports.published import published
 from pgsynth_plugins.metrics.fid import Config
 from pgsynth_plugins.metrics.fid.metric import FID, TENSORFLOW, TORCHVISION
 
@@ -152,6 +154,7 @@ def test_too_few_pictures_say_so_or_give_a_number(torchvision_weights: Path) -> 
 def test_the_two_networks_are_two_definitions(tensorflow: Path, torchvision_weights: Path) -> None:
     ids = {fid("tensorflow", tensorflow).id.partition("/weights")[0], fid("torchvision", torchvision_weights).id}
     assert len({one.split("/")[1] for one in ids}) == 2
+    assert published(discover())[0].way.ids["fid"] in {one.partition("/weights")[0] for one in ids}
     with pytest.raises(NotComputed, match="does not fit"):
         weights = tensorflow.rename(tensorflow.with_name(TORCHVISION.name))
         try:

@@ -11,6 +11,8 @@ import torch
 
 from pgsynth_core.evaluation import weights_in
 from pgsynth_core.metrics import FoundWeights, MetricContext, NotComputed, WeightFile
+from pgsynth_core.registry import discover
+from pgsynth_core.reports.published import published
 from pgsynth_plugins.metrics.lpips import Config
 from pgsynth_plugins.metrics.lpips.metric import LPIPS, TRUNK
 
@@ -71,6 +73,7 @@ def test_weights_that_are_not_the_published_ones_are_told_by_the_id(trunk: Path)
         return FoundWeights(trunk, wanted.sha256.ljust(64, "0"), official=True)
 
     assert LPIPS(Config(), MetricContext(label="lpips", weights=official)).id == "lpips/alex/v0.1/range-1to1/own-size"
+    assert published(discover())[0].way.ids["lpips"] == "lpips/alex/v0.1/range-1to1/own-size"
 
 
 def test_what_is_no_alexnet_is_not_computed(tmp_path: Path) -> None:

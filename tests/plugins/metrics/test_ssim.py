@@ -95,7 +95,15 @@ def test_the_range_is_the_predictions_not_the_truths() -> None:
     low, high = picture(0, 32, 24) // 4, picture(1, 32, 24)
     of = metric("ssim", data_range="prediction")
     assert ssim(low, high, of) != pytest.approx(ssim(high, low, of))
-    assert ssim(flat(9), flat(9), of) == pytest.approx(1), "a flat picture has no range"
+
+
+def test_a_flat_prediction_has_no_range() -> None:
+    """As published: 0 in place of the range, so that nothing is like a flat picture, and two of them give 0 / 0."""
+    of = metric("ssim", data_range="prediction", arithmetic="float32")
+    truth = picture(1, 32, 24)
+    assert ssim(flat(0), truth, of) == 0 and ssim(flat(100), truth, of) == pytest.approx(0, abs=1e-6)
+    (value, other) = of.values([flat(0), flat(0)], [flat(0), truth])
+    assert value is None and other == 0
 
 
 def test_flat_pictures() -> None:

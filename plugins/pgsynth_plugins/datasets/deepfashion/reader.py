@@ -52,6 +52,7 @@ LAYOUT: Final = CommunityLayout(
     pairs=("fasion-resize-pairs-{split}.csv", "fashion-resize-pairs-{split}.csv"),
     folders=(".", "{split}", "{split}_highres", "img", "img/{split}", "train", "test", "train_highres", "test_highres"),
     rule=official_pairs,
+    listed="{split}.lst",
 )
 
 
@@ -81,6 +82,14 @@ class DeepFashion(FileDataset):
     def photo_file(self, name: str) -> Path:
         """The file of the photo of that name."""
         return self._tables.photo_file(name)
+
+    def photos(self) -> tuple[Path, ...]:
+        """Files of all photos of the split, as ``train.lst`` or ``test.lst`` lists them; none without that file.
+
+        Raises:
+            DataError: If one of them is not there.
+        """
+        return self._tables.all_photos()
 
     def facts(self) -> dict[str, int]:
         """What the tables say, in numbers."""

@@ -68,9 +68,13 @@ class Figures(Dataset):
 
     def pair(self, index: int) -> Pair:
         """The pair at `index`: first one of each person, so that a look at the first few is a look at many."""
+        source, target = self.photos_of(index)
+        return Pair(self.name(index), self.person(source), self.person(target))
+
+    def photos_of(self, index: int) -> tuple[str, str]:
+        """Names of source and target of the pair at `index`."""
         person, source, target = self._place(index)
-        pictures = [self.person(self._photo(person, picture)) for picture in (source, target)]
-        return Pair(self.name(index), *pictures)
+        return self._photo(person, source), self._photo(person, target)
 
     def people(self) -> Sequence[str]:
         """Names of all pictures."""

@@ -8,7 +8,7 @@ R, G, B, as the paper's authors have it. torchmetrics averages over mirrored bor
 
 The defaults are the paper's. What this field calls SSIM is often another: windows of 51 equal weights with sample
 covariance (the tables since GFLA, CFLD's "SSIM"), or a Gaussian window with the *prediction's* range for L (CFLD's
-"SSIM_256"), both in float32.
+"SSIM_256"), both in float32. A flat prediction has the range 0, and no value where its truth is flat, too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SSIM(PairMetric):
         """The definition as one word."""
         config, side = self._config, self.least
         window = f"gaussian-{side}x{side}-sigma1.5" if config.window == "gaussian" else f"uniform-{side}x{side}"
-        span = "range-255" if config.data_range == "full" else "range-of-prediction"
+        span = "range-255" if config.data_range == "full" else "range-max-min-of-prediction"
         last = "" if config.arithmetic == "float64" else "/float32"
         return f"ssim/wang2004/{window}/k1-0.01/k2-0.03/{span}/{config.covariance}/inside/rgb-mean{last}"
 
@@ -73,11 +73,11 @@ class SSIM(PairMetric):
             f"scikit-image in {config.arithmetic}."
         )
 
-    def values(self, predicted: Sequence[Picture], truth: Sequence[Picture]) -> list[float]:
-        """SSIM of each pair."""
+    def values(self, predicted: Sequence[Picture], truth: Sequence[Picture]) -> list[float | None]:
+        """SSIM of each pair; None where it is 0 / 0."""
         return [self._of(one, other) for one, other in zip(predicted, truth, strict=True)]
 
-    def _of(self, predicted: Picture, truth: Picture) -> float:
+    def _of(self, predicted: Picture, truth: Picture) -> float | None:
         from skimage.metrics import structural_similarity  # 0.2 s, scipy: for who scores, not for who lists
 
         config = self._config
@@ -91,15 +91,16 @@ class SSIM(PairMetric):
             if config.data_range == "prediction":
                 one, other = one * np.float32(_PEAK), other * np.float32(_PEAK)
         if config.data_range == "prediction":
-            peak = float(one.max() - one.min()) or float(_PEAK)  # of a flat picture there is none
-        value = structural_similarity(
-            other,
-            one,
-            **window,
-            use_sample_covariance=config.covariance == "sample",
-            K1=0.01,
-            K2=0.03,
-            data_range=peak,
-            channel_axis=-1,
-        )
-        return float(value)
+            peak = float(one.max() - one.min())
+        with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0, where both are flat
+            value = structural_similarity(
+                other,
+                one,
+                **window,
+                use_sample_covariance=config.covariance == "sample",
+                K1=0.01,
+                K2=0.03,
+                data_range=peak,
+                channel_axis=-1,
+            )
+        return float(value) if np.isfinite(value) else None
