@@ -1,0 +1,191 @@
+"""`pgsynth sample` on photos of one's own: grids, sequences, what is found beside and in a photo, and every bad input."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pgsynth_core.data import write_pose
+from pgsynth_core.data.stamp import stamp_of
+
+from ..fixtures.fake_packages import FakePackages
+from ..fixtures.finders import install_finders, photo_of
+from ..fixtures.people import noise, shared, standing, write_photo
+from .conftest import Made
+
+__all__ = ["shared"]
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def sample(run: Run, trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Sample from a run in two steps, in an empty folder with a pose."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    write_pose(Path("kick.json"), standing())
+    return lambda *words: run("sample", *trained.run, "--steps", "2", "-o", "out", *map(str, words))
+
+
+def names(facts: dict[str, Any], what: str = "pictures") -> list[str]:
+    return [Path(path).name for path in facts[what]]
+
+
+# ------------------------------------------------------------------------------------------- several
+def test_several_photos_and_poses_are_a_grid(sample: Run) -> None:
+    for number, name in enumerate(("a.png", "b.jpg")):
+        write_photo(Path("photos") / name, seed=number)
+    write_pose(Path("jump.pose.json"), standing((60, 40)))
+    said = sample("--source", "photos", "--pose", "kick.json", "jump.pose.json", "-n", "2", "--json")
+    assert said.code == 0, said.err
+    facts = said.facts
+    assert names(facts) == [
+        f"{photo}-{pose}-seed{seed}.png" for photo in "ab" for pose in ("kick", "jump") for seed in (0, 1)
+    ]
+    grid, one = Image.open(facts["grid"]), Image.open(facts["sheet"])
+    assert Path(facts["grid"]).name == "grid.png" and grid.width > grid.height * 0.5 and one.height > grid.height
+    again = sample("--source", "photos/b.jpg", "--pose", "jump.pose.json", "--seed", "1", "--json").facts
+    alone, among = (np.asarray(Image.open(path)).astype(int) for path in (again["pictures"][0], facts["pictures"][7]))
+    assert np.abs(alone - among).max() <= 1
+
+
+def test_somebody_who_moves_is_an_animation(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    np.save("dance.npy", np.stack([standing() + np.float32([step, 0, 0]) for step in range(3)]))
+    facts = sample("--source", "me.png", "--pose", "dance.npy", "--fps", "5", "--back", "--json").facts
+    assert names(facts) == ["dance-0000.png", "dance-0001.png", "dance-0002.png"]
+    assert {Path(path).parent.name for path in facts["pictures"]} == {"me-dance-seed0"}
+    (animation,) = facts["animations"]
+    with Image.open(animation) as moving:
+        assert moving.n_frames == 3 and moving.info["duration"] == 200
+        for number, path in enumerate(facts["pictures"]):
+            moving.seek(number)
+            assert np.array_equal(np.asarray(moving.convert("RGB")), np.asarray(Image.open(path)))
+    assert Image.open(facts["back"][0]).size == (48, 72)
+
+
+def test_poses_of_a_folder_are_apart_unless_they_are_a_sequence(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    Path("poses").mkdir()
+    for name in ("10", "9"):
+        write_pose(Path("poses") / f"{name}.json", standing())
+    apart = sample("--source", "me.png", "--pose", "poses", "--json").facts
+    assert names(apart) == ["me-9-seed0.png", "me-10-seed0.png"] and "animations" not in apart
+    moving = sample("--source", "me.png", "--pose", "poses", "--sequence", "--json").facts
+    assert names(moving) == ["9.png", "10.png"] and names(moving, "animations") == ["me-poses-seed0.webp"]
+
+
+# ------------------------------------------------------------------------------------------- what is known of a photo
+def test_joints_beside_the_photo_retarget_and_frame(sample: Run) -> None:
+    write_photo(Path("me.png"), (200, 300))
+    small = standing()
+    small[:, :2] += 60
+    write_pose(Path("me.pose.json"), small)
+    facts = sample("--source", "me.png", "--pose", "kick.json", "--back", "--json").facts
+    about = stamp_of(Path(facts["pictures"][0]))
+    assert about is not None and about["retargeted"] and about["window"]["width"] < 150
+    assert about["source"] == "me" and about["pose"] == "kick" and about["seed"] == 0
+    whole, photo = np.asarray(Image.open(facts["back"][0])), noise((200, 300))
+    assert whole.shape == photo.shape and (whole != photo).any() and (whole[:40] == photo[:40]).all()
+    off = sample("--source", "me.png", "--pose", "kick.json", "--frame", "whole", "--retarget", "off", "--json").facts
+    about = stamp_of(Path(off["pictures"][0]))
+    assert about is not None and not about["retargeted"] and about["window"] is None
+    assert Image.open(facts["sheet"]).width > Image.open(off["sheet"]).width, "the pose before and after"
+
+
+def test_an_annotator_finds_who_is_in_a_photo_of_a_pose(sample: Run, fake_packages: FakePackages) -> None:
+    install_finders(fake_packages)
+    photo_of(Path("friend.png"))
+    photo_of(Path("couple.png"), ((30, 10, 250), (40, 40, 150)))
+    photo_of(Path("nobody.png"), ())
+    write_photo(Path("me.png"), (96, 64))
+    said = sample("--source", "me.png", "--pose", "friend.png", "--annotator", "finder", "--json")
+    assert said.code == 0 and names(said.facts) == ["me-friend-seed0.png"], said.err
+    both = sample("--source", "couple.png", "--pose", "friend.png", "--annotator", "finder", "--frame", "person", "--json")
+    assert any("2 people are seen, and number 1 is taken. Another by --person" in one for one in both.facts["warnings"])
+    third = ("--annotator", "finder", "--frame", "person", "--person", "3")
+    for words, expected in (
+        (("--source", "nobody.png", "--pose", "kick.json", "--annotator", "finder", "--frame", "person"), "nobody is seen"),
+        (("--source", "couple.png", "--pose", "kick.json", *third), "2 people are seen in it, and no person 3"),
+        (("--source", "me.png", "--pose", "nobody.png", "--annotator", "finder"), "has no joint"),
+    ):
+        said = sample(*words)
+        assert said.code == 2 and expected in said.err and "cure:" in said.err, said.err
+
+
+# ------------------------------------------------------------------------------------------- bad input
+def write_bad(kind: str) -> Path:
+    """A photo that is odd, or none."""
+    path = Path(f"{kind}.png")
+    photo = Image.fromarray(noise((72, 48)))
+    if kind == "zero-byte":
+        path.write_bytes(b"")
+    elif kind == "cut-off":
+        photo.save(path)
+        path.write_bytes(path.read_bytes()[:2000])
+    elif kind == "sixteen-bit":
+        Image.fromarray(np.full((72, 48), 40_000, np.uint16)).save(path)
+    elif kind == "huge":
+        Image.new("1", (20_000, 20_000)).save(path)
+    elif kind == "text":
+        path.write_text("<html>", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zero-byte", "cut-off", "sixteen-bit", "huge", "text", "missing"])
+def test_a_photo_that_cannot_be_read_is_refused_and_nothing_is_written(sample: Run, kind: str) -> None:
+    said = sample("--source", write_bad(kind), "--pose", "kick.json")
+    assert said.code == 2 and f"{kind}.png" in said.err and "cure:" in said.err and "Traceback" not in said.err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("kind", ["CMYK", "RGBA", "L", "P", "rotated", "animated"])
+def test_photos_of_every_usual_kind_are_read(sample: Run, kind: str) -> None:
+    photo, path, how = Image.fromarray(noise((72, 48))), Path("me.png"), dict[str, Any]()
+    if kind == "CMYK":
+        path = Path("me.jpg")
+    elif kind == "rotated":
+        path, exif = Path("me.jpg"), Image.Exif()
+        exif[0x0112] = 6
+        photo, how = photo.rotate(90, expand=True), {"exif": exif}
+    elif kind == "animated":
+        path, how = Path("me.gif"), {"save_all": True, "append_images": [photo.rotate(180)]}
+    (photo.convert(kind) if kind.isupper() else photo).save(path, **how)
+    facts = sample("--source", path, "--pose", "kick.json", "--json").facts
+    assert facts["ok"] and Image.open(facts["pictures"][0]).size == (24, 32)
+
+
+def test_flags_of_photos_need_a_photo(run: Run, trained: Made) -> None:
+    for flag in (["--back"], ["--frame", "person"], ["--fps", "3"], ["--person", "largest"], ["--batch", "2"]):
+        said = run("sample", *trained.run, *flag)
+        assert said.code == 2 and flag[0] in said.err and "--source" in said.err
+    said = run("sample", *trained.run, "--source", "a", "--pose", "b", "--frame", "persn")
+    assert said.code == 2 and "Did you mean 'person'?" in said.err
+
+
+def test_poses_of_one_name_are_told_apart_by_nobody(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    Path("other").mkdir()
+    shutil.copy("kick.json", "other/kick.json")
+    said = sample("--source", "me.png", "--pose", "kick.json", "other/kick.json")
+    assert said.code == 2 and "kick: several poses have this name" in said.err.replace("error: kick\n ", "kick:")
+
+
+@pytest.mark.slow
+def test_real_photos_of_any_size(sample: Run, run: Run, shared: Any) -> None:
+    folder = shared("photos")
+    ski = next(folder.rglob("*000785.jpg"))
+    assert run("pose", str(next(folder.rglob("coco_785.json"))), "-o", "ski.pose.json").code == 0
+    shutil.copy(ski, "ski.jpg")
+    others = [path for path in folder.rglob("*") if path.suffix in (".jpg", ".png", ".jpeg", ".bmp")]
+    facts = sample("--source", "ski.jpg", "--pose", "ski.pose.json", "--back", "--json").facts
+    assert Image.open(facts["back"][0]).size == Image.open(ski).size
+    said = sample("--source", *others, "--pose", "kick.json", "--retarget", "off", "--json")
+    assert said.code == 0 and len(said.facts["pictures"]) == len(others), said.err
