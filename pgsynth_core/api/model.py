@@ -26,10 +26,8 @@ from pgsynth_core.api.run import Run
 from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import load_kept
 from pgsynth_core.contract import check
-from pgsynth_core.data.draw import skeleton
-from pgsynth_core.data.fit import fit_person
 from pgsynth_core.data.keypoints import no_keypoints
-from pgsynth_core.data.records import Pair, Person, Split
+from pgsynth_core.data.records import Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import example
 from pgsynth_core.errors import UserError
@@ -271,7 +269,7 @@ class Model:
             on_warning=on_warning,
         ).images()
 
-    def sheet(  # noqa: PLR0913 - what `sample` was given
+    def sheet(
         self,
         source: Source,
         pose: Pose,

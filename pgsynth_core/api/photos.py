@@ -36,7 +36,7 @@ Source = str | Path | Image.Image | np.ndarray
 """A photo: a path, a Pillow image, or uint8 [H, W, 3] RGB."""
 
 Pose = str | Path | Mapping[str, Any] | np.ndarray
-"""A target pose: the path of a file of any form that `data.poses.read_poses` reads, JSON as the mapping that is in it; or
+"""A target pose: the path of a file of any form that `data.poses.read_poses` reads; JSON as the mapping in it; or
 keypoints [18, 3], a joint a row of x, y, confidence, in pixels of a picture of the source's size."""
 
 OnWarning = Callable[[str], None]

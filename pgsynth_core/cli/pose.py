@@ -6,7 +6,6 @@ import argparse
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,8 +112,6 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         flag = "--root" if arguments.root else "--onto-canvas"
         message = f"{flag} is for retargeting, and nothing is retargeted."
         raise ArgumentsError(message, where="pgsynth pose", cure="Give --onto POSE too, or leave it out.")
-    from pgsynth_core.api.own_reading import Looking  # numpy and Pillow
-    from pgsynth_core.data.people import require_person_rule
     from pgsynth_core.data.poses import read_poses
     from pgsynth_core.data.retarget import body_of, ratios_of, retarget_frames
 

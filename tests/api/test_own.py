@@ -68,7 +68,9 @@ def test_another_body_is_brought_to_the_size_of_this_one() -> None:
     assert placed.retargeted and placed.window is not None
     wanted = placed.window.joints(raised(mine))
     assert np.abs(placed.poses[0][:, :2] - wanted[:, :2]).max() < 1.5
-    off = place(photo(mine, (200, 300)), [frame(theirs, (216, 144))], size=SIZE, fit="pad", framing=Framing(retarget="off"))
+    off = place(
+        photo(mine, (200, 300)), [frame(theirs, (216, 144))], size=SIZE, fit="pad", framing=Framing(retarget="off")
+    )
     assert not off.retargeted and off.window is not None
     spans = [np.ptp(one.poses[0][:, 1]) / one.source.size[0] for one in (placed, off)]
     assert spans[1] > 0.8 > spans[0] / 1.2, "without, the canvas fills the window"
@@ -136,14 +138,18 @@ def drawn(model: Model, photos: list[OwnPhoto], poses: list[OwnPoses], **how: An
 
 def test_a_picture_is_the_same_alone_and_in_a_grid_of_any_batch(model: Model) -> None:
     photos = [photo(standing(), name="a"), photo(small(), (200, 300), name="b")]
-    poses = [OwnPoses(name, (frame(joints, name=name),)) for name, joints in (("x", standing()), ("y", raised(standing())))]
+    poses = [
+        OwnPoses(name, (frame(joints, name=name),)) for name, joints in (("x", standing()), ("y", raised(standing())))
+    ]
     alone = [one for each in photos for pose in poses for one in drawn(model, [each], [pose], n=2, batch=1)]
     for batch in (1, 3, 8):
         grid = drawn(model, photos, poses, n=2, batch=batch)
         assert [(one.placed.photo.name, one.frame.name, one.seed) for one in grid] == [
             (name, pose, seed) for name in "ab" for pose in "xy" for seed in (0, 1)
         ]
-        assert max(np.abs(one.picture.astype(int) - two.picture).max() for one, two in zip(grid, alone, strict=True)) <= 1
+        assert (
+            max(np.abs(one.picture.astype(int) - two.picture).max() for one, two in zip(grid, alone, strict=True)) <= 1
+        )
 
 
 def test_it_is_what_sample_draws(model: Model) -> None:

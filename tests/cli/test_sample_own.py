@@ -108,11 +108,16 @@ def test_an_annotator_finds_who_is_in_a_photo_of_a_pose(sample: Run, fake_packag
     write_photo(Path("me.png"), (96, 64))
     said = sample("--source", "me.png", "--pose", "friend.png", "--annotator", "finder", "--json")
     assert said.code == 0 and names(said.facts) == ["me-friend-seed0.png"], said.err
-    both = sample("--source", "couple.png", "--pose", "friend.png", "--annotator", "finder", "--frame", "person", "--json")
+    both = sample(
+        "--source", "couple.png", "--pose", "friend.png", "--annotator", "finder", "--frame", "person", "--json"
+    )
     assert any("2 people are seen, and number 1 is taken. Another by --person" in one for one in both.facts["warnings"])
     third = ("--annotator", "finder", "--frame", "person", "--person", "3")
     for words, expected in (
-        (("--source", "nobody.png", "--pose", "kick.json", "--annotator", "finder", "--frame", "person"), "nobody is seen"),
+        (
+            ("--source", "nobody.png", "--pose", "kick.json", "--annotator", "finder", "--frame", "person"),
+            "nobody is seen",
+        ),
         (("--source", "couple.png", "--pose", "kick.json", *third), "2 people are seen in it, and no person 3"),
         (("--source", "me.png", "--pose", "nobody.png", "--annotator", "finder"), "has no joint"),
     ):

@@ -58,7 +58,8 @@ def read_poses(
     Args:
         path: What to read. In a folder other files, hidden ones and folders are passed over, and so is a photo or
             drawing ``NAME.png`` beside ``NAME.json`` or ``NAME.pose.json``.
-        person: Which one, where several are in a frame: see `people.chosen_person`; the most certain has the largest sum of confidences.
+        person: Which one, where several are in a frame: see `people.chosen_person`. The most certain has the largest
+            sum of confidences.
         canvas: (height, width) in pixels of the picture the joints are in, where a file does not say.
         fractions_of: The same for joints that are fractions alone; pixels stay of a canvas that nobody knows.
         found_in: Finds the people of a photo.
