@@ -14,7 +14,7 @@ import numpy as np
 
 from pgsynth_core.api.photos import OnWarning, require_inside
 from pgsynth_core.data.draw import skeleton
-from pgsynth_core.data.fit import PADDING, Fit, FitMode
+from pgsynth_core.data.fit import PADDING, Fit, FitMode, Picture
 from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.records import Image, Keypoints, LabelMap, Pair, Person
@@ -42,12 +42,14 @@ class OwnPhoto:
         image: The photo.
         joints: Of the person, in its pixels; all missing if nobody knows them.
         parsing: Its label map, if there is one.
+        file: The file's name with its ending.
     """
 
     name: str
     image: Image
     joints: Keypoints
     parsing: LabelMap | None = None
+    file: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -111,7 +113,7 @@ class Placed:
         given, pose = (skeleton(self.shown(joints[number], size), size) for joints in (self.given, self.poses))
         return self.seen(size), given, pose
 
-    def back(self, picture: Image) -> Image:
+    def back(self, picture: Picture) -> Image:
         """An output in the photo's own frame and size; around a window the photo's pixels stay, see `Fit.image_back`.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any
 from pgsynth_core.annotators import ParsingAnnotator, PoseAnnotator, parsings_of, poses_of
 from pgsynth_core.api.annotating import annotators_for
 from pgsynth_core.api.own import Framing, OwnPhoto
-from pgsynth_core.api.photo_files import photo_files, require_photos
+from pgsynth_core.api.photo_files import photo_files
 from pgsynth_core.api.photos import needs_parsing, parsing_of, photo_of
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX, beside
@@ -33,11 +33,13 @@ class OwnPoses:
         name: Of the file or folder, without ending.
         frames: The poses in it.
         moving: Whether they are one person's, one after the other.
+        file: The name with its ending.
     """
 
     name: str
     frames: tuple[PoseFrame, ...]
     moving: bool = False
+    file: str = ""
 
 
 @dataclass(eq=False)
@@ -93,17 +95,23 @@ class Looking:
         Raises:
             UserError: If no annotator finds the labels of that set.
         """
-        annotator = self._annotator("parsing")
+        message = f"this method reads a label map of the photo, in {label_set}, and none is given."
+        try:
+            annotator = self._annotator("parsing", label_set)
+        except UserError as error:
+            first = error.problems[0]
+            cure = f"Give one: --parsing PNG; or have it found: {first.message} {first.cure}".rstrip()
+            raise UserError(message, where="--parsing", cure=cure) from error
         assert isinstance(annotator, ParsingAnnotator)
-        if annotator.label_set != label_set:
-            message = f"{annotator.id} finds labels of {annotator.label_set}, and this method reads {label_set}."
-            raise UserError(message, where="--annotator", cure="Name another, or give --parsing PNG.")
         (found,) = parsings_of(annotator, [image])
         return found
 
-    def _annotator(self, finding: Finding) -> Any:
+    def _annotator(self, finding: Finding, label_set: str = "") -> Any:
         words = [word for word in self.words if finding in self._found_by(word)]
         chosen = annotators_for(self.registry, [finding], words)[finding]
+        given = chosen.entry.component.label_set
+        if label_set and given != label_set:
+            raise UserError(f"the annotator {chosen.entry.name} finds labels of {given}.", cure="Name another.")
         if chosen.entry.qualified not in self._built:
             from pgsynth_core.api.devices import device_named  # torch
 
@@ -140,14 +148,14 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
     Raises:
         UserError: With the photo that cannot be read, or what it lacks and nobody finds.
     """
-    require_photos(paths, None)
     for file in photo_files(paths):
         image = photo_of(file.path)
         size = image.shape[0], image.shape[1]
         labels = _given(parsing, file.path, PARSING_SUFFIX) if verdict.label_set or parsing else None
         wanted = labels is None and needs_parsing(verdict)
         found = looking.labels(image, verdict.label_set) if wanted else parsing_of(labels, size, verdict)
-        yield OwnPhoto(file.path.stem, image, _joints(file.path, image, joints, looking, framing), found)
+        known = _joints(file.path, image, joints, looking, framing)
+        yield OwnPhoto(file.path.stem, image, known, found, file.path.name)
 
 
 def _given(given: Path | None, photo: Path, suffix: str) -> Path | None:
@@ -187,7 +195,10 @@ def own_poses(
     read = []
     for path in paths:
         frames = tuple(read_poses(path, person=looking.person, fractions_of=fractions_of, found_in=looking.people))
-        read.append(OwnPoses(_name(path), frames, len(frames) > 1 and (moving or not path.is_dir())))
+        if not any(present(frame.joints).any() for frame in frames):
+            cure = "Give a pose with some joints of confidence above 0."
+            raise UserError("the target pose has no joint.", where=str(path), cure=cure)
+        read.append(OwnPoses(_name(path), frames, len(frames) > 1 and (moving or not path.is_dir()), path.name))
     names = [each.name for each in read]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         cure = "Rename one of them, or draw them into folders of their own."

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from pgsynth_core.errors import Problem, UserError, nearest, suggestion
 
-__all__ = ["ArgumentsError", "Parser", "add_common", "add_runs", "at_least", "one_of"]
+__all__ = ["ArgumentsError", "Parser", "add_common", "add_runs", "at_least", "frames_a_second", "one_of"]
 
 
 class ArgumentsError(UserError):
@@ -149,3 +149,14 @@ def at_least(least: int) -> Callable[[str], int]:
         raise argparse.ArgumentTypeError(f"{word!r} is no whole number from {least} on.")
 
     return checked
+
+
+def frames_a_second(word: str) -> float:
+    """A check for how fast an animation plays."""
+    try:
+        fps = float(word)
+    except ValueError:
+        fps = 0.0
+    if not 0.1 <= fps <= 50:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of frames a second from 0.1 to 50; write e.g. 8.")
+    return fps

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pgsynth_core.cli.arguments import Parser, add_common, at_least
+from pgsynth_core.cli.arguments import Parser, add_common, at_least, frames_a_second
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.new_files import write_new
 from pgsynth_core.cli.report import broken_facts, tell_warning
@@ -61,23 +61,13 @@ def _parser() -> Parser:
         "--parsing", metavar="PNG", help="label map of each photo, for methods that read one", **several
     )
     parser.add_argument("--frames", metavar="N", type=at_least(2), default=9, help="how many, by default 9")
-    parser.add_argument("--fps", metavar="N", type=_fps, default=8.0, help="frames a second, by default 8")
+    parser.add_argument("--fps", metavar="N", type=frames_a_second, default=8.0, help="frames a second, by default 8")
     parser.add_argument("--format", choices=_FORMATS, default="webp", help="of the animation, by default webp")
     parser.add_argument("--png", action="store_true", help="write each frame as a PNG, too")
     parser.add_argument("-o", "--output", metavar="DIR", help="where files go; by default outputs/RUN")
     add_sampling(parser)
     add_common(parser)
     return parser
-
-
-def _fps(word: str) -> float:
-    try:
-        fps = float(word)
-    except ValueError:
-        fps = 0.0
-    if not 0.1 <= fps <= 50:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of frames a second from 0.1 to 50; write e.g. 8.")
-    return fps
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pgsynth_core.cli.arguments import Parser, at_least, one_of
+from pgsynth_core.cli.arguments import Parser, at_least, frames_a_second, one_of
 from pgsynth_core.cli.new_files import free_path, make_folder, write_new
 from pgsynth_core.cli.progress import Follower
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from pgsynth_core.api import Model
@@ -60,7 +61,7 @@ def add_own(parser: Parser) -> None:
     own.add_argument("--fit", metavar="HOW", type=one_of(FITS, "fit", "fits"), help=f"whole photos: {', '.join(FITS)}")
     own.add_argument("--back", action="store_true", help="write outputs in the photo's own frame, too")
     own.add_argument("--sequence", action="store_true", help="the poses of a folder are one person's who moves")
-    own.add_argument("--fps", metavar="N", type=at_least(1), help="frames a second of animations; by default 12")
+    own.add_argument("--fps", metavar="N", type=frames_a_second, help="frames a second of animations; by default 12")
     own.add_argument("--person", metavar="WHO", help="of several people in a photo or file")
     own.add_argument("--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks")
     own.add_argument("--batch", metavar="N", type=at_least(1), help="pictures at once; fewer where memory ends")
@@ -82,6 +83,20 @@ def given_of_own(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
+def _require_there(arguments: argparse.Namespace) -> None:
+    """Refuse files that are not there, all at once; a row of a table is ``file.csv:NAME``."""
+    named = [("--source", word) for word in arguments.source]
+    named += [("--pose", re.sub(r"(?i)(\.csv):.*", r"\1", word)) for word in arguments.pose]
+    named += [("--source-pose", arguments.source_pose), ("--parsing", arguments.parsing)]
+    missing = [
+        Problem("there is no such file or folder.", f"{flag} {word}", "Give the path of one that is there.")
+        for flag, word in named
+        if word is not None and not Path(word).exists()
+    ]
+    if missing:
+        raise UserError(missing)
+
+
 class Own:
     """What is asked for, read before the model is loaded.
 
@@ -97,15 +112,14 @@ class Own:
     def __init__(self, arguments: argparse.Namespace, registry: Registry, tell: Any) -> None:
         from pgsynth_core.api.own import Framing
         from pgsynth_core.api.own_reading import Looking, own_poses
-        from pgsynth_core.api.photo_files import require_photos
         from pgsynth_core.api.photos import photo_of
         from pgsynth_core.data.people import require_person_rule
 
         person = arguments.person or "most-certain"
         require_person_rule(person, where="--person")
+        _require_there(arguments)
         self._arguments, self._tell = arguments, tell
         self._sources = [Path(word) for word in arguments.source]
-        require_photos(self._sources, None)
         self._sizes = {photo_of(path).shape[:2] for path in self._sources if path.is_file()}
         self._looking: Looking = Looking(registry, tuple(arguments.annotator), person, arguments.device or "", tell)
         self._framing: Framing = Framing(arguments.frame or "auto", arguments.retarget or "auto", arguments.fit)
@@ -172,7 +186,8 @@ class _Writer:
 
     def __init__(self, model: Model, folder: Path, arguments: argparse.Namespace, poses: Sequence[OwnPoses]) -> None:
         self._model, self._folder, self._poses = model, folder, poses
-        self._back, self._fps = arguments.back, arguments.fps or 12
+        self._back, self._fps = arguments.back, arguments.fps or 12.0
+        self._first: dict[str, Any] = {}
         self.pictures: list[Path] = []
         self._backs: list[Path] = []
         self._rows: list[tuple[str, tuple[Any, ...], bool]] = []
@@ -186,6 +201,7 @@ class _Writer:
 
         photo, seed = one.placed.photo.name, f"seed{one.seed}"
         about = self._about(one)
+        self._first = self._first or about
         if one.poses.moving:
             key = f"{photo}-{one.poses.name}-{seed}"
             if key not in self._moving:
@@ -211,7 +227,8 @@ class _Writer:
         where = (
             {"left": window.left, "top": window.top, "height": window.height, "width": window.width} if window else None
         )
-        names = {"source": placed.photo.name, "pose": one.frame.name}
+        pose = one.poses.file if len(one.poses.frames) == 1 else f"{one.poses.file}: {one.frame.name}"
+        names = {"source": placed.photo.file, "pose": pose}
         return about_picture(self._model, made_with="sample", seed=one.seed, **names, **how, window=where)
 
     def _show(self, one: Drawn) -> None:
@@ -261,10 +278,7 @@ class _Writer:
         return self._shown(Sheet(("", *poses), rows).picture(), "grid")
 
     def _shown(self, picture: Any, name: str) -> Path:
-        from pgsynth_core.api.stamping import about_picture
-
-        seed = self._model.assembly.spec.sample.seed
-        return self._written(picture, self._folder, name, about_picture(self._model, made_with="sheet", seed=seed))
+        return self._written(picture, self._folder, name, {**self._first, "made_with": "sheet"})
 
     def _written(self, picture: Any, folder: Path, name: str, about: Mapping[str, Any]) -> Path:
         from pgsynth_core.data.stamp import stamped

@@ -71,7 +71,7 @@ def test_retargeting_tells_its_ratios(run: Said, kick: Path, tmp_path: Path) -> 
         (["KICK", "-o", "OUT", "--to", "openpos"], "Did you mean 'openpose'"),
         (["KICK", "-o", "OUT", "--canvas", "12"], "write HEIGHTxWIDTH"),
         (["KICK", "KICK", "-o", "OUT.png"], "there are 2 frames"),
-        (["KICK", "-o", "OUT", "--person", "5"], "no person 5"),
+        (["KICK", "-o", "OUT", "--person", "leftest"], "Did you mean 'leftmost'"),
         (["gone.json", "-o", "OUT"], "no such file"),
     ],
 )

@@ -88,21 +88,21 @@ class Scene:
 def _meant(people: Sequence[Keypoints], person: str) -> Keypoints:
     """One of several people, by `people.chosen_person`; all joints missing if there is nobody.
 
-    The most certain has the largest sum of confidences; numbers count in the order given.
+    The most certain has the largest sum of confidences; numbers count in the order given. Somebody alone is meant.
 
     Raises:
         NoPerson: If there is no such number.
         UserError: If there is no such rule.
     """
     require_person_rule(person, where="person")
-    given = list(people)
-    if not person.isdigit():
-        some = [joints for joints in people if present(joints).any()]
-        given = sorted(some, key=lambda joints: -float(joints[:, 2].sum()))
+    some = [joints for joints in people if present(joints).any()]
+    if len(some) < 2:
+        return some[0] if some else no_keypoints()
+    given = list(people) if person.isdigit() else sorted(some, key=lambda joints: -float(joints[:, 2].sum()))
     place = chosen_person(given, person)
-    if place is None and person.isdigit():
+    if place is None:
         raise NoPerson(f"there is no person {person}; {len(given)} are in it")
-    return no_keypoints() if place is None else given[place]
+    return given[place]
 
 
 def joints_of(points: np.ndarray, *, annotated: bool = False) -> Keypoints:

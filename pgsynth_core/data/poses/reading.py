@@ -17,6 +17,7 @@ from pgsynth_core.data.poses.drawn import joints_drawn
 from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, joints_of
 from pgsynth_core.data.poses.json_forms import scenes_in
 from pgsynth_core.data.records import BadRecord, DataError, Image, Keypoints
+from pgsynth_core.errors import UserError
 
 __all__ = ["FoundIn", "natural", "read_poses"]
 
@@ -174,13 +175,18 @@ def _picture(path: Path, name: str, asked: _Asked) -> Scene:
         if pose.is_file():
             known = scenes_in(read_json(pose), name)[0]
             return Scene(name, known.people, known.canvas or size)
+        unseen = ""
         if asked.found_in:
-            return Scene(name, asked.found_in(image), size)
+            try:
+                return Scene(name, asked.found_in(image), size)
+            except UserError as error:
+                first = error.problems[0]
+                unseen = f" Nor can the person in it be found: {first.message} {first.cure}".rstrip()
         cure = (
             f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is "
             "read if it is drawn in OpenPose's colours on black, joints as discs, as pgsynth pose --to png draws it."
         )
-        reason = f"this picture is no drawn skeleton that can be read: {failure}."
+        reason = f"this picture is no drawn skeleton that can be read: {failure}.{unseen}"
         raise DataError.of(BadRecord(str(path), 0, reason, "unreadable"), cure=cure) from failure
 
 

@@ -195,7 +195,7 @@ def test_which_of_several_people(tmp_path: Path) -> None:
     for person, wanted in chosen.items():
         assert np.allclose(read_poses(path, person=person)[0].joints, wanted, atol=1e-4), person
     for person, message in {"3": "no person 3; 2 are in it", "leftest": "Did you mean 'leftmost'"}.items():
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(UserError, match=message):
             read_poses(path, person=person)
 
 
