@@ -13,6 +13,7 @@ from PIL import Image
 from pgsynth_core import Run, load
 from pgsynth_core.api.interpolating import Interpolated, interpolated
 from pgsynth_core.api.model import Model
+from pgsynth_core.data.animation import animated
 from pgsynth_core.errors import UserError
 from pgsynth_core.interfaces import Conditioning, Regions, Tokens
 from pgsynth_core.sampling.interpolation import between
