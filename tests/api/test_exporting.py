@@ -143,6 +143,7 @@ def ran_plainly(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_diffusers_reads_what_trained(on_sd: tuple[Run, Path], small_run: Run, tmp_path: Path) -> None:
     run, _ = on_sd
     model = load(run)

@@ -95,7 +95,7 @@ def watching(method: Method, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tens
     return seen
 
 
-@pytest.mark.parametrize("ends_in_noise", [False, True])
+@pytest.mark.parametrize("ends_in_noise", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_in_every_step_the_method_sees_the_source_by_equation_1(
     stage: Stage, scheduler: str, ends_in_noise: bool, monkeypatch: pytest.MonkeyPatch
