@@ -94,9 +94,17 @@ def _unseen(
     spec, nothing = model.assembly.spec, np.zeros((0, 0, 3), np.uint8)
     for group in poses:
         for frames in [group.frames] if group.moving else [(frame,) for frame in group.frames]:
+            if not any(present(frame.joints).any() for frame in frames):
+                _tell_nobody(frames[0], on_warning)
+                continue
             placed = place(photo, frames, size=spec.size, fit=spec.fit, framing=framing, on_warning=on_warning)
             for number, frame in enumerate(frames):
                 if present(frame.joints).any():
                     yield Drawn(placed, group, number, frame, 0, nothing)
-                elif on_warning:
-                    on_warning(f"{frame.name}: nobody is in it, and it is left out.")
+                else:
+                    _tell_nobody(frame, on_warning)
+
+
+def _tell_nobody(frame: PoseFrame, on_warning: OnWarning | None) -> None:
+    if on_warning:
+        on_warning(f"{frame.name}: nobody is in it, and it is left out.")

@@ -22,12 +22,10 @@ from pgsynth_core.data.retarget import retarget
 from pgsynth_core.data.window import Window, window_around
 from pgsynth_core.errors import UserError
 
-__all__ = ["FRAMES", "RETARGETS", "Framing", "OwnPhoto", "Placed", "place"]
+__all__ = ["Framing", "OwnPhoto", "Placed", "place"]
 
 FrameMode = Literal["auto", "person", "whole"]
 RetargetMode = Literal["auto", "on", "off"]
-FRAMES: Final[tuple[FrameMode, ...]] = ("auto", "person", "whole")
-RETARGETS: Final[tuple[RetargetMode, ...]] = ("auto", "on", "off")
 
 MOST_OF_IT: Final = 2 / 3
 """A window that takes up more of the photo is no help: then ``auto`` shows the whole photo."""

@@ -95,6 +95,11 @@ def _require_there(arguments: argparse.Namespace) -> None:
     ]
     if missing:
         raise UserError(missing)
+    several = len(arguments.source) > 1 or any(Path(word).is_dir() for word in arguments.source)
+    for flag, given in (("--source-pose", arguments.source_pose), ("--parsing", arguments.parsing)):
+        if several and given and not Path(given).is_dir():
+            cure = "Give a folder that has a file for each, or put them beside the photos."
+            raise UserError("one file cannot be of several photos.", where=f"{flag} {given}", cure=cure)
 
 
 class Own:
@@ -155,7 +160,7 @@ class Own:
         from pgsynth_core.api.drawing import draw_own
 
         arguments = self._arguments
-        writer = _Writer(model, folder, arguments, self._poses)
+        writer = _Writer(model, folder, arguments)
         found = draw_own(
             model,
             self._photos(self._sources, model.assembly.verdict),
@@ -184,16 +189,19 @@ class Own:
 class _Writer:
     """Writes pictures as they come, and in the end what shows several."""
 
-    def __init__(self, model: Model, folder: Path, arguments: argparse.Namespace, poses: Sequence[OwnPoses]) -> None:
-        self._model, self._folder, self._poses = model, folder, poses
+    def __init__(self, model: Model, folder: Path, arguments: argparse.Namespace) -> None:
+        self._model, self._folder = model, folder
+        self._photo: object = None
+        self._photos = 0
         self._back, self._fps = arguments.back, arguments.fps or 12.0
         self._first: dict[str, Any] = {}
         self.pictures: list[Path] = []
         self._backs: list[Path] = []
         self._rows: list[tuple[str, tuple[Any, ...], bool]] = []
-        self._cells: dict[str, dict[str, Any]] = {}
-        self._seen: dict[str, Any] = {}
-        self._moving: dict[str, tuple[Path, list[Path]]] = {}
+        self._cells: dict[int, dict[str, Any]] = {}
+        self._sources: dict[int, Any] = {}
+        self._poses: dict[str, Any] = {}
+        self._moving: dict[tuple[int, str], tuple[Path, list[Path]]] = {}
 
     def add(self, one: Drawn) -> None:
         """Write a picture."""
@@ -202,10 +210,12 @@ class _Writer:
         photo, seed = one.placed.photo.name, f"seed{one.seed}"
         about = self._about(one)
         self._first = self._first or about
+        if one.placed.photo is not self._photo:  # photos of several folders may have one name
+            self._photo, self._photos = one.placed.photo, self._photos + 1
         if one.poses.moving:
-            key = f"{photo}-{one.poses.name}-{seed}"
+            key = self._photos, f"{photo}-{one.poses.name}-{seed}"
             if key not in self._moving:
-                folder = free_path(self._folder, key)
+                folder = free_path(self._folder, key[1])
                 make_folder(folder)
                 self._moving[key] = folder, []
             folder, frames = self._moving[key]
@@ -236,11 +246,11 @@ class _Writer:
         photo, pose = one.placed.photo.name, one.frame.name
         if len(self._rows) < _SHEET_ROWS:
             self._rows.append((f"{photo}, {pose}, seed {one.seed}", one.tiles, one.placed.retargeted))
-        row = self._cells.setdefault(photo, {}) if len(self._cells) < _GRID or photo in self._cells else None
+        row = self._cells.setdefault(self._photos, {}) if self._photos <= _GRID else None
         if row is not None and pose not in row and len(row) < _GRID:
             seen, _, drawn, row[pose] = one.tiles
-            self._seen.setdefault(photo, seen)
-            self._seen.setdefault(f" {pose}", drawn)
+            self._sources.setdefault(self._photos, seen)
+            self._poses.setdefault(pose, drawn)
 
     def finish(self) -> dict[str, Any]:
         """Write sheets and animations."""
@@ -251,7 +261,9 @@ class _Writer:
         if len(self._cells) > 1 and max(map(len, self._cells.values())) > 1:
             facts["grid"] = str(self._grid())
         if self._moving:
-            facts["animations"] = [str(self._animation(key, frames)) for key, (_, frames) in self._moving.items()]
+            facts["animations"] = [
+                str(self._animation(name, frames)) for (_, name), (_, frames) in self._moving.items()
+            ]
         if self._backs:
             facts["back"] = [str(path) for path in self._backs]
         return facts
@@ -271,11 +283,13 @@ class _Writer:
 
         from pgsynth_core.data.sheet import Sheet
 
-        poses = list(dict.fromkeys(pose for row in self._cells.values() for pose in row))
-        blank = np.full_like(next(iter(self._seen.values())), 250)
-        rows = [(blank, *(self._seen.get(f" {pose}", blank) for pose in poses))]
-        rows += [(self._seen[photo], *(row.get(pose, blank) for pose in poses)) for photo, row in self._cells.items()]
-        return self._shown(Sheet(("", *poses), rows).picture(), "grid")
+        blank = np.full_like(next(iter(self._sources.values())), 250)
+        rows = [(blank, *self._poses.values())]
+        rows += [
+            (self._sources[number], *(row.get(pose, blank) for pose in self._poses))
+            for number, row in self._cells.items()
+        ]
+        return self._shown(Sheet(("", *self._poses), rows).picture(), "grid")
 
     def _shown(self, picture: Any, name: str) -> Path:
         return self._written(picture, self._folder, name, {**self._first, "made_with": "sheet"})
@@ -285,10 +299,10 @@ class _Writer:
 
         return write_new(stamped(picture, about), folder, name, ".png")
 
-    def _animation(self, key: str, frames: Sequence[Path]) -> Path:
+    def _animation(self, name: str, frames: Sequence[Path]) -> Path:
         """Frames in order, as WebP without loss."""
         from PIL import Image
 
         from pgsynth_core.data.animation import animated
 
-        return write_new(animated(map(Image.open, frames), fps=self._fps), self._folder, key, ".webp")
+        return write_new(animated(map(Image.open, frames), fps=self._fps), self._folder, name, ".webp")

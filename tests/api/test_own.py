@@ -168,4 +168,6 @@ def test_of_a_sequence_frames_without_anybody_are_left_out_and_told(model: Model
     told: list[str] = []
     found = drawn(model, [photo(standing())], [OwnPoses("walk", frames, moving=True)], on_warning=told.append)
     assert [one.frame.name for one in found] == ["0", "2"] and told == ["1: nobody is in it, and it is left out."]
+    apart = drawn(model, [photo(standing())], [OwnPoses("folder", frames)], on_warning=told.append)
+    assert [one.frame.name for one in apart] == ["0", "2"] and told[1:] == ["1: nobody is in it, and it is left out."]
     assert found[1].number == 2 and present(found[1].placed.poses[2]).all()

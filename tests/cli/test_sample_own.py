@@ -93,6 +93,22 @@ def test_poses_of_a_folder_are_apart_unless_they_are_a_sequence(sample: Run) -> 
     assert names(moving) == ["9.png", "10.png"] and names(moving, "animations") == ["me-poses-seed0.webp"]
 
 
+def test_photos_of_one_name_in_several_folders_stay_apart(sample: Run) -> None:
+    for folder in "ab":
+        write_photo(Path("photos") / folder / "front.png", seed=ord(folder))
+    np.save("dance.npy", np.stack([standing(), standing()]))
+    facts = sample("--source", "photos", "--pose", "dance.npy", "--json").facts
+    assert names(facts, "animations") == ["front-dance-seed0.webp", "front-dance-seed0.2.webp"]
+    assert [Path(path).parent.name for path in facts["pictures"]] == [
+        *["front-dance-seed0"] * 2,
+        *["front-dance-seed0.2"] * 2,
+    ]
+    assert opened(facts["grid"]).height > 3 * 192
+    write_pose(Path("me.json"), standing())
+    said = sample("--source", "photos", "--pose", "dance.npy", "--source-pose", "me.json")
+    assert said.code == 2 and "one file cannot be of several photos" in said.err
+
+
 # ------------------------------------------------------------------------------------------- what is known of a photo
 def test_joints_beside_the_photo_retarget_and_frame(sample: Run) -> None:
     write_photo(Path("me.png"), (200, 300))
