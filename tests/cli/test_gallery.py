@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ def test_it_is_looked_through_by_keys(run: Run, results: Path, tmp_path: Path) -
         await page.shot(tmp_path / "large.png")
         await page.press("Escape")
         assert not await page.value("document.querySelector('#box').open")
-        assert await page.value("document.activeElement.querySelector('img').alt") == first
+        await page.until(f"document.activeElement.querySelector('img')?.alt === {json.dumps(first)}")
         lost = [one for one in page.events if one["method"] == "Runtime.exceptionThrown"]
         assert not lost, "a file that is gone is no fault of the page"
 
