@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,35 +16,45 @@ from pgsynth_core.api.pictures import drawn, plan_of
 from pgsynth_core.data.keypoints import present
 from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.tensors import Batch, example
+from pgsynth_core.errors import UserError
+from pgsynth_core.spec import Spec
 
-__all__ = ["Drawn", "draw_own"]
+__all__ = ["Drawn", "Unseen", "draw_own", "placed_in"]
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """One picture.
+class Unseen:
+    """A picture that is to be drawn.
 
     Attributes:
-        placed: Whose photo, and how it was shown to the method.
+        placed: Whose photo, and how it is shown to the method.
         poses: The poses that this is one of.
         number: Which of `Placed.poses`.
         frame: The pose, as it was read.
-        seed: Its seed.
-        picture: What the method drew, uint8 [H, W, 3] at its size.
     """
 
     placed: Placed
     poses: OwnPoses
     number: int
     frame: PoseFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn(Unseen):
+    """One picture.
+
+    Attributes:
+        seed: Its seed.
+        picture: What the method drew, uint8 [H, W, 3] at its size.
+    """
+
     seed: int
     picture: np.ndarray
 
     @property
     def tiles(self) -> tuple[np.ndarray, ...]:
         """What was seen of the photo, the pose as it was given, the pose that was drawn, the picture."""
-        size = self.picture.shape[0], self.picture.shape[1]
-        return *self.placed.tiles(self.number, size), self.picture
+        return *self.placed.tiles(self.number), self.picture
 
 
 def draw_own(  # noqa: PLR0913 - what of whom, and how
@@ -56,6 +66,7 @@ def draw_own(  # noqa: PLR0913 - what of whom, and how
     framing: Framing | None = None,
     batch: int | None = None,
     on_warning: OnWarning | None = None,
+    on_skip: OnWarning | None = None,
 ) -> Iterator[Drawn]:
     """Draw every photo in every pose; a picture is the same alone and among others, in any batch.
 
@@ -67,44 +78,57 @@ def draw_own(  # noqa: PLR0913 - what of whom, and how
         framing: How a person is shown.
         batch: Pictures at once; None: the spec's ``sample.batch_size``. Fewer where memory ends.
         on_warning: Told what is odd.
+        on_skip: Told of each pose that cannot be put into a photo, and why, and the others are drawn; None: it ends
+            all of it.
 
     Raises:
         UserError: As `own.place` and `pictures.drawn`.
     """
-    assembly, settings = model.assembly, model.assembly.spec.sample
-    waiting: deque[Drawn] = deque()
+    assembly, settings, framing = model.assembly, model.assembly.spec.sample, framing or Framing()
+    plan = assembly.plan(source_pose=False)
+    waiting: deque[tuple[Unseen, int]] = deque()
 
     def wanted() -> Iterator[tuple[Batch, int]]:
         for photo in photos:
-            for one in _unseen(model, photo, poses, framing or Framing(), on_warning):
-                plan = replace(assembly.plan(source_pose=False), fit=one.placed.fit)
+            for one in placed_in(photo, poses, assembly.spec, framing, on_warning=on_warning, on_skip=on_skip):
                 made = example(one.placed.pair(one.number), plan)
                 for seed in range(settings.seed, settings.seed + n):
-                    waiting.append(replace(one, seed=seed))
+                    waiting.append((one, seed))
                     yield made, seed
 
     for picture in drawn(assembly, wanted(), plan=plan_of(settings), size=batch, tell=on_warning):
-        yield replace(waiting.popleft(), picture=picture)
+        one, seed = waiting.popleft()
+        yield Drawn(one.placed, one.poses, one.number, one.frame, seed, picture)
 
 
-def _unseen(
-    model: Model, photo: OwnPhoto, poses: Sequence[OwnPoses], framing: Framing, on_warning: OnWarning | None
-) -> Iterator[Drawn]:
-    """What is to be drawn of a photo, without the pictures."""
-    spec, nothing = model.assembly.spec, np.zeros((0, 0, 3), np.uint8)
+def placed_in(  # noqa: PLR0913 - a photo, poses, and whom to tell
+    photo: OwnPhoto,
+    poses: Sequence[OwnPoses],
+    spec: Spec,
+    framing: Framing,
+    *,
+    on_warning: OnWarning | None = None,
+    on_skip: OnWarning | None = None,
+) -> Iterator[Unseen]:
+    """What is to be drawn of a photo: each pose in its place; frames in which nobody is are left out and told.
+
+    Raises:
+        UserError: As `own.place`, without `on_skip`.
+    """
     for group in poses:
         for frames in [group.frames] if group.moving else [(frame,) for frame in group.frames]:
+            for nobody in (frame for frame in frames if not present(frame.joints).any()):
+                if on_warning:
+                    on_warning(f"{nobody.name}: nobody is in it, and it is left out.")
             if not any(present(frame.joints).any() for frame in frames):
-                _tell_nobody(frames[0], on_warning)
                 continue
-            placed = place(photo, frames, size=spec.size, fit=spec.fit, framing=framing, on_warning=on_warning)
+            try:
+                placed = place(photo, frames, size=spec.size, fit=spec.fit, framing=framing, on_warning=on_warning)
+            except UserError as error:
+                if on_skip is None:
+                    raise
+                on_skip(f"{photo.file or photo.name} in {group.name} is left out: {error.problems[0]}")
+                continue
             for number, frame in enumerate(frames):
                 if present(frame.joints).any():
-                    yield Drawn(placed, group, number, frame, 0, nothing)
-                else:
-                    _tell_nobody(frame, on_warning)
-
-
-def _tell_nobody(frame: PoseFrame, on_warning: OnWarning | None) -> None:
-    if on_warning:
-        on_warning(f"{frame.name}: nobody is in it, and it is left out.")
+                    yield Unseen(placed, group, number, frame)

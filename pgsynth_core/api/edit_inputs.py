@@ -1,31 +1,44 @@
-"""What a person gives for an edit, read and checked: the photo, what of it is to change, and references. No torch."""
+"""What a person gives for an edit, read and checked: the photo, what of it is to change, and references. No torch.
+
+What lies beside a photo counts where nothing is given, and what neither gives is found by annotators.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from pgsynth_core.api.photos import OnWarning, Pose, Source, label_map_of, needs_parsing, parsing_of, photo_of, pose_of
+from pgsynth_core.api.own import FrameMode, window_of
+from pgsynth_core.api.own_reading import Looking, file_beside, own_joints, shown_as
+from pgsynth_core.api.photos import (
+    OnWarning,
+    Pose,
+    Source,
+    label_map_of,
+    needs_parsing,
+    parsing_of,
+    photo_of,
+)
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import (
     PARSING_SUFFIX,
-    POSE_SUFFIX,
     DataError,
     Fit,
     Keypoints,
     LabelSet,
     Person,
-    beside,
     label_set_of,
     no_keypoints,
+    present,
 )
 from pgsynth_core.data.areas import softened
+from pgsynth_core.data.window import Window
 from pgsynth_core.errors import UserError, suggestion
 from pgsynth_core.spec import Spec
 
@@ -40,9 +53,6 @@ Mask = str | Path | Image.Image | np.ndarray
 Keep = Literal["photo", "codec"]
 """What is outside of the mask: the photo's own pixels, at its size; or the source after the codec, at the method's."""
 
-FindPose = Callable[[np.ndarray], Keypoints]
-"""Finds the joints of the person in a photo [H, W, 3]."""
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -52,7 +62,8 @@ class Reference:
         photo: Of anybody.
         weights: Name of a region of the source -> from above 0 to 1, or ``all`` for everything that changes. What the
             weights of all references leave to 1, the source has itself; above 1, they are divided by their sum.
-        parsing: Label map of this photo, for methods that read one; None: the one beside it.
+        parsing: Label map of this photo, for methods that read one; None: the one beside it, or what an annotator
+            finds.
     """
 
     photo: Source
@@ -70,9 +81,11 @@ class Edit:
         mask: What is to change.
         regions: What is to change, by names of labels.
         pose: The source's own; None: the one beside the photo, or what an annotator finds.
-        parsing: Label map of the source, where regions are named; None: the one beside the photo.
+        parsing: Label map of the source, where regions are named; None: the one beside the photo, or what an
+            annotator finds.
         soft: Width of a soft edge around what changes, in pixels of the photo.
         keep: What is outside of it, see `Keep`.
+        frame: How much of the photo the method is shown, see `own.Framing`; what is to change is always in it.
     """
 
     source: Source
@@ -83,6 +96,7 @@ class Edit:
     parsing: str | Path | None = None
     soft: float = 0.0
     keep: str = "photo"
+    frame: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,26 +104,35 @@ class EditInputs:
     """An edit, read.
 
     Attributes:
-        source: With the source's joints; with a label map where one is given.
+        photo: The whole of it, uint8 [H, W, 3].
+        source: What the method is shown of it, with joints, and with a label map where there is one.
         references: The photos, with label maps where the method reads one.
-        area: How far each pixel of the source changes, 0 to 1.
+        area: How far each pixel of the photo changes, 0 to 1.
         weights: Of each reference, label -> weight; None as a label is everywhere.
+        window: Which part of the photo `source` is; None for all of it.
         fit: How the source lies in the method's picture.
         soft: As in `Edit`.
         keep: As in `Edit`.
     """
 
+    photo: np.ndarray
     source: Person
     references: tuple[Person, ...]
     area: Float32[np.ndarray, "H W"]
     weights: tuple[Mapping[int | None, float], ...]
+    window: Window | None
     fit: Fit
     soft: float
     keep: str
 
+    @property
+    def seen_area(self) -> np.ndarray:
+        """How far each pixel of `source` changes."""
+        return self.window.area(self.area) if self.window else self.area
+
 
 def read_edit(
-    wanted: Edit, spec: Spec, verdict: Verdict, *, find_pose: FindPose | None, on_warning: OnWarning | None = None
+    wanted: Edit, spec: Spec, verdict: Verdict, looking: Looking, *, on_warning: OnWarning | None = None
 ) -> EditInputs:
     """Read and check everything that is given.
 
@@ -117,7 +140,7 @@ def read_edit(
         wanted: What is asked for.
         spec: Of the method: its size and fit.
         verdict: On it: which label maps it reads, and whether it reads a pose.
-        find_pose: Asked where no pose is given nor lies beside the photo; None: it stays unknown.
+        looking: Who looks at photos for what is needed, and neither given nor beside them.
         on_warning: Told what is odd and done all the same.
 
     Raises:
@@ -127,22 +150,46 @@ def read_edit(
     _check_words(wanted)
     image = photo_of(wanted.source)
     size = image.shape[0], image.shape[1]
-    fit = Fit(size, spec.size, spec.fit)
-    people = [_person(one, verdict) for one in wanted.references]
-    parsing, known = _label_map(wanted, size, verdict)
+    people = tuple(_person(one, verdict, looking) for one in wanted.references)
+    parsing, known = _label_map(wanted, image, verdict, looking)
     weights = tuple(_weights(one, known) for one in wanted.references)
     labels = {_label(region, known) for region in _regions(wanted)} if known else set()
-    inside = _inside(wanted, parsing, labels, known, size)
-    area = _in_the_picture(softened(inside, wanted.soft), fit, on_warning)
-    keypoints = _pose(wanted, image, find_pose if "target_keypoints" in verdict.data_ports else None, on_warning)
-    source = Person("source", image, keypoints, parsing, known.name if known else "")
-    read = EditInputs(
-        source=source, references=tuple(people), area=area, weights=weights, fit=fit, soft=wanted.soft, keep=wanted.keep
-    )
+    area = softened(_inside(wanted, parsing, labels, known, size), wanted.soft)
+    if on_warning and not area.any():
+        on_warning("the mask is black all over: nothing changes.")
+    needed = "target_keypoints" in verdict.data_ports or wanted.frame == "person"
+    joints = own_joints(wanted.source, image, looking, wanted.pose, needed=needed)
+    source = Person("source", image, joints, parsing, known.name if known else "")
+    window = _window(area, joints, spec.size, cast(FrameMode, wanted.frame))
+    source = window.cut(source) if window else source
+    fit = Fit(source.size, spec.size, spec.fit)
+    if window is None:
+        area = _in_the_picture(area, fit, on_warning)
     if needs_parsing(verdict) and parsing is None and _leaves_a_rest(weights):
         message = "the weights leave a rest to the source itself, whose label map this method reads."
         raise UserError(message, where="parsing", cure="Give it, or weights of 1.")
-    return read
+    return EditInputs(
+        photo=image,
+        source=source,
+        references=people,
+        area=area,
+        weights=weights,
+        window=window,
+        fit=fit,
+        soft=wanted.soft,
+        keep=wanted.keep,
+    )
+
+
+def _window(area: np.ndarray, joints: Keypoints, size: tuple[int, int], mode: FrameMode) -> Window | None:
+    """The window around the person and all that is to change; None where the whole photo is shown."""
+    known = present(joints)
+    if not known.any():
+        return None
+    rows, columns = np.nonzero(area)
+    corners = [(columns.min(), rows.min()), (columns.max() + 1, rows.max() + 1)] if len(rows) else []
+    places = np.concatenate([joints[known, :2], np.array(corners, np.float32).reshape(-1, 2)])
+    return window_of(places, size, of=(area.shape[0], area.shape[1]), mode=mode)
 
 
 def _leaves_a_rest(weights: Sequence[Mapping[int | None, float]]) -> bool:
@@ -165,8 +212,9 @@ def _check_words(wanted: Edit) -> None:
         raise UserError("nothing says what is to change.", where="mask", cure=cure)
     if not 0 <= wanted.soft < np.inf:
         raise UserError(f"soft is {wanted.soft}; it is a width in pixels, 0 or more.", where="soft", cure="Write 0.")
-    if wanted.keep not in get_args(Keep):
-        raise UserError(f"keep is {wanted.keep!r}.", where="keep", cure=suggestion(str(wanted.keep), get_args(Keep)))
+    for name, value, allowed in (("keep", wanted.keep, get_args(Keep)), ("frame", wanted.frame, get_args(FrameMode))):
+        if value not in allowed:
+            raise UserError(f"{name} is {value!r}.", where=name, cure=suggestion(str(value), allowed))
     for one in wanted.references:
         wrong = [f"{name}={weight:g}" for name, weight in one.weights.items() if not 0 < weight <= 1]
         if wrong or not one.weights:
@@ -181,37 +229,33 @@ def _regions(wanted: Edit) -> tuple[str, ...]:
     return tuple(name for one in wanted.references for name in one.weights if name != EVERYWHERE)
 
 
-def _person(reference: Reference, verdict: Verdict) -> Person:
-    image = photo_of(reference.photo)
-    parsing = reference.parsing
+def _person(reference: Reference, verdict: Verdict, looking: Looking) -> Person:
+    image, parsing = photo_of(reference.photo), reference.parsing
     if parsing is None and needs_parsing(verdict):
-        parsing = _beside(reference.photo, PARSING_SUFFIX)
-        if parsing is None:
-            message = f"this method reads a label map of the reference, in {verdict.label_set}, and none is beside it."
-            where = str(reference.photo) if isinstance(reference.photo, str | Path) else "reference"
-            raise UserError(message, where=where, cure=f"Put it beside the photo as NAME{PARSING_SUFFIX}, or name it.")
+        parsing = file_beside(reference.photo, PARSING_SUFFIX)
+    if parsing is None and needs_parsing(verdict):
+        found = looking.labels(image, verdict.label_set, shown_as(reference.photo, "reference"))
+        return Person("reference", image, no_keypoints(), found, verdict.label_set)
     return Person("reference", image, no_keypoints(), parsing_of(parsing, (image.shape[0], image.shape[1]), verdict))
 
 
-def _beside(photo: Source, suffix: str) -> str | None:
-    """The file beside a photo, if it is there."""
-    if not isinstance(photo, str | Path):
-        return None
-    path = beside(str(photo), suffix)
-    return path if Path(path).is_file() else None
-
-
-def _label_map(wanted: Edit, size: tuple[int, int], verdict: Verdict) -> tuple[np.ndarray | None, LabelSet | None]:
+def _label_map(
+    wanted: Edit, image: np.ndarray, verdict: Verdict, looking: Looking
+) -> tuple[np.ndarray | None, LabelSet | None]:
     """The source's label map and its labels, where regions are named or one is given."""
     named = [*wanted.regions, *(name for one in wanted.references for name in one.weights if name != EVERYWHERE)]
-    given = wanted.parsing if wanted.parsing is not None else _beside(wanted.source, PARSING_SUFFIX)
+    given = wanted.parsing if wanted.parsing is not None else file_beside(wanted.source, PARSING_SUFFIX)
     if given is None and not named:
         return None, None
     if given is None:
-        message = f"regions are named ({', '.join(dict.fromkeys(named))}), and there is no label map of the source."
-        cure = f"Give one, put it beside the photo as NAME{PARSING_SUFFIX}, or draw a mask instead."
-        raise UserError(message, where="parsing", cure=cure)
-    parsing, label_set = label_map_of(given, size, verdict)
+        needed = f"regions are named ({', '.join(dict.fromkeys(named))}), and there is no label map of the source."
+        cure = f"Give one, put it beside the photo as NAME{PARSING_SUFFIX}, or draw a mask instead"
+        where = shown_as(wanted.source, "parsing")
+        parsing, label_set = looking.label_map(image, verdict.label_set, where, needed=needed, cure=cure)
+    else:
+        read, label_set = label_map_of(given, (image.shape[0], image.shape[1]), verdict)
+        assert read is not None, "one is given"
+        parsing = read
     return parsing, label_set_of(label_set)
 
 
@@ -293,23 +337,13 @@ def _transparent(mask: str | Path | Image.Image) -> bool:
 
 
 def _in_the_picture(area: np.ndarray, fit: Fit, on_warning: OnWarning | None) -> np.ndarray:
-    """The area without what a crop cuts off; what is odd about it is told."""
+    """The area without what a crop cuts off, which is told."""
     left, top, right, bottom = fit.seen
     seen = np.zeros_like(area)
     seen[round(top) : round(bottom), round(left) : round(right)] = area[
         round(top) : round(bottom), round(left) : round(right)
     ]
-    if on_warning and not area.any():
-        on_warning("the mask is black all over: nothing changes.")
-    elif on_warning and (cut := int((area > 0).sum() - (seen > 0).sum())):
+    if on_warning and (cut := int((area > 0).sum() - (seen > 0).sum())):
         share = f"{100 * cut / (area > 0).sum():.0f} %"
         on_warning(f"{share} of what is to change is cut off, for this method crops photos; it stays as it is.")
     return seen
-
-
-def _pose(wanted: Edit, image: np.ndarray, find_pose: FindPose | None, on_warning: OnWarning | None) -> Keypoints:
-    """The source's joints: given, beside it, or found."""
-    pose = wanted.pose if wanted.pose is not None else _beside(wanted.source, POSE_SUFFIX)
-    if pose is not None:
-        return pose_of(pose, (image.shape[0], image.shape[1]), on_warning=on_warning)
-    return find_pose(image) if find_pose else no_keypoints()

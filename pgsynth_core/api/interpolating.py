@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,11 +11,11 @@ import torch
 from PIL import Image
 
 from pgsynth_core.api.adjust import Guidance, adjusted_spec
-from pgsynth_core.api.assembly import Assembly
-from pgsynth_core.api.interpolating_inputs import Ends, check_frames, read_ends
-from pgsynth_core.api.photos import OnWarning, Pose, Source
+from pgsynth_core.api.interpolating_inputs import Between, Ends, check_ends, read_ends
+from pgsynth_core.api.photos import OnWarning
 from pgsynth_core.api.pictures import plan_of
-from pgsynth_core.data import Keypoints, Pair, Person, fit_person, skeleton
+from pgsynth_core.api.together import as_many_as_fit, at_rest
+from pgsynth_core.data import Keypoints, Pair, Person, skeleton
 from pgsynth_core.data.between import pose_between
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import Batch, example, to_pictures
@@ -28,7 +27,7 @@ from pgsynth_core.training.draws import generator
 if TYPE_CHECKING:
     from pgsynth_core.api.model import Model
 
-__all__ = ["Interpolated", "interpolated"]
+__all__ = ["Interpolated", "drawn_between", "interpolated"]
 
 _SHOWN: Final = 8
 
@@ -58,53 +57,55 @@ class Interpolated:
         return Sheet([f"{place / last:.2f}" for place in chosen], rows).picture()
 
 
-def interpolated(  # noqa: PLR0913 - what is given, and one argument a setting
+def interpolated(  # noqa: PLR0913 - what is wanted, and one argument a setting
     model: Model,
-    sources: Sequence[Source],
-    poses: Sequence[Pose],
+    wanted: Between,
     *,
-    frames: int = 9,
-    parsings: Sequence[str | Path | None] = (),
     seed: int | None = None,
     steps: int | None = None,
     guidance: Guidance | None = None,
     on_warning: OnWarning | None = None,
 ) -> Interpolated:
-    """Draw the frames; arguments and errors are those of `Model.interpolate`."""
-    check_frames(frames)
+    """Draw the frames; settings and errors are those of `Model.interpolate`."""
+    check_ends(wanted)
     assembly = model.assembly
     spec, verdict = adjusted_spec(
         assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
     )
-    ends = read_ends(sources, poses, spec, verdict, parsings=parsings, on_warning=on_warning)
+    ends = read_ends(wanted, spec, verdict, model.looking(on_warning), on_warning=on_warning)
+    return drawn_between(model, ends, spec.sample, frames=wanted.frames, on_warning=on_warning)
+
+
+def drawn_between(
+    model: Model, ends: Ends, settings: SampleSettings, *, frames: int, on_warning: OnWarning | None = None
+) -> Interpolated:
+    """Draw the frames between two ends, each the same alone and among others.
+
+    Raises:
+        UserError: If there is not the memory for one picture.
+    """
+    assembly, method = model.assembly, model.assembly.method
+    tensors = assembly.plan(source_pose=False)
     shares = [frame / (frames - 1) for frame in range(frames)]
     joints = tuple(pose_between(*ends.poses, share) for share in shares)
-    return Interpolated(tuple(_drawn(assembly, ends, shares, joints, spec.sample)), joints)
-
-
-def _drawn(
-    assembly: Assembly, ends: Ends, shares: Sequence[float], joints: Sequence[Keypoints], settings: SampleSettings
-) -> list[np.ndarray]:
-    method, tensors = assembly.method, assembly.plan(source_pose=False)
-    device, training = next(method.parameters()).device, method.training
-    method.eval()
-    canvas = fit_person(ends.sources[0], tensors.image_size, tensors.fit).image
+    sources = [one.seen for one in ends.placed]
+    canvas = np.zeros((*assembly.spec.size, 3), np.uint8)
     targets = [Person("pose", canvas, pose) for pose in joints]
 
-    def of(source: Person, target: Person) -> Batch:
-        return example(Pair("sample", source, target), tensors).to(device)
+    with at_rest(method) as device:
 
-    with torch.no_grad():
-        both = [of(source, targets[0]) for source in ends.sources]
+        def of(source: Person, target: Person) -> Batch:
+            return example(Pair("sample", source, target), tensors).to(device)
+
+        both = [of(source, targets[0]) for source in sources]
         parts = [method.encode_parts(one.source_inputs(), one.conditioning()) for one in both]
-    made: list[np.ndarray] = []
-    for begin in range(0, len(shares), settings.batch_size):
-        places = range(begin, min(begin + settings.batch_size, len(shares)))
-        rows = [of(ends.sources[shares[place] > 0.5], targets[place]) for place in places]
-        here = between(parts[0], parts[-1], torch.tensor([shares[place] for place in places]))
-        chances = [generator(settings.seed, "sample", "sample") for _ in places]
-        latents = draw_latents(method, here, Batch.cat(rows).conditioning(), plan_of(settings), chances)
-        with torch.no_grad():
-            made += to_pictures(method.base.codec.decode(latents))
-    method.train(training)
-    return made
+
+        def made(places: Sequence[int]) -> list[np.ndarray]:
+            rows = [of(sources[shares[place] > 0.5], targets[place]) for place in places]
+            here = between(parts[0], parts[-1], torch.tensor([shares[place] for place in places]))
+            chances = [generator(settings.seed, "sample", "sample") for _ in places]
+            latents = draw_latents(method, here, Batch.cat(rows).conditioning(), plan_of(settings), chances)
+            return to_pictures(method.base.codec.decode(latents))
+
+        pictures = tuple(as_many_as_fit(range(frames), made, settings.batch_size, tell=on_warning))
+    return Interpolated(pictures, joints)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,14 +19,15 @@ from pgsynth_core.api.devices import device_named
 from pgsynth_core.api.edit_inputs import Edit, Mask, Reference
 from pgsynth_core.api.editing import edited, references_of
 from pgsynth_core.api.interpolating import interpolated
+from pgsynth_core.api.interpolating_inputs import Between
 from pgsynth_core.api.own import Framing, OwnPhoto, Placed, place
-from pgsynth_core.api.photos import OnWarning, Pose, Source, frame_of, parsing_of, photo_of, pose_of
+from pgsynth_core.api.own_reading import Looking, own_joints, own_photo
+from pgsynth_core.api.photos import OnWarning, Pose, Source, frame_of, photo_of
 from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
 from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import load_kept
 from pgsynth_core.contract import check
-from pgsynth_core.data.keypoints import no_keypoints
 from pgsynth_core.data.records import Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import example
@@ -116,6 +117,15 @@ class Model:
         self.assembly.method.compile(**how)
         return self
 
+    def looking(self, tell: Callable[[str], None] | None = None) -> Looking:
+        """Who looks at photos for what neither is given nor lies beside them: the annotators that are installed.
+
+        Args:
+            tell: Told what was found that somebody may have meant otherwise.
+        """
+        device = str(next(self.assembly.method.parameters()).device)
+        return Looking(self.assembly.registry, device=device, tell=tell or (lambda sentence: None))
+
     def sample(  # noqa: PLR0913 - a person's words for one picture, all but two optional
         self,
         source: Source,
@@ -134,12 +144,14 @@ class Model:
 
         Args:
             source: The photo.
-            pose: The target pose: a file of any form that `data.poses.read_poses` reads, JSON as a mapping, or an array
-                [18, 3]. Joints of a canvas that is named are scaled from there to the photo's size; others are pixels
-                of the photo.
-            parsing: Label map of the photo, for methods that read it.
+            pose: The target pose: a file of any form that `data.poses.read_poses` reads, a photo among them, in which
+                an annotator finds the person; JSON as a mapping; or an array [18, 3]. Joints of a canvas that is
+                named are scaled from there to the photo's size; others are pixels of the photo.
+            parsing: Label map of the photo, for methods that read it; None: the one beside it, ``NAME.parsing.png``, or
+                what an annotator finds.
             source_pose: Joints of the person in the photo, as `pose`: with them the pose is retargeted to this body,
-                and a person who stands small in the photo is shown larger.
+                and a person who stands small in the photo is shown larger. None: those beside it,
+                ``NAME.pose.json``; or, where `framing` needs them, what an annotator finds.
             framing: How, see `own.Framing`.
             seed: First seed; picture i uses seed + i. None: the spec's.
             steps: Denoising steps; None: the spec's.
@@ -162,13 +174,13 @@ class Model:
         spec, _ = adjusted_spec(
             assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
         )
-        settings, photo = spec.sample, _photo(source, source_pose)
-        photo = replace(photo, parsing=parsing_of(parsing, photo.size, assembly.verdict))
+        settings, looking = spec.sample, self.looking(on_warning)
+        photo = own_photo(source, assembly.verdict, looking, framing=framing, joints=source_pose, parsing=parsing)
         placed = self._placed(photo, pose, framing, on_warning)
-        plan = replace(assembly.plan(source_pose=False), fit=placed.fit)
-        batch, how = example(placed.pair(0), plan), plan_of(settings)
+        batch, how = example(placed.pair(0), assembly.plan(source_pose=False)), plan_of(settings)
         seeds = range(settings.seed, settings.seed + n)
-        return [Image.fromarray(one) for one in sampled_often(assembly, batch, plan=how, seeds=seeds)]
+        made = sampled_often(assembly, batch, plan=how, seeds=seeds, tell=on_warning)
+        return [Image.fromarray(one) for one in made]
 
     def edit(  # noqa: PLR0913 - a person's words for one edit, all but two optional
         self,
@@ -181,6 +193,7 @@ class Model:
         parsing: str | Path | None = None,
         soft: float = 0.0,
         keep: str = "photo",
+        frame: str = "auto",
         seed: int | None = None,
         steps: int | None = None,
         guidance: Guidance | None = None,
@@ -196,10 +209,11 @@ class Model:
             mask: What is to change: a picture of the photo's size, white where it is, or bool [H, W].
             regions: Or that, by names of labels of the source's label map. With neither, the references' regions.
             pose: The source's own pose; None: the one beside the photo, or what an annotator finds.
-            parsing: The source's label map; None: the one beside the photo.
+            parsing: The source's label map, where regions are named; None: as for the pose.
             soft: Width of a soft edge around the mask, in pixels of the photo.
             keep: What stands outside of the mask: ``photo``, its own pixels, and the picture is of the photo's size;
                 ``codec``, the source as the codec gives it back, at the method's size.
+            frame: How much of the photo the method is shown, as `own.Framing.frame`; all that changes is in it.
             seed: As for `sample`.
             steps: As for `sample`.
             guidance: As for `sample`.
@@ -223,6 +237,7 @@ class Model:
             parsing=parsing,
             soft=soft,
             keep=keep,
+            frame=frame,
         )
         return edited(self, wanted, seed=seed, steps=steps, guidance=guidance, n=n, on_warning=on_warning).images()
 
@@ -233,6 +248,8 @@ class Model:
         *,
         frames: int = 9,
         parsings: Sequence[str | Path | None] = (),
+        source_poses: Sequence[Pose | None] = (),
+        framing: Framing | None = None,
         seed: int | None = None,
         steps: int | None = None,
         guidance: Guidance | None = None,
@@ -245,29 +262,34 @@ class Model:
 
         Args:
             sources: One photo or two.
-            poses: One pose or two, each in pixels of the photo of its place, where it names no canvas.
+            poses: One pose or two, each in pixels of the photo of its place, where it names no canvas. A photo that
+                stands at both ends is framed once for both poses, and they are fitted as one body's.
             frames: How many pictures, 2 at least.
-            parsings: Label maps of the photos, for methods that read them.
+            parsings: Label maps of the photos, for methods that read them; none: as for `sample`.
+            source_poses: Joints of the people in the photos, as for `sample`.
+            framing: As for `sample`.
             seed: As for `sample`, of all frames.
             steps: As for `sample`.
             guidance: As for `sample`.
             on_warning: As for `sample`.
 
+        Returns:
+            The frames, of the method's size.
+
         Raises:
             UserError: As `sample`; or if there are others than one or two of each, or nothing to go between.
             SpecError: As `sample`.
         """
-        return interpolated(
-            self,
-            sources,
-            poses,
-            frames=frames,
+        wanted = Between(
+            sources=sources,
+            poses=poses,
             parsings=parsings,
-            seed=seed,
-            steps=steps,
-            guidance=guidance,
-            on_warning=on_warning,
-        ).images()
+            source_poses=source_poses,
+            framing=framing or Framing(),
+            frames=frames,
+        )
+        made = interpolated(self, wanted, seed=seed, steps=steps, guidance=guidance, on_warning=on_warning)
+        return made.images()
 
     def sheet(
         self,
@@ -292,9 +314,12 @@ class Model:
         """
         if not pictures:
             raise UserError("there is no picture to show.", where="pictures", cure="Give what `sample` returned.")
-        placed, size = self._placed(_photo(source, source_pose), pose, framing), self.assembly.spec.size
+        image, looking, how = photo_of(source), self.looking(), framing or Framing()
+        needed = how.frame == "person" or how.retarget == "on"
+        photo = OwnPhoto("source", image, own_joints(source, image, looking, source_pose, needed=needed))
+        placed = self._placed(photo, pose, framing)
         headings = ("source", "pose", "retargeted", "output") if placed.retargeted else ("source", "pose", "output")
-        tiles = placed.tiles(0, size)
+        tiles = placed.tiles(0)
         before = tiles if placed.retargeted else (tiles[0], tiles[2])
         return Sheet(headings, [(*before, np.asarray(one)) for one in pictures]).picture()
 
@@ -302,7 +327,7 @@ class Model:
         self, photo: OwnPhoto, pose: Pose, framing: Framing | None, on_warning: OnWarning | None = None
     ) -> Placed:
         """The photo with the pose, as the method is shown them."""
-        spec, frame = self.assembly.spec, frame_of(pose, photo.size)
+        spec, frame = self.assembly.spec, frame_of(pose, photo.size, found_in=self.looking(on_warning).people)
         return place(photo, [frame], size=spec.size, fit=spec.fit, framing=framing, on_warning=on_warning)
 
     def sample_pairs(  # noqa: PLR0913 - which pairs, and the settings of `sample`
@@ -347,14 +372,7 @@ class Model:
                 on_skip(f"{record.file}:{record.row}" if record.row else record.file, record)
         indices = [index for index in range(len(dataset))[:limit] if only is None or only(dataset.name(index))]
         examples = usable(dataset, assembly.plan(source_pose=False), indices, on_skip)
-        yield from sampled(assembly, examples, plan=plan_of(settings), seed=settings.seed)
-
-
-def _photo(source: Source, source_pose: Pose | None) -> OwnPhoto:
-    """A photo with the joints that are given of it."""
-    image = photo_of(source)
-    joints = no_keypoints() if source_pose is None else pose_of(source_pose, (image.shape[0], image.shape[1]))
-    return OwnPhoto("source", image, joints)
+        yield from sampled(assembly, examples, plan=plan_of(settings), seed=settings.seed, tell=on_warning)
 
 
 def load(

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
+from jaxtyping import Shaped
 
 from pgsynth_core.api.photos import OnWarning, require_inside
 from pgsynth_core.data.draw import skeleton
-from pgsynth_core.data.fit import PADDING, Fit, FitMode, Picture
+from pgsynth_core.data.fit import PADDING, Fit, FitMode, Picture, fit_person
 from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.records import Image, Keypoints, LabelMap, Pair, Person
-from pgsynth_core.data.retarget import retarget
+from pgsynth_core.data.retarget import retarget_frames
 from pgsynth_core.data.window import Window, window_around
 from pgsynth_core.errors import UserError
 
-__all__ = ["Framing", "OwnPhoto", "Placed", "place"]
+__all__ = ["FrameMode", "Framing", "OwnPhoto", "Placed", "place", "window_of"]
 
 FrameMode = Literal["auto", "person", "whole"]
 RetargetMode = Literal["auto", "on", "off"]
@@ -82,7 +84,8 @@ class Placed:
         given: The same as they were before they were retargeted.
         retargeted: Whether they were.
         window: Which part of the photo is seen; None for all of it.
-        fit: How that is brought to a method's size.
+        fit: How that is brought to the method's size.
+        size: (height, width) of that.
     """
 
     photo: OwnPhoto
@@ -92,24 +95,26 @@ class Placed:
     retargeted: bool
     window: Window | None
     fit: FitMode
+    size: tuple[int, int]
+
+    @cached_property
+    def seen(self) -> Person:
+        """What the method is shown of the photo, at its size; made once for all poses."""
+        return fit_person(self.source, self.size, self.fit)
+
+    def shown(self, joints: Keypoints) -> Keypoints:
+        """One of `poses` or `given` in pixels of the method's picture."""
+        return Fit(self.source.size, self.size, self.fit).keypoints(joints)
 
     def pair(self, number: int) -> Pair:
-        """The photo and one of the poses, as a dataset would give them; the target's picture is not known."""
-        blank = np.full_like(self.source.image, PADDING)
-        return Pair("sample", self.source, Person("pose", blank, self.poses[number]))
+        """The photo and one of the poses, at the method's size; the target's picture is not known."""
+        blank = np.full_like(self.seen.image, PADDING)
+        return Pair("sample", self.seen, Person("pose", blank, self.shown(self.poses[number])))
 
-    def seen(self, size: tuple[int, int]) -> Image:
-        """What the method is shown of the photo, at its (height, width) `size`."""
-        return Fit(self.source.size, size, self.fit).image(self.source.image)
-
-    def shown(self, joints: Keypoints, size: tuple[int, int]) -> Keypoints:
-        """One of `poses` or `given` in pixels of the method's picture, of (height, width) `size`."""
-        return Fit(self.source.size, size, self.fit).keypoints(joints)
-
-    def tiles(self, number: int, size: tuple[int, int]) -> tuple[Image, Image, Image]:
-        """What is seen of the photo, a pose as it was given, and as it is drawn; at the method's `size`."""
-        given, pose = (skeleton(self.shown(joints[number], size), size) for joints in (self.given, self.poses))
-        return self.seen(size), given, pose
+    def tiles(self, number: int) -> tuple[Image, Image, Image]:
+        """What is seen of the photo, a pose as it was given, and as it is drawn; at the method's size."""
+        given, pose = (skeleton(self.shown(joints[number]), self.size) for joints in (self.given, self.poses))
+        return self.seen.image, given, pose
 
     def back(self, picture: Picture) -> Image:
         """An output in the photo's own frame and size; around a window the photo's pixels stay, see `Fit.image_back`.
@@ -159,12 +164,13 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
         raise UserError("the target pose has no joint.", where=_names(frames), cure=cure)
     fitted = _retargeted(photo, frames, framing.retarget, on_warning) if known and framing.retarget != "off" else []
     theirs = fitted or [frame.joints for frame in frames if frame.canvas in (None, photo.size)]
-    window = _window(photo, theirs, size, framing.frame) if known and framing.frame != "whole" else None
+    everybody = np.concatenate([one[present(one), :2] for one in (photo.joints, *theirs)])
+    window = window_of(everybody, size, of=photo.size, mode=framing.frame) if known else None
     source = Person("source", photo.image, no_keypoints(), photo.parsing)
     source = window.cut(source) if window else source
     given = tuple(_seen(frame, photo, window) for frame in frames)
     poses = tuple(map(window.joints, fitted)) if window and fitted else tuple(fitted) or given
-    placed = Placed(photo, source, poses, given, bool(fitted), window, framing.fit or fit)
+    placed = Placed(photo, source, poses, given, bool(fitted), window, framing.fit or fit, size)
     of = "window" if window else "photo"
     for frame, joints in zip(frames, poses, strict=True):
         require_inside(frame, joints, source.size, on_warning=on_warning, of=of)
@@ -180,7 +186,8 @@ def _retargeted(
 ) -> list[Keypoints]:
     """The poses as the photo's body takes them; none where no part of the body is in both, and nobody insists."""
     try:
-        return retarget([frame.joints for frame in frames], [photo.joints])
+        made = retarget_frames(frames, [PoseFrame(photo.name, photo.joints)])
+        return [frame.joints for frame in made]
     except UserError as error:
         if mode == "on":
             raise
@@ -189,13 +196,23 @@ def _retargeted(
         return []
 
 
-def _window(photo: OwnPhoto, poses: Sequence[Keypoints], size: tuple[int, int], mode: FrameMode) -> Window | None:
-    """The window around the person as they stand and as they are to stand; None if the whole photo does as well."""
-    places = np.concatenate([one[present(one)] for one in (photo.joints, *poses)])
+def window_of(
+    places: Shaped[np.ndarray, "_N 2"], size: tuple[int, int], *, of: tuple[int, int], mode: FrameMode
+) -> Window | None:
+    """The window around everything that is to be seen; None where the whole photo is shown.
+
+    Args:
+        places: x, y in pixels of the photo, one at least: of the person as they stand, and as they are to stand.
+        size: (height, width) that the method works at.
+        of: (height, width) of the photo.
+        mode: As `Framing.frame` says.
+    """
+    if mode == "whole":
+        return None
     corners = no_keypoints()
-    corners[:2, :2], corners[:2, 2] = [places[:, :2].min(axis=0), places[:, :2].max(axis=0)], 1
-    window = window_around(corners, size, of=photo.size)
-    if mode == "auto" and window.height * window.width > MOST_OF_IT * photo.size[0] * photo.size[1]:
+    corners[:2, :2], corners[:2, 2] = [places.min(axis=0), places.max(axis=0)], 1
+    window = window_around(corners, size, of=of)
+    if mode == "auto" and window.height * window.width > MOST_OF_IT * of[0] * of[1]:
         return None
     return window
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pgsynth_core.annotators import ParsingAnnotator, PoseAnnotator, parsings_of, poses_of
 from pgsynth_core.api.annotating import annotators_for
 from pgsynth_core.api.own import Framing, OwnPhoto
 from pgsynth_core.api.photo_files import photo_files
-from pgsynth_core.api.photos import needs_parsing, parsing_of, photo_of
+from pgsynth_core.api.photos import OnWarning, Pose, Source, joints_of, needs_parsing, parsing_of, photo_of
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX, beside
 from pgsynth_core.data.keypoints import no_keypoints, present
@@ -22,7 +23,7 @@ from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.manifest import Finding
 from pgsynth_core.registry import Registry
 
-__all__ = ["Looking", "OwnPoses", "own_photos", "own_poses"]
+__all__ = ["Looking", "OwnPoses", "file_beside", "own_joints", "own_photo", "own_photos", "own_poses", "shown_as"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +77,15 @@ class Looking:
         """Those of the person who is meant.
 
         Raises:
-            UserError: If nobody is seen, or not so many people.
+            UserError: If no annotator of poses can be had, nobody is seen, or not so many people.
         """
-        people = [joints for joints in self.people(image) if present(joints).any()]
+        try:
+            found = self.people(image)
+        except UserError as error:
+            message = "the joints of the person in the photo are needed, and not given."
+            cure = f"Give the pose of the photo, or put it beside it as NAME{POSE_SUFFIX}"
+            raise _or_found(message, where, cure, error) from error
+        people = [joints for joints in found if present(joints).any()]
         place = chosen_person(people, self.person) if people else None
         if place is None:
             seen = f"{len(people)} people are" if people else "nobody is"
@@ -89,22 +96,36 @@ class Looking:
             self.tell(f"{where}: {len(people)} people are seen, and number {place + 1} is taken. {others}")
         return people[place]
 
-    def labels(self, image: Image, label_set: str) -> LabelMap:
-        """A label map of a photo.
+    def labels(self, image: Image, label_set: str, where: str) -> LabelMap:
+        """A label map of a photo that the method reads.
 
         Raises:
             UserError: If no annotator finds the labels of that set.
         """
-        message = f"this method reads a label map of the photo, in {label_set}, and none is given."
+        needed = f"this method reads a label map of the photo, in {label_set}, and none is given."
+        cure = f"Give one, or put it beside the photo as NAME{PARSING_SUFFIX}"
+        return self.label_map(image, label_set, where, needed=needed, cure=cure)[0]
+
+    def label_map(self, image: Image, label_set: str, where: str, *, needed: str, cure: str) -> tuple[LabelMap, str]:
+        """A label map of a photo and its label set.
+
+        Args:
+            image: The photo.
+            label_set: Which; empty for any.
+            where: The photo, for messages.
+            needed: What it is for, if there is nobody to find it.
+            cure: How it can be given instead, without a full stop.
+
+        Raises:
+            UserError: If no annotator finds one.
+        """
         try:
             annotator = self._annotator("parsing", label_set)
         except UserError as error:
-            first = error.problems[0]
-            cure = f"Give one: --parsing PNG; or have it found: {first.message} {first.cure}".rstrip()
-            raise UserError(message, where="--parsing", cure=cure) from error
+            raise _or_found(needed, where, cure, error) from error
         assert isinstance(annotator, ParsingAnnotator)
         (found,) = parsings_of(annotator, [image])
-        return found
+        return found, annotator.label_set
 
     def _annotator(self, finding: Finding, label_set: str = "") -> Any:
         words = [word for word in self.words if finding in self._found_by(word)]
@@ -125,6 +146,12 @@ class Looking:
         return self.registry.find("annotator", name, where="--annotator").component.finds
 
 
+def _or_found(message: str, where: str, cure: str, error: UserError) -> UserError:
+    """What lacks: how it is given, and why nobody finds it."""
+    first = error.problems[0]
+    return UserError(message, where=where, cure=f"{cure}; or have it found: {first.message} {first.cure}".rstrip())
+
+
 # ------------------------------------------------------------------------------------------- photos
 def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
     paths: Sequence[Path],
@@ -134,6 +161,8 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
     framing: Framing,
     joints: Path | None = None,
     parsing: Path | None = None,
+    kept: Mapping[Path, OwnPhoto] = MappingProxyType({}),
+    on_skip: OnWarning | None = None,
 ) -> Iterator[OwnPhoto]:
     """Photos, and of each what is given, lies beside it or is found in it.
 
@@ -144,37 +173,96 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
         framing: Whether joints are needed.
         joints: The photo's joints, a file of any form; or a folder with ``NAME.pose.json`` of each photo.
         parsing: Its label map; or a folder with ``NAME.parsing.png`` of each photo.
+        kept: Those that were read before, by their files.
+        on_skip: Told of each photo that cannot be used, and why, and the others follow; None: it ends all of it.
 
     Raises:
         UserError: With the photo that cannot be read, or what it lacks and nobody finds.
     """
     for file in photo_files(paths):
-        image = photo_of(file.path)
-        size = image.shape[0], image.shape[1]
-        labels = _given(parsing, file.path, PARSING_SUFFIX) if verdict.label_set or parsing else None
-        wanted = labels is None and needs_parsing(verdict)
-        found = looking.labels(image, verdict.label_set) if wanted else parsing_of(labels, size, verdict)
-        known = _joints(file.path, image, joints, looking, framing)
-        yield OwnPhoto(file.path.stem, image, known, found, file.path.name)
+        own = _of_photo(joints, file.path, POSE_SUFFIX), _of_photo(parsing, file.path, PARSING_SUFFIX)
+        try:
+            photo = kept.get(file.path) or own_photo(
+                file.path, verdict, looking, framing=framing, joints=own[0], parsing=own[1]
+            )
+        except UserError as error:
+            if on_skip is None:
+                raise
+            on_skip(f"{file.path} is left out: {error.problems[0]}")
+            continue
+        yield photo
 
 
-def _given(given: Path | None, photo: Path, suffix: str) -> Path | None:
-    """The file that is given of a photo, in the folder that is, or beside it; None if there is none."""
-    if given is not None and not given.is_dir():
+def _of_photo(given: Path | None, photo: Path, suffix: str) -> Path | None:
+    """The file that is given of a photo, or is in the folder that is; None if there is none."""
+    if given is None or not given.is_dir():
         return given
-    found = (given or photo.parent) / beside(photo.name, suffix)
+    found = given / beside(photo.name, suffix)
     return found if found.is_file() else None
 
 
-def _joints(photo: Path, image: Image, given: Path | None, looking: Looking, framing: Framing) -> Keypoints:
-    """The joints of the person in a photo, in its pixels; all missing where nobody knows or asks."""
-    file = _given(given, photo, POSE_SUFFIX)
-    if file is not None:
-        size = image.shape[0], image.shape[1]
-        return read_poses(file, person=looking.person, fractions_of=size)[0].scaled(size)
-    if framing.frame == "person" or framing.retarget == "on":
-        return looking.joints(image, str(photo))
-    return no_keypoints()
+def own_photo(  # noqa: PLR0913 - a photo, and all that may be given of it
+    source: Source,
+    verdict: Verdict,
+    looking: Looking,
+    *,
+    framing: Framing | None = None,
+    joints: Pose | None = None,
+    parsing: str | Path | None = None,
+) -> OwnPhoto:
+    """A photo, and what is given of it, lies beside it or is found in it.
+
+    Args:
+        source: The photo.
+        verdict: Of the method: whether it reads a label map, and of which labels.
+        looking: Who looks at it for what is needed, and neither given nor beside it.
+        framing: Whether joints are needed.
+        joints: Of the person in it.
+        parsing: Its label map.
+
+    Raises:
+        UserError: If something cannot be read, joints are not of this photo, or something lacks and nobody finds it.
+    """
+    framing, image = framing or Framing(), photo_of(source)
+    size = image.shape[0], image.shape[1]
+    if parsing is None and verdict.label_set:
+        parsing = file_beside(source, PARSING_SUFFIX)
+    if parsing is None and needs_parsing(verdict):
+        labels: LabelMap | None = looking.labels(image, verdict.label_set, shown_as(source))
+    else:
+        labels = parsing_of(parsing, size, verdict)
+    known = own_joints(source, image, looking, joints, needed=framing.frame == "person" or framing.retarget == "on")
+    file = Path(source).name if isinstance(source, str | Path) else ""
+    return OwnPhoto(Path(file).stem or "source", image, known, labels, file)
+
+
+def own_joints(source: Source, image: Image, looking: Looking, given: Pose | None, *, needed: bool) -> Keypoints:
+    """Joints of the person in a photo: given, beside it, or found if they are needed; else all missing.
+
+    Raises:
+        UserError: As `own_photo`; or if they are needed, and nobody is in what is given.
+    """
+    pose = given if given is not None else file_beside(source, POSE_SUFFIX)
+    if pose is None:
+        return looking.joints(image, shown_as(source)) if needed else no_keypoints()
+    known = joints_of(pose, (image.shape[0], image.shape[1]), person=looking.person, on_warning=looking.tell)
+    if needed and not present(known).any():
+        cure = "Give the joints of the person in the photo."
+        raise UserError("nobody is in the pose of the photo.", where=shown_as(source), cure=cure)
+    return known
+
+
+def shown_as(source: Source, otherwise: str = "source") -> str:
+    """A photo in messages: its path, if it has one."""
+    return str(source) if isinstance(source, str | Path) else otherwise
+
+
+def file_beside(photo: Source, suffix: str) -> str | None:
+    """The file of a suffix beside a photo, if it is there."""
+    if not isinstance(photo, str | Path):
+        return None
+    path = beside(str(photo), suffix)
+    return path if Path(path).is_file() else None
 
 
 # ------------------------------------------------------------------------------------------- poses

@@ -13,7 +13,7 @@ from PIL import Image
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import LABELS, DataError, Keypoints, LabelMap, present, read_image, read_label_map
 from pgsynth_core.data.files import as_rgb
-from pgsynth_core.data.poses import PoseFrame, read_poses
+from pgsynth_core.data.poses import FoundIn, PoseFrame, read_poses
 from pgsynth_core.data.poses.frames import Scene
 from pgsynth_core.data.poses.json_forms import scenes_in
 from pgsynth_core.data.records import BadRecord
@@ -24,6 +24,7 @@ __all__ = [
     "Pose",
     "Source",
     "frame_of",
+    "joints_of",
     "label_map_of",
     "needs_parsing",
     "parsing_of",
@@ -84,61 +85,87 @@ def _photo_cure(array: np.ndarray) -> str:
     return "Give such an array, a Pillow image, or the path of a picture."
 
 
-def pose_of(pose: Pose, size: tuple[int, int], *, on_warning: OnWarning | None = None) -> Keypoints:
+def pose_of(
+    pose: Pose, size: tuple[int, int], *, person: str = "most-certain", on_warning: OnWarning | None = None
+) -> Keypoints:
     """The joints of a target pose, in pixels of a photo of `size`, (height, width); one at least lies in it.
 
     Args:
         pose: As `Pose` says; joints of a canvas that is named are scaled from there.
         size: Of the photo.
+        person: Which of several people in a file or mapping, see `data.people`.
         on_warning: Told if most joints lie outside the photo.
 
     Raises:
         UserError: If a file cannot be read, JSON or an array is of another form, no joint is known, or none lies in
             the photo.
     """
-    frame = frame_of(pose, size)
+    frame = frame_of(pose, size, person=person)
     joints = frame.scaled(size)
     require_inside(frame, joints, size, on_warning=on_warning)
     return joints
 
 
-def frame_of(pose: Pose, size: tuple[int, int]) -> PoseFrame:
-    """A pose as it was made; fractions are of a picture of `size`, (height, width).
+def frame_of(
+    pose: Pose, size: tuple[int, int], *, person: str = "most-certain", found_in: FoundIn | None = None
+) -> PoseFrame:
+    """A pose as it was made; fractions are of a picture of `size`, (height, width), and `person` is as in `pose_of`.
+
+    Of a file that is a photo, `found_in` says who is in it.
 
     Raises:
         UserError: If a file cannot be read or holds several poses, JSON or an array is of another form, or no joint is
             known.
     """
-    if isinstance(pose, str | Path):
-        frame = _of_file(str(pose), size)
-    elif isinstance(pose, Mapping):
-        try:
-            frame = _of_scene(scenes_in(pose, "pose")[0], size)
-        except ValueError as failure:
-            record = BadRecord("pose", 0, f"no keypoints in it: {failure}.", "unreadable")
-            raise DataError.of(record, cure=_POSE_CURE) from failure
-    else:
-        frame = PoseFrame("pose", _keypoints(np.asarray(pose)))
+    frame = _frame(pose, size, person, found_in)
     if not present(frame.joints).any():
         none = "Give a pose with some joints of confidence above 0."
         raise UserError("the target pose has no joint.", where=_shown(pose), cure=none)
     return frame
 
 
+def _frame(pose: Pose, size: tuple[int, int], person: str, found_in: FoundIn | None = None) -> PoseFrame:
+    if isinstance(pose, str | Path):
+        return _of_file(str(pose), size, person, found_in)
+    if isinstance(pose, Mapping):
+        try:
+            return _of_scene(scenes_in(pose, "pose")[0], size, person)
+        except ValueError as failure:
+            record = BadRecord("pose", 0, f"no keypoints in it: {failure}.", "unreadable")
+            raise DataError.of(record, cure=_POSE_CURE) from failure
+    return PoseFrame("pose", _keypoints(np.asarray(pose)))
+
+
 def _shown(pose: Pose) -> str:
     return str(pose) if isinstance(pose, str | Path) else "pose"
 
 
-def _of_file(path: str, size: tuple[int, int]) -> PoseFrame:
-    frames = read_poses(path, fractions_of=size)
+def joints_of(
+    pose: Pose, size: tuple[int, int], *, person: str = "most-certain", on_warning: OnWarning | None = None
+) -> Keypoints:
+    """The joints of the person in a photo of `size`, (height, width); all missing if it says that nobody is there.
+
+    Arguments are those of `pose_of`.
+
+    Raises:
+        UserError: As `pose_of`, but for a pose without joints.
+    """
+    frame = _frame(pose, size, person)
+    joints = frame.scaled(size)
+    require_inside(frame, joints, size, on_warning=on_warning)
+    return joints
+
+
+def _of_file(path: str, size: tuple[int, int], person: str, found_in: FoundIn | None) -> PoseFrame:
+    frames = read_poses(path, person=person, fractions_of=size, found_in=found_in)
     if len(frames) > 1:
         cure = "Name one of them, of a table as file.csv:NAME; or draw them all: pgsynth sample RUN --pose FILE."
         raise UserError(f"there are {len(frames)} poses in it, and one is wanted.", where=path, cure=cure)
     return replace(frames[0], name=path)
 
 
-def _of_scene(scene: Scene, size: tuple[int, int]) -> PoseFrame:
-    return scene.frame("most-certain", None, size)
+def _of_scene(scene: Scene, size: tuple[int, int], person: str) -> PoseFrame:
+    return scene.frame(person, None, size)
 
 
 def require_inside(

@@ -6,23 +6,22 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils.memory import clear_device_cache
 from PIL import Image
 
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
-from pgsynth_core.api.shortage import shortage_of
+from pgsynth_core.api.together import as_many_as_fit, at_rest
 from pgsynth_core.data.records import BadRecord, DataError, Dataset, Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.stamp import stamped
 from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, to_pictures
-from pgsynth_core.errors import UserError
 from pgsynth_core.runs import refusing
 from pgsynth_core.runs.durable import remove, temporary
 from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
@@ -81,14 +80,23 @@ def usable(
         raise DataError.of(dict.fromkeys(bad), cure="Mend them; pgsynth data check shows all of the dataset.", shown=5)
 
 
-def sampled(assembly: Assembly, examples: Iterable[Batch], *, plan: SamplePlan, seed: int) -> Iterator[Sampled]:
-    """Sample pairs, batches of one each, `sample.batch_size` at a time.
+def sampled(
+    assembly: Assembly,
+    examples: Iterable[Batch],
+    *,
+    plan: SamplePlan,
+    seed: int,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[Sampled]:
+    """Sample pairs, batches of one each, `sample.batch_size` at a time; fewer where memory ends, which is told.
 
     A picture's noise depends on the seed and its pair's name: the same in any batch and any order.
     """
-    waiting = iter(examples)
-    while chunk := list(islice(waiting, assembly.spec.sample.batch_size)):
-        yield from sampled_batch(assembly, Batch.cat(chunk), plan=plan, seed=seed)
+
+    def made(chunk: Sequence[Batch]) -> list[Sampled]:
+        return sampled_batch(assembly, Batch.cat(chunk), plan=plan, seed=seed)
+
+    return as_many_as_fit(examples, made, assembly.spec.sample.batch_size, tell=tell)
 
 
 def sampled_batch(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seed: int) -> list[Sampled]:
@@ -98,9 +106,16 @@ def sampled_batch(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seed: i
     return [Sampled(name, *tiles) for name, *tiles in zip(batch.names, *columns, strict=True)]
 
 
-def sampled_often(assembly: Assembly, batch: Batch, *, plan: SamplePlan, seeds: Iterable[int]) -> list[np.ndarray]:
+def sampled_often(
+    assembly: Assembly,
+    batch: Batch,
+    *,
+    plan: SamplePlan,
+    seeds: Iterable[int],
+    tell: Callable[[str], None] | None = None,
+) -> list[np.ndarray]:
     """Pictures of one pair, a batch of one, from several seeds: as `sampled_batch` draws them from each."""
-    return list(drawn(assembly, ((batch, seed) for seed in seeds), plan=plan))
+    return list(drawn(assembly, ((batch, seed) for seed in seeds), plan=plan, tell=tell))
 
 
 def drawn(
@@ -126,30 +141,11 @@ def drawn(
     Raises:
         UserError: If there is not the memory for a single one.
     """
-    size = size or assembly.spec.sample.batch_size
-    waiting = iter(wanted)
-    chunk = list(islice(waiting, size))
-    while chunk:
-        try:
-            made = _together(assembly, chunk[:size], plan)
-        except (MemoryError, RuntimeError) as error:
-            lacking = shortage_of(error)
-            if lacking is None:
-                raise
-        else:
-            yield from made
-            chunk = chunk[size:] or list(islice(waiting, size))
-            continue
-        clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was made any more
-        if size == 1:
-            cure = "Draw on a device with more memory (--device cpu is slow and has most), or at a smaller size."
-            raise UserError(f"{lacking}", where="one picture at a time", cure=cure)
-        size = max(1, size // 2)
-        if tell:
-            tell(f"{lacking} {size} at a time from here on.")
+    made = partial(_together, assembly, plan)
+    return as_many_as_fit(wanted, made, size or assembly.spec.sample.batch_size, tell=tell)
 
 
-def _together(assembly: Assembly, chunk: Sequence[tuple[Batch, int]], plan: SamplePlan) -> list[np.ndarray]:
+def _together(assembly: Assembly, plan: SamplePlan, chunk: Sequence[tuple[Batch, int]]) -> list[np.ndarray]:
     """One batch of pictures."""
     generators = [generator(seed, "sample", batch.names[0]) for batch, seed in chunk]
     first = chunk[0][0]
@@ -162,15 +158,10 @@ def _outputs(
     assembly: Assembly, batch: Batch, plan: SamplePlan, generators: Sequence[torch.Generator]
 ) -> list[np.ndarray]:
     method = assembly.method
-    on_device = batch.to(next(method.parameters()).device)
-    training = method.training
-    method.eval()
-    source, data = on_device.source_inputs(), on_device.conditioning()
-    latents = sample_latents(method, source, data, plan, generators)
-    with torch.no_grad():
-        outputs = to_pictures(method.base.codec.decode(latents))
-    method.train(training)
-    return outputs
+    with at_rest(method) as device:
+        here = batch.to(device)
+        latents = sample_latents(method, here.source_inputs(), here.conditioning(), plan, generators)
+        return to_pictures(method.base.codec.decode(latents))
 
 
 def _drawn(batch: Batch) -> list[np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,12 +10,15 @@ from pgsynth_core.api.telling import Hooks
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.new_files import write_new
+from pgsynth_core.cli.own_flags import add_frame, add_looking, looking_of, window_facts
 from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.sample import add_sampling, check_folder, loaded, run_word
 from pgsynth_core.cli.verbs import Command, Session
 
 if TYPE_CHECKING:
+    from pgsynth_core.api import Model
     from pgsynth_core.api.edit_inputs import Edit, Reference
+    from pgsynth_core.api.editing import Edited
     from pgsynth_core.contract import Verdict
     from pgsynth_core.spec import Spec
 
@@ -48,7 +50,9 @@ source, or all for everything that changes. Where the weights are less than 1 to
 rest is the source's own appearance; where they are more, each is divided by their sum.
 
 The pose is the source's own: by --pose, in me.pose.json beside me.jpg, or found by an
-annotator that is installed. Label maps are found beside photos, too: me.parsing.png.
+annotator; of several people, --person says which. Label maps are found beside photos, too,
+me.parsing.png, or by an annotator. --frame person shows the method the window around the
+person and what changes, whole all of the photo; auto does as pgsynth sample.
 
 Outside of the mask no pixel changes. With --keep codec the picture is of the method's size
 and what is outside is the source as the run's codec gives it back. A soft edge is a ramp
@@ -75,10 +79,14 @@ def _parser() -> Parser:
     parser.add_argument("--mask", metavar="IMAGE", help="a picture of the photo's size, white where it is to change")
     parser.add_argument("--region", metavar="WORDS", action="append", default=[], help="or regions, e.g. upper-clothes")
     parser.add_argument("--soft", metavar="PIXELS", type=_pixels, default=0.0, help="a soft edge around it, so wide")
-    parser.add_argument("--pose", metavar="POSE", help="the pose of the person in the photo: OpenPose JSON")
+    parser.add_argument("--pose", metavar="POSE", help="the pose of the person in the photo, in any form")
     parser.add_argument("--parsing", metavar="PNG", help="label map of the photo, where regions are named")
     parser.add_argument("--keep", choices=_KEEPS, default="photo", help="what is outside of the mask, see below")
-    parser.add_argument("-n", "--number", metavar="N", type=at_least(1), default=1, help="so many pictures")
+    add_frame(parser)
+    add_looking(parser)
+    parser.add_argument(
+        "-n", "--n", "--number", dest="number", metavar="N", type=at_least(1), default=1, help="so many"
+    )
     parser.add_argument("-o", "--output", metavar="DIR", help="where pictures go; by default outputs/RUN")
     add_sampling(parser)
     add_common(parser)
@@ -129,53 +137,71 @@ def _wanted(arguments: argparse.Namespace) -> Edit:
         parsing=arguments.parsing,
         soft=arguments.soft,
         keep=arguments.keep,
+        frame=arguments.frame or "auto",
     )
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
-    from pgsynth_core.api.edit_inputs import read_edit  # numpy and Pillow
+    from pgsynth_core.api.edit_inputs import EditInputs, read_edit  # numpy and Pillow
 
     run_word(arguments, "edit")
-    wanted = _wanted(arguments)
+    wanted, warnings, read = _wanted(arguments), list[str](), list[EditInputs]()
+    looking = looking_of(arguments, session.registry, warnings.append)
 
     def first(spec: Spec, verdict: Verdict) -> None:
-        read_edit(wanted, spec, verdict, find_pose=None)
+        read.append(read_edit(wanted, spec, verdict, looking, on_warning=warnings.append))
 
     model = loaded(arguments, session, "edit", None, first=first)
-    folder, warnings = Path(arguments.output) if arguments.output else _OUTPUTS / model.name, list[str]()
+    folder = Path(arguments.output) if arguments.output else _OUTPUTS / model.name
     check_folder(folder)
-    from pgsynth_core.api.editing import edited  # torch
-    from pgsynth_core.api.stamping import about_picture
-    from pgsynth_core.data.stamp import stamped
+    from pgsynth_core.api.editing import drawn_edit  # torch
 
+    settings = model.assembly.spec.sample
     with progress("Editing"):
-        made = edited(model, wanted, n=arguments.number, on_warning=warnings.append)
-        sheet = made.sheet(rows=_SHEET_ROWS)
-    name, seed = f"{Path(arguments.source).stem[:80]}-edit", model.assembly.spec.sample.seed
-    names: dict[str, Any] = {
-        "source": Path(arguments.source).name,
-        "reference": ", ".join(Path(str(one.photo)).name for one in wanted.references),
-    }
-    about = partial(about_picture, model, **names)
-    paths = [
-        write_new(stamped(one, about(made_with="edit", seed=number)), folder, f"{name}-seed{number}", ".png")
-        for number, one in enumerate(made.images(), seed)
-    ]
+        made = drawn_edit(model, read[0], settings, n=arguments.number, on_warning=warnings.append)
     facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
-    facts |= {"pictures": [str(path) for path in paths], "keep": arguments.keep}
-    shown = stamped(sheet, about(made_with="sheet", seed=seed))
-    facts["sheet"] = str(write_new(shown, folder, f"{name}-sheet", ".png"))
-    Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, paths)
-    for sentence in warnings:
+    facts |= {**_written(wanted, model, made, folder), "keep": arguments.keep}
+    Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, [Path(one) for one in facts["pictures"]])
+    for sentence in dict.fromkeys(warnings):
         tell_warning(sentence)
     if arguments.json:
-        facts |= {"warnings": [*model.warnings, *warnings], "broken": broken_facts(session.registry.broken)}
-        say_json(facts)
+        facts["warnings"] = [*model.warnings, *dict.fromkeys(warnings)]
+        say_json({**facts, "broken": broken_facts(session.registry.broken)})
         return 0
     for path in facts["pictures"]:
         say(one_line(path))
     say(f"sheet   {one_line(facts['sheet'])}")
     return 0
+
+
+def _written(wanted: Edit, model: Model, made: Edited, folder: Path) -> dict[str, Any]:
+    """Write the pictures and the sheet, each with what it was made of; where they are."""
+    from pgsynth_core.api.stamping import about_picture
+    from pgsynth_core.data.stamp import stamped
+
+    source, seed = Path(str(wanted.source)), model.assembly.spec.sample.seed
+    named = {"mask": wanted.mask, "pose": wanted.pose, "parsing": wanted.parsing}
+    about = about_picture(
+        model,
+        made_with="edit",
+        seed=seed,
+        source=source.name,
+        reference=[Path(str(one.photo)).name for one in wanted.references],
+        weights=[dict(one.weights) for one in wanted.references],
+        **{key: Path(str(value)).name for key, value in named.items() if value is not None},
+        regions=list(wanted.regions),
+        soft=wanted.soft,
+        keep=wanted.keep,
+        window=window_facts(made.inputs.window),
+    )
+    name = f"{source.stem}-edit"
+    paths = [
+        write_new(stamped(one, {**about, "seed": number}), folder, f"{name}-seed{number}", ".png")
+        for number, one in enumerate(made.images(), seed)
+    ]
+    shown = stamped(made.sheet(rows=_SHEET_ROWS), {**about, "made_with": "sheet"})
+    sheet = write_new(shown, folder, f"{name}-sheet", ".png")
+    return {"pictures": [str(path) for path in paths], "sheet": str(sheet)}
 
 
 COMMAND = Command(_parser, _run, "words:run_words")

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from pgsynth_core.cli.arguments import Parser, add_common, at_least, frames_a_second
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.new_files import write_new
+from pgsynth_core.cli.own_flags import add_framing, add_looking, framing_of, looking_of
 from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.sample import add_sampling, check_folder, loaded, run_word
 from pgsynth_core.cli.verbs import Command, Session
 
 if TYPE_CHECKING:
+    from pgsynth_core.api import Model
+    from pgsynth_core.api.interpolating import Interpolated
     from pgsynth_core.contract import Verdict
     from pgsynth_core.spec import Spec
 
@@ -28,19 +31,21 @@ run: an animated file, and a sheet to look at."""
 
 _EPILOG = """\
 RUN is as for pgsynth sample; so are words such as sample.scheduler=dpm. They stand before
-the flags, or behind another flag than --source, --pose and --parsing.
+the flags, or behind one that takes a single word.
 
 examples:
   pgsynth interpolate latest --source me.jpg --pose stand.json kick.json --frames 16
   pgsynth interpolate latest --source me.jpg you.jpg --pose stand.json --format gif --fps 12
   pgsynth interpolate latest sample.steps=20 --source me.jpg you.jpg --pose stand.json
 
-A pose is OpenPose JSON, as for pgsynth sample, in pixels of the photo of its place where it
-names no canvas. Between poses every limb of an arm or a leg turns the shorter way round and
-changes its length evenly; the trunk moves on straight lines. Between photos, what the run's
-encoders give of them is mixed evenly; label maps cannot be mixed and are the nearer photo's.
-All frames begin with the same noise, that of --seed: the first and the last are what
-pgsynth sample draws.
+A pose is anything that pgsynth sample takes, a single one, and photos are framed and poses
+retargeted as there: by joints beside a photo, NAME.pose.json, or --source-pose. A single
+photo is framed once for both poses.
+
+Between poses every limb of an arm or a leg turns the shorter way round and changes its length
+evenly; the trunk moves on straight lines. Between photos, what the run's encoders give of
+them is mixed evenly; label maps cannot be mixed and are the nearer photo's. All frames begin
+with the same noise, that of --seed: the ends are what pgsynth sample draws of them.
 
 The files go to outputs/RUN: NAME.webp, which keeps every pixel, or NAME.gif, of 256 colours;
 NAME-sheet.png with up to eight of the frames and their poses; with --png each frame, too.
@@ -57,65 +62,82 @@ def _parser() -> Parser:
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     parser.add_argument("--source", metavar="IMAGE", required=True, help="one photo, or two", **several)
     parser.add_argument("--pose", metavar="POSE", required=True, help="one pose, or two", **several)
-    parser.add_argument(
-        "--parsing", metavar="PNG", help="label map of each photo, for methods that read one", **several
-    )
+    parser.add_argument("--parsing", metavar="PNG", help="label map of each photo, where one is read", **several)
+    parser.add_argument("--source-pose", metavar="POSE", help="joints of each photo", **several)
     parser.add_argument("--frames", metavar="N", type=at_least(2), default=9, help="how many, by default 9")
     parser.add_argument("--fps", metavar="N", type=frames_a_second, default=8.0, help="frames a second, by default 8")
     parser.add_argument("--format", choices=_FORMATS, default="webp", help="of the animation, by default webp")
     parser.add_argument("--png", action="store_true", help="write each frame as a PNG, too")
     parser.add_argument("-o", "--output", metavar="DIR", help="where files go; by default outputs/RUN")
+    add_framing(parser)
+    add_looking(parser)
     add_sampling(parser)
     add_common(parser)
     return parser
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
-    from pgsynth_core.api.interpolating_inputs import check_frames, read_ends  # numpy and Pillow
-    from pgsynth_core.data.animation import animated
-    from pgsynth_core.data.stamp import stamped
+    from pgsynth_core.api.interpolating_inputs import Between, Ends, check_ends, read_ends  # numpy and Pillow
 
     run_word(arguments, "interpolate")
-    check_frames(arguments.frames)
-    sources, poses, parsings = arguments.source, arguments.pose, arguments.parsing or ()
+    sources, poses, warnings = arguments.source, arguments.pose, list[str]()
+    wanted = Between(
+        sources=sources,
+        poses=poses,
+        parsings=arguments.parsing or (),
+        source_poses=arguments.source_pose or (),
+        framing=framing_of(arguments),
+        frames=arguments.frames,
+    )
+    check_ends(wanted)
+    looking, read = looking_of(arguments, session.registry, warnings.append), list[Ends]()
 
     def first(spec: Spec, verdict: Verdict) -> None:
-        read_ends(sources, poses, spec, verdict, parsings=parsings)
+        read.append(read_ends(wanted, spec, verdict, looking, on_warning=warnings.append))
 
     model = loaded(arguments, session, "interpolate", None, first=first)
-    folder, warnings = Path(arguments.output) if arguments.output else _OUTPUTS / model.name, list[str]()
+    folder = Path(arguments.output) if arguments.output else _OUTPUTS / model.name
     check_folder(folder)
-    from pgsynth_core.api.interpolating import interpolated  # torch
-    from pgsynth_core.api.stamping import about_picture
+    from pgsynth_core.api.interpolating import drawn_between  # torch
+    from pgsynth_core.api.telling import Hooks
 
+    settings = model.assembly.spec.sample
     with progress("Drawing"):
-        made = interpolated(
-            model, sources, poses, frames=arguments.frames, parsings=parsings, on_warning=warnings.append
-        )
-        animation = animated(made.images(), f".{arguments.format}", fps=arguments.fps)
-    name = "-".join(dict.fromkeys(Path(one).stem[:30] for one in (*sources, *poses)))
-    facts: dict[str, Any] = {"ok": True, "run": model.name, "step": model.checkpoint.step}
-    facts["animation"] = str(write_new(animation, folder, name, f".{arguments.format}"))
-    ends = {"source": ", ".join(Path(one).name for one in sources), "pose": ", ".join(Path(one).name for one in poses)}
-    about = about_picture(model, made_with="interpolate", seed=model.assembly.spec.sample.seed, **ends)
-    sheet = stamped(made.sheet(), {**about, "made_with": "sheet"})
-    facts["sheet"] = str(write_new(sheet, folder, f"{name}-sheet", ".png"))
-    frames = made.images() if arguments.png else []
-    facts["pictures"] = [
-        str(write_new(stamped(one, about), folder, f"{name}-frame{number:03}", ".png"))
-        for number, one in enumerate(frames)
-    ]
-    facts |= {"frames": arguments.frames, "fps": arguments.fps}
-    for sentence in warnings:
+        made = drawn_between(model, read[0], settings, frames=wanted.frames, on_warning=warnings.append)
+    facts = {"ok": True, "run": model.name, "step": model.checkpoint.step, **_written(arguments, model, made, folder)}
+    shown = [Path(path) for path in facts["pictures"]] or [Path(facts["animation"])]
+    Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, shown)
+    for sentence in dict.fromkeys(warnings):
         tell_warning(sentence)
     if arguments.json:
-        facts |= {"warnings": [*model.warnings, *warnings], "broken": broken_facts(session.registry.broken)}
-        say_json(facts)
+        told = [*model.warnings, *dict.fromkeys(warnings)]
+        say_json({**facts, "warnings": told, "broken": broken_facts(session.registry.broken)})
         return 0
     for path in (*facts["pictures"], facts["animation"]):
         say(one_line(path))
     say(f"sheet   {one_line(facts['sheet'])}")
     return 0
+
+
+def _written(arguments: argparse.Namespace, model: Model, made: Interpolated, folder: Path) -> dict[str, Any]:
+    """Write the animation, the sheet, and the frames where they are asked for; what and where."""
+    from pgsynth_core.api.stamping import about_picture
+    from pgsynth_core.data.animation import animated
+    from pgsynth_core.data.stamp import stamped
+
+    seed, last = model.assembly.spec.sample.seed, len(made.pictures) - 1
+    names = {"source": [Path(one).name for one in arguments.source], "pose": [Path(one).name for one in arguments.pose]}
+    about = about_picture(model, made_with="interpolate", seed=seed, **names, frames=last + 1)
+    name = "-".join(dict.fromkeys(Path(one).stem[:30] for one in (*arguments.source, *arguments.pose)))
+    moving = animated(made.images(), f".{arguments.format}", fps=arguments.fps)
+    animation = write_new(moving, folder, name, f".{arguments.format}")
+    sheet = write_new(stamped(made.sheet(), {**about, "made_with": "sheet"}), folder, f"{name}-sheet", ".png")
+    pictures = [
+        write_new(stamped(one, {**about, "share": round(place / last, 4)}), folder, f"{name}-frame{place:03}", ".png")
+        for place, one in enumerate(made.images() if arguments.png else ())
+    ]
+    facts = {"animation": str(animation), "sheet": str(sheet), "pictures": [str(path) for path in pictures]}
+    return {**facts, "frames": last + 1, "fps": arguments.fps}
 
 
 COMMAND = Command(_parser, _run, "words:run_words")

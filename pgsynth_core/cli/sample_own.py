@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pgsynth_core.cli.arguments import Parser, at_least, frames_a_second, one_of
+from pgsynth_core.api.telling import Hooks
+from pgsynth_core.cli.arguments import Parser, at_least, frames_a_second
 from pgsynth_core.cli.new_files import free_path, make_folder, write_new
+from pgsynth_core.cli.own_flags import add_framing, add_looking, framing_of, looking_of, window_facts
 from pgsynth_core.cli.progress import Follower
 from pgsynth_core.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from pgsynth_core.api import Model
     from pgsynth_core.api.drawing import Drawn
-    from pgsynth_core.api.own import Framing
+    from pgsynth_core.api.own import Framing, OwnPhoto
     from pgsynth_core.api.own_reading import Looking, OwnPoses
     from pgsynth_core.contract import Verdict
     from pgsynth_core.registry import Registry
@@ -24,9 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OWN_EPILOG", "Own", "add_own"]
 
-FRAMES: Final = ("auto", "person", "whole")
-RETARGETS: Final = ("auto", "on", "off")
-FITS: Final = ("squash", "pad", "crop")
+_KEPT: Final = 16
+"""Photos that are named and kept from the look at all that is asked for until they are drawn, so many."""
 _SHEET_ROWS: Final = 12
 _GRID: Final = 12
 """Photos and poses of a grid, each at most so many."""
@@ -49,21 +51,19 @@ writes each output in the photo's own frame and size, too.
 def add_own(parser: Parser) -> None:
     """The flags of one's own photos."""
     own = parser.add_argument_group("photos of one's own")
-    own.add_argument("--source", metavar="PHOTO", nargs="+", help="photos of a person, or folders of them")
-    own.add_argument("--pose", metavar="POSE", nargs="+", help="poses in any form, or photos to take them from")
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
+    own.add_argument("--source", metavar="PHOTO", help="photos of a person, or folders of them", **several)
+    own.add_argument("--pose", metavar="POSE", help="poses in any form, or photos to take them from", **several)
     own.add_argument("--parsing", metavar="PNG", help="label map of the photo, or a folder of them, where one is read")
     own.add_argument("--source-pose", metavar="POSE", help="joints of the photo, or a folder of them")
-    own.add_argument("-n", "--number", metavar="N", type=at_least(1), help="so many pictures of each, by seed")
-    own.add_argument("--frame", metavar="HOW", type=one_of(FRAMES, "frame", "frames"), help="auto, person or whole")
     own.add_argument(
-        "--retarget", metavar="WHEN", type=one_of(RETARGETS, "answer", "answers"), help="auto, on or off; see below"
+        "-n", "--n", "--number", dest="number", metavar="N", type=at_least(1), help="so many of each, by seed"
     )
-    own.add_argument("--fit", metavar="HOW", type=one_of(FITS, "fit", "fits"), help=f"whole photos: {', '.join(FITS)}")
+    add_framing(own)
     own.add_argument("--back", action="store_true", help="write outputs in the photo's own frame, too")
     own.add_argument("--sequence", action="store_true", help="the poses of a folder are one person's who moves")
     own.add_argument("--fps", metavar="N", type=frames_a_second, help="frames a second of animations; by default 12")
-    own.add_argument("--person", metavar="WHO", help="of several people in a photo or file")
-    own.add_argument("--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks")
+    add_looking(own)
     own.add_argument("--batch", metavar="N", type=at_least(1), help="pictures at once; fewer where memory ends")
 
 
@@ -86,8 +86,9 @@ def given_of_own(arguments: argparse.Namespace) -> dict[str, object]:
 def _require_there(arguments: argparse.Namespace) -> None:
     """Refuse files that are not there, all at once; a row of a table is ``file.csv:NAME``."""
     named = [("--source", word) for word in arguments.source]
-    named += [("--pose", re.sub(r"(?i)(\.csv):.*", r"\1", word)) for word in arguments.pose]
-    named += [("--source-pose", arguments.source_pose), ("--parsing", arguments.parsing)]
+    poses = [("--pose", word) for word in arguments.pose] + [("--source-pose", arguments.source_pose)]
+    named += [(flag, word and re.sub(r"(?i)(\.csv):.*", r"\1", word)) for flag, word in poses]
+    named.append(("--parsing", arguments.parsing))
     missing = [
         Problem("there is no such file or folder.", f"{flag} {word}", "Give the path of one that is there.")
         for flag, word in named
@@ -115,41 +116,58 @@ class Own:
     """
 
     def __init__(self, arguments: argparse.Namespace, registry: Registry, tell: Any) -> None:
-        from pgsynth_core.api.own import Framing
-        from pgsynth_core.api.own_reading import Looking, own_poses
-        from pgsynth_core.api.photos import photo_of
-        from pgsynth_core.data.people import require_person_rule
-
-        person = arguments.person or "most-certain"
-        require_person_rule(person, where="--person")
+        self._looking: Looking = looking_of(arguments, registry, tell)
         _require_there(arguments)
         self._arguments, self._tell = arguments, tell
         self._sources = [Path(word) for word in arguments.source]
-        self._sizes = {photo_of(path).shape[:2] for path in self._sources if path.is_file()}
-        self._looking: Looking = Looking(registry, tuple(arguments.annotator), person, arguments.device or "", tell)
-        self._framing: Framing = Framing(arguments.frame or "auto", arguments.retarget or "auto", arguments.fit)
-        (canvas,) = self._sizes if len(self._sizes) == 1 and len(self._sources) == 1 else (None,)
-        self._poses: list[OwnPoses] = own_poses(
-            [Path(word) for word in arguments.pose], self._looking, fractions_of=canvas, moving=arguments.sequence
-        )
+        self._framing: Framing = framing_of(arguments)
+        self._read: dict[Path, OwnPhoto] = {}
+        self._poses: list[OwnPoses] = []
 
     def check(self, spec: Spec, verdict: Verdict) -> None:
-        """Look over what is given of a photo for this method; of folders only what is drawn is read.
+        """Read poses, and the photos that are named; try whether each can be drawn in each.
+
+        The first `_KEPT` photos are kept; of folders only what is drawn is read.
 
         Raises:
-            UserError: If something cannot be read, or lacks and nobody finds it.
+            UserError: If something cannot be read, or lacks and nobody finds it; or if a pose cannot be drawn.
         """
-        files = [path for path in self._sources if path.is_file()]
-        for _ in self._photos(files, verdict):
-            pass
+        from pgsynth_core.api.drawing import placed_in
 
-    def _photos(self, paths: Sequence[Path], verdict: Verdict) -> Iterator[Any]:
+        only = len(self._sources) == 1
+        for path in self._sources:
+            if path.is_dir():
+                continue
+            (photo,) = self._photos([path], verdict)
+            if len(self._read) < _KEPT:
+                self._read[path] = photo
+            self._poses = self._poses or self._own_poses(photo.size if only else None)
+            for _ in placed_in(photo, self._poses, spec, self._framing):
+                pass
+        self._poses = self._poses or self._own_poses(None)
+
+    def _own_poses(self, canvas: tuple[int, int] | None) -> list[OwnPoses]:
+        from pgsynth_core.api.own_reading import own_poses
+
+        paths = [Path(word) for word in self._arguments.pose]
+        return own_poses(paths, self._looking, fractions_of=canvas, moving=self._arguments.sequence)
+
+    def _photos(self, paths: Sequence[Path], verdict: Verdict, on_skip: Any = None) -> Iterator[OwnPhoto]:
         from pgsynth_core.api.own_reading import own_photos
 
         joints, parsing = (
             Path(word) if word else None for word in (self._arguments.source_pose, self._arguments.parsing)
         )
-        return own_photos(paths, verdict, self._looking, framing=self._framing, joints=joints, parsing=parsing)
+        return own_photos(
+            paths,
+            verdict,
+            self._looking,
+            framing=self._framing,
+            joints=joints,
+            parsing=parsing,
+            kept=self._read,
+            on_skip=on_skip,
+        )
 
     def draw(self, model: Model, folder: Path, follower: Follower) -> dict[str, Any]:
         """Draw and write everything.
@@ -159,22 +177,38 @@ class Own:
         """
         from pgsynth_core.api.drawing import draw_own
 
-        arguments = self._arguments
+        arguments, lost = self._arguments, list[str]()
         writer = _Writer(model, folder, arguments)
+
+        def skipped(sentence: str) -> None:
+            lost.append(sentence)
+            self._tell(sentence)
+
         found = draw_own(
             model,
-            self._photos(self._sources, model.assembly.verdict),
+            self._photos(self._sources, model.assembly.verdict, skipped),
             self._poses,
             n=arguments.number or 1,
             framing=self._framing,
             batch=arguments.batch,
             on_warning=self._tell,
+            on_skip=skipped,
         )
-        for count, one in enumerate(found, 1):
-            writer.add(one)
-            follower.on_event({"kind": "count", "doing": "drawing", "done": count, "of": self._total})
+        try:
+            for count, one in enumerate(found, 1):
+                writer.add(one)
+                follower.on_event({"kind": "count", "doing": "drawing", "done": count, "of": self._total})
+        except UserError:
+            if writer.pictures:
+                with suppress(UserError):
+                    writer.finish()  # what was drawn is not lost
+            raise
         if not writer.pictures:
-            raise UserError("nothing was drawn: nobody is in any pose.", where="--pose", cure="Give other poses.")
+            cure = "Give other photos or poses."
+            raise UserError(
+                f"nothing was drawn: {lost[0] if lost else 'no photo is there.'}", where="--source", cure=cure
+            )
+        Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, writer.pictures)
         return writer.finish()
 
     @property
@@ -233,13 +267,10 @@ class _Writer:
         from pgsynth_core.api.stamping import about_picture
 
         placed, window = one.placed, one.placed.window
-        how = {"retargeted": placed.retargeted, "fit": placed.fit}
-        where = (
-            {"left": window.left, "top": window.top, "height": window.height, "width": window.width} if window else None
-        )
+        how = {"retargeted": placed.retargeted, "fit": placed.fit, "window": window_facts(window)}
         pose = one.poses.file if len(one.poses.frames) == 1 else f"{one.poses.file}: {one.frame.name}"
         names = {"source": placed.photo.file, "pose": pose}
-        return about_picture(self._model, made_with="sample", seed=one.seed, **names, **how, window=where)
+        return about_picture(self._model, made_with="sample", seed=one.seed, **names, **how)
 
     def _show(self, one: Drawn) -> None:
         """Keep what the sheets show: the first pictures, and of a grid the first of each cell."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float32
 from PIL import Image as Pillow
 
 from pgsynth_core.data.fit import PADDING, Picture, PictureLabels
@@ -19,6 +20,7 @@ from pgsynth_core.data.records import Image, Keypoints, LabelMap, Person
 
 __all__ = ["ABOVE", "AROUND", "Window", "window_around"]
 
+_Area = Float32[np.ndarray, "_H _W"]
 ABOVE: Final = 0.14
 """Added above the highest joint, as a share of the joints' height: eyes and ears are not the top of a head."""
 
@@ -50,6 +52,10 @@ class Window:
         parsing = None if person.parsing is None else self.labels(person.parsing)
         joints = self.joints(person.keypoints)
         return Person(person.name, self.image(person.image), joints, parsing, person.label_set)
+
+    def area(self, area: _Area) -> _Area:
+        """The part of an area in it; nothing past the edges."""
+        return self._cut(area, 0)
 
     def image(self, image: Image) -> Picture:
         """The photo's pixels in it; `fit.PADDING` past the edges."""
@@ -91,7 +97,7 @@ class Window:
         return rows, columns
 
     def _cut(self, array: np.ndarray, padding: int) -> np.ndarray:
-        part = np.full((self.height, self.width, *array.shape[2:]), padding, np.uint8)
+        part = np.full((self.height, self.width, *array.shape[2:]), padding, array.dtype)
         rows, columns = self._inside(array.shape[0], array.shape[1])
         part[np.ix_(rows - self.top, columns - self.left)] = array[np.ix_(rows, columns)]
         return part

@@ -200,7 +200,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"mask": None, "regions": ["upper-cloths"]}, ["'upper-cloths'", "Did you mean 'upper-clothes'"]),
     ({"mask": None, "regions": ["dress"]}, ["no dress", "There is: upper-clothes, pants"]),
     ({"source": PHOTO, "mask": None, "regions": ["pants"]}, ["no label map of the source", "NAME.parsing.png"]),
-    ({"source": PHOTO, "pose": None}, ["pose of the source", "NAME.pose.json"]),
+    ({"source": PHOTO, "pose": None}, ["needed, and not given", "NAME.pose.json"]),
     ({"reference": []}, ["no reference"]),
     ({"reference": Reference(OTHER, {})}, ["weights", "none"]),
     ({"reference": Reference(OTHER, {"all": 1.5})}, ["weights", "all=1.5"]),

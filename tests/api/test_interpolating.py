@@ -12,6 +12,7 @@ from PIL import Image
 
 from pgsynth_core import Run, load
 from pgsynth_core.api.interpolating import Interpolated, interpolated
+from pgsynth_core.api.interpolating_inputs import Between
 from pgsynth_core.api.model import Model
 from pgsynth_core.data.animation import animated
 from pgsynth_core.errors import UserError
@@ -30,6 +31,10 @@ def model(small_run: Run) -> Model:
     return load(small_run)
 
 
+def between_poses(frames: int) -> Between:
+    return Between(sources=[PHOTO], poses=[POSE, MOVED], frames=frames)
+
+
 def array(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture).astype(int)
 
@@ -43,7 +48,7 @@ def test_the_ends_are_what_sample_draws(model: Model) -> None:
 
 
 def test_between_poses_of_one_photo(model: Model) -> None:
-    made = interpolated(model, [PHOTO], [POSE, MOVED], frames=3, **GIVEN)
+    made = interpolated(model, between_poses(3), **GIVEN)
     size = model.assembly.spec.size
     middle = (POSE + np.array([2.5, -2, 0])) * np.array([size[1] / 48, size[0] / 72, 1])
     np.testing.assert_allclose(made.poses[1], middle, atol=1e-3)
@@ -103,8 +108,8 @@ def test_the_animation_holds_the_frames(suffix: str) -> None:
 
 
 def test_the_sheet_shows_eight_frames_at_most_and_their_poses(model: Model) -> None:
-    made = interpolated(model, [PHOTO], [POSE, MOVED], frames=12, steps=1)
-    few = interpolated(model, [PHOTO], [POSE, MOVED], frames=4, steps=1)
+    made = interpolated(model, between_poses(12), steps=1)
+    few = interpolated(model, between_poses(4), steps=1)
     wide, narrow = np.asarray(made.sheet()), np.asarray(few.sheet())
     assert wide.shape[0] == narrow.shape[0] and 1.9 < wide.shape[1] / narrow.shape[1] < 2.1
     assert (narrow[: len(narrow) // 2] == 0).all(axis=2).sum() > 10000, "poses are on black"

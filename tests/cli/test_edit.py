@@ -76,7 +76,7 @@ def test_references_have_weights_by_region(run: Run, trained: Made, photos: Path
         (["--region", "pant"], "'pants'"),
         (["--mask", "mask.png", "--soft", "-1"], "no width in pixels"),
         (["--mask", "mask.png", "--keep", "all"], "photo"),
-        (["--mask", "mask.png", "--source", "you.png"], "pose of the source"),
+        (["--mask", "mask.png", "--source", "you.png"], "needed, and not given"),
         (["--mask", "mask.png", "--parsing", "me.png"], "does not say what its labels mean"),
     ],
 )
