@@ -13,7 +13,7 @@ from pgsynth_core.metrics import NotComputed
 from pgsynth_core.registry import Entry, Registry, configure, load_part
 from pgsynth_core.spec.typed import option_value
 
-__all__ = ["FLAG", "ChosenAnnotator", "annotators_for", "pose_annotators"]
+__all__ = ["FLAG", "ChosenAnnotator", "annotators_for", "named_annotators", "pose_annotators"]
 
 FLAG = "--annotator"
 _KINDS: Mapping[Finding, Any] = {"pose": PoseAnnotator, "parsing": ParsingAnnotator}
@@ -64,7 +64,7 @@ def annotators_for(
         UserError: If a word names no annotator, option or value, or one that finds nothing of that; if two are named
             for one; or if nobody finds it, or nobody says which of several is meant.
     """
-    named, wanted = _named(registry, words), tuple(finds)
+    named, wanted = named_annotators(registry, words), tuple(finds)
     for one in named.values():
         if not set(one.entry.component.finds) & set(wanted):
             what = " and ".join(_NOUNS[finding] for finding in one.entry.component.finds)
@@ -74,7 +74,12 @@ def annotators_for(
     return {finding: _finder(registry, finding, list(named.values())) for finding in wanted}
 
 
-def _named(registry: Registry, words: Sequence[str]) -> dict[str, ChosenAnnotator]:
+def named_annotators(registry: Registry, words: Sequence[str]) -> dict[str, ChosenAnnotator]:
+    """Those that words name, by their full names; words are as for `annotators_for`.
+
+    Raises:
+        UserError: If one names no annotator, option or value.
+    """
     found: dict[str, ChosenAnnotator] = {}
     for word in words:
         path, sign, text = word.partition("=")

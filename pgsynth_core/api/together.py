@@ -51,10 +51,11 @@ def as_many_as_fit(
             chunk = chunk[size:] or list(islice(waiting, size))
             continue
         clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was made any more
-        if size == 1:
+        tried = min(size, len(chunk))
+        if tried == 1:
             cure = "Draw on a device with more memory (--device cpu is slow and has most), or at a smaller size."
             raise UserError(f"{lacking}", where="one picture at a time", cure=cure)
-        size = max(1, size // 2)
+        size = tried // 2
         if tell:
             tell(f"{lacking} {size} at a time from here on.")
 

@@ -23,12 +23,12 @@ _FITS: Final = ("squash", "pad", "crop")
 
 
 def add_frame(group: Any) -> None:
-    """``--frame``."""
+    """Add ``--frame`` to a group of flags."""
     group.add_argument("--frame", metavar="HOW", type=one_of(_FRAMES, "frame", "frames"), help="auto, person or whole")
 
 
 def add_framing(group: Any) -> None:
-    """``--frame``, ``--retarget`` and ``--fit``."""
+    """Add ``--frame``, ``--retarget`` and ``--fit``."""
     add_frame(group)
     group.add_argument(
         "--retarget", metavar="WHEN", type=one_of(_RETARGETS, "answer", "answers"), help="auto, on or off; see below"
@@ -39,7 +39,7 @@ def add_framing(group: Any) -> None:
 
 
 def add_looking(group: Any) -> None:
-    """``--person`` and ``--annotator``."""
+    """Add ``--person`` and ``--annotator``."""
     group.add_argument("--person", metavar="WHO", help="of several people in a photo or file")
     group.add_argument("--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks")
 
@@ -55,13 +55,15 @@ def looking_of(arguments: argparse.Namespace, registry: Registry, tell: Callable
     """Who looks at photos, as the flags of `add_looking` and ``--device`` say.
 
     Raises:
-        UserError: If ``--person`` says nobody.
+        UserError: If ``--person`` says nobody, or ``--annotator`` names none.
     """
+    from pgsynth_core.api.annotating import named_annotators
     from pgsynth_core.api.own_reading import Looking  # numpy
     from pgsynth_core.data.people import require_person_rule
 
     person = arguments.person or "most-certain"
     require_person_rule(person, where="--person")
+    named_annotators(registry, arguments.annotator)
     return Looking(registry, tuple(arguments.annotator), person, arguments.device or "", tell)
 
 

@@ -12,6 +12,7 @@ from pgsynth_core.data import write_pose
 from pgsynth_core.training.memory import TrainingMemory
 from pgsynth_core.training.savings import Saving
 
+from ..fixtures.lively import lively
 from ..fixtures.people import shared, standing, write_pairs, write_photo
 
 __all__ = ["shared"]
@@ -46,6 +47,12 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     photos = tmp_path_factory.mktemp("photos")
     write_folder(photos)
     return compose(*SMALL, f"data.folder.root={photos}").train(runs=tmp_path_factory.mktemp("runs"), steps=2)
+
+
+@pytest.fixture(scope="session")
+def lively_run(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one whose pictures follow photo and pose, see `fixtures.lively`."""
+    return lively(small_run.path, tmp_path_factory.mktemp("lively") / small_run.id)
 
 
 @pytest.fixture

@@ -11,12 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from pgsynth_core import Reference, Run, load
-from pgsynth_core.api.edit_inputs import Edit
-from pgsynth_core.api.editing import edited
+from pgsynth_core import Reference, load
+from pgsynth_core.api import editing
+from pgsynth_core.api.edit_inputs import Edit, read_edit
+from pgsynth_core.api.editing import drawn_edit, edited
 from pgsynth_core.api.model import Model
+from pgsynth_core.api.own import OwnPhoto
 from pgsynth_core.api.photos import photo_of
-from pgsynth_core.data import Fit, write_label_map, write_pose
+from pgsynth_core.data import Fit, Person, no_keypoints, write_label_map, write_pose
 from pgsynth_core.data.tensors import to_pictures
 from pgsynth_core.errors import UserError
 from pgsynth_core.spec import SCHEDULERS
@@ -30,8 +32,8 @@ SHIRT, TROUSERS = slice(18, 38), slice(38, 60)
 
 
 @pytest.fixture(scope="module")
-def model(small_run: Run) -> Model:
-    return load(small_run)
+def model(lively_run: Path) -> Model:
+    return load(lively_run)
 
 
 @pytest.fixture
@@ -117,6 +119,77 @@ def test_a_picture_is_its_seeds_alone(model: Model) -> None:
         (one,) = model.edit(PHOTO, [OTHER, PHOTO], seed=4 + number, **given)
         assert np.abs(array(one) - array(picture)).max() <= 1
     assert (array(three[0]) != array(three[1])).any()
+
+
+def test_what_is_drawn_follows_photo_pose_and_seed(model: Model) -> None:
+    """The canary of every comparison here: these pictures do differ."""
+    base = model.sample(PHOTO, POSE, steps=2)[0]
+    moved = POSE + np.array([6, -6, 0], np.float32)
+    for other in (model.sample(OTHER, on_photo(model), steps=2), model.sample(PHOTO, moved, steps=2)):
+        assert np.abs(array(base) - array(other[0])).max() > 10
+
+
+# ------------------------------------------------------------------------------------------- windows
+@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
+@pytest.mark.parametrize("keep", ["photo", "codec"])
+def test_somebody_small_is_edited_in_a_window_that_holds_the_mask(model: Model, fit: str, keep: str) -> None:
+    assembly = model.assembly
+    model = replace(model, assembly=replace(assembly, spec=assembly.spec.model_copy(update={"fit": fit})))
+    large, pose = noise((200, 300)), POSE + np.array([100, 60, 0], np.float32)
+    mask = np.zeros((200, 300), np.bool_)
+    mask[80:105, 60:130] = True  # its left side is far from the person
+    given: dict[str, Any] = {"mask": mask, "pose": pose, "keep": keep}
+    inputs = edited(model, Edit(source=large, references=(Reference(OTHER),), **given)).inputs
+    assert inputs.window is not None and inputs.window.left <= 60 and inputs.window.width < 200
+    (part,), (whole,) = model.edit(large, OTHER, **given), model.edit(large, OTHER, frame="whole", **given)
+    assert (array(part) != array(whole)).any()
+    if keep == "codec":
+        assert part.size == whole.size == (24, 32)
+        return
+    for picture in (part, whole):
+        changed = (array(picture) != large).any(axis=2)
+        assert picture.size == (300, 200) and not changed[~mask].any()
+    assert (array(part) != large).any(axis=2)[mask].mean() > 0.9
+
+
+def test_in_a_window_everything_is_sampling_there(model: Model) -> None:
+    large, pose = noise((200, 300)), POSE + np.array([100, 60, 0], np.float32)
+    (plain,) = model.sample(large, pose, source_pose=pose, steps=2)
+    placed = model._placed(OwnPhoto("me", large, pose), pose, None)
+    assert placed.window is not None
+    mask = np.zeros((200, 300), np.bool_)
+    window = placed.window
+    mask[max(0, window.top) : window.top + window.height, window.left : window.left + window.width] = True
+    given: dict[str, Any] = {"mask": mask, "pose": pose, "keep": "codec", "steps": 2, "frame": "person"}
+    wanted = Edit(
+        source=large, references=(Reference(large),), **{key: given[key] for key in ("mask", "pose", "frame")}
+    )
+    looking, assembly = model.looking(), model.assembly
+    inputs = replace(read_edit(wanted, assembly.spec, assembly.verdict, looking), window=window)
+    seen = window.cut(Person("source", large, pose))
+    inputs = replace(inputs, source=seen, references=(Person("reference", seen.image, no_keypoints()),), keep="codec")
+    inputs = replace(inputs, fit=Fit(seen.size, assembly.spec.size, assembly.spec.fit))
+    settings = assembly.spec.sample.model_copy(update={"steps": 2})
+    (drawn,) = drawn_edit(model, inputs, settings).pictures
+    assert np.array_equal(drawn, np.asarray(plain))
+
+
+# ------------------------------------------------------------------------------------------- memory
+def test_where_memory_ends_fewer_are_drawn_together(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {"mask": block(), "pose": POSE, "keep": "codec", "n": 3}
+    enough, told, asked = model.edit(PHOTO, OTHER, **given), list[str](), list[int]()
+    sampling = editing.sample_latents
+
+    def scarce(method: Any, source: Any, data: Any, plan: Any, chances: Any, **more: Any) -> torch.Tensor:
+        asked.append(plan.copies)
+        if plan.copies > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return sampling(method, source, data, plan, chances, **more)
+
+    monkeypatch.setattr(editing, "sample_latents", scarce)
+    few = model.edit(PHOTO, OTHER, on_warning=told.append, **given)
+    assert asked == [3, 1, 1, 1] and len(told) == 1 and "1 at a time" in told[0]
+    assert all(np.abs(array(one) - array(other)).max() <= 1 for one, other in zip(enough, few, strict=True))
 
 
 # ------------------------------------------------------------------------------------------- regions and references
@@ -209,6 +282,8 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"soft": -1.0}, ["soft is -1.0"]),
     ({"soft": float("nan")}, ["soft is nan"]),
     ({"keep": "foto"}, ["'foto'", "Did you mean 'photo'"]),
+    ({"frame": "persn"}, ["'persn'", "Did you mean 'person'"]),
+    ({"frame": "person", "pose": {"people": []}}, ["nobody is in the pose"]),
     ({"n": 0}, ["n is 0", "at least 1"]),
     ({"steps": 0}, ["steps", "at least 1"]),
     ({"parsing": "small.png"}, ["small.png", "label"]),

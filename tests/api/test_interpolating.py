@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pgsynth_core import Run, load
+from pgsynth_core import load
 from pgsynth_core.api.interpolating import Interpolated, interpolated
 from pgsynth_core.api.interpolating_inputs import Between
 from pgsynth_core.api.model import Model
@@ -27,8 +28,8 @@ GIVEN: dict[str, Any] = {"steps": 2, "guidance": 4.0}
 
 
 @pytest.fixture(scope="module")
-def model(small_run: Run) -> Model:
-    return load(small_run)
+def model(lively_run: Path) -> Model:
+    return load(lively_run)
 
 
 def between_poses(frames: int) -> Between:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pgsynth_core import Run, load
+from pgsynth_core import load
 from pgsynth_core.api.drawing import Drawn, draw_own
 from pgsynth_core.api.model import Model
 from pgsynth_core.api.own import Framing, OwnPhoto, place
@@ -128,8 +129,8 @@ def test_what_cannot_be_is_told() -> None:
 
 # ------------------------------------------------------------------------------------------- drawing
 @pytest.fixture(scope="module")
-def model(small_run: Run) -> Model:
-    return load(small_run)
+def model(lively_run: Path) -> Model:
+    return load(lively_run)
 
 
 def drawn(model: Model, photos: list[OwnPhoto], poses: list[OwnPoses], **how: Any) -> list[Drawn]:

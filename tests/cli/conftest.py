@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pgsynth_core.data import write_pose
 
 from ..fixtures.answers import Answer
 from ..fixtures.fake_packages import fake_packages
+from ..fixtures.lively import lively
 from ..fixtures.people import standing, write_pairs, write_photo
 
 __all__ = ["Answer", "fake_packages"]
@@ -152,3 +153,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
     with redirect_stdout(out), redirect_stderr(err):
         code = main(["train", *SMALL, data, "train.steps=3", "--runs", str(runs), "--json", "--no-proof"])
     return Made(Answer(code, out.getvalue(), err.getvalue()), runs, data)
+
+
+@pytest.fixture(scope="session")
+def lively_trained(trained: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same run with pictures that follow photo and pose, see `fixtures.lively`."""
+    runs = tmp_path_factory.mktemp("lively")
+    lively(trained.runs / trained.id, runs / trained.id)
+    return replace(trained, runs=runs)

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data import write_pose
+from pgsynth_core.data.poses import PoseFrame, poses_as
 from pgsynth_core.data.stamp import stamp_of
 
 from ..fixtures.fake_packages import FakePackages
@@ -25,13 +27,13 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def sample(run: Run, trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def sample(run: Run, lively_trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Sample from a run in two steps, in an empty folder with a pose."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
     write_pose(Path("kick.json"), standing())
-    return lambda *words: run("sample", *trained.run, "--steps", "2", "-o", "out", *map(str, words))
+    return lambda *words: run("sample", *lively_trained.run, "--steps", "2", "-o", "out", *map(str, words))
 
 
 def opened(path: str | Path) -> Image.Image:
@@ -152,6 +154,74 @@ def test_an_annotator_finds_who_is_in_a_photo_of_a_pose(sample: Run, fake_packag
         assert said.code == 2 and expected in said.err and "cure:" in said.err, said.err
 
 
+def test_a_photo_or_pose_may_be_given_again_and_again(sample: Run) -> None:
+    for number, name in enumerate("ab"):
+        write_photo(Path(f"{name}.png"), seed=number)
+    facts = sample("--source", "a.png", "--source", "b.png", "--pose", "kick.json", "--n", "2", "--json").facts
+    assert names(facts) == [f"{name}-kick-seed{seed}.png" for name in "ab" for seed in (0, 1)]
+
+
+def test_a_table_of_joints_is_no_photos_joints_but_its_row_is(sample: Run) -> None:
+    write_photo(Path("me.png"), (200, 300))
+    small = standing() + np.array([60, 60, 0], np.float32)
+    frames = [PoseFrame("other", standing()), PoseFrame("me", small)]
+    Path("joints.csv").write_bytes(poses_as(frames, "csv")["poses.csv"])
+    said = sample("--source", "me.png", "--pose", "kick.json", "--source-pose", "joints.csv")
+    assert said.code == 2 and "2 poses in it, and one is wanted" in said.err
+    said = sample("--source", "me.png", "--pose", "kick.json", "--source-pose", "joints.csv:me.jpg", "--json")
+    assert said.code == 0, said.err
+    about = stamp_of(Path(said.facts["pictures"][0]))
+    assert about is not None and about["window"]["left"] > 40
+
+
+def test_joints_of_another_photo_are_refused(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    write_pose(Path("me.pose.json"), standing() + np.array([500, 500, 0], np.float32))
+    said = sample("--source", "me.png", "--pose", "kick.json")
+    assert said.code == 2 and "lie outside the photo" in said.err and "me.pose.json" in said.err
+
+
+def test_what_cannot_be_drawn_is_told_before_anything_is(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    write_pose(Path("far.json"), standing() + np.array([500, 500, 0], np.float32))
+    said = sample("--source", "me.png", "--pose", "kick.json", "far.json", "--batch", "1")
+    assert said.code == 2 and "lie outside the photo" in said.err and not Path("out").exists()
+
+
+def test_a_photo_of_a_folder_that_cannot_be_used_is_left_out_and_told(sample: Run) -> None:
+    for number, name in enumerate("ac"):
+        write_photo(Path("photos") / f"{name}.png", seed=number)
+    Path("photos/b.png").write_bytes(b"none")
+    said = sample("--source", "photos", "--pose", "kick.json", "--json")
+    assert said.code == 0 and names(said.facts) == ["a-kick-seed0.png", "c-kick-seed0.png"], said.err
+    assert any("photos/b.png is left out" in one for one in said.facts["warnings"]) and "b.png" in said.err
+    Path("photos/a.png").unlink()
+    Path("photos/c.png").unlink()
+    said = sample("--source", "photos", "--pose", "kick.json")
+    assert said.code == 2 and "nothing was drawn" in said.err and "photos/b.png" in said.err
+
+
+def test_frames_of_pictures_of_several_sizes_are_not_one_body(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    write_pose(Path("me.pose.json"), standing())
+    for number, canvas in enumerate(((72, 48), (144, 96))):
+        Path("walk").mkdir(exist_ok=True)
+        (content,) = poses_as([PoseFrame(str(number), standing(canvas), canvas)], "dwpose").values()
+        Path(f"walk/{number}.json").write_bytes(content)
+    facts = sample("--source", "me.png", "--pose", "walk", "--sequence", "--json").facts
+    assert any("not retargeted" in one and "several sizes" in one for one in facts["warnings"])
+    said = sample("--source", "me.png", "--pose", "walk", "--sequence", "--retarget", "on")
+    assert said.code == 2 and "several sizes" in said.err
+
+
+def test_a_plugin_is_told_of_what_was_drawn(sample: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+    monkeypatch.setattr(Hooks, "sampled", lambda self, home, step, paths: told.append([path.name for path in paths]))
+    write_photo(Path("me.png"))
+    sample("--source", "me.png", "--pose", "kick.json", "-n", "2")
+    assert told == [["me-kick-seed0.png", "me-kick-seed1.png"]]
+
+
 # ------------------------------------------------------------------------------------------- bad input
 def write_bad(kind: str) -> Path:
     """A photo that is odd, or none."""
@@ -194,11 +264,11 @@ def test_photos_of_every_usual_kind_are_read(sample: Run, kind: str) -> None:
     assert facts["ok"] and opened(facts["pictures"][0]).size == (24, 32)
 
 
-def test_flags_of_photos_need_a_photo(run: Run, trained: Made) -> None:
+def test_flags_of_photos_need_a_photo(run: Run, lively_trained: Made) -> None:
     for flag in (["--back"], ["--frame", "person"], ["--fps", "3"], ["--person", "largest"], ["--batch", "2"]):
-        said = run("sample", *trained.run, *flag)
+        said = run("sample", *lively_trained.run, *flag)
         assert said.code == 2 and flag[0] in said.err and "--source" in said.err
-    said = run("sample", *trained.run, "--source", "a", "--pose", "b", "--frame", "persn")
+    said = run("sample", *lively_trained.run, "--source", "a", "--pose", "b", "--frame", "persn")
     assert said.code == 2 and "Did you mean 'person'?" in said.err
 
 
