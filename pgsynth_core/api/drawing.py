@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
-from pgsynth_core.api.model import Model
 from pgsynth_core.api.own import Framing, OwnPhoto, Placed, place
 from pgsynth_core.api.own_reading import OwnPoses
 from pgsynth_core.api.photos import OnWarning
@@ -18,6 +19,9 @@ from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.tensors import Batch, example
 from pgsynth_core.errors import UserError
 from pgsynth_core.spec import Spec
+
+if TYPE_CHECKING:
+    from pgsynth_core.api.model import Model
 
 __all__ = ["Drawn", "Unseen", "draw_own", "placed_in"]
 
@@ -50,6 +54,15 @@ class Drawn(Unseen):
 
     seed: int
     picture: np.ndarray
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture as Pillow's."""
+        return Image.fromarray(self.picture)
+
+    def back(self) -> Image.Image:
+        """It in the photo's own frame and size, see `own.Placed.back`."""
+        return Image.fromarray(self.placed.back(self.picture))
 
     @property
     def tiles(self) -> tuple[np.ndarray, ...]:

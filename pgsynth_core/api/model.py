@@ -12,16 +12,17 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from pgsynth_core.api.adjust import Guidance, adjusted_spec, refuse_differences
+from pgsynth_core.api.adjust import Guidance, adjusted, adjusted_spec, refuse_differences
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.devices import device_named
+from pgsynth_core.api.drawing import Drawn, draw_own
 from pgsynth_core.api.edit_inputs import Edit, Mask, Reference
 from pgsynth_core.api.editing import edited, references_of
 from pgsynth_core.api.interpolating import interpolated
 from pgsynth_core.api.interpolating_inputs import Between
 from pgsynth_core.api.own import Framing, OwnPhoto, Placed, place
-from pgsynth_core.api.own_reading import Looking, own_joints, own_photo
+from pgsynth_core.api.own_reading import Looking, own_joints, own_photo, own_photos, own_poses
 from pgsynth_core.api.photos import OnWarning, Pose, Source, frame_of, photo_of
 from pgsynth_core.api.pictures import OnSkip, Sampled, plan_of, sampled, sampled_often, usable
 from pgsynth_core.api.run import Run
@@ -181,6 +182,49 @@ class Model:
         seeds = range(settings.seed, settings.seed + n)
         made = sampled_often(assembly, batch, plan=how, seeds=seeds, tell=on_warning)
         return [Image.fromarray(one) for one in made]
+
+    def draw(  # noqa: PLR0913 - as `sample`
+        self,
+        sources: Sequence[str | Path],
+        poses: Sequence[str | Path],
+        *,
+        n: int = 1,
+        moving: bool = False,
+        framing: Framing | None = None,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: Guidance | None = None,
+        on_warning: OnWarning | None = None,
+        on_skip: OnWarning | None = None,
+    ) -> Iterator[Drawn]:
+        """Many photos in many poses, each in each: what `sample` draws one by one, as many at once as memory allows.
+
+        Args:
+            sources: Files, and folders with all below them; what lies beside a photo counts as for `sample`.
+            poses: Files of any form, folders of them, rows of tables as ``file.csv:NAME``, photos.
+            n: Pictures of each.
+            moving: Whether the poses of a folder are one person's, one after the other; those of one file are.
+            framing: As for `sample`.
+            seed: As for `sample`.
+            steps: As for `sample`.
+            guidance: As for `sample`.
+            on_warning: As for `sample`.
+            on_skip: Told of each photo or pose that cannot be used, and why, and the others follow; None: it ends all.
+
+        Returns:
+            Pictures as they come, in order: whose, in which pose, from which seed; back in the photo by `Drawn.back`.
+
+        Raises:
+            UserError: As `sample`.
+            SpecError: As `sample`.
+        """
+        if n < 1:
+            raise UserError(f"n is {n}; it is the number of pictures, at least 1.", where="n", cure="Write n=1.")
+        model, looking = adjusted(self, guidance=guidance, seed=seed, steps=steps), self.looking(on_warning)
+        framing, verdict = framing or Framing(), self.assembly.verdict
+        photos = own_photos([Path(one) for one in sources], verdict, looking, framing=framing, on_skip=on_skip)
+        read = own_poses([Path(one) for one in poses], looking, moving=moving)
+        return draw_own(model, photos, read, n=n, framing=framing, on_warning=on_warning, on_skip=on_skip)
 
     def edit(  # noqa: PLR0913 - a person's words for one edit, all but two optional
         self,

@@ -239,8 +239,6 @@ class _Writer:
 
     def add(self, one: Drawn) -> None:
         """Write a picture."""
-        from PIL import Image
-
         photo, seed = one.placed.photo.name, f"seed{one.seed}"
         about = self._about(one)
         self._first = self._first or about
@@ -253,14 +251,13 @@ class _Writer:
                 make_folder(folder)
                 self._moving[key] = folder, []
             folder, frames = self._moving[key]
-            path = self._written(Image.fromarray(one.picture), folder, one.frame.name, about)
+            path = self._written(one.image, folder, one.frame.name, about)
             frames.append(path)
         else:
-            path = self._written(Image.fromarray(one.picture), self._folder, f"{photo}-{one.frame.name}-{seed}", about)
+            path = self._written(one.image, self._folder, f"{photo}-{one.frame.name}-{seed}", about)
         self.pictures.append(path)
         if self._back:
-            whole = Image.fromarray(one.placed.back(one.picture))
-            self._backs.append(self._written(whole, path.parent, f"{path.stem}-photo", about))
+            self._backs.append(self._written(one.back(), path.parent, f"{path.stem}-photo", about))
         self._show(one)
 
     def _about(self, one: Drawn) -> dict[str, Any]:

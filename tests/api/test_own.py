@@ -14,12 +14,12 @@ from pgsynth_core.api.drawing import Drawn, draw_own
 from pgsynth_core.api.model import Model
 from pgsynth_core.api.own import Framing, OwnPhoto, place
 from pgsynth_core.api.own_reading import OwnPoses
-from pgsynth_core.data import no_keypoints, present
+from pgsynth_core.data import no_keypoints, present, write_pose
 from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.records import Keypoints
 from pgsynth_core.errors import UserError
 
-from ..fixtures.people import noise, standing
+from ..fixtures.people import noise, standing, write_photo
 
 SIZE = (32, 24)
 
@@ -162,6 +162,25 @@ def test_it_is_what_sample_draws(model: Model) -> None:
     assert np.array_equal(np.asarray(framed), own.picture)
     sheet = model.sheet(noise((200, 300)), small(), [framed], source_pose=small())
     assert sheet.width > model.sheet(noise((72, 48)), standing(), [two]).width, "one column more: retargeted"
+
+
+def test_files_and_folders_are_drawn_from_python_as_one_by_one(model: Model, tmp_path: Path) -> None:
+    write_photo(tmp_path / "photos/a.png")
+    write_photo(tmp_path / "photos/b.png", (200, 300), seed=1)
+    write_pose(tmp_path / "photos/b.pose.json", small())
+    (tmp_path / "photos/c.png").write_bytes(b"none")
+    write_pose(tmp_path / "kick.json", raised(standing()))
+    lost: list[str] = []
+    given: dict[str, Any] = {"n": 2, "steps": 2, "seed": 3}
+    found = list(model.draw([tmp_path / "photos"], [tmp_path / "kick.json"], on_skip=lost.append, **given))
+    assert [(one.placed.photo.file, one.frame.name, one.seed) for one in found] == [
+        (photo, "kick", seed) for photo in ("a.png", "b.png") for seed in (3, 4)
+    ]
+    assert len(lost) == 1 and "c.png is left out" in lost[0] and found[3].back().size == (300, 200)
+    alone = model.sample(tmp_path / "photos/b.png", tmp_path / "kick.json", **given)
+    assert np.abs(np.asarray(alone[1]).astype(int) - np.asarray(found[3].image)).max() <= 1
+    with pytest.raises(UserError, match=r"c\.png"):
+        list(model.draw([tmp_path / "photos"], [tmp_path / "kick.json"], steps=1))
 
 
 def test_of_a_sequence_frames_without_anybody_are_left_out_and_told(model: Model) -> None:
