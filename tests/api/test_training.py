@@ -127,6 +127,7 @@ def test_continuing_joins_bitwise(tmp_path: Path, train: Train, overrides: tuple
         assert left.read_bytes() == right.read_bytes(), name
 
 
+@pytest.mark.slow
 def test_the_loss_on_unseen_pairs_is_noted_and_changes_nothing(tmp_path: Path, train: Train) -> None:
     def noted(run: Run) -> list[Any]:
         return [

@@ -105,7 +105,13 @@ def test_whoever_raises_at_the_end_does_not_end_it_twice(tmp_path: Path) -> None
 
 
 # ------------------------------------------------------------------------------------------- sheets
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), ValueError("no such scheduler.")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        pytest.param(ValueError("no such scheduler."), marks=pytest.mark.slow),
+    ],
+)
 def test_a_sheet_that_cannot_be_drawn_costs_the_sheet_only(
     error: Exception, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,7 +102,7 @@ def encode_at_every_step(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("branches", [3, *(pytest.param(few, marks=pytest.mark.slow) for few in (1, 2))])
-@pytest.mark.parametrize("reader", ["reference", "hpfa"])
+@pytest.mark.parametrize("reader", ["reference", pytest.param("hpfa", marks=pytest.mark.slow)])
 def test_the_source_is_seen_once_and_pictures_are_bitwise_the_same(
     reader: str, branches: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,10 +73,10 @@ def wait(there: Callable[[], object], seconds: float, told: Callable[[], object]
 
 @pytest.fixture
 def environ(tmp_path: Path, repository: Path) -> dict[str, str]:
-    """Nobody's settings, runs or queue; this checkout; no tmux around it."""
+    """Nobody's settings, runs or queue; this checkout; no tmux around it, and no size but that of the window."""
     paths = os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))
     own = {"PGSYNTH_CONFIG": "settings", "XDG_STATE_HOME": "state", "PGSYNTH_RUNS": "runs"}
-    given = {name: value for name, value in os.environ.items() if name not in ("TMUX", "TMUX_PANE")}
+    given = {name: value for name, value in os.environ.items() if name not in _OTHERS}
     return {**given, **{name: str(tmp_path / folder) for name, folder in own.items()}, "PYTHONPATH": paths}
 
 
@@ -91,6 +91,7 @@ def tmux(tmp_path: Path, environ: dict[str, str]) -> Iterator[Tmux]:
             subprocess.run([*PGSYNTH, "runs", "stop", str(folder.path), "--kill"], env=environ, check=False)
 
 
+_OTHERS = ("TMUX", "TMUX_PANE", "COLUMNS", "LINES")
 PGSYNTH = [sys.executable, "-P", "-m", "pgsynth_core"]
 
 

@@ -142,7 +142,9 @@ def test_a_picture_is_the_same_in_any_batch(stage: Stage) -> None:
 
 
 # ------------------------------------------------------------------------------------------- several references
-@pytest.mark.parametrize("scheduler", ["ddim", "euler", "dpm_single", "ddpm"])
+@pytest.mark.parametrize(
+    "scheduler", ["ddim", *(pytest.param(name, marks=pytest.mark.slow) for name in ("euler", "dpm_single", "ddpm"))]
+)
 def test_all_weight_on_one_of_several_is_that_one_alone(stage: Stage, scheduler: str) -> None:
     scene = drawing(stage, scheduler, None, 1, 2)
     mask = half(scene)

@@ -115,7 +115,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("guidance", "scales", "branches"), CASES)
+@pytest.mark.parametrize(
+    ("guidance", "scales", "branches"),
+    [pytest.param(*case, marks=() if number in (0, 3, 6) else pytest.mark.slow) for number, case in enumerate(CASES)],
+)
 @pytest.mark.usefixtures("exact")
 def test_scales_by_step_are_the_sum_of_every_branch(
     stage: Stage, guidance: dict[str, Any], scales: list[list[float]], branches: list[int]

@@ -43,6 +43,7 @@ def test_weights_moments_and_average_are_counted(plain: TrainingMemory) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_step_grows_with_the_batch_by_its_activations(plain: TrainingMemory) -> None:
     twice, four = estimate("train.batch_size=8"), estimate("train.batch_size=16")
     assert four.step - twice.step == pytest.approx(2 * (twice.step - plain.step), rel=0.05)
