@@ -44,13 +44,20 @@ class Edited:
         return [Image.fromarray(one) for one in self.pictures]
 
     def sheet(self, *, rows: int | None = None) -> Image.Image:
-        """To compare: each picture in a row of the source, what changes in red, the references, and the picture."""
-        source, area = self.inputs.photo, self.inputs.area[..., None]
+        """To compare: each picture in a row of the source, what changes in red, the references, and the picture.
+
+        Of a photo that the method sees a window of, that.
+        """
+        inputs, window = self.inputs, self.inputs.window
+        source, area = inputs.source.image, inputs.seen_area[..., None]
         shown = np.round(source * (1 - 0.6 * area) + 0.6 * area * np.array([230, 30, 30])).astype(np.uint8)
-        references = [one.image for one in self.inputs.references]
+        references = [one.image for one in inputs.references]
+        pictures = self.pictures[:rows]
+        if window and inputs.keep == "photo":
+            pictures = tuple(window.image(one) for one in pictures)
         heading = ["reference"] if len(references) == 1 else [f"reference {n + 1}" for n in range(len(references))]
         tiles = [_as_high(one, source.shape[0]) for one in (shown, *references)]
-        table = [(source, *tiles, _as_high(one, source.shape[0])) for one in self.pictures[:rows]]
+        table = [(source, *tiles, _as_high(one, source.shape[0])) for one in pictures]
         return Sheet(("source", "changes", *heading, "output"), table).picture()
 
 

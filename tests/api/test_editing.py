@@ -143,6 +143,8 @@ def test_somebody_small_is_edited_in_a_window_that_holds_the_mask(model: Model, 
     assert inputs.window is not None and inputs.window.left <= 60 and inputs.window.width < 200
     (part,), (whole,) = model.edit(large, OTHER, **given), model.edit(large, OTHER, frame="whole", **given)
     assert (array(part) != array(whole)).any()
+    sheet = edited(model, Edit(source=large, references=(Reference(OTHER),), **given)).sheet()
+    assert sheet.width < 4 * 300, "the window is shown"
     if keep == "codec":
         assert part.size == whole.size == (24, 32)
         return
