@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.cli.arguments import Parser, at_least, frames_a_second, one_of
-from pgsynth_core.cli.new_files import free_path, make_folder, write_new
+from pgsynth_core.cli.new_files import new_folder, write_new
 from pgsynth_core.cli.progress import Follower
 from pgsynth_core.errors import Problem, UserError
 
@@ -215,9 +215,7 @@ class _Writer:
         if one.poses.moving:
             key = self._photos, f"{photo}-{one.poses.name}-{seed}"
             if key not in self._moving:
-                folder = free_path(self._folder, key[1])
-                make_folder(folder)
-                self._moving[key] = folder, []
+                self._moving[key] = new_folder(self._folder, key[1]), []
             folder, frames = self._moving[key]
             path = self._written(Image.fromarray(one.picture), folder, one.frame.name, about)
             frames.append(path)
