@@ -14,9 +14,10 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from pgsynth_core.errors import UserError
 
@@ -43,7 +44,7 @@ __all__ = [
     "write_free",
 ]
 
-Content = bytes | Callable[[BinaryIO], None]
+Content = bytes | Callable[[BufferedIOBase], None]
 """What is to stand in a file, or what writes it there: into a file that can seek."""
 
 IN_RUNS: Final = "--runs FOLDER"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------- files that are new
 def test_a_file_is_whole_before_it_has_its_name_and_keeps_its_rights(tmp_path: Path) -> None:
-    def write(file: BinaryIO) -> None:
+    def write(file: BufferedIOBase) -> None:
         file.write(b"xy")
         file.seek(0)
         file.write(b"a")
