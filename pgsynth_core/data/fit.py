@@ -125,7 +125,7 @@ class Fit:
         return _moved(keypoints, (1 / across, 1 / down), (-right / across, -below / down))
 
     def image_back(self, picture: Picture) -> Image:
-        """The picture's part that shows the photo, at the photo's scale; what a crop cut off is grey.
+        """The picture's part that shows the photo, at the photo's scale; pixels that a crop cut off wholly are grey.
 
         Raises:
             ValueError: If the picture is not of this size.
@@ -134,11 +134,19 @@ class Fit:
             raise ValueError(f"the picture is {self.size} high and wide; given: {picture.shape[:2]}")
         if self.stored == self.size:
             return picture.copy()
-        left, top, right, bottom = (round(edge) for edge in self.seen)
-        wide, tall = max(1, right - left), max(1, bottom - top)
-        part = Pillow.fromarray(picture).resize((wide, tall), Pillow.Resampling.BICUBIC, box=self.place)
+        left, top, right, bottom = self.place
+        part, (down, across) = picture[top:bottom, left:right], self.scale
+        near, far = np.floor(self.seen[:2]).astype(int), np.ceil(self.seen[2:]).astype(int)  # whole pixels of the photo
+        before = np.array([across, down]) * (self.seen[:2] - near)
+        after = np.array([across, down]) * (far - self.seen[2:])
+        edge = int(np.ceil(max(before.max(), after.max())))  # of a pixel seen in part the picture goes on as at its edge
+        part = np.pad(part, ((edge, edge), (edge, edge), (0, 0)), mode="edge")
+        box = (*(edge - before), *(edge + after + [right - left, bottom - top]))
+        wide, tall = far - near
         photo = np.full((*self.stored, 3), PADDING, np.uint8)
-        photo[top : top + tall, left : left + wide] = np.asarray(part)[: self.stored[0] - top, : self.stored[1] - left]
+        photo[near[1] : far[1], near[0] : far[0]] = np.asarray(
+            Pillow.fromarray(part).resize((int(wide), int(tall)), Pillow.Resampling.BICUBIC, box=box)
+        )
         return photo
 
 
