@@ -135,7 +135,9 @@ def _three(number: int) -> bytes:
 
 
 # ------------------------------------------------------------------------------------------- GIF
-def _write_gif(file: BufferedIOBase, frames: Iterator[Image.Image], duration: int, about: Mapping[str, Any] | None) -> None:
+def _write_gif(
+    file: BufferedIOBase, frames: Iterator[Image.Image], duration: int, about: Mapping[str, Any] | None
+) -> None:
     """Its form: https://www.w3.org/Graphics/GIF/spec-gif89a.txt; each frame with its own colours."""
     first = next(frames)
     file.write(b"GIF89a" + struct.pack("<HHBBB", first.width, first.height, 0x70, 0, 0))

@@ -24,6 +24,9 @@ PictureLabels = UInt8[np.ndarray, "h w"]
 
 FitMode = Literal["squash", "pad", "crop"]
 
+_HARDLY: Final = 1e-6
+"""So much of a pixel is none of it: what calculating with fractions adds."""
+
 PADDING: Final = 128
 """Grey beside a padded photo, in each channel; the middle of [-1, 1]. Labels are padded with 0."""
 
@@ -135,12 +138,11 @@ class Fit:
         if self.stored == self.size:
             return picture.copy()
         left, top, right, bottom = self.place
-        part, (down, across) = picture[top:bottom, left:right], self.scale
-        near, far = np.floor(self.seen[:2]).astype(int), np.ceil(self.seen[2:]).astype(int)  # whole pixels of the photo
-        before = np.array([across, down]) * (self.seen[:2] - near)
-        after = np.array([across, down]) * (far - self.seen[2:])
-        edge = int(np.ceil(max(before.max(), after.max())))  # of a pixel seen in part the picture goes on as at its edge
-        part = np.pad(part, ((edge, edge), (edge, edge), (0, 0)), mode="edge")
+        seen, scale = np.array(self.seen), np.array(self.scale[::-1])
+        near, far = np.floor(seen[:2] + _HARDLY).astype(int), np.ceil(seen[2:] - _HARDLY).astype(int)  # whole pixels
+        before, after = (seen[:2] - near) * scale, (far - seen[2:]) * scale  # what of them lies outside the picture
+        edge = max(0, int(np.ceil(max(*before, *after))))  # there it goes on as at its edge
+        part = np.pad(picture[top:bottom, left:right], ((edge, edge), (edge, edge), (0, 0)), mode="edge")
         box = (*(edge - before), *(edge + after + [right - left, bottom - top]))
         wide, tall = far - near
         photo = np.full((*self.stored, 3), PADDING, np.uint8)
