@@ -42,6 +42,9 @@ def test_processes_that_write_at_once_each_get_names_of_their_own(tmp_path: Path
         assert writer.stdin
         writer.stdin.close()
     assert [writer.wait() for writer in writers] == [0] * PROCESSES
+    for writer in writers:
+        assert writer.stdout
+        writer.stdout.close()
     wanted = {f"{who} {number}" for who in range(PROCESSES) for number in range(EACH)}
     files = [path for path in (tmp_path / "out").iterdir() if path.is_file()]
     folders = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
