@@ -55,15 +55,15 @@ def test_nothing_of_where_the_data_is(words: tuple[str, ...], kept: Mapping[str,
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("/home/alice/me.jpg", "me.jpg"),
+        ("/disk/alice/me.jpg", "me.jpg"),
         ("photos/me.jpg", "me.jpg"),
         ("~/me.jpg", "me.jpg"),
         (r"C:\Users\alice\me.jpg", "me.jpg"),
         (r"\\host\share\me.jpg", "me.jpg"),
-        ("file:///home/alice/me.jpg", "me.jpg"),
+        ("file:///disk/alice/me.jpg", "me.jpg"),
         ("https://alice:pw@host/a/me.jpg?sig=SECRET#x", "me.jpg"),
         ("https://alice:pw@host", "host"),
-        ("dance.csv: /home/alice/me 1.jpg", "dance.csv: me 1.jpg"),
+        ("dance.csv: /disk/alice/me 1.jpg", "dance.csv: me 1.jpg"),
         ("dance.csv: img/me.jpg", "dance.csv: me.jpg"),
         ("me.jpg, you.jpg", "me.jpg, you.jpg"),
         ("kick 2: left.json", "kick 2: left.json"),
@@ -78,7 +78,7 @@ def test_of_a_path_or_an_address_the_last_part(given: str, said: str) -> None:
 def test_weights_of_the_hub_keep_their_names_and_folders_lose_theirs() -> None:
     weights: dict[str, Any] = {
         "facebook/dinov2-base": {"revision": "abc", "unet/model.safetensors": "1", "vae/model.safetensors": "2"},
-        "alice/mine": {"folder": "/home/alice/mine", "model.safetensors": "3"},
+        "alice/mine": {"folder": "/disk/alice/mine", "model.safetensors": "3"},
     }
     hub = about_picture(modelled("encoder=dinov2", weights=weights), made_with="sample", seed=0)
     assert hub["spec"]["encoder"]["dinov2"]["backbone"] == "facebook/dinov2-base"
