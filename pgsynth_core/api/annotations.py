@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +16,7 @@ from pgsynth_core.data import write_label_map as write_labels
 from pgsynth_core.data.formats import keypoints_in
 from pgsynth_core.manifest import Finding
 from pgsynth_core.runs import refusing
-from pgsynth_core.runs.durable import remove, temporary
+from pgsynth_core.runs.durable import replace_file
 
 __all__ = ["place_of", "put", "put_parsing", "put_pose", "read_parsing", "whole"]
 
@@ -119,10 +118,4 @@ def put(path: Path, content: bytes) -> None:
     """
     with refusing("annotations cannot be written", path, elsewhere="-o DIR"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = temporary(path.with_name(".annotation"))
-        try:
-            beside.write_bytes(content)
-            os.replace(beside, path)
-        except BaseException:
-            remove(beside)
-            raise
+        replace_file(path, content, flush=False)

@@ -162,7 +162,7 @@ def read_edit(
     source = Person("source", image, joints, parsing, known.name if known else "")
     window = _window(area, joints, spec.size, cast(FrameMode, wanted.frame))
     source = window.cut(source) if window else source
-    fit = Fit(source.size, spec.size, spec.fit)
+    fit = Fit(source.size, spec.size, "squash" if window else spec.fit)  # a window has the method's proportions
     if window is None:
         area = _in_the_picture(area, fit, on_warning)
     if needs_parsing(verdict) and parsing is None and _leaves_a_rest(weights):

@@ -16,7 +16,7 @@ from pgsynth_core.api.edit_inputs import Edit, EditInputs, Reference, read_edit
 from pgsynth_core.api.photos import OnWarning, Source
 from pgsynth_core.api.pictures import plan_of
 from pgsynth_core.api.together import as_many_as_fit, at_rest
-from pgsynth_core.data import Pair, Person
+from pgsynth_core.data import Pair, fit_person
 from pgsynth_core.data.areas import cell_shares, cell_weights
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import Batch, example, to_pictures
@@ -107,8 +107,12 @@ def drawn_edit(
     assembly = model.assembly
     method, tensors = assembly.method, assembly.plan(source_pose=False)
     shares = _weights(inputs, tensors.stride)
-    people = [*inputs.references, *([_as_reference(inputs.source)] if len(shares) > len(inputs.references) else [])]
-    joined = Batch.cat([example(Pair("sample", one, inputs.source), tensors) for one in people])
+    target = fit_person(inputs.source, inputs.fit.size, inputs.fit.mode)
+    people = [
+        *inputs.references,
+        *([replace(target, name="reference")] if len(shares) > len(inputs.references) else []),
+    ]
+    joined = Batch.cat([example(Pair("sample", one, target), tensors) for one in people])
     mask = torch.from_numpy(cell_weights(inputs.seen_area, inputs.fit, stride=tensors.stride))
     weights = torch.from_numpy(shares)
 
@@ -141,10 +145,6 @@ def _weights(inputs: EditInputs, stride: int) -> np.ndarray:
         return np.concatenate([shares, rest])
     shares[0] += rest[0]  # where nothing changes, it does not matter whose
     return shares
-
-
-def _as_reference(source: Person) -> Person:
-    return replace(source, name="reference")
 
 
 def _put_back(inputs: EditInputs, picture: np.ndarray, kept: np.ndarray) -> np.ndarray:

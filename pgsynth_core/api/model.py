@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +60,7 @@ class Model:
         warnings: What differs from what it was trained with, and which settings given since have no effect.
         ema: Whether its weights are the moving average.
         weights: Where its pretrained weights were found.
+        lock: What it was trained with, as its checkpoint said when it was loaded: that may be gone by now.
     """
 
     assembly: Assembly
@@ -67,6 +68,7 @@ class Model:
     warnings: tuple[str, ...] = ()
     ema: bool = False
     weights: Weights = field(default_factory=Weights, repr=False)
+    lock: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: step {self.checkpoint.step}{', moving average' if self.ema else ''}>"
@@ -463,4 +465,4 @@ def load(
         load_kept(assembly.method, spec.base.label, tensors, where=str(checkpoint.path / name), partial=partial)
     assembly.method.eval()
     others = map(str, check_weights(lock, weights.identities(known=True)))
-    return Model(assembly, checkpoint, (*warnings, *resolved.changed_options, *others), ema, weights)
+    return Model(assembly, checkpoint, (*warnings, *resolved.changed_options, *others), ema, weights, lock)

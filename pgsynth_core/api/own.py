@@ -170,7 +170,8 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
     source = window.cut(source) if window else source
     given = tuple(_seen(frame, photo, window) for frame in frames)
     poses = tuple(map(window.joints, fitted)) if window and fitted else tuple(fitted) or given
-    placed = Placed(photo, source, poses, given, bool(fitted), window, framing.fit or fit, size)
+    how: FitMode = "squash" if window else framing.fit or fit  # a window has the method's proportions, to a pixel
+    placed = Placed(photo, source, poses, given, bool(fitted), window, how, size)
     of = "window" if window else "photo"
     for frame, joints in zip(frames, poses, strict=True):
         require_inside(frame, joints, source.size, on_warning=on_warning, of=of)

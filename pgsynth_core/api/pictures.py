@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.stamp import stamped
 from pgsynth_core.data.tensors import Batch, Examples, TensorPlan, checked, to_pictures
 from pgsynth_core.runs import refusing
-from pgsynth_core.runs.durable import remove, temporary
+from pgsynth_core.runs.durable import replace_file
 from pgsynth_core.sampling.sampler import SamplePlan, sample_latents
 from pgsynth_core.spec import SampleSettings
 from pgsynth_core.training.draws import generator
@@ -202,16 +202,13 @@ def write_picture(picture: Image.Image, path: Path, about: Mapping[str, Any] | N
     Raises:
         OSError: If the system refuses; nothing is left behind.
     """
-    beside = temporary(path.with_name("picture"))  # whose name is not too long if that of the picture is not
-    try:
-        if about is None:
-            picture.save(beside, format="PNG")
-        else:
-            beside.write_bytes(stamped(picture, about))
-        os.replace(beside, path)
-    except BaseException:
-        remove(beside)
-        raise
+    replace_file(path, _png(picture) if about is None else stamped(picture, about), flush=False)
+
+
+def _png(picture: Image.Image) -> bytes:
+    held = BytesIO()
+    picture.save(held, format="PNG")
+    return held.getvalue()
 
 
 def sampled_sheet(assembly: Assembly, folder: Path, *, split: Split, pairs: int) -> Saved:

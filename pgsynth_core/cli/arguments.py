@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
 from pgsynth_core.errors import Problem, UserError, nearest, suggestion
 
-__all__ = ["ArgumentsError", "Parser", "add_common", "add_runs", "at_least", "frames_a_second", "one_of"]
+__all__ = [
+    "ArgumentsError",
+    "Parser",
+    "add_common",
+    "add_runs",
+    "at_least",
+    "frames_a_second",
+    "one_of",
+    "path_given",
+    "size_of",
+]
 
 
 class ArgumentsError(UserError):
@@ -149,6 +160,46 @@ def at_least(least: int) -> Callable[[str], int]:
         raise argparse.ArgumentTypeError(f"{word!r} is no whole number from {least} on.")
 
     return checked
+
+
+def size_of(least: int, most: int) -> Callable[[str], tuple[int, int]]:
+    """A check for an argument that is the size of a picture, and gives (height, width).
+
+    Args:
+        least: Pixels a side has at least.
+        most: And at most.
+    """
+
+    def checked(word: str) -> tuple[int, int]:
+        height, _, width = word.lower().partition("x")
+        sides = [int(side) for side in (height, width) if side.isascii() and side.isdigit() and len(side) < 16]
+        if len(sides) == 2 and least <= min(sides) and max(sides) <= most:
+            return sides[0], sides[1]
+        message = f"{word!r} is no size; write HEIGHTxWIDTH in pixels, each from {least} to {most}, e.g. 256x176."
+        raise argparse.ArgumentTypeError(message)
+
+    return checked
+
+
+def path_given(word: str, where: str) -> Path:
+    """A path as somebody wrote it, ``~`` resolved; whatever is there, or nothing.
+
+    Args:
+        word: What was written.
+        where: The flag or command, for the message.
+
+    Raises:
+        UserError: If the system cannot say what is there: a name too long, nobody's home, a circle of links.
+    """
+    try:
+        path = Path(word).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise UserError(f"{word:.80} cannot be looked at: {reason}.", where=where, cure="Give another path.") from error
+    return path
 
 
 def frames_a_second(word: str) -> float:

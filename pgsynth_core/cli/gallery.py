@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pgsynth_core.cli.arguments import Parser, add_common, at_least
+from pgsynth_core.cli.arguments import Parser, add_common, at_least, path_given
 from pgsynth_core.cli.console import one_line, say, say_json
 from pgsynth_core.cli.page_file import add_open, page_place, write_page
 from pgsynth_core.cli.progress import follow
@@ -89,14 +90,16 @@ def _folder(given: str) -> Path:
     Raises:
         UserError: If it is none.
     """
-    folder = Path(given).expanduser()
+    folder = path_given(given, "pgsynth gallery")
     if folder.is_dir():
         return folder
     if folder.exists():
         cure = f"Give the folder it is in: {shlex.quote(str(folder.parent))}."
         raise UserError(f"{given} is no folder.", where="pgsynth gallery", cure=cure)
     parent = folder.parent
-    beside = [one.name for one in parent.iterdir() if one.is_dir()] if parent.is_dir() else []
+    beside = list[str]()
+    with suppress(OSError):  # it is not there, or may not be listed
+        beside = [one.name for one in parent.iterdir() if one.is_dir()]
     hit = nearest(folder.name, beside)
     cure = f"Did you mean {shlex.quote(str(parent / hit))}?" if hit else "Give the path of one that is there."
     raise UserError(f"there is no folder {given}.", where="pgsynth gallery", cure=cure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -122,15 +123,16 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
 def _written(arguments: argparse.Namespace, model: Model, made: Interpolated, folder: Path) -> dict[str, Any]:
     """Write the animation, the sheet, and the frames where they are asked for; what and where."""
     from pgsynth_core.api.stamping import about_picture
-    from pgsynth_core.data.animation import animated
+    from pgsynth_core.data.animation import write_animation
     from pgsynth_core.data.stamp import stamped
 
     seed, last = model.assembly.spec.sample.seed, len(made.pictures) - 1
     names = {"source": [Path(one).name for one in arguments.source], "pose": [Path(one).name for one in arguments.pose]}
     about = about_picture(model, made_with="interpolate", seed=seed, **names, frames=last + 1)
     name = "-".join(dict.fromkeys(Path(one).stem[:30] for one in (*arguments.source, *arguments.pose)))
-    moving = animated(made.images(), f".{arguments.format}", fps=arguments.fps)
-    animation = write_new(moving, folder, name, f".{arguments.format}")
+    suffix = f".{arguments.format}"
+    moving = partial(write_animation, frames=made.images(), suffix=suffix, fps=arguments.fps, about=about)
+    animation = write_new(moving, folder, name, suffix)
     sheet = write_new(stamped(made.sheet(), {**about, "made_with": "sheet"}), folder, f"{name}-sheet", ".png")
     pictures = [
         write_new(stamped(one, {**about, "share": round(place / last, 4)}), folder, f"{name}-frame{place:03}", ".png")

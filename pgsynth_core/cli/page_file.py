@@ -7,10 +7,10 @@ import webbrowser
 from pathlib import Path
 from typing import Final
 
-from pgsynth_core.cli.arguments import Parser
+from pgsynth_core.cli.arguments import Parser, path_given
 from pgsynth_core.cli.report import tell_warning
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs import refusing
+from pgsynth_core.runs import refusing, require_writable
 from pgsynth_core.runs.durable import replace_text
 
 __all__ = ["add_open", "page_place", "write_page"]
@@ -24,7 +24,7 @@ def add_open(parser: Parser) -> None:
 
 
 def page_place(given: str | None, default: Path, *, made_by: str) -> Path:
-    """Where the page goes.
+    """Where the page goes; a place that cannot be written is told before the work is done.
 
     Args:
         given: By -o.
@@ -32,11 +32,11 @@ def page_place(given: str | None, default: Path, *, made_by: str) -> Path:
         made_by: The command that makes it: only a page of its own is made anew.
 
     Raises:
-        UserError: If that is a folder, or a file that is no such page.
+        UserError: If that is a folder, or a file that is no such page, or cannot be written.
     """
     from pgsynth_core.reports.document import is_document
 
-    out = Path(given).expanduser() if given else default
+    out = path_given(given, "-o") if given else default
     if out.is_dir():
         cure = f"Name a file in it: -o {shlex.quote(str(out / default.name))}."
         raise UserError(f"{out} is a folder.", where="-o", cure=cure)
@@ -46,6 +46,7 @@ def page_place(given: str | None, default: Path, *, made_by: str) -> Path:
     if out.exists() and not is_document(out, made_by):
         message = f"{out} is there, and is no page that {made_by} made."
         raise UserError(message, where="-o", cure="Give another name; nothing was written.")
+    require_writable(out.parent, "the page cannot be written here", elsewhere="-o FILE.html")
     return out
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, one_of
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, one_of, size_of
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
@@ -78,8 +78,9 @@ def _parser() -> Parser:
         default="most-certain",
         help="of several: most-certain (default), largest, leftmost, rightmost, or a number from 1 on",
     )
-    parser.add_argument("--canvas", metavar="HxW", type=_size, help="size of the picture the poses are in, if unsaid")
-    parser.add_argument("--onto-canvas", metavar="HxW", type=_size, help="size of the source's picture, if unsaid")
+    size = size_of(1, 99_999)
+    parser.add_argument("--canvas", metavar="HxW", type=size, help="size of the picture the poses are in, if unsaid")
+    parser.add_argument("--onto-canvas", metavar="HxW", type=size, help="size of the source's picture, if unsaid")
     parser.add_argument(
         "--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks for people in photos"
     )
@@ -88,14 +89,6 @@ def _parser() -> Parser:
     parser.add_argument("--force", action="store_true", help="write over files that are there")
     add_common(parser)
     return parser
-
-
-def _size(word: str) -> tuple[int, int]:
-    height, _, width = word.lower().partition("x")
-    sides = [side for side in (height, width) if side.isascii() and side.isdigit() and 1 <= len(side) < 6]
-    if len(sides) != 2 or 0 in map(int, sides):
-        raise argparse.ArgumentTypeError(f"{word!r} is no size; write HEIGHTxWIDTH in pixels, e.g. 256x176.")
-    return int(height), int(width)
 
 
 @dataclass(frozen=True)

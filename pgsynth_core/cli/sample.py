@@ -12,7 +12,7 @@ from pgsynth_core.api.adjust import adjusted, adjusted_spec, refuse_differences,
 from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, one_of
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.data import SPLITS
-from pgsynth_core.cli.new_files import free_path
+from pgsynth_core.cli.new_files import filled_folder
 from pgsynth_core.cli.progress import Follower, follow
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.sample_own import OWN_EPILOG, Own, add_own, given_of_own
@@ -255,12 +255,12 @@ def _refuse_mixture(arguments: argparse.Namespace) -> None:
 def _pairs(model: Model, folder: Path, arguments: argparse.Namespace, follower: Follower) -> dict[str, Any]:
     split = chosen_split(arguments)
     name = f"{split}-{model.checkpoint.step:08}"
-    out = free_path(folder, name)
 
     def counted(done: int) -> None:
         follower.on_event({"kind": "count", "doing": "drawing", "done": done, "of": arguments.limit})
 
-    made = api.sample_pairs(model, out, split=split, limit=arguments.limit, on_picture=counted)
+    with filled_folder(folder, name) as out:
+        made = api.sample_pairs(model, out, split=split, limit=arguments.limit, on_picture=counted)
     facts = {"pictures": [str(path) for path in made.paths], "folder": str(made.folder), "sheet": str(made.sheet)}
     return {**facts, "warnings": list(made.warnings)}
 

@@ -6,12 +6,13 @@ import argparse
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.cli.arguments import Parser, at_least, frames_a_second
-from pgsynth_core.cli.new_files import free_path, make_folder, write_new
+from pgsynth_core.cli.new_files import new_folder, write_new
 from pgsynth_core.cli.own_flags import add_framing, add_looking, framing_of, looking_of, window_facts
 from pgsynth_core.cli.progress import Follower
 from pgsynth_core.errors import Problem, UserError
@@ -247,9 +248,7 @@ class _Writer:
         if one.poses.moving:
             key = self._photos, f"{photo}-{one.poses.name}-{seed}"
             if key not in self._moving:
-                folder = free_path(self._folder, key[1])
-                make_folder(folder)
-                self._moving[key] = folder, []
+                self._moving[key] = new_folder(self._folder, key[1]), []
             folder, frames = self._moving[key]
             path = self._written(one.image, folder, one.frame.name, about)
             frames.append(path)
@@ -329,8 +328,7 @@ class _Writer:
 
     def _animation(self, name: str, frames: Sequence[Path]) -> Path:
         """Frames in order, as WebP without loss."""
-        from PIL import Image
+        from pgsynth_core.data.animation import write_animation
 
-        from pgsynth_core.data.animation import animated
-
-        return write_new(animated(map(Image.open, frames), fps=self._fps), self._folder, name, ".webp")
+        moving = partial(write_animation, frames=frames, suffix=".webp", fps=self._fps, about=self._first)
+        return write_new(moving, self._folder, name, ".webp")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, add_runs, at_least, size_of
 from pgsynth_core.cli.console import Table, draw_table, one_line, say, say_json
 from pgsynth_core.cli.console import progress as spinner
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
@@ -88,7 +88,9 @@ def _make_parser() -> Parser:
     parser.add_argument("--gt-cut", metavar="RULE", default="", help="the same of a photo: I/N or A:B")
     parser.add_argument("--questions", metavar="N", type=at_least(1), default=25, help="how many; by default 25")
     parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="of what is drawn; by default 0")
-    parser.add_argument("--size", metavar="HxW", help="show everything at this size; by default that of the results")
+    parser.add_argument(
+        "--size", metavar="HxW", type=size_of(16, 4096), help="show all at this size; by default that of the results"
+    )
     parser.add_argument("--title", metavar="WORDS", help="above the questionnaire")
     parser.add_argument("--cannot-tell", action="store_true", help="let raters say that they see no difference")
     parser.add_argument("--quality", metavar="N", type=at_least(1), help="JPEG of this quality, 1 to 100; else PNG")
@@ -100,7 +102,6 @@ def _make_parser() -> Parser:
 
 def _make(arguments: argparse.Namespace, session: Session) -> int:
     results = _by_name(arguments.results, "--results", "NAME=DIR")
-    size = _size(arguments.size)
     if arguments.quality is not None and arguments.quality > 100:
         raise ArgumentsError(f"{arguments.quality} is no quality.", where="--quality", cure="Give 1 to 100.")
     from pgsynth_core.api.studying import StudyFolders, make_study
@@ -123,7 +124,7 @@ def _make(arguments: argparse.Namespace, session: Session) -> int:
             Path(arguments.output),
             questions=arguments.questions,
             seed=arguments.seed,
-            size=size,
+            size=arguments.size,
             title=TITLE if arguments.title is None else arguments.title,
             cannot_tell=arguments.cannot_tell,
             quality=arguments.quality,
@@ -171,18 +172,6 @@ def _by_name(words: Iterable[str], flag: str, form: str) -> dict[str, str]:
             raise ArgumentsError(f"{name[:60]!r} is no name for a table.", where=flag, cure="Write a short word.")
         found[name] = value
     return found
-
-
-def _size(word: str | None) -> tuple[int, int] | None:
-    if word is None:
-        return None
-    height, _, width = word.lower().partition("x")
-    if height.isascii() and height.isdigit() and width.isascii() and width.isdigit():
-        size = int(height[:6]), int(width[:6])
-        if all(16 <= side <= 4096 for side in size):
-            return size
-    cure = "Write height x width, each from 16 to 4096, e.g. 256x176."
-    raise ArgumentsError(f"{word!r} is no size.", where="--size", cure=cure)
 
 
 # ------------------------------------------------------------------------------------------- tally

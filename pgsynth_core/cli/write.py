@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgsynth_core.errors import UserError, nearest
+from pgsynth_core.runs.durable import replace_file
 
 __all__ = ["Target"]
 
@@ -63,41 +62,19 @@ class Target:
             raise self._refused("the file exists.", "Give another name, or --force.")
 
     def write(self, content: str | bytes) -> None:
-        """Write it beside, flush it to the disk, and rename: a reader sees the old file or the new one.
+        """Write it so that a reader sees the old file or the new one.
 
         Raises:
             UserError: If the system refuses; nothing is left behind.
         """
-        data = content.encode() if isinstance(content, str) else content
+        data, path = content.encode() if isinstance(content, str) else content, self.path
         try:
-            if self.path.exists() and not self.path.is_file():
-                self.path.write_bytes(data)  # a device or a pipe: there is nothing to replace
+            if path.exists() and not path.is_file():
+                path.write_bytes(data)  # a device or a pipe: there is nothing to replace
             else:
-                self._replace(data)
+                replace_file(path, data)
         except OSError as error:
             raise self._refused(f"cannot be written: {_reason(error)}.", "Mend that, or give another path.") from error
-
-    def _replace(self, data: bytes) -> None:
-        path = self.path
-        beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
-        try:
-            with open(beside, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.exists():
-                beside.chmod(path.stat().st_mode & 0o777)
-            os.replace(beside, path)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
-        with suppress(OSError):  # a file system that cannot sync folders has nothing better to offer
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
     def _read(self) -> bytes | None:
         try:

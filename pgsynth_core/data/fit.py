@@ -24,6 +24,9 @@ PictureLabels = UInt8[np.ndarray, "h w"]
 
 FitMode = Literal["squash", "pad", "crop"]
 
+_HARDLY: Final = 1e-6
+"""So much of a pixel is none of it: what calculating with fractions adds."""
+
 PADDING: Final = 128
 """Grey beside a padded photo, in each channel; the middle of [-1, 1]. Labels are padded with 0."""
 
@@ -125,7 +128,7 @@ class Fit:
         return _moved(keypoints, (1 / across, 1 / down), (-right / across, -below / down))
 
     def image_back(self, picture: Picture) -> Image:
-        """The picture's part that shows the photo, at the photo's scale; what a crop cut off is grey.
+        """The picture's part that shows the photo, at the photo's scale; pixels that a crop cut off wholly are grey.
 
         Raises:
             ValueError: If the picture is not of this size.
@@ -134,11 +137,18 @@ class Fit:
             raise ValueError(f"the picture is {self.size} high and wide; given: {picture.shape[:2]}")
         if self.stored == self.size:
             return picture.copy()
-        left, top, right, bottom = (round(edge) for edge in self.seen)
-        wide, tall = max(1, right - left), max(1, bottom - top)
-        part = Pillow.fromarray(picture).resize((wide, tall), Pillow.Resampling.BICUBIC, box=self.place)
+        left, top, right, bottom = self.place
+        seen, scale = np.array(self.seen), np.array(self.scale[::-1])
+        near, far = np.floor(seen[:2] + _HARDLY).astype(int), np.ceil(seen[2:] - _HARDLY).astype(int)  # whole pixels
+        before, after = (seen[:2] - near) * scale, (far - seen[2:]) * scale  # what of them lies outside the picture
+        edge = max(0, int(np.ceil(max(*before, *after))))  # there it goes on as at its edge
+        part = np.pad(picture[top:bottom, left:right], ((edge, edge), (edge, edge), (0, 0)), mode="edge")
+        box = (*(edge - before), *(edge + after + [right - left, bottom - top]))
+        wide, tall = far - near
         photo = np.full((*self.stored, 3), PADDING, np.uint8)
-        photo[top : top + tall, left : left + wide] = np.asarray(part)[: self.stored[0] - top, : self.stored[1] - left]
+        photo[near[1] : far[1], near[0] : far[0]] = np.asarray(
+            Pillow.fromarray(part).resize((int(wide), int(tall)), Pillow.Resampling.BICUBIC, box=box)
+        )
         return photo
 
 

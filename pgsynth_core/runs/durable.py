@@ -12,8 +12,10 @@ import re
 import secrets
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedIOBase
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ from pgsynth_core.errors import UserError
 __all__ = [
     "IN_RUNS",
     "OUTPUT",
+    "Content",
     "amount",
     "json_text",
     "passed_on",
@@ -29,14 +32,20 @@ __all__ = [
     "refused",
     "refusing",
     "remove",
+    "replace_file",
     "replace_text",
     "require_new",
     "require_room",
     "require_writable",
     "same_disk",
+    "shortened",
     "sync",
     "temporary",
+    "write_free",
 ]
+
+Content = bytes | Callable[[BufferedIOBase], None]
+"""What is to stand in a file, or what writes it there: into a file that can seek."""
 
 IN_RUNS: Final = "--runs FOLDER"
 OUTPUT: Final = "-o FOLDER"
@@ -45,13 +54,28 @@ OUTPUT: Final = "-o FOLDER"
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_TEMPORARY: Final = 100
+"""Bytes of a name that are kept in that of a temporary file: file systems allow 255, some 143."""
 _RESERVE: Final = 2**20
 """Bytes left free on top of what is asked for: the log and the events go on being written."""
 
 
 def temporary(final: Path, suffix: str = ".tmp") -> Path:
     """A name beside `final` that nothing has; whoever sees it may remove it once its writer is dead."""
-    return final.with_name(f"{final.name}.{secrets.token_hex(4)}{suffix}")
+    return final.with_name(f"{shortened(final.name, _TEMPORARY)}.{secrets.token_hex(4)}{suffix}")
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most `most` bytes: of a longer one the middle is left out, for which ``...`` stands.
+
+    How pictures are called begins with the photo and ends with pose and seed: something of each stays.
+    """
+    held = name.encode("utf-8", "surrogateescape")
+    if len(held) <= most:
+        return name
+    head = (most - 3) // 2
+    tail = most - 3 - head
+    return "...".join(part.decode("utf-8", "ignore") for part in (held[:head], held[-tail:]))
 
 
 def sync(path: Path) -> None:
@@ -67,24 +91,100 @@ def sync(path: Path) -> None:
 
 
 def replace_text(path: Path, text: str, *, private: bool = False) -> None:
-    """Write a text file so that a reader sees the old one or the new one, also after a loss of power.
+    """Write a text file as `replace_file` does, in UTF-8.
 
     Args:
         path: The file.
         text: What is to stand in it.
         private: Only its owner may read it.
     """
-    beside = temporary(path)
-    try:
-        if private:
-            beside.touch(0o600)
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        sync(beside)
+    replace_file(path, text.encode("utf-8"), mode=0o600 if private else None)
+
+
+def replace_file(path: Path, content: Content, *, mode: int | None = None, flush: bool = True) -> None:
+    """Write a file so that a reader sees the old one or the new one, also after a loss of power.
+
+    Args:
+        path: The file.
+        content: What is to stand in it.
+        mode: Who may do what with it; None: as with the old one, or as is usual for a new one.
+        flush: Whether to wait for the disk. Without, a loss of power may leave neither: for one of very many files
+            that are made again if they are not whole.
+
+    Raises:
+        OSError: If the system refuses; the old one stays, and nothing is left beside it.
+    """
+    with _beside(path, content, mode=mode, flush=flush) as beside:
+        if mode is None and path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
         os.replace(beside, path)
-        sync(path.parent)
+    if flush:
+        _sync_folder(path)
+
+
+def write_free(paths: Iterable[Path], content: Content) -> Path:
+    """Write a file whole under the first of some names that nothing has, whoever else writes there at the same time.
+
+    Args:
+        paths: In one folder; enough of them.
+        content: What is to stand in it.
+
+    Returns:
+        The one it is.
+
+    Raises:
+        OSError: If the system refuses; nothing is left behind.
+    """
+    names = iter(paths)
+    first = next(names)
+    with _beside(first, content) as beside:
+        written = next(path for path in chain([first], names) if _named(beside, path))
+        remove(beside)
+    _sync_folder(written)
+    return written
+
+
+def _named(beside: Path, path: Path) -> bool:
+    """Give a file a name; False if something has it."""
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links: an empty file holds the name for a moment
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            return False
+        try:
+            os.replace(beside, path)
+        except BaseException:
+            remove(path)
+            raise
+    return True
+
+
+@contextmanager
+def _beside(path: Path, content: Content, *, mode: int | None = None, flush: bool = True) -> Iterator[Path]:
+    """The content in a file beside, which goes again if what is done with it fails."""
+    beside, allowed = temporary(path), 0o666 if mode is None else mode
+    try:
+        with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, allowed)) as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
+            file.flush()
+            if flush:
+                os.fsync(file.fileno())
+        yield beside
     except BaseException:
         remove(beside)
         raise
+
+
+def _sync_folder(path: Path) -> None:
+    with suppress(PermissionError):  # one may write to a folder that one may not list
+        sync(path.parent)
 
 
 def remove(path: Path) -> None:

@@ -164,11 +164,11 @@ def test_a_picture_is_written_whole_or_the_old_one_stays(tmp_path: Path, monkeyp
     write_picture(Image.fromarray(np.zeros((4, 4, 3), np.uint8)), path)
     whole = path.read_bytes()
 
-    def half(self: Image.Image, file: Path, **_: Any) -> None:
-        file.write_bytes(whole[:20])
+    def refuse(beside: Path, _: Path) -> None:
+        assert beside.stat().st_size
         raise FULL
 
-    monkeypatch.setattr(Image.Image, "save", half)
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="No space left"):
         write_picture(Image.fromarray(np.ones((4, 4, 3), np.uint8)), path)
     assert path.read_bytes() == whole and [*tmp_path.iterdir()] == [path]

@@ -19,7 +19,7 @@ from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.records import Keypoints
 from pgsynth_core.errors import UserError
 
-from ..fixtures.people import noise, standing, write_photo
+from ..fixtures.people import noise, smooth, standing, write_photo
 
 SIZE = (32, 24)
 
@@ -28,9 +28,9 @@ def photo(joints: Keypoints | None = None, size: tuple[int, int] = (72, 48), nam
     return OwnPhoto(name, noise(size), no_keypoints() if joints is None else joints)
 
 
-def small(shift: tuple[float, float] = (100, 60)) -> Keypoints:
+def small(shift: tuple[float, float] = (100, 60), height: int = 72) -> Keypoints:
     """Somebody who stands small in a large photo."""
-    joints = standing()
+    joints = standing((height, height * 2 // 3))
     joints[:, :2] += np.array(shift, np.float32)
     return joints
 
@@ -96,6 +96,17 @@ def test_a_window_shows_somebody_who_stands_small_and_the_output_goes_back_there
     assert not changed[: window.top].any() and not changed[:, : window.left].any()
     assert (whole[window.top : window.top + window.height, window.left : window.left + window.width] == 200).all()
     assert abs(placed.source.size[1] / placed.source.size[0] - SIZE[1] / SIZE[0]) < 0.02
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "squash"])
+def test_what_is_seen_in_a_window_goes_back_to_where_it_was(fit: Any) -> None:
+    size = (512, 352)
+    for height in (20, 33, 47):  # of widths that are rounded most
+        me = OwnPhoto("me", smooth((200, 300)), small((100, 60), height))
+        placed = place(me, [frame(small((100, 60), height))], size=size, fit=fit, framing=Framing("person"))
+        assert placed.window is not None and placed.fit == "squash"
+        off = np.abs(placed.back(placed.seen.image).astype(int) - me.image)
+        assert off.max() <= 3, "neither grey strips nor a cut"
 
 
 def test_auto_leaves_somebody_who_fills_the_photo_as_they_are() -> None:

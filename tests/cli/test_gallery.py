@@ -40,6 +40,10 @@ def test_it_goes_into_its_folder_and_is_made_anew(run: Run, results: Path) -> No
     assert run("gallery", "outputs", "-o", "new/look.html").out.startswith("new/look.html: ")
 
 
+def no_work(*_: object) -> None:
+    raise AssertionError("the place of the page is looked at before the work is done")
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -50,10 +54,21 @@ def test_it_goes_into_its_folder_and_is_made_anew(run: Run, results: Path) -> No
         (["broken"], "cannot be read: cannot identify image"),
         (["outputs", "-o", "look.pdf"], "Write -o look.pdf.html"),
         (["outputs", "-o", "mine.html"], "is no page that pgsynth gallery made"),
+        (["outputs", "-o", "mine.html/look.html"], "the page cannot be written here"),
+        (["outputs", "-o", "/proc/look.html"], "the page cannot be written here"),
+        (["outputs", "-o", "x" * 300 + ".html"], "cannot be looked at: File name too long"),
+        (["outputs", "-o", "~nobody-of-that-name/look.html"], "cannot be looked at"),
+        (["~nobody-of-that-name/x"], "cannot be looked at"),
+        (["x" * 300], "cannot be looked at: File name too long"),
+        (["a\0b"], "cannot be looked at"),
     ],
 )
-def test_what_cannot_be_is_refused_and_nothing_is_written(run: Run, results: Path, words: list[str], why: str) -> None:
+def test_what_cannot_be_is_refused_and_nothing_is_written(
+    run: Run, results: Path, words: list[str], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = results.parent
+    if words[0] == "outputs":
+        monkeypatch.setattr("pgsynth_core.reports.gallery.look_through", no_work)
     for name in ("empty", "broken"):
         (here / name).mkdir()
     (here / "broken" / "a.png").write_bytes(b"none")

@@ -83,7 +83,8 @@ def test_make_as_json(run: Run, tmp_path: Path) -> None:
     [
         (["--results", "x"], "NAME=DIR"),
         (["--results", "a=x", "a=y"], "'a' is there twice"),
-        (["--results", "a=x", "b=y", "--size", "big"], "Write height x width"),
+        (["--results", "a=x", "b=y", "--size", "big"], "each from 16 to 4096"),
+        (["--results", "a=x", "b=y", "--size", "256x5000"], "each from 16 to 4096"),
         (["--results", "a=x", "b=y", "--quality", "101"], "Give 1 to 100"),
         (["--results", "a=x", "b=y"], "2 problems"),
         ([], "--results"),

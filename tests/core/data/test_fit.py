@@ -99,6 +99,38 @@ def test_a_picture_finds_its_way_back(mode: FitMode, stored: tuple[int, int], si
     assert np.abs(back - photo)[2:-2, 2:-2].max() <= 6
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("stored", [(301, 100), (100, 301), (97, 60), (64, 121)])
+@pytest.mark.parametrize("size", [(200, 100), (45, 91)])
+def test_what_comes_back_is_not_moved(mode: FitMode, stored: tuple[int, int], size: tuple[int, int]) -> None:
+    fit = Fit(stored, size, mode)
+    for axis in (0, 1):
+        step = 250 / stored[axis]
+        ramp = np.arange(stored[axis]) * step
+        rising = np.broadcast_to(ramp[:, None] if axis == 0 else ramp[None], stored)
+        left, top, right, bottom = fit.seen
+        edge = int(np.ceil(3 / min(*fit.scale, 1)))  # as far as bicubic weights reach
+        rows = slice(int(np.ceil(top)) + edge, int(bottom) - edge)
+        columns = slice(int(np.ceil(left)) + edge, int(right) - edge)
+        off = []
+        for levels in (rising, 250 - rising):  # what rounding adds is the same for both
+            photo = np.repeat(levels[..., None], 3, 2).round().astype(np.uint8)
+            off.append((fit.image_back(fit.image(photo)).astype(float) - photo)[rows, columns].mean() / step)
+        assert abs(off[0] - off[1]) / 2 < 0.15, "pixels of the photo; whole levels of grey tell no more"
+
+
+def test_every_pixel_that_a_crop_shows_a_part_of_comes_back() -> None:
+    fit = Fit((101, 40), (50, 40), "crop")
+    assert fit.seen == (0, 25.5, 40, 75.5)
+    back = fit.image_back(np.zeros((50, 40, 3), np.uint8))
+    assert not back[25:76].any() and (back[:25] == PADDING).all() and (back[76:] == PADDING).all()
+
+
+def test_grey_beside_a_padded_photo_does_not_come_back_with_it() -> None:
+    fit = Fit((10, 20), (40, 40), "pad")
+    assert not fit.image_back(fit.image(np.zeros((10, 20, 3), np.uint8))).any()
+
+
 def test_a_cropped_picture_comes_back_with_grey_beside_it() -> None:
     photo, fit = smooth((40, 80)), Fit((40, 80), (80, 80), "crop")
     back = fit.image_back(fit.image(photo)).astype(int)

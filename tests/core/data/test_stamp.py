@@ -6,6 +6,7 @@ import json
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.data.stamp import stamp_of, stamped
+from pgsynth_core.data.animation import ANIMATED, animated
+from pgsynth_core.data.stamp import gif_comment, stamp_of, stamped, xmp_packet
 
 ABOUT: dict[str, Any] = {
     "pgsynth": "0.1",
@@ -68,6 +70,8 @@ def test_others_chunks_are_passed_over(tmp_path: Path) -> None:
         itxt(b"{"),
         itxt(b"\xff"),
         itxt(b'{"seed": NaN}'),
+        itxt(b'{"sample": {"x": [1, 1e999]}}'),
+        itxt(b'{"seed": -1e999}'),
         itxt(b'{"a":' * 100_000),
         itxt(b"{}", flags=b"\1\0"),
         itxt(zlib.compress(b'{"seed": 1}')[:-6], flags=b"\1\0"),
@@ -118,3 +122,60 @@ def test_what_no_json_holds_is_refused() -> None:
     ):
         with pytest.raises(error):
             stamped(PICTURE, wrong)
+
+
+# ------------------------------------------------------------------------------------------- animations
+def moving(suffix: str, **about: Any) -> bytes:
+    """An animation of a few frames, with that for a stamp."""
+    return animated([PICTURE.rotate(turn) for turn in (0, 180, 90, 0)], suffix, fps=8.0, about={**ABOUT, **about})
+
+
+@pytest.mark.parametrize("suffix", ANIMATED)
+def test_animations_have_stamps_too(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    odd = {"note": "a < b & c > d </pgsynth:stamp> ]]>", "long": "x" * 1000}
+    path.write_bytes(moving(suffix, **odd))
+    assert stamp_of(path) == {**ABOUT, **odd}
+    with Image.open(path) as opened:
+        kept = opened.info["xmp" if suffix == ".webp" else "comment"]
+        assert getattr(opened, "n_frames", 1) == 4 and b'"seed": 3' in kept, "any reader finds it"
+    path.write_bytes(animated([PICTURE], suffix, fps=8.0))
+    assert stamp_of(path) is None
+
+
+@pytest.mark.parametrize("suffix", ANIMATED)
+def test_an_animation_that_ends_early_or_lies_has_no_stamp(tmp_path: Path, suffix: str) -> None:
+    path, whole = tmp_path / f"a{suffix}", moving(suffix)
+    last = whole.index(b"pgsynth") + 60
+    for end in range(0, last, 3):
+        path.write_bytes(whole[:end])
+        assert stamp_of(path) is None, end
+    for at in range(0, last, 3):
+        path.write_bytes(whole[:at] + b"\xff" + whole[at + 1 :])
+        assert stamp_of(path) in (None, ABOUT), at
+    for wrong in (b'"seed": 1e999', b'"seed": NaN  '):
+        path.write_bytes(whole.replace(b'"seed": 3,', wrong[:9] + b"1e999,"[: len(wrong) - 9]))
+        assert stamp_of(path) is None
+
+
+@pytest.mark.parametrize("written", [gif_comment, xmp_packet])
+def test_a_stamp_that_is_none_is_not_written_into_animations(written: Callable[[Any], bytes]) -> None:
+    for wrong in ({"a": float("inf")}, {"a": "x" * 2**20}):
+        with pytest.raises(ValueError, match=r"JSON compliant|larger than"):
+            written(wrong)
+
+
+def test_what_stands_behind_many_frames_is_found_and_endless_files_are_left(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    whole = animated([PICTURE], fps=8.0, about=ABOUT)
+    begin, end = whole.index(b"ANMF"), whole.index(b"XMP ")
+    path.write_bytes(whole[:begin] + whole[begin:end] * 5000 + whole[end:])
+    assert stamp_of(path) == ABOUT
+    gif = tmp_path / "a.gif"
+    gif.write_bytes(b"GIF89a" + bytes(7) + b"!\xfe" + (b"\xff" + b"a" * 255) * 40_000)
+    tracemalloc.start()
+    try:
+        assert stamp_of(gif) is None
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()

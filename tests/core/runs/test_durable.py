@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from io import BufferedIOBase
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,13 @@ from pgsynth_core.runs.durable import (
     read_json,
     refusing,
     remove,
+    replace_file,
     replace_text,
     require_writable,
+    shortened,
     sync,
     temporary,
+    write_free,
 )
 
 
@@ -103,3 +107,69 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     for folder in (tmp_path / "file" / "runs", Path("/proc/runs")):
         with pytest.raises(UserError, match="^.*: nothing can be made here: "):
             require_writable(folder, "nothing can be made here")
+
+
+# ------------------------------------------------------------------------------------------- files that are new
+def test_a_file_is_whole_before_it_has_its_name_and_keeps_its_rights(tmp_path: Path) -> None:
+    def write(file: BufferedIOBase) -> None:
+        file.write(b"xy")
+        file.seek(0)
+        file.write(b"a")
+        assert [path.suffix for path in tmp_path.iterdir()] == [".tmp"]
+
+    replace_file(tmp_path / "x", write)
+    (tmp_path / "x").chmod(0o640)
+    assert (tmp_path / "x").read_bytes() == b"ay"
+    replace_file(tmp_path / "x", b"new", flush=False)
+    assert (tmp_path / "x").read_bytes() == b"new" and (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+    replace_text(tmp_path / "mine", "", private=True)
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_as_long_as_may_be_is_written(tmp_path: Path) -> None:
+    for name in ("x" * 255, "写" * 85):
+        replace_file(tmp_path / name, b"a")
+        assert (tmp_path / name).read_bytes() == b"a"
+
+
+def no_links(*_: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_first_free_name_is_taken_and_nothing_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    names = [tmp_path / name for name in "abcd"]
+    names[0].write_text("mine")
+    names[1].symlink_to("nowhere")
+    assert write_free(names, b"1") == names[2] and write_free(names, b"2") == names[3]
+    assert [path.read_text() for path in (names[0], *names[2:])] == ["mine", "1", "2"]
+    assert sorted(tmp_path.iterdir()) == names and names[1].is_symlink()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_is_not_held_by_what_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "fsync" if links else "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_free([tmp_path / "a"], b"1")
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["short", "x" * 400 + "-seed7", "写" * 200 + "-seed7", "\udcff" * 150 + "-seed7"])
+def test_a_name_is_shortened_in_bytes_and_keeps_its_end(name: str) -> None:
+    short = shortened(name, 100)
+    assert len(os.fsencode(short)) <= 100 and short.encode()
+    if name == "short":
+        assert short == name
+    else:
+        assert "..." in short and short.endswith("-seed7")
