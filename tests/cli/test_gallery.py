@@ -120,6 +120,35 @@ def test_it_is_filtered_ordered_and_kept_in_the_address(run: Run, results: Path,
     in_browser(tmp_path, scenario)
 
 
+def test_odd_stamps_and_several_values_in_a_browser(run: Run, results: Path, tmp_path: Path) -> None:
+    """What a file says is anything at all; a filter takes a picture of several photos by each; words mean what is seen."""
+    odd = ["abc", ["x"], 7, None, {"steps": {"a": []}, "guidance": None}, {"__proto__": 1}]
+    for number, sample in enumerate(odd):
+        said = {"source": ["me.jpg", "you.jpg"], "seed": 500 + number, "sample": sample, "pgsynth": ["<b>"], "spec": sample}
+        write_result(results / f"odd{number}.png", said, seed=number)
+    assert run("gallery", "outputs").code == 0
+
+    async def scenario(page: Page) -> None:
+        await page.resize(1200, 800)
+        await page.open((results / "gallery.html").as_uri())
+        names = [f"odd{number}" for number in range(len(odd))]
+        assert [one for one in await pick(page, "source", "=you") if one.startswith("odd")] == names
+        assert len(await pick(page, "source", "=me")) == len(names) + 4
+        await pick(page, "source", "")
+        assert await pick(page, "words", "odd me you") == names
+        for number, name in enumerate(names):
+            assert await pick(page, "words", name) == [name]
+            await page.click(".tile:not([hidden]) .zoom")
+            said = await page.value("document.querySelector('#box dl').textContent")
+            assert f"seed{500 + number}" in said and "sourceme + you" in said and 'pgsynth["<b>"]' in said
+            await page.press("Escape")
+        for words in ("18000", "24x32", "32x24", "seed=0"):  # when it was written, how large, how the page counts
+            assert await pick(page, "words", words) == [], words
+        unharmed(page)
+
+    in_browser(tmp_path, scenario)
+
+
 def test_it_is_looked_through_by_keys(run: Run, results: Path, tmp_path: Path) -> None:
     assert run("gallery", "outputs").code == 0
     (results / "me" / "me-kick-seed10.png").unlink()  # after the page was made
