@@ -174,7 +174,9 @@ def _readme(model: Model, files: Iterable[str], classes: Mapping[str, type]) -> 
         )
     codec = next((type(one).__name__ for one in model.assembly.method.base.codec.modules() if _of_diffusers(one)), "")
     decoded = f"an `{codec}`, which the base has. It decodes a latent that is divided by its `scaling_factor`."
-    lacking.append(f"- The codec: {decoded if codec else 'it is no network of diffusers; of latents only pgsynth knows.'}")
+    lacking.append(
+        f"- The codec: {decoded if codec else 'it is no network of diffusers; of latents only pgsynth knows.'}"
+    )
     lacking.append("- Frozen pretrained weights: `lock.json` names them by id, revision and hash.")
     needed = "torch, diffusers and peft" if _LORA in names else "torch and diffusers"
     about = {"name": model.name, "step": model.checkpoint.step, "needed": needed}

@@ -24,7 +24,7 @@ OUTPUT = "safetensors to write `latent` to; the base's VAE, if it has one, decod
 
 
 def networks(folder: Path) -> dict[str, Any]:
-    """Every network of the folder whose class diffusers has, by its place in it; of others it is said that they are not."""
+    """Every network of the folder whose class diffusers has, by its place in it; others are named and left out."""
     found = {}
     for config in sorted(folder.rglob("config.json")):
         kind, name = json.loads(config.read_text(encoding="utf-8"))["_class_name"], config.parent.relative_to(folder)

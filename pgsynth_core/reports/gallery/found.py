@@ -1,7 +1,7 @@
 """Which pictures lie in a folder, and what is known of each: from its stamp, else from its name and its folders.
 
-Nothing is decoded here. A stamp may say anything: of it, only short plain values are taken, and the text of the rest, each
-once and all together no longer than a page may hold. A stamp of a KiB may unpack to a MiB: none is kept as it was.
+Nothing is decoded here. A stamp may say anything: of it, only short plain values are taken, and the text of the rest,
+each once and all together no longer than a page may hold. A stamp of a KiB may unpack to a MiB: none is kept as it was.
 """
 
 from __future__ import annotations

@@ -202,7 +202,9 @@ def _controls(pictures: Sequence[Shown]) -> tuple[Markup, list[str]]:
         orders[key] = f"by {label}"
         known = sorted((value for value in values if value is not None), key=natural)
         if len(known) > _CHOICES:
-            notes.append(f"There is no list to choose one {label} from, for they are {len(known):,}: search for its words.")
+            notes.append(
+                f"There is no list to choose a {label} from: it has {len(known):,} values. Search for its words."
+            )
             continue
         choices = {"": "all", **{f"={value}": value for value in known}}
         if None in values:

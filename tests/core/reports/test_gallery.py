@@ -159,7 +159,7 @@ def test_what_has_too_many_values_for_a_list_is_told(tmp_path: Path, monkeypatch
         write_result(tmp_path / f"a-b-seed{seed}.png", seed=seed)
     page = page_of(tmp_path)
     reader = Reader(page.html)
-    assert page.notes == ("There is no list to choose one seed from, for they are 4: search for its words.",)
+    assert page.notes == ("There is no list to choose a seed from: it has 4 values. Search for its words.",)
     assert [one["name"] for one, _ in reader.every("select")] == ["order"]
     assert "by seed" in [words for _, words in reader.every("option")], "they are ordered by it all the same"
 
