@@ -92,8 +92,8 @@ def main() -> None:
     if unet is None:
         print("The denoiser did not train, and is not here: name what it comes from by --base.")
         return
-    if not isinstance(unet, diffusers.UNet2DConditionModel):
-        print(f"The denoiser is a {type(unet).__name__}; this script denoises with a UNet2DConditionModel alone.")
+    if (kind := type(unet).__name__) != "UNet2DConditionModel":
+        print(f"The denoiser is a {kind}; this script denoises with a UNet2DConditionModel alone.")
         return
     width = unet.config.cross_attention_dim
     tokens = load_file(arguments.tokens)["tokens"] if arguments.tokens else torch.zeros(1, 1, width)
