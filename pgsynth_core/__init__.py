@@ -1,8 +1,8 @@
 """pgsynth: methods of pose-guided person image synthesis as parts.
 
 The names below are the Python interface; each is imported when it is first used, so that ``import pgsynth_core``
-costs nothing. Parts import `interfaces`, `attention`, `patches`, `axes`, `options`, `errors`, `events`, `data`,
-`testing`.
+costs nothing. Parts import `annotators`, `attention`, `axes`, `data`, `errors`, `events`, `interfaces`, `metrics`,
+`options`, `patches`, `testing`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pgsynth_core.api import Composition as Composition
+    from pgsynth_core.api import Framing as Framing
     from pgsynth_core.api import Model as Model
     from pgsynth_core.api import Reference as Reference
     from pgsynth_core.api import Run as Run
     from pgsynth_core.api import compose as compose
     from pgsynth_core.api import load as load
 
-__all__ = ["Composition", "Model", "Reference", "Run", "__version__", "compose", "load"]
+__all__ = ["Composition", "Framing", "Model", "Reference", "Run", "__version__", "compose", "load"]
 
-_SERVED = dict.fromkeys(("Composition", "Model", "Reference", "Run", "compose", "load"), "pgsynth_core.api")
+_SERVED = dict.fromkeys((name for name in __all__ if name != "__version__"), "pgsynth_core.api")
 
 try:
     __version__ = version("pgsynth")

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from pgsynth_core.api.evaluating import sample_pairs as sample_pairs
     from pgsynth_core.api.model import Model as Model
     from pgsynth_core.api.model import load as load
+    from pgsynth_core.api.own import Framing as Framing
 
 __all__ = [
     "Composition",
+    "Framing",
     "Model",
     "Reference",
     "Run",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "Framing": "own",
     "Model": "model",
     "Reference": "edit_inputs",
     "demo": "evaluating",

@@ -148,7 +148,8 @@ def sample_pairs(
     """
     seed = model.assembly.spec.sample.seed
     about = about_picture(model, made_with="sample", seed=seed, split=split)
-    pictures = _Pictures(out, about, elsewhere=OUTPUT)
+    dataset = dataset_of(model.assembly.spec, model.assembly.registry, split)
+    pictures = _Pictures(out, about, dataset, elsewhere=OUTPUT)
     for _ in pictures.keep(model.sample_pairs(split=split, limit=limit, on_skip=pictures.left_out), on_picture):
         pass
     shown = pictures.done()
@@ -159,8 +160,9 @@ def sample_pairs(
 class _Pictures:
     """Writes pictures as they come, stamped, and keeps the first for the sheet."""
 
-    def __init__(self, folder: Path, about: Mapping[str, Any], elsewhere: str = "") -> None:
+    def __init__(self, folder: Path, about: Mapping[str, Any], dataset: Dataset, elsewhere: str = "") -> None:
         self.folder, self._about, self._elsewhere = folder, about, elsewhere
+        self._dataset, self._indices = dataset, iter(range(len(dataset)))
         self._names: list[str] = []
         self._first: list[Sampled] = []
         self._skipped: dict[str, BadRecord] = {}
@@ -174,7 +176,8 @@ class _Pictures:
         for one in made:
             with refusing("a picture cannot be written", self.folder, elsewhere=self._elsewhere):
                 self.folder.mkdir(parents=True, exist_ok=True)  # now that there is something to write
-                about = {**self._about, "pair": one.name}
+                index = next(index for index in self._indices if self._dataset.name(index) == one.name)
+                about = {**self._about, **_of_pair(self._dataset, index)}
                 write_picture(Image.fromarray(one.output), self.folder / f"{one.name}.png", about)
             self._names.append(one.name)
             self._first = [*self._first, one][:SHEET_ROWS]
@@ -189,6 +192,13 @@ class _Pictures:
             about = {**self._about, "made_with": "sheet"}
             write_picture(Sheet(HEADINGS, [one.row for one in self._first]).picture(), sheet, about)
         return SampledPairs(self.folder, sheet, tuple(self._names), self._skipped)
+
+
+def _of_pair(dataset: Dataset, index: int) -> dict[str, str]:
+    """What a stamp says of a pair: its name, and the photos of source and pose, where the dataset knows them."""
+    source, target = dataset.photos_of(index) or ("", "")
+    photos = {"source": source, "pose": target} if source else {}
+    return {"pair": dataset.name(index), **photos}
 
 
 # ------------------------------------------------------------------------------------------- evaluating a run
@@ -281,6 +291,17 @@ class Evaluation:
         """Of the pairs, in order."""
         return tuple(map(self._dataset.name, range(len(self._dataset))[: self._limit]))
 
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
+
+    @property
+    def _stamp(self) -> dict[str, Any]:
+        """What the stamps of all pictures say: nothing by which files of the same picture would differ, for scores
+        go by their hashes. Run and settings stand beside them."""
+        seed = self._model.assembly.spec.sample.seed
+        return {"made_with": "evaluate", "split": self._split, "seed": seed}
+
     def has(self, name: str) -> bool:
         """Whether a pair's picture is there."""
         return (self.folder / f"{name}.png").is_file()
@@ -326,7 +347,8 @@ class Evaluation:
                 for what in ("source", "pose", "target"):
                     picture = Image.fromarray(getattr(one, what))
                     write_picture(picture, self.folder / _SHOWN / f"{one.name}.{what}.png")
-            write_picture(Image.fromarray(one.output), self.folder / f"{one.name}.png")
+            about = {**self._stamp, **_of_pair(self._dataset, self._indices[one.name])}
+            write_picture(Image.fromarray(one.output), self.folder / f"{one.name}.png", about)
 
     # ------------------------------------------------------------------ scoring
     def yardstick(self, scoring: Scoring) -> Yardstick:
@@ -430,7 +452,7 @@ class Evaluation:
                 rows.append([read_image(file) for file in (*files, self.folder / f"{name}.png")])
         if rows:
             with refusing("a sheet cannot be written", self.folder):
-                write_picture(Sheet(HEADINGS, rows).picture(), sheet)
+                write_picture(Sheet(HEADINGS, rows).picture(), sheet, {**self._stamp, "made_with": "sheet"})
         return sheet
 
 

@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
+import diffusers
 import torch
 from diffusers.configuration_utils import ConfigMixin
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from pgsynth_core.api.model import Model
@@ -38,8 +41,9 @@ _LORA: Final = "pytorch_lora_weights.safetensors"
 _README: Final = """\
 # {name}, step {step}
 
-What trained, in diffusers' layout, written by `pgsynth export --diffusers`. `python run.py --help` needs torch and
-diffusers, nothing of pgsynth: it loads every network, and denoises with them.
+What trained, in diffusers' layout, written by `pgsynth export --diffusers`. `python run.py --help` needs {needed},
+nothing of pgsynth: it loads every network whose class is of diffusers, and denoises with what is here of a
+denoiser, ControlNets, which are shown no pose, and what LoRA learned.
 
 ## What is here
 
@@ -108,6 +112,7 @@ def export_diffusers(model: Model, out: Path) -> Exported:
     """
     method, base = model.assembly.method, model.assembly.spec.base.label
     kept, trained = kept_tensors(method, base), trained_parameters(method, base)
+    classes: dict[str, type] = {}
     files: dict[str, Writer] = {name: copy_of(model.checkpoint.path / name) for name in _TOLD}
     files["run.py"] = copy_of(Path(__file__).with_name("with_diffusers.py"))
     files["scheduler/scheduler_config.json"] = text_of(_schedule(method.base.schedule))
@@ -126,6 +131,7 @@ def export_diffusers(model: Model, out: Path) -> Exported:
             folder = "unet" if label == base else f"{label}/{path}".replace(".", "/").rstrip("/")
             files[f"{folder}/{_CONFIG}"] = text_of(network.to_json_string())
             files[f"{folder}/{_NETWORK}"] = tensor_writer(state)
+            classes[folder] = type(network)
             size += sum(value.nbytes for value in state.values())
             keys = {key for key in keys if not key.startswith(inside)}
         if part is method.base.denoiser:
@@ -135,7 +141,7 @@ def export_diffusers(model: Model, out: Path) -> Exported:
         if tensors:
             files[f"{label}/{_OWN}"] = tensor_writer(tensors)
             size += sum(value.nbytes for value in tensors.values())
-    files["README.md"] = text_of(_readme(model, files))
+    files["README.md"] = text_of(_readme(model, files, classes))
     return _written(out, files, size)
 
 
@@ -144,29 +150,51 @@ def _schedule(schedule: Mapping[str, object]) -> str:
     return json.dumps({"_class_name": "DDPMScheduler", **schedule}, indent=2, default=list) + "\n"
 
 
-def _readme(model: Model, files: Iterable[str]) -> str:
+def _readme(model: Model, files: Iterable[str], classes: Mapping[str, type]) -> str:
     """What the folder holds, and what it does not."""
     spec, names = model.assembly.spec, sorted(files)
-    networks = [PurePosixPath(name).parent.as_posix() for name in names if name.endswith(f"/{_CONFIG}")]
     own = [name for name in names if name.endswith(f"/{_OWN}")]
-    held = [f"- `{name}`: a network of diffusers, for its class' `from_pretrained`." for name in networks]
+    held = [_held(name, kind) for name, kind in sorted(classes.items())]
     if _LORA in names:
-        held.append(f"- `{_LORA}`: what LoRA learned beside the denoiser, for `pipe.load_lora_weights`.")
+        held.append(
+            f"- `{_LORA}`: what LoRA learned beside the denoiser, for `pipe.load_lora_weights`; that needs peft, too."
+        )
     held.append("- `scheduler`: the noise it was trained with, for any scheduler's `from_pretrained`.")
     held += [
         f"- `{name}`: what else trained, under its keys in a checkpoint; only pgsynth knows how to use it."
         for name in own
     ]
     lacking = []
-    if "unet" not in networks:
+    if "unet" not in classes:
         lacking.append(f"- The denoiser: it did not train. The run stands on `{spec.base.part}`; see `spec.yaml`.")
     parts = ", ".join(f"`{choice.label}`" for slot, choice in spec.choices() if slot in ("encoder", "attn"))
     if parts:
         lacking.append(
             f"- How {parts} work: they are pgsynth's parts, not diffusers'. A plain script runs without them."
         )
+    codec = next((type(one).__name__ for one in model.assembly.method.base.codec.modules() if _of_diffusers(one)), "")
+    decoded = f"an `{codec}`, which the base has. It decodes a latent that is divided by its `scaling_factor`."
+    lacking.append(
+        f"- The codec: {decoded if codec else 'it is no network of diffusers; of latents only pgsynth knows.'}"
+    )
     lacking.append("- Frozen pretrained weights: `lock.json` names them by id, revision and hash.")
-    return _README.format(name=model.name, step=model.checkpoint.step, held="\n".join(held), lacking="\n".join(lacking))
+    needed = "torch, diffusers and peft" if _LORA in names else "torch and diffusers"
+    about = {"name": model.name, "step": model.checkpoint.step, "needed": needed}
+    return _README.format(**about, held="\n".join(held), lacking="\n".join(lacking))
+
+
+def _of_diffusers(network: object) -> bool:
+    """Whether it is a network whose class a script that has diffusers alone can name."""
+    return isinstance(network, ModelMixin) and getattr(diffusers, type(network).__name__, None) is type(network)
+
+
+def _held(folder: str, kind: type) -> str:
+    """What the README says of a network."""
+    name = f"- `{folder}`: a `{kind.__name__}`"
+    if getattr(diffusers, kind.__name__, None) is not kind:
+        return f"{name} of `{kind.__module__.partition('.')[0]}`, for its `from_pretrained`; `run.py` leaves it out."
+    used = "" if kind in (UNet2DConditionModel, ControlNetModel) else "; `run.py` loads it, and does not use it"
+    return f"{name}, a network of diffusers, for its class' `from_pretrained`{used}."
 
 
 def _networks(part: nn.Module) -> Iterator[tuple[str, ModelMixin]]:

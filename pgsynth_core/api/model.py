@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from PIL import Image
 
 from pgsynth_core.api.adjust import Guidance, adjusted, adjusted_spec, refuse_differences
@@ -88,11 +89,11 @@ class Model:
         """What it belongs to: its run's folder, or its checkpoint's."""
         return self.run.path if self.run else self.checkpoint.path
 
-    def to(self, device: str) -> Model:
+    def to(self, device: str | torch.device) -> Model:
         """Move it, as torch's modules are moved: it is itself that moves, and comes back.
 
         Args:
-            device: ``cpu``, ``cuda``, ``cuda:1``.
+            device: ``cpu``, ``cuda``, ``cuda:1``; or as `torch.device`.
 
         Raises:
             UserError: If there is no such device here.
@@ -424,7 +425,7 @@ class Model:
 def load(
     run: Run | str | Path,
     *,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     ema: bool = True,
     runs: str | Path | None = None,
     registry: Registry | None = None,
@@ -433,7 +434,7 @@ def load(
 
     Args:
         run: A run, its id, a unique prefix, ``latest``, a run's folder or a checkpoint's.
-        device: Where to, e.g. ``cpu`` or ``cuda:1``; a GPU if there is one.
+        device: Where to, e.g. ``cpu`` or ``cuda:1``, or as `torch.device`; a GPU if there is one.
         ema: The moving average of the weights, where the run has one.
         runs: Where runs are; by default as the shell finds them.
         registry: What exists; found anew if None.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from jaxtyping import Shaped
@@ -22,7 +22,7 @@ from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.records import Image, Keypoints, LabelMap, Pair, Person
 from pgsynth_core.data.retarget import retarget_frames
 from pgsynth_core.data.window import Window, window_around
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import Problem, UserError, suggestion
 
 __all__ = ["FrameMode", "Framing", "OwnPhoto", "Placed", "place", "window_of"]
 
@@ -66,11 +66,36 @@ class Framing:
             see `data.window`. ``auto``: that, where the joints are known and it is at most `MOST_OF_IT` of the photo.
         retarget: Whether poses are fitted to the photo's body, see `data.retarget`; ``auto``: where that is known.
         fit: In place of the spec's ``fit``, for the whole photo.
+
+    Raises:
+        UserError: If a word is none of these.
     """
 
     frame: FrameMode = "auto"
     retarget: RetargetMode = "auto"
     fit: FitMode | None = None
+
+    def __post_init__(self) -> None:
+        allowed = {"frame": get_args(FrameMode), "retarget": get_args(RetargetMode), "fit": get_args(FitMode)}
+        problems = [
+            Problem(f"there is no {name} {word!r}.", "framing", suggestion(str(word), words, what=f"{name}s"))
+            for name, words in allowed.items()
+            if (word := getattr(self, name)) not in words and not (name == "fit" and word is None)
+        ]
+        if problems:
+            raise UserError(problems)
+
+    @classmethod
+    def of(cls, given: object) -> Framing:
+        """What was given, looked over; None is ``auto`` throughout.
+
+        Raises:
+            UserError: If it is something else.
+        """
+        if given is None or isinstance(given, cls):
+            return given or cls()
+        cure = 'Write e.g. framing=Framing(frame="person"), of pgsynth_core.'
+        raise UserError(f"{given!r:.80} is a {type(given).__name__}, and no Framing.", where="framing", cure=cure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +178,7 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
         UserError: If no pose has a joint, or none of one lies in what is seen; or if the photo's joints are not
             known, and a window or retargeting is asked for.
     """
-    framing = framing or Framing()
+    framing = Framing.of(framing)
     known = bool(present(photo.joints).any())
     for asked, word in ((framing.frame == "person", "frame person"), (framing.retarget == "on", "retarget on")):
         if asked and not known:

@@ -1,13 +1,15 @@
 """Load an exported folder with diffusers and torch alone, and denoise with it: ``python run.py --help``.
 
 `pgsynth export --diffusers` copies this file beside the networks. It imports nothing of pgsynth, and so runs what
-diffusers knows: the denoiser, ControlNets, what LoRA learned, the noise schedule. What stands for the person are tokens
-that pgsynth's encoders make of a photo; give some by --tokens, or zeros stand in their place.
+diffusers knows: the denoiser, ControlNets, what LoRA learned (which needs peft), the noise schedule. Other networks are
+loaded and named, and not used. What stands for the person are tokens that pgsynth's encoders make of a photo; give some
+by --tokens, or zeros stand in their place.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,18 @@ from safetensors.torch import load_file, save_file
 
 HERE = Path(__file__).resolve().parent
 LORA = "pytorch_lora_weights.safetensors"
+OUTPUT = "safetensors to write `latent` to; the base's VAE, if it has one, decodes latent / vae.config.scaling_factor"
 
 
 def networks(folder: Path) -> dict[str, Any]:
-    """Every network of the folder, by its place in it, made by its own class."""
+    """Every network of the folder whose class diffusers has, by its place in it; others are named and left out."""
     found = {}
     for config in sorted(folder.rglob("config.json")):
-        kind = json.loads(config.read_text(encoding="utf-8"))["_class_name"]
-        found[config.parent.relative_to(folder).as_posix()] = getattr(diffusers, kind).from_pretrained(config.parent)
+        kind, name = json.loads(config.read_text(encoding="utf-8"))["_class_name"], config.parent.relative_to(folder)
+        if hasattr(diffusers, kind):
+            found[name.as_posix()] = getattr(diffusers, kind).from_pretrained(config.parent)
+        else:
+            print(f"{name.as_posix()}: a {kind}, which is not of diffusers, is left out")
     return found
 
 
@@ -35,6 +41,8 @@ def denoiser_of(found: dict[str, Any], base: str | None, folder: Path) -> Any:
     if unet is None and base:
         unet = diffusers.UNet2DConditionModel.from_pretrained(base, subfolder="unet")
     if unet is not None and (folder / LORA).is_file():
+        if not importlib.util.find_spec("peft"):
+            raise SystemExit(f"{LORA} needs peft: pip install peft")
         unet.load_lora_adapter(str(folder), prefix="unet", weight_name=LORA)
     return unet
 
@@ -73,14 +81,19 @@ def main() -> None:
     parser.add_argument("--grid", type=int, nargs=2, default=(64, 44), help="height and width of the latent")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", help="safetensors to write `latent` to; the base's VAE decodes it")
+    parser.add_argument("-o", "--output", help=OUTPUT)
     arguments = parser.parse_args()
     found = networks(HERE)
     for name, network in found.items():
-        print(f"{name}: {type(network).__name__}, {sum(one.numel() for one in network.parameters()):,} parameters")
+        used = isinstance(network, diffusers.ControlNetModel | diffusers.UNet2DConditionModel)
+        size = f"{sum(one.numel() for one in network.parameters()):,} parameters"
+        print(f"{name}: {type(network).__name__}, {size}{'' if used else '; not used here'}")
     unet = denoiser_of(found, arguments.base, HERE)
     if unet is None:
         print("The denoiser did not train, and is not here: name what it comes from by --base.")
+        return
+    if (kind := type(unet).__name__) != "UNet2DConditionModel":
+        print(f"The denoiser is a {kind}; this script denoises with a UNet2DConditionModel alone.")
         return
     width = unet.config.cross_attention_dim
     tokens = load_file(arguments.tokens)["tokens"] if arguments.tokens else torch.zeros(1, 1, width)

@@ -33,8 +33,9 @@ examples:
   pgsynth gallery outputs --limit 200
 
 Folders within are looked through, too; links to folders and hidden files are not. What made
-a picture is read from its stamp (pgsynth sample and edit write one); without one, seed,
-source and pose are read from a name like me-kick-seed0.png, and the run from its folder.
+a picture is read from its stamp (pgsynth sample, edit, interpolate and evaluate write one);
+without one, seed, source and pose are read from a name like me-kick-seed0.png, and the run
+from its folder. A picture of several photos or poses is chosen by each of them.
 The page shows the newest 5,000 pictures unless --limit says otherwise. Its copies are made
 smaller, and then left out, where they would be larger than 50 MB together; that is said.
 

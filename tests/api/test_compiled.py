@@ -17,11 +17,26 @@ from .conftest import SMALL, write_folder
 PHOTO, POSE = noise((72, 48)), standing()
 
 
-def test_it_is_itself_that_moves(small_run: Run) -> None:
-    model = load(small_run)
-    assert model.to("cpu") is model
-    with pytest.raises(UserError, match="no device 'cdua' here"):
-        model.to("cdua")
+def test_it_is_itself_that_moves(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That pictures stay the same on a GPU and back is shown in tests/gpu."""
+    model = load(small_run, device=torch.device("cpu"))
+    moved: list[object] = []
+
+    def asked(method: torch.nn.Module, device: str) -> torch.nn.Module:
+        moved.append((method, device))
+        return method
+
+    monkeypatch.setattr(torch.nn.Module, "to", asked)
+    for device in ("cpu", torch.device("cpu")):
+        moved.clear()
+        assert model.to(device) is model and moved == [(model.assembly.method, "cpu")]
+    moved.clear()
+    for wrong in ("cdua", "meta", torch.device("meta")):
+        with pytest.raises(UserError, match=f"no device '{wrong}' here"):
+            model.to(wrong)
+        with pytest.raises(UserError, match=f"no device '{wrong}' here"):
+            load(small_run, device=wrong)
+    assert not moved
 
 
 def test_it_is_itself_that_is_compiled(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,5 +228,7 @@ def test_weights_that_are_there_or_on_the_hub_are_not_noted(tmp_path: Path) -> N
 
 def test_the_python_names_are_served_and_nothing_else() -> None:
     assert pgsynth_core.compose is compose and "compose" in pgsynth_core.__all__
-    with pytest.raises(AttributeError, match="it has Composition, Model, Reference, Run, __version__, compose, load"):
+    with pytest.raises(
+        AttributeError, match="it has Composition, Framing, Model, Reference, Run, __version__, compose, load"
+    ):
         _ = pgsynth_core.compos  # type: ignore[attr-defined]

@@ -22,9 +22,11 @@ from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.scoring import Scoring
 from pgsynth_core.data import read_image
 from pgsynth_core.data.records import DataError, Dataset
+from pgsynth_core.data.stamp import stamp_of
 from pgsynth_core.errors import UserError
 from pgsynth_core.evaluation import resized
 from pgsynth_core.evaluation.share import Share
+from pgsynth_core.reports.gallery import look_through
 
 from ..fixtures.scored import metric
 from .conftest import write_folder
@@ -47,6 +49,24 @@ def on_photos(model: Model, root: Path, *, cut: str, bad: str = "skip") -> Model
 def about(found: Evaluated) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(found.scores.read_text(encoding="utf-8"))["about"]
     return told
+
+
+# ------------------------------------------------------------------------------------------- what a picture says
+def test_pictures_say_which_pair_they_are_of_and_of_which_photos(model: Model, tmp_path: Path) -> None:
+    spec = model.assembly.spec
+    photos = dataset_of(spec, model.assembly.registry, "test")
+    found, made = evaluate(model, limit=2), sample_pairs(on_photos(model, tmp_path / "cut", cut="b"), tmp_path / "made")
+    for folder, command, pairs in ((found.pictures.folder, "evaluate", (0, 1)), (made.folder, "sample", (2,))):
+        for index in pairs:
+            said = stamp_of(folder / f"{photos.name(index)}.png")
+            source, target = photos.photos_of(index) or ("", "")
+            expected = {"pair": photos.name(index), "source": source, "pose": target, "split": "test"}
+            expected |= {"made_with": command, "seed": spec.sample.seed}
+            assert said is not None and source and {key: said[key] for key in expected} == expected
+        sheet = stamp_of(folder / "sheet.png")
+        assert sheet is not None and sheet["made_with"] == "sheet" and "pair" not in sheet
+    facts = {one.path.stem: one.facts for one in look_through(made.folder, 9).pictures}
+    assert facts[photos.name(2)]["source"] and facts[photos.name(2)]["pose"] != facts[photos.name(2)]["source"]
 
 
 # ------------------------------------------------------------------------------------------- what cannot be used

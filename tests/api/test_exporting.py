@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -11,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers.models.adapter import T2IAdapter
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file
 
 from pgsynth_core import Model, Run, compose, load
-from pgsynth_core.api.exporting import export, export_diffusers
+from pgsynth_core.api import with_diffusers
+from pgsynth_core.api.exporting import _held, export, export_diffusers
 from pgsynth_core.composition.hub import bundled_name
 from pgsynth_core.errors import PgsynthError, UserError
 
@@ -143,6 +146,29 @@ def ran_plainly(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def test_the_script_says_what_it_cannot_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A class that diffusers has not, a T2I-Adapter, which only a pose would feed, and LoRA without peft."""
+    shutil.copy(with_diffusers.__file__, tmp_path / "run.py")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/config.json").write_text('{"_class_name": "PoseNet3000"}', encoding="utf-8")
+    T2IAdapter(channels=[32, 64], num_res_blocks=1, downscale_factor=8).save_pretrained(tmp_path / "t2i_adapter")
+    script = runpy.run_path(str(tmp_path / "run.py"))
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    script["main"]()
+    said = capsys.readouterr().out
+    assert "mine: a PoseNet3000, which is not of diffusers, is left out" in said
+    assert "t2i_adapter: T2IAdapter, " in said and "; not used here" in said and "by --base" in said
+    (tmp_path / "pytorch_lora_weights.safetensors").touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="needs peft: pip install peft"):
+        script["denoiser_of"]({"unet": object()}, None, tmp_path)
+    theirs = type("PoseNet3000", (), {"__module__": "pgsynth_plugin_net.model"})
+    assert _held("mine", theirs).endswith("`pgsynth_plugin_net`, for its `from_pretrained`; `run.py` leaves it out.")
+    assert _held("a", T2IAdapter).endswith("`run.py` loads it, and does not use it.")
+
+
 @pytest.mark.slow
 def test_diffusers_reads_what_trained(on_sd: tuple[Run, Path], small_run: Run, tmp_path: Path) -> None:
     run, _ = on_sd
@@ -166,13 +192,16 @@ def test_diffusers_reads_what_trained(on_sd: tuple[Run, Path], small_run: Run, t
     assert "controlnet/network: ControlNetModel" in said and "latent [1, 4, 8, 8]" in said
     assert load_file(made.folder / "latent.safetensors")["latent"].isfinite().all()
     readme = (made.folder / "README.md").read_text(encoding="utf-8")
-    assert "- The denoiser: it did not train." in readme and "`controlnet/network`: a network" in readme
+    assert "- The denoiser: it did not train." in readme and "`controlnet/network`: a `ControlNetModel`, a" in readme
+    assert "an `AutoencoderKL`, which the base has. It decodes a latent that is divided by its" in readme
+    assert "needs torch and diffusers,\n" in readme
 
     tiny = load(small_run)
     made = export_diffusers(tiny, tmp_path / "tiny")
     assert "latent [1, " in ran_plainly(made.folder, "--grid", "8", "6", "--steps", "2")
     readme = (made.folder / "README.md").read_text(encoding="utf-8")
     assert "The denoiser: it" not in readme and "How `qfft`" in readme and str(tmp_path) not in readme
+    assert "- The codec: it is no network of diffusers" in readme
     unet = UNet2DConditionModel.from_pretrained(made.folder / "unet")
     trained = tiny.assembly.method.base.denoiser
     latent, times, tokens = torch.randn(1, unet.config.in_channels, 8, 6), torch.tensor([3]), torch.randn(1, 4, 64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,6 @@ STORED = "tests/architecture/public_surface.json"
 REGENERATE = (
     "If it is meant: python -m pytest tests/architecture/test_public_surface.py --regenerate, and read the diff."
 )
-MUST_EXIST = {
-    "annotators",
-    "attention",
-    "axes",
-    "errors",
-    "events",
-    "interfaces",
-    "metrics",
-    "options",
-    "patches",
-    "testing",
-}
 
 
 def public_names(source: Source) -> list[str]:
@@ -87,9 +76,20 @@ def test_the_surface_is_the_stored_one(repository: Path, regenerate: bool) -> No
 
 
 def test_the_surface_is_there(repository: Path) -> None:
-    assert not (missing := MUST_EXIST - set(surface(repository / "pgsynth_core"))), (
+    assert not (missing := {*SURFACE} - set(surface(repository / "pgsynth_core"))), (
         f"missing in pgsynth_core: {missing}"
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "begins", "ends"),
+    [("pgsynth_core/__init__.py", "Parts import `", "."), ("CONTRIBUTING.md", "the public surface (`", ")")],
+)
+def test_whoever_lists_the_surface_lists_all_of_it(repository: Path, file: str, begins: str, ends: str) -> None:
+    text = (repository / file).read_text(encoding="utf-8")
+    assert text.count(begins) == 1
+    said = begins[-1] + text.partition(begins)[2].partition(ends)[0]
+    assert re.findall(r"`(\w+)`", said) == list(SURFACE)
 
 
 def undefined(source: Source) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 from pgsynth_core.reports.document import is_document
 
 from ..fixtures.browser import Page, in_browser, unharmed
-from ..fixtures.results import RUN, write_result, write_results
+from ..fixtures.results import RUN, about, write_result, write_results
 
 Run = Callable[..., Any]
 
@@ -130,6 +131,69 @@ def test_it_is_filtered_ordered_and_kept_in_the_address(run: Run, results: Path,
         assert (await pick(page, "order", "seed"))[4:9] == [
             "her-jump-seed7", "me-kick-seed10", "me-wave-seed10", "you-kick-seed10", "you-wave-seed10",
         ]  # fmt: skip
+        unharmed(page)
+
+    in_browser(tmp_path, scenario)
+
+
+def test_odd_stamps_and_several_values_in_a_browser(run: Run, results: Path, tmp_path: Path) -> None:
+    """What a file says is anything at all; a filter takes a picture of several photos by each; words mean what is seen."""
+    odd = ["abc", ["x"], 7, None, {"steps": {"a": []}, "guidance": None}, {"__proto__": 1}]
+    for number, sample in enumerate(odd):
+        said = {
+            "source": ["me.jpg", "you.jpg"],
+            "seed": 500 + number,
+            "sample": sample,
+            "pgsynth": ["<b>"],
+            "spec": sample,
+        }
+        write_result(results / f"odd{number}.png", said, seed=number)
+    assert run("gallery", "outputs").code == 0
+
+    async def scenario(page: Page) -> None:
+        await page.resize(1200, 800)
+        await page.open((results / "gallery.html").as_uri())
+        names = [f"odd{number}" for number in range(len(odd))]
+        assert [one for one in await pick(page, "source", "=you") if one.startswith("odd")] == names
+        assert len(await pick(page, "source", "=me")) == len(names) + 4
+        await pick(page, "source", "")
+        assert await pick(page, "words", "odd me you") == names
+        for number, name in enumerate(names):
+            assert await pick(page, "words", name) == [name]
+            await page.click(".tile:not([hidden]) .zoom")
+            said = await page.value("document.querySelector('#box dl').textContent")
+            assert f"seed{500 + number}" in said and "sourceme + you" in said and 'pgsynth["<b>"]' in said
+            await page.press("Escape")
+        for words in ("18000", "24x32", "32x24", "seed=0"):  # when it was written, how large, how the page counts
+            assert await pick(page, "words", words) == [], words
+        unharmed(page)
+
+    in_browser(tmp_path, scenario)
+
+
+@pytest.mark.slow
+def test_thousands_are_looked_through(run: Run, results: Path, tmp_path: Path) -> None:
+    """Of 3,000 pictures the page is some MB, memory stays within bounds, and a browser chooses among them."""
+    for number in range(3000):
+        said = about(f"{RUN}-{number % 5}", f"person{number // 2}.jpg", f"pose{number % 37}.json", number % 2)
+        said["spec"] = {"method": number % 5, "words": "x" * 9000}
+        write_result(results / "many" / f"{number:04}.png", said, seed=number)
+    tracemalloc.start()
+    facts = run("gallery", "outputs/many", "--json").facts
+    (_, peak) = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    note = "There is no list to choose a source from: it has 1,500 values. Search for its words."
+    assert (facts["pictures"], facts["notes"]) == (3000, [note])
+    assert facts["bytes"] < 4e6 and peak < 60e6
+
+    async def scenario(page: Page) -> None:
+        await page.resize(1200, 800)
+        await page.open(Path(facts["file"]).as_uri())
+        assert len(await page.value(_SHOWN)) == 3000
+        assert await pick(page, "words", "person1234") == ["2468", "2469"]
+        await pick(page, "words", "")
+        assert len(await pick(page, "pose", "=pose7")) == 81
+        assert (await pick(page, "order", "source"))[:2] == ["0007", "0044"]
         unharmed(page)
 
     in_browser(tmp_path, scenario)

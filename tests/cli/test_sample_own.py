@@ -18,7 +18,7 @@ from pgsynth_core.data.stamp import stamp_of
 
 from ..fixtures.fake_packages import FakePackages
 from ..fixtures.finders import install_finders, photo_of
-from ..fixtures.people import noise, shared, standing, write_photo
+from ..fixtures.people import noise, shared, smooth, standing, write_photo
 from .conftest import Made
 
 __all__ = ["shared"]
@@ -250,7 +250,9 @@ def test_a_photo_that_cannot_be_read_is_refused_and_nothing_is_written(sample: R
 
 @pytest.mark.parametrize("kind", ["CMYK", "RGBA", "L", "P", "rotated", "animated"])
 def test_photos_of_every_usual_kind_are_read(sample: Run, kind: str) -> None:
-    photo, path, how = Image.fromarray(noise((72, 48))), Path("me.png"), dict[str, Any]()
+    """What the method is shown of it, the sheet's first tile, is the photo upright and in its colours."""
+    photo, path, how = Image.fromarray(smooth((96, 72))), Path("me.png"), dict[str, Any]()
+    wanted = np.asarray(photo.convert("L" if kind == "L" else "RGB").convert("RGB").resize((24, 32))).astype(int)
     if kind == "CMYK":
         path = Path("me.jpg")
     elif kind == "rotated":
@@ -262,6 +264,14 @@ def test_photos_of_every_usual_kind_are_read(sample: Run, kind: str) -> None:
     (photo.convert(kind) if kind.isupper() else photo).save(path, **how)
     facts = sample("--source", path, "--pose", "kick.json", "--json").facts
     assert facts["ok"] and opened(facts["pictures"][0]).size == (24, 32)
+    shown = np.asarray(opened(facts["sheet"]).crop((6, 30, 6 + 6 * 24, 30 + 6 * 32)))[::6, ::6].astype(int)
+
+    def apart(other: np.ndarray) -> float:
+        return float(np.abs(shown - other).mean())
+
+    assert apart(wanted) < 5
+    assert min(apart(wanted[::-1]), apart(wanted[:, ::-1]), apart(wanted[::-1, ::-1])) > 20
+    assert kind == "L" or min(apart(wanted[..., order]) for order in ([2, 1, 0], [1, 0, 2], [0, 2, 1])) > 20
 
 
 def test_flags_of_photos_need_a_photo(run: Run, lively_trained: Made) -> None:

@@ -9,16 +9,20 @@ const counting = new Intl.Collator(undefined, { numeric: true });
 tiles.forEach((tile, number) => { tile.number = number; });
 
 const facts = fields.filter((field) => field.tagName === "SELECT" && field.name !== "order");
-const known = (tile, key) => tile.getAttribute(`data-${key.replace("_", "-")}`); // null if it is not
+const known = (tile, key) => tile.getAttribute(`data-${key.replace("_", "-")}`); // null if it is not; a line for each value
+const together = (values) => values.replaceAll("\n", " + ");
+for (const tile of tiles) { // what of it is looked for: its name and what is known, not what the page itself counts by
+  const { time, settings, size, ...own } = tile.dataset;
+  tile.words = [tile.querySelector("a").title, ...Object.values(own)].join(" ").toLowerCase();
+}
 
 // ---------------------------------------------------------------- choosing
 function fits(tile, words) {
   for (const { name, value } of facts) {
     const own = known(tile, name);
-    if (value === "-" ? own !== null : value && value.slice(1) !== own) return false;
+    if (value === "-" ? own !== null : value && !own?.split("\n").includes(value.slice(1))) return false;
   }
-  const said = [tile.querySelector("a").title, ...Object.values(tile.dataset)].join(" ").toLowerCase();
-  return words.every((word) => said.includes(word));
+  return words.every((word) => tile.words.includes(word));
 }
 
 function ordered(order) {
@@ -133,7 +137,8 @@ function sized() {
 function said(tile) {
   const about = settings[tile.dataset.settings] || {}, told = { ...tile.dataset };
   for (const key of ["time", "kind", "settings"]) delete told[key];
-  const sample = about.sample || {};
+  for (const key in told) told[key] = together(told[key]);
+  const sample = typeof about.sample === "object" && about.sample || {}; // a file may say anything
   for (const key of ["scheduler", "steps", "guidance"]) if (key in sample) told[key] = sample[key];
   if (about.pgsynth) told.pgsynth = about.pgsynth;
   told.written = new Date(1000 * tile.dataset.time).toLocaleString();

@@ -6,17 +6,17 @@ picture is enlarged. Without its script the page shows everything all the same.
 
 from __future__ import annotations
 
-import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from pgsynth_core.reports.document import document, lightbox, made
-from pgsynth_core.reports.gallery.found import FACTS, Found, Shown, natural
+from pgsynth_core.reports.gallery.found import Found, Shown, natural
 from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.pictures import MOST_BYTES, Album, Level, Picture, beside_each_other
 
@@ -32,8 +32,6 @@ _TRIED: Final = 12
 """Pictures from whose bytes those of all are foreseen."""
 _AT_ONCE: Final = 64
 """Pictures that are made between two words about how far it is."""
-_STAMPS: Final = 5_000_000
-"""Bytes of what stamps say of settings, of all pictures together."""
 _CHOICES: Final = 1000
 """Values of a fact up to which one may be chosen from a list."""
 _KINDS: Final = {"result": "results", "sheet": "sheets", "input": "inputs"}
@@ -81,7 +79,7 @@ def make_gallery(  # noqa: PLR0913 - what is shown, and how the page is to be
         most: Bytes that its small copies may have together.
         on_picture: Told how many pictures are done.
     """
-    album, settings = Album(most=most), _Settings()
+    album = Album(most=most)
     level = _level(found.pictures, most)
     tiles: list[Markup] = []
     done = 0
@@ -90,20 +88,21 @@ def make_gallery(  # noqa: PLR0913 - what is shown, and how the page is to be
         if album.full:
             break
         drawn = beside_each_other(lambda one: _copy(one, album, level), some)
-        tiles += [_tile(one, copy, out, settings) for one, copy in zip(some, drawn, strict=True) if copy is not None]
+        tiles += [_tile(one, copy, out) for one, copy in zip(some, drawn, strict=True) if copy is not None]
         done = begin + len(some)
         if on_picture:
             on_picture(done)
-    notes = [*_left_out(found, done, level, settings), *found.problems, *album.problems]
+    controls, unlisted = _controls(found.pictures[:done])
+    notes = [*_left_out(found, done, level), *unlisted, *found.problems, *album.problems]
     name = folder.absolute().name or str(folder)
     page = document(
         _header(name, len(tiles), command),
-        _controls(found.pictures[:done]),
+        controls,
         element("main", tiles, class_="tiles"),
         element("p", "No picture is like this.", id="none", class_="note", hidden=True),
         _foot(album, notes),
         lightbox(_KEYS, _beside()),
-        element("script", settings.block(), type="application/json", id="settings"),
+        element("script", _block(found.settings), type="application/json", id="settings"),
         title=f"{name}: {len(tiles):,} pictures",
         made_by=MADE_BY,
         own=Path(__file__).with_name("gallery"),
@@ -112,7 +111,7 @@ def make_gallery(  # noqa: PLR0913 - what is shown, and how the page is to be
     return Gallery(page, len(tiles), tuple(notes))
 
 
-def _left_out(found: Found, done: int, level: Level, settings: _Settings) -> list[str]:
+def _left_out(found: Found, done: int, level: Level) -> list[str]:
     notes, shown = [], len(found.pictures)
     if shown < found.count:
         notes.append(f"{found.count - shown:,} older pictures are left out: --limit takes the newest {shown:,}.")
@@ -120,8 +119,8 @@ def _left_out(found: Found, done: int, level: Level, settings: _Settings) -> lis
         notes.append(f"{shown - done:,} pictures are left out: the page would be too large. Give one of the folders.")
     if level is not _LEVELS[0]:
         notes.append(f"Small copies are reduced to {level.side} pixels, for the page would be too large.")
-    if settings.left_out:
-        notes.append(f"The settings of {settings.left_out:,} pictures are left out: the page would be too large.")
+    if found.unsaid:
+        notes.append(f"The settings of {found.unsaid:,} pictures are left out: the page would be too large.")
     return notes
 
 
@@ -145,39 +144,17 @@ def _level(pictures: Sequence[Shown], most: int) -> Level:
     return _LEVELS[-1]
 
 
-@dataclass
-class _Settings:
-    """What stamps say besides the facts, each once, for most pictures of a folder share it."""
-
-    left_out: int = 0
-    _at: dict[str, int] = field(default_factory=dict)
-    _bytes: int = 0
-
-    def number(self, stamp: Mapping[str, Any] | None) -> int | None:
-        """Where the settings of a picture stand; None if it has none, or there is no room."""
-        rest = {key: value for key, value in (stamp or {}).items() if key not in FACTS}
-        if not rest:
-            return None
-        said = json.dumps(rest).replace("<", "\\u003c")
-        if said not in self._at:
-            if self._bytes + len(said) > _STAMPS:
-                self.left_out += 1
-                return None
-            self._bytes += len(said)
-            self._at[said] = len(self._at)
-        return self._at[said]
-
-    def block(self) -> Markup:
-        """All of them as JSON, in which nothing ends a script."""
-        return Markup(f"[{','.join(self._at)}]")
+def _block(settings: Sequence[str]) -> Markup:
+    """What stamps say of settings as JSON, in which nothing ends a script."""
+    return Markup(f"[{','.join(settings)}]".replace("<", "\\u003c"))
 
 
-def _tile(one: Shown, copy: tuple[Markup, tuple[int, int]], out: Path, settings: _Settings) -> Markup:
+def _tile(one: Shown, copy: tuple[Markup, tuple[int, int]], out: Path) -> Markup:
     button, (width, height) = copy
     name = element("a", one.path.stem, href=_link(one.path, out), title=one.name)
-    where = one.facts.get("run") or one.facts.get("folder")
-    brief = _DAY.sub("", where) if where else ""  # of a run, its method: the day takes all the room
-    facts = {f"data_{key}": value for key, value in one.facts.items()}
+    (where, *_) = one.facts.get("run") or one.facts.get("folder") or ("",)
+    brief = _DAY.sub("", where)  # of a run, its method: the day takes all the room
+    facts = {f"data_{key}": "\n".join(values) for key, values in one.facts.items()}
     return element(
         "figure",
         button,
@@ -186,7 +163,7 @@ def _tile(one: Shown, copy: tuple[Markup, tuple[int, int]], out: Path, settings:
         data_time=round(one.time),
         data_kind=one.kind,
         data_size=f"{width}x{height}",
-        data_settings=settings.number(one.stamp),
+        data_settings=one.settings,
         **facts,
     )
 
@@ -208,28 +185,36 @@ def _header(name: str, count: int, command: str) -> Markup:
     )
 
 
-def _controls(pictures: Sequence[Shown]) -> Markup:
-    """What chooses and orders; of use with JavaScript only, and shown by it."""
+def _controls(pictures: Sequence[Shown]) -> tuple[Markup, list[str]]:
+    """What chooses and orders; of use with JavaScript only, and shown by it. And which facts have no list, and why."""
     kinds = {kind: said for kind, said in _KINDS.items() if any(one.kind == kind for one in pictures)}
     fields: list[Child] = []
+    notes = []
     if len(kinds) > 1:
         fields.append(_select("kind", "show", {**{f"={kind}": said for kind, said in kinds.items()}, "": "everything"}))
     orders = {"name": "by name", "newest": "newest first", "oldest": "oldest first"}
     for key in _CHOSEN_BY:
-        values = {one.facts.get(key) for one in pictures}
-        if not 1 < len(values) <= _CHOICES or (key == "folder" and _same(pictures, "run", "folder")):
+        values = Counter(value for one in pictures for value in one.facts.get(key, (None,)))
+        apart = len(values) > 1 and min(values.values()) < len(pictures)
+        if not apart or (key == "folder" and _same(pictures, "run", "folder")):
             continue
+        label = key.replace("_", " ")
+        orders[key] = f"by {label}"
         known = sorted((value for value in values if value is not None), key=natural)
+        if len(known) > _CHOICES:
+            notes.append(
+                f"There is no list to choose a {label} from: it has {len(known):,} values. Search for its words."
+            )
+            continue
         choices = {"": "all", **{f"={value}": value for value in known}}
         if None in values:
             choices["-"] = "not known"
-        fields.append(_select(key, key.replace("_", " "), choices))
-        orders[key] = f"by {key.replace('_', ' ')}"
+        fields.append(_select(key, label, choices))
     search = element("input", type="search", name="words", placeholder="words (/)", aria_label="words of the name")
     size = element("input", type="range", name="tile", min=64, max=480, step=16, value=160, aria_label="size")
     fields += [_select("order", "order", orders), search, element("label", "size ", size)]
     fields += [element("output", ""), element("button", "reset", type="reset")]
-    return element("form", fields, class_="controls", id="choose", hidden=True)
+    return element("form", fields, class_="controls", id="choose", hidden=True), notes
 
 
 def _same(pictures: Sequence[Shown], one: str, other: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pgsynth_core.data.stamp import stamped
 from pgsynth_core.reports.document import is_document
@@ -27,8 +29,8 @@ def page_of(folder: Path, *, out: Path | None = None, most: int = 50_000_000, li
 
 
 def facts_of(found: Found) -> dict[str, dict[str, str]]:
-    """Name -> what is known."""
-    return {one.name: dict(one.facts) for one in found.pictures}
+    """Name -> what is known; several values as lines."""
+    return {one.name: {key: "\n".join(values) for key, values in one.facts.items()} for one in found.pictures}
 
 
 # ------------------------------------------------------------------------------------------- what is found
@@ -100,8 +102,66 @@ def test_a_stamp_may_say_anything(tmp_path: Path) -> None:
     odd = {"run": {"a": 1}, "seed": [1, 2], "source": "x" * 9000, "pose": ["a.json", "b.png"], "step": None, "ema": 0.5}
     (tmp_path / "a.png").write_bytes(stamped(Image.new("RGB", (3, 4)), odd))
     facts = facts_of(look_through(tmp_path, 9))["a.png"]
-    assert facts == {"source": "x" * 120, "pose": "a + b", "seed": "1 + 2"}
+    assert facts == {"source": "x" * 120, "pose": "a\nb", "seed": "1\n2"}
     assert page_of(tmp_path).pictures == 1
+
+
+def plant(path: Path, said: str) -> Path:
+    """A picture with a stamp of any text, as anybody may write it."""
+    text = PngInfo()
+    text.add_itxt("pgsynth", said, zip=True)
+    Image.new("RGB", (3, 4)).save(path, pnginfo=text)
+    return path
+
+
+@pytest.mark.parametrize("nested", [*range(900, 1000, 9), 100_000])
+def test_no_stamp_breaks_the_page(tmp_path: Path, nested: int) -> None:
+    odd = ["[" * nested + "]" * nested, "1e999", "NaN", "-Infinity", '"' + "\\ud800" + '"', "1" * 5000]
+    for number, value in enumerate(odd):
+        plant(tmp_path / f"{number}.png", f'{{"seed": {number}, "spec": {value}, "sample": {value}}}')
+    page = page_of(tmp_path)
+    block = next(words for one, words in Reader(page.html).every("script") if one.get("type") == "application/json")
+    json.loads(block, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert page.pictures == len(odd) and page.html.encode()
+
+
+def test_of_stamps_no_more_is_kept_than_a_page_holds(tmp_path: Path) -> None:
+    """A KiB unpacks to a MiB of text and to 24 of objects: of twelve such stamps five MB of text are kept."""
+    for number in range(12):
+        said = f'{{"seed": {number}, "x": [{number}' + ",{}" * 340_000 + "]}"
+        assert plant(tmp_path / f"{number}.png", said).stat().st_size < 10_000
+    tracemalloc.start()
+    found = look_through(tmp_path, 5000)
+    (kept, peak) = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 8e6 and peak < 60e6
+    assert sum(map(len, found.settings)) <= 5e6 and found.unsaid == 12 - len(found.settings) > 5
+    page = make_gallery(tmp_path, found, out=tmp_path / "gallery.html", command="pgsynth gallery")
+    assert f"The settings of {found.unsaid} pictures are left out: the page would be too large." in page.notes
+    assert page.pictures == 12 and len(page.html) < 6e6
+
+
+def test_each_of_several_values_may_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "in a\nfolder").mkdir()
+    for number, (source, pose) in enumerate([(["me.jpg", "you.jpg"], "kick"), ("me.jpg", ["kick"]), ("her, you", "")]):
+        write_result(tmp_path / "in a\nfolder" / f"{number}.png", {"source": source, "pose": pose, "run": ["a", "b"]})
+    reader = Reader(page_of(tmp_path).html)
+    tiles = [one for one, _ in reader.every("figure", "tile")]
+    assert [one["data-source"] for one in tiles] == ["me\nyou", "me", "her, you"] and "data-pose" not in tiles[2]
+    assert [one["name"] for one, _ in reader.every("select")] == ["source", "pose", "order"], "all are of run a and b"
+    options = [one["value"] for one, _ in reader.every("option")]
+    assert options[:4] == ["", "=her, you", "=me", "=you"] and {one["data-folder"] for one in tiles} == {"in a folder"}
+
+
+def test_what_has_too_many_values_for_a_list_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgsynth_core.reports.gallery.writing._CHOICES", 3)
+    for seed in range(4):
+        write_result(tmp_path / f"a-b-seed{seed}.png", seed=seed)
+    page = page_of(tmp_path)
+    reader = Reader(page.html)
+    assert page.notes == ("There is no list to choose a seed from: it has 4 values. Search for its words.",)
+    assert [one["name"] for one, _ in reader.every("select")] == ["order"]
+    assert "by seed" in [words for _, words in reader.every("option")], "they are ordered by it all the same"
 
 
 # ------------------------------------------------------------------------------------------- the page

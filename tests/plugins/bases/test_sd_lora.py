@@ -180,6 +180,10 @@ def test_a_pipeline_of_diffusers_reads_the_updates(run: Run, checkpoint: Path, t
     model = load(run)
     made = export_diffusers(model, tmp_path / "out")
     assert not (made.folder / "unet").exists() and not (made.folder / "sd").exists()
+    readme = (made.folder / "README.md").read_text(encoding="utf-8")
+    assert (
+        "needs torch, diffusers and peft,\n" in readme and "`pipe.load_lora_weights`; that needs peft, too." in readme
+    )
     ours = model.assembly.method.base.denoiser
     ours.set_attn_processor(AttnProcessor2_0())
     theirs = UNet2DConditionModel.from_pretrained(checkpoint / "unet")
