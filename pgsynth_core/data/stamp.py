@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["stamp_of", "stamped"]
+__all__ = ["is_sheet", "stamp_of", "stamped"]
 
 _KEYWORD: Final = "pgsynth"
 _MOST: Final = 2**20
@@ -64,6 +64,20 @@ def stamp_of(path: Path) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError, zlib.error):
         return None
     return about if isinstance(about, dict) else None
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a picture is a sheet of ours, to look at: it has the word in its name, and its stamp says so.
+
+    Where folders are read, sheets in them are no photos and no poses.
+    """
+    if "sheet" not in path.name.lower() or path.suffix.lower() != ".png":
+        return False
+    try:
+        about = stamp_of(path)
+    except OSError:
+        return False
+    return about is not None and about.get("made_with") == "sheet"
 
 
 def _chunk(file: BinaryIO) -> bytes:
