@@ -174,7 +174,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
     return (width, height) if lying else (height, width)
 
 
-def said_label_set(path: Path | bytes) -> str | None:
+def said_label_set(path: str | Path | bytes) -> str | None:
     """The label set that a PNG names in its text chunk; empty if none, None if it cannot be read."""
     try:
         with Pillow.open(BytesIO(path) if isinstance(path, bytes) else path) as opened:
