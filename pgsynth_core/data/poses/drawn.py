@@ -1,4 +1,4 @@
-"""Joints read back from a picture of a skeleton in OpenPose's colours on black, as `draw` and ControlNet draw it.
+"""Joints read back from a picture of a skeleton as `draw` and ControlNet draw it, in its colours on black.
 
 A disc of a joint that is seen whole gives the joint by its middle. Of one that lies under others, drawn later, the
 place is the one at which the skeleton, drawn again, is most like the picture; tried are where a piece of it is seen,
