@@ -43,7 +43,7 @@ _TOLD: Final = 0.66
 _UNLIKE: Final = 0.6
 """A skeleton that, drawn again, differs by a larger share of the light in the picture is none."""
 
-_STARTS: Final = 4
+_STARTS: Final = 3
 """Of the places at which a joint may lie under others so many are looked at more closely."""
 
 _AROUND: Final = tuple(np.array([np.cos(turn), np.sin(turn)]) for turn in np.arange(8) * np.pi / 4)
@@ -135,7 +135,7 @@ class _Drawing:
                 joints[joint] = *_centre(self._core(near[0], JOINT_COLOURS[joint])), 1
             else:
                 unsure[joint] = [_centre(piece) for piece in near]
-        for _ in range(2 if unsure else 0):  # what is found of one tells about the next
+        for _ in range(min(2, len(unsure))):  # what is found of one tells about the next
             for joint, guesses in unsure.items():
                 joints[joint] = self._fitted(joints, joint, guesses)
         return joints
@@ -194,7 +194,7 @@ class _Drawing:
         """The least light that differs, and the place where that is, in steps from here."""
         least, step = unlike(place), self.radius
         while step > 0.1:
-            around = [place + step * way for way in _AROUND]
+            around = [place + step * way for way in _AROUND[::2]]
             found = [unlike(where) for where in around]
             if min(found) < least:
                 least, place = min(found), around[int(np.argmin(found))]
