@@ -79,7 +79,7 @@ def read_parsing(path: Path | bytes, *, shown: str = "") -> tuple[np.ndarray, st
     Raises:
         DataError: If it is none.
     """
-    said = said_label_set(path)  # what cannot be read, reading it says
+    said = said_label_set(path) or ""  # what cannot be read, reading it says
     for label_set in [said] if said in LABELS else list(LABELS):
         try:
             return read_label_map(path, label_set=label_set, shown=shown), label_set
