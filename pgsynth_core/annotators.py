@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from pgsynth_core.axes import LABEL_SETS
-from pgsynth_core.errors import PartError, suggestion
+from pgsynth_core.errors import PartError, PgsynthError, suggestion
 
 __all__ = [
     "Annotator",
@@ -140,11 +140,12 @@ def poses_of(annotator: PoseAnnotator, photos: Sequence[Photo]) -> list[tuple[Jo
         photos: At what; with none, nobody is asked.
 
     Raises:
-        PartError: If what it gives are no poses of these photos.
+        PartError: If what it gives are no poses of these photos, or it fails; but that memory ends comes as it is.
     """
     if not photos:
         return []
-    found = [tuple(people) for people in annotator.poses(photos)]
+    with _guarded(annotator):
+        found = [tuple(people) for people in annotator.poses(photos)]
     if len(found) != len(photos):
         raise _faulty(annotator, f"of {len(photos)} photos it gave the poses of {len(found)}")
     for person in (person for people in found for person in people):
@@ -170,7 +171,9 @@ def parsings_of(annotator: ParsingAnnotator, photos: Sequence[Photo]) -> list[La
     if annotator.label_set not in LABEL_SETS:
         choice = suggestion(annotator.label_set, tuple(LABEL_SETS), what="label sets")
         raise _faulty(annotator, f"there is no label set {annotator.label_set!r}. {choice}")
-    found, labels = list(annotator.parsings(photos)), LABEL_SETS[annotator.label_set]
+    with _guarded(annotator):
+        found = list(annotator.parsings(photos))
+    labels = LABEL_SETS[annotator.label_set]
     if len(found) != len(photos):
         raise _faulty(annotator, f"of {len(photos)} photos it gave the label maps of {len(found)}")
     for photo, parsing in zip(photos, found, strict=True):
@@ -181,6 +184,21 @@ def parsings_of(annotator: ParsingAnnotator, photos: Sequence[Photo]) -> list[La
             message = f"{parsing.max()} is no label of {annotator.label_set} (0 to {labels - 1}), and it gave that"
             raise _faulty(annotator, message)
     return found
+
+
+@contextmanager
+def _guarded(annotator: Annotator) -> Iterator[None]:
+    """Say whose fault it is: what is raised in there is somebody else's, but for requests to end and lack of memory."""
+    try:
+        yield
+    except (PgsynthError, MemoryError):
+        raise
+    except Exception as error:
+        if "OutOfMemory" in type(error).__name__ or "Allocator" in str(error):  # torch's, of a GPU and of the CPU
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        package = type(annotator).__module__.partition(".")[0]
+        raise _faulty(annotator, f"{package}, the package it is of, fails: {said.removesuffix('.')}") from error
 
 
 def _form(given: object) -> str:

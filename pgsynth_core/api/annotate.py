@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -22,6 +23,7 @@ from pgsynth_core.api.annotation_sheet import Shown, annotation_sheet
 from pgsynth_core.api.annotations import place_of, put, put_parsing, put_pose, whole
 from pgsynth_core.api.photo_files import PhotoFile, photo_files, require_photos
 from pgsynth_core.data import BadRecord, DataError, present, read_image
+from pgsynth_core.data.files import image_size
 from pgsynth_core.data.people import PERSON_RULES, chosen_person, require_person_rule
 from pgsynth_core.errors import UserError
 from pgsynth_core.manifest import Finding
@@ -34,7 +36,7 @@ FINDINGS: Final[tuple[Finding, ...]] = get_args(Finding)
 _NAMED: Final = 100
 """Names of photos that are kept for the report, of each thing that there is to tell."""
 _PIXELS: Final = 2**26
-"""Of all photos of a batch together, but for one that is larger by itself."""
+"""Of all photos of a batch together, and of all that are read ahead, but for one that is larger by itself."""
 
 OnEvent = Callable[[Mapping[str, Any]], None]
 
@@ -117,12 +119,9 @@ class _Photo:
 
     file: PhotoFile
     missing: tuple[Finding, ...] = ()
+    pixels: int = 0
     image: np.ndarray | None = None
     failure: DataError | None = None
-
-    @property
-    def pixels(self) -> int:
-        return 0 if self.image is None else self.image.shape[0] * self.image.shape[1]
 
 
 def annotate(
@@ -181,7 +180,7 @@ class _Work:
         """All photos, a batch at a time."""
         with ThreadPoolExecutor() as pool:
             batch: list[_Photo] = []
-            for photo in _ahead(pool, self._read, files, self.settings.batch):
+            for photo in _ahead(pool, self._lacking, _read, files, self.settings.batch):
                 self.done.photos += 1
                 if photo.failure:
                     self._bad(photo, photo.failure)
@@ -200,14 +199,15 @@ class _Work:
             self._look(batch)
 
     # ------------------------------------------------------------------ one photo
-    def _read(self, file: PhotoFile) -> _Photo:
-        """What is not known of a photo, and the photo if that is anything; in a thread."""
+    def _lacking(self, file: PhotoFile) -> _Photo:
+        """What is not known of a photo, and if that is anything, how large it is; in a thread."""
         try:
             if file.twin:
                 reason = f"it has the name of {file.twin} beside it: annotations of both would be one file."
                 raise DataError.of(BadRecord(str(file.path), 0, reason, "unreadable"), cure="Rename one of them.")
             missing = tuple(finding for finding in self.settings.finds if not self._known(file, finding))
-            return _Photo(file, missing, read_image(file.path) if missing else None)
+            height, width = (image_size(file.path) if missing else None) or (0, 0)
+            return _Photo(file, missing, height * width)
         except DataError as failure:
             return _Photo(file, failure=failure)
 
@@ -323,20 +323,39 @@ class _Work:
         return "nobody" if place is None else f"{len(people)} people, number {place + 1}" if len(people) > 1 else ""
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, read: Callable[[PhotoFile], _Photo], files: Iterable[PhotoFile], depth: int
-) -> Iterator[_Photo]:
-    """Photos in order, so many of them read while others are looked at."""
-    waiting: deque[Future[_Photo]] = deque()
+def _read(photo: _Photo) -> _Photo:
+    """The photo with its picture, if anything is not known of it; in a thread."""
+    if photo.failure or not photo.missing:
+        return photo
     try:
-        for file in files:
-            waiting.append(pool.submit(read, file))
-            if len(waiting) > depth:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        return replace(photo, image=read_image(photo.file.path))
+    except DataError as failure:
+        return replace(photo, failure=failure)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    look: Callable[[PhotoFile], _Photo],
+    read: Callable[[_Photo], _Photo],
+    files: Iterable[PhotoFile],
+    depth: int,
+) -> Iterator[_Photo]:
+    """Photos in order, so many of them read while others are looked at, but no more pixels than `_PIXELS`."""
+    coming, looked, waiting = iter(files), deque[Future[_Photo]](), deque[tuple[int, Future[_Photo]]]()
+    try:
+        while True:
+            looked.extend(pool.submit(look, file) for file in islice(coming, depth + 1 - len(looked) - len(waiting)))
+            while looked:
+                photo = looked[0].result()
+                if waiting and sum(pixels for pixels, _ in waiting) + photo.pixels > _PIXELS:
+                    break
+                looked.popleft()
+                waiting.append((photo.pixels, pool.submit(read, photo)))
+            if not waiting:
+                return
+            yield waiting.popleft()[1].result()
     finally:
-        for one in waiting:
+        for one in (*looked, *(future for _, future in waiting)):
             one.cancel()
 
 

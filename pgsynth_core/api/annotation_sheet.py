@@ -41,19 +41,28 @@ class Shown:
 
 
 def annotation_sheet(shown: Sequence[Shown]) -> Image.Image:
-    """The sheet, of what stands in the files."""
+    """The sheet, of what stands in the files; a photo that cannot be read any more has an empty tile and the reason."""
     rows, captions = [], []
     for number, one in enumerate(shown, start=1):
-        rows.append(_row(one))
+        said = one.said
+        try:
+            rows.append(_row(one))
+        except DataError as failure:  # known, and damaged since
+            rows.append([np.full((_HEIGHT, _HEIGHT, 3), PAPER, np.uint8), None, None, None])
+            said = failure.records[0].reason
         name = one.file.path.name if len(one.file.path.name) <= _NAME else f"{one.file.path.name[:_NAME]}..."
-        captions.append(f"{number}  {name}" + (f": {one.said}" if one.said else ""))
+        captions.append(f"{number}  {name}" + (f": {said}" if said else ""))
     columns = [place for place in range(len(_HEADINGS)) if any(row[place] is not None for row in rows)]
     tiles = [[_none(row[0]) if row[place] is None else row[place] for place in columns] for row in rows]
     return Sheet([_HEADINGS[place] for place in columns], tiles, captions).picture()
 
 
 def _row(one: Shown) -> list[Any]:
-    """The photo, then what is known of it; None for what is not."""
+    """The photo, then what is known of it; None for what is not.
+
+    Raises:
+        DataError: If the photo cannot be read.
+    """
     photo = read_image(one.file.path)
     small = _small(photo)
     scale = np.array([small.shape[1] / photo.shape[1], small.shape[0] / photo.shape[0], 1], np.float32)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
 
 from pgsynth_core.data import LABELS, PARSING_SUFFIX, POSE_SUFFIX, BadRecord, DataError, read_label_map, to_openpose
 from pgsynth_core.data import write_label_map as write_labels
-from pgsynth_core.data.formats import keypoints_in
+from pgsynth_core.data.files import said_label_set
+from pgsynth_core.data.poses.json_forms import read_json, scenes_in
 from pgsynth_core.manifest import Finding
 from pgsynth_core.runs import refusing
 from pgsynth_core.runs.durable import replace_file
@@ -21,7 +21,10 @@ from pgsynth_core.runs.durable import replace_file
 __all__ = ["place_of", "put", "put_parsing", "put_pose", "read_parsing", "whole"]
 
 _SUFFIXES: Final[Mapping[Finding, str]] = {"pose": POSE_SUFFIX, "parsing": PARSING_SUFFIX}
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_END: Final = b"IEND\xaeB`\x82"
+_OUR_POSE: Final = b'{"annotator":'
+_OUR_PARSING: Final = b"tEXtlabel_set"
 _CURE: Final = "Mend it, move it away, or have it made anew: --fresh."
 
 
@@ -31,7 +34,7 @@ def place_of(stem: Path, finding: Finding) -> Path:
 
 
 def whole(path: Path, finding: Finding) -> bytes | None:
-    """What is in a file that is there and whole; None of one that is not there, or was cut off while it was written.
+    """What is in a file that is there and whole; None of one that is not there, is empty, or is ours and was cut off.
 
     Raises:
         DataError: If something else is there, which nobody made here.
@@ -42,25 +45,31 @@ def whole(path: Path, finding: Finding) -> bytes | None:
         return None
     except OSError as error:
         raise DataError.of(BadRecord(str(path), 0, f"it cannot be read: {error.strerror}.", "unreadable")) from error
-    if _cut_off(content, finding):
+    if not content.strip(b"\0"):
         return None
     try:
         if finding == "pose":
-            keypoints_in(json.loads(content.decode()), shown=str(path))
+            scenes_in(read_json(content, shown=str(path)), path.name)
         else:
             read_parsing(content, shown=str(path))
     except DataError as failure:
+        if _ours_cut_off(content):
+            return None
         raise DataError.of(failure.records, cure=_CURE) from failure
-    except (ValueError, RecursionError) as failure:
-        reason = f"it is no JSON file: {failure}."
-        raise DataError.of(BadRecord(str(path), 0, reason, "unreadable"), cure=_CURE) from failure
+    except ValueError as failure:
+        record = BadRecord(str(path), 0, f"no keypoints in it: {failure}.", "unreadable")
+        raise DataError.of(record, cure=_CURE) from failure
     return content
 
 
-def _cut_off(content: bytes, finding: Finding) -> bool:
-    if finding == "parsing":
-        return not content.rstrip(b"\0") or (content[1:4] == b"PNG" and _PNG_END not in content[-32:])
-    return not content.strip(b"\0 \n").endswith((b"}", b"]"))
+def _ours_cut_off(content: bytes) -> bool:
+    """Whether a file that cannot be read begins as `put_pose` and `put_parsing` write it, and has no end.
+
+    What a person writes or corrects is never taken for such: programs write JSON in several lines.
+    """
+    if content.startswith(_OUR_POSE):
+        return not content.rstrip(b"\0").endswith((b"}", b"]")) and not any(end in content for end in b"\r\n")
+    return content.startswith(_PNG) and _OUR_PARSING in content[:256] and _PNG_END not in content
 
 
 def read_parsing(path: Path | bytes, *, shown: str = "") -> tuple[np.ndarray, str]:
@@ -69,11 +78,7 @@ def read_parsing(path: Path | bytes, *, shown: str = "") -> tuple[np.ndarray, st
     Raises:
         DataError: If it is none.
     """
-    try:
-        with Image.open(BytesIO(path) if isinstance(path, bytes) else path) as opened:
-            said = str(opened.info.get("label_set", ""))
-    except (OSError, ValueError, SyntaxError):
-        said = ""  # reading it says what is wrong
+    said = said_label_set(path) or ""  # what cannot be read, reading it says
     for label_set in [said] if said in LABELS else list(LABELS):
         try:
             return read_label_map(path, label_set=label_set, shown=shown), label_set
@@ -94,9 +99,9 @@ def put_pose(path: Path, people: list[np.ndarray], size: tuple[int, int], annota
     Raises:
         UserError: If the system refuses.
     """
+    canvas = {"canvas_width": size[1], "canvas_height": size[0]}
     content: dict[str, Any] = to_openpose(people[0]) if people else {"version": 1.3, "people": []}
-    content |= {"canvas_width": size[1], "canvas_height": size[0], "annotator": annotator}
-    put(path, (json.dumps(content) + "\n").encode())
+    put(path, (json.dumps({"annotator": annotator, **content, **canvas}) + "\n").encode())
 
 
 def put_parsing(path: Path, parsing: np.ndarray, label_set: str) -> None:
@@ -111,11 +116,11 @@ def put_parsing(path: Path, parsing: np.ndarray, label_set: str) -> None:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, with its folder; what stood there is replaced.
+    """Write a file whole or not at all, also where power is lost, with its folder; what stood there is replaced.
 
     Raises:
         UserError: If the system refuses; nothing is left behind.
     """
     with refusing("annotations cannot be written", path, elsewhere="-o DIR"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content, flush=False)
+        replace_file(path, content)

@@ -1,18 +1,22 @@
 """The photos that paths mean: files, and folders with all below them, however many there are. No torch.
 
-A folder is read as the system lists it and never held in memory; within some thousand names they come in order.
+A folder is read as the system lists it and its names are never held in memory; within some thousand they come in
+order. Two photos of one name, ``a.png`` and ``a.webp``, would share their annotations: each knows of the other.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from pgsynth_core.data import PARSING_SUFFIX
+from pgsynth_core.data.stamp import is_sheet
 from pgsynth_core.errors import Problem, UserError
 from pgsynth_core.runs import refusing
 
@@ -59,42 +63,77 @@ def require_photos(paths: Sequence[str | Path], out: Path | None) -> None:
 
 
 def photo_files(paths: Sequence[str | Path], out: Path | None = None) -> Iterator[PhotoFile]:
-    """Each photo once, in order; folders with what is below them, without hidden files and links to folders.
+    """Each photo once, in order; folders with what is below them, without hidden files, links to folders, and sheets.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders; what is named again, or lies in a folder that is named, comes once.
         out: Folder for what is found in them; None: beside each photo.
 
     Raises:
         UserError: If a folder cannot be listed.
     """
+    named, first, walked = set[Path](), dict[Path, Path](), set[tuple[int, int]]()
+    roots = [path.resolve() for path in map(Path, paths) if path.is_dir()]
     for path in map(Path, paths):
-        if not path.is_dir():
-            yield PhotoFile(path, (out or path.parent) / path.stem)
+        if path.is_dir():
+            for names, twins in _below(path, walked):
+                yield from (_in_folder(file, path, out, twins) for file in names)
             continue
-        for file in _below(path):
-            yield from _with_twins(file, path, out)
+        file = path.parent.resolve() / path.name
+        if file in named or _found_below(file, roots):
+            continue
+        named.add(file)
+        place = (out or path.parent) / path.stem
+        other = first.setdefault(file.with_suffix(""), path)
+        yield PhotoFile(path, place, "" if other is path else other.name)
 
 
-def _with_twins(names: Sequence[Path], root: Path, out: Path | None) -> Iterator[PhotoFile]:
-    first: dict[Path, Path] = {}
-    for path in names:
-        stem = path.with_suffix("")
-        place = out / stem.relative_to(root) if out else stem
-        first.setdefault(stem, path)
-        yield PhotoFile(path, place, "" if first[stem] is path else first[stem].name)
+def _in_folder(file: Path, root: Path, out: Path | None, twins: Mapping[str, str]) -> PhotoFile:
+    stem = file.with_suffix("")
+    twin = twins.get(file.stem, file.name)
+    return PhotoFile(file, out / stem.relative_to(root) if out else stem, "" if twin == file.name else twin)
 
 
-def _below(folder: Path) -> Iterator[list[Path]]:
-    """The photos of a folder and all below it, some at a time."""
+def _found_below(file: Path, roots: Sequence[Path]) -> bool:
+    """Whether a folder that is named has this photo."""
+    inner = (file.relative_to(root) for root in roots if file.is_relative_to(root))
+    return any(not any(part.startswith(".") for part in path.parts) for path in inner) and _is_photo(file)
+
+
+def _below(folder: Path, walked: set[tuple[int, int]]) -> Iterator[tuple[list[Path], Mapping[str, str]]]:
+    """The photos of a folder and all below it, some at a time, with `_twins` of the folder they are in."""
     with refusing("this folder cannot be listed", folder):
-        below = []
+        about = folder.stat()
+        if (about.st_dev, about.st_ino) in walked:
+            return
+        walked.add((about.st_dev, about.st_ino))
+        below, twins = [], _twins(folder)
         with os.scandir(folder) as entries:
             for some in _some(entries):
                 below += [Path(one.path) for one in some if one.is_dir(follow_symlinks=False)]
-                yield [Path(one.path) for one in some if _is_photo(one)]
+                yield [Path(one.path) for one in some if _is_photo(one)], twins
     for inner in sorted(below):
-        yield from _below(inner)
+        yield from _below(inner, walked)
+
+
+def _twins(folder: Path) -> dict[str, str]:
+    """Of each stem that several photos of a folder have, the first of them by name; eight bytes are held of each photo.
+
+    Raises:
+        OSError: If the folder cannot be listed.
+    """
+
+    def photos() -> Iterator[tuple[str, str]]:
+        with os.scandir(folder) as entries:
+            yield from ((Path(one.name).stem, one.name) for one in entries if _is_photo(one))
+
+    hashes = np.sort(np.fromiter((hash(stem) for stem, _ in photos()), np.int64))
+    repeated = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+    names: dict[str, list[str]] = {}
+    for stem, name in photos() if repeated else ():
+        if hash(stem) in repeated:
+            names.setdefault(stem, []).append(name)
+    return {stem: min(its) for stem, its in names.items() if len(its) > 1}
 
 
 def _some(entries: Iterable[os.DirEntry[str]]) -> Iterator[list[os.DirEntry[str]]]:
@@ -103,6 +142,7 @@ def _some(entries: Iterable[os.DirEntry[str]]) -> Iterator[list[os.DirEntry[str]
         yield some
 
 
-def _is_photo(entry: os.DirEntry[str]) -> bool:
+def _is_photo(entry: os.DirEntry[str] | Path) -> bool:
     name = entry.name.lower()
-    return name.endswith(IMAGE_SUFFIXES) and not name.endswith(PARSING_SUFFIX) and entry.is_file()
+    photo = name.endswith(IMAGE_SUFFIXES) and not name.startswith(".") and not name.endswith(PARSING_SUFFIX)
+    return photo and entry.is_file() and not is_sheet(Path(entry))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import LABELS, DataError, Keypoints, LabelMap, present, read_image, read_label_map
-from pgsynth_core.data.files import as_rgb
+from pgsynth_core.data.files import as_rgb, said_label_set
 from pgsynth_core.data.poses import FoundIn, PoseFrame, read_poses
 from pgsynth_core.data.poses.frames import Scene
 from pgsynth_core.data.poses.json_forms import scenes_in
@@ -231,7 +231,7 @@ def parsing_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdi
     if parsing is not None and not verdict.label_set:
         raise UserError("this method reads no label map.", where=f"parsing {parsing}", cure="Leave it out.")
     if parsing is not None:
-        if (said := _said_by(parsing)) and said != verdict.label_set:
+        if (said := said_label_set(parsing)) and said != verdict.label_set:
             message = f"its labels are of {said}, and this method reads {verdict.label_set}."
             cure = f"Give a label map in {verdict.label_set}: the same index means something else in each."
             raise UserError(message, where=str(parsing), cure=cure)
@@ -250,15 +250,6 @@ def needs_parsing(verdict: Verdict) -> bool:
     return "source_parsing" in verdict.data_ports
 
 
-def _said_by(parsing: str | Path) -> str | None:
-    """The label set that a PNG names in its text chunk; empty if none, None if it cannot be read."""
-    try:
-        with Image.open(parsing) as opened:
-            return str(opened.info.get("label_set", ""))
-    except (OSError, ValueError, SyntaxError):
-        return None
-
-
 def label_map_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdict) -> tuple[LabelMap | None, str]:
     """The label map of a photo of (height, width) `size` and its label set, whether or not the method reads one.
 
@@ -268,7 +259,7 @@ def label_map_of(parsing: str | Path | None, size: tuple[int, int], verdict: Ver
     """
     if parsing is None or verdict.label_set:
         return parsing_of(parsing, size, verdict), verdict.label_set
-    said = _said_by(parsing)
+    said = said_label_set(parsing)
     if said is None:
         said = next(iter(LABELS))  # reading it says what is wrong with it
     if said not in LABELS:

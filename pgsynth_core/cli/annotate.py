@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -43,9 +42,10 @@ A pose is OpenPose JSON of 18 joints in pixels of the photo, which it names as i
 a photo in which nobody is seen it holds nobody. A label map is a PNG of the photo's size with
 its label set in a text chunk. Both are what pgsynth sample and data=folder read.
 
-What is there and whole is known, whoever made it, and is not found again: started anew, it
-goes on where it ended. --fresh makes everything anew. Folders are read with all below them,
-without hidden files and links to folders; a file is written whole or not at all.
+What is there is known, whoever made it, and is not found again: started anew, it goes on
+where it ended. What is there and cannot be read is told, and stays; --fresh makes everything
+anew. Folders are read with all below them, without hidden files, links to folders and sheets;
+a file is written whole or not at all.
 
 Of several people one is taken: --person most-certain (the default), largest, leftmost,
 rightmost, or a number, 1 being the most certain. The sheet shows who has which number. A
@@ -117,13 +117,13 @@ def _sheet(done: Annotated, folder: Path) -> str | None:
     """Write the sheet, where none is."""
     if done.sheet is None:
         return None
+    from pgsynth_core.data.stamp import stamped
+
     with refusing("the sheet cannot be written", folder, elsewhere="-o DIR"):
         folder.mkdir(parents=True, exist_ok=True)
     names = (f"sheet{f'.{number}' if number > 1 else ''}.png" for number in count(1))
     path = next(folder / name for name in names if not (folder / name).exists())
-    buffer = io.BytesIO()
-    done.sheet.save(buffer, format="PNG")
-    Target(str(path)).write(buffer.getvalue())
+    Target(str(path)).write(stamped(done.sheet, {"made_with": "sheet"}))
     return str(path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from pgsynth_core.runs import require_writable
 if TYPE_CHECKING:
     import numpy as np
 
-    from pgsynth_core.data.poses import PoseFrame
+    from pgsynth_core.data.poses import FoundIn, PoseFrame
     from pgsynth_core.data.sheet import Sheet
 
 __all__ = ["COMMAND"]
@@ -28,6 +27,21 @@ __all__ = ["COMMAND"]
 FORMS: Final = ("openpose", "openpose25", "coco", "dwpose", "csv", "npy", "png")
 ROOTS: Final = ("source", "target")
 _BY_ENDING: Final[Mapping[str, str]] = {".csv": "csv", ".npy": "npy", ".png": "png"}
+_FILES: Final = (
+    ".json",
+    *_BY_ENDING,
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".txt",
+    ".npz",
+    ".mp4",
+)
+"""Whoever calls OUT so means a file."""
 _SHEET: Final = "poses-sheet.png"
 _SHEET_ROWS, _SHEET_COLUMNS, _SHEET_HEIGHT = 16, 4, 256
 
@@ -38,9 +52,11 @@ another body."""
 _EPILOG = """\
 FILE is OpenPose JSON of 18 or 25 joints, what DWPose, ControlNet or MMPose write, COCO's 17
 joints in a list or COCO's own files, CSV (the community's: poses.csv:NAME is one row of it),
-.npy, a picture of a skeleton in OpenPose's colours on black, a photo, in which NAME.pose.json
-beside it or an annotator finds the person, or a folder of these: a sequence, in the order of
-the numbers in the names.
+.npy, a picture of a skeleton, a photo, in which NAME.pose.json beside it or an annotator finds
+the person, or a folder of these: a sequence, in the order of the numbers in the names. A
+skeleton is of the body as ControlNet draws it, in its colours on black, without hands and
+face; OpenPose's own rendering, whose joints are white, is not read. Joints of COCO's of which
+a detector is less sure than 0.3 are missing.
 
 examples:
   pgsynth pose kick.json -o kick.png                            draw a pose
@@ -49,6 +65,10 @@ examples:
   pgsynth pose poses.csv:me.jpg --canvas 256x176 -o out         one row of a table
   pgsynth pose dance.npy --canvas 256x176 --onto me.pose.json -o out
   pgsynth pose couple.json --person leftmost -o out
+
+Of several people --person says who; through a sequence that one is followed, but a number is
+that person of each frame. Where a file does not say the size of its picture, --canvas does,
+or the picture NAME.jpg beside NAME.json or NAME.pose.json.
 
 --onto retargets: the limbs of the poses are multiplied by how many times the source's body is
 as large as theirs, and keep their directions. Between sequences each limb has its own ratio,
@@ -108,15 +128,17 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     from pgsynth_core.data.poses import read_poses
     from pgsynth_core.data.retarget import body_of, ratios_of, retarget_frames
 
+    out = _out(arguments)
+    found_in = _people(arguments, session)
     with progress("Reading poses"):
-        frames = read_poses(arguments.words, person=arguments.person, canvas=arguments.canvas)
-        source = read_poses(arguments.onto, canvas=arguments.onto_canvas) if arguments.onto else []
+        frames = read_poses(arguments.words, person=arguments.person, canvas=arguments.canvas, found_in=found_in)
+        source = read_poses(arguments.onto, canvas=arguments.onto_canvas, found_in=found_in) if arguments.onto else []
     made, ratios = frames, None
     if source:
         ratios = ratios_of(body_of([one.joints for one in source]), body_of([one.joints for one in frames]))
         made = retarget_frames(frames, source, root=arguments.root or "source")
     warnings = _warnings(frames, source)
-    result = _result(arguments, made)
+    result = _result(arguments, out, made)
     pictures = {result.sheet: _sheet(frames, source, made)} if result.sheet else {}
     _write(arguments, result, pictures)
     for sentence in warnings:
@@ -133,6 +155,20 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     for path in shown + ([result.sheet] if result.sheet and not result.folder else []):
         say(one_line(path))
     return 0
+
+
+def _people(arguments: argparse.Namespace, session: Session) -> FoundIn:
+    """Who looks for people in photos.
+
+    Raises:
+        UserError: If an annotator is named that there is not, or that finds no poses.
+    """
+    from pgsynth_core.api.annotating import annotators_for
+    from pgsynth_core.api.own_reading import Looking
+
+    if arguments.annotator:
+        annotators_for(session.registry, ["pose"], arguments.annotator)
+    return Looking(session.registry, arguments.annotator, device=arguments.device or "").people
 
 
 def _about(frame: PoseFrame) -> dict[str, Any]:
@@ -160,23 +196,48 @@ def _warnings(frames: list[PoseFrame], source: list[PoseFrame]) -> list[str]:
 
 
 # ------------------------------------------------------------------------------------------- files
-def _result(arguments: argparse.Namespace, frames: list[PoseFrame]) -> _Result:
-    """The files and where they go; nothing is written before all of them are made."""
-    from pgsynth_core.data.poses import POSE_FORMS, poses_as
+@dataclass(frozen=True)
+class _Out:
+    """Where poses go, in which form, and whether that is one file."""
 
-    out = Path(arguments.output)
-    form = arguments.to or _BY_ENDING.get(out.suffix.lower(), "openpose")
+    path: Path
+    form: str
+    file: bool
+
+
+def _out(arguments: argparse.Namespace) -> _Out:
+    """What ``-o`` and ``--to`` mean together.
+
+    Raises:
+        UserError: If OUT is called as a file that no pose, or none of this form, is written to.
+    """
+    from pgsynth_core.data.poses import POSE_FORMS
+
+    path = Path(arguments.output)
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    form = arguments.to or _BY_ENDING.get(suffix, "openpose")
     ending = "." + POSE_FORMS[form].suffix.rpartition(".")[2]
-    files = poses_as(frames, form)
-    if out.suffix.lower() == ending and not out.is_dir():
+    if suffix == ending or suffix not in _FILES:
+        return _Out(path, form, file=suffix == ending)
+    if suffix in _BY_ENDING or suffix == ".json":
+        message = f"{form} is written to {ending} files."
+        raise UserError(message, where=str(path), cure=f"Name it *{ending}, give a folder, or another --to.")
+    message = f"no pose is written to {suffix} files."
+    cure = "Name it *.json, *.csv, *.npy or *.png, or give a folder."
+    raise UserError(message, where=str(path), cure=cure)
+
+
+def _result(arguments: argparse.Namespace, given: _Out, frames: list[PoseFrame]) -> _Result:
+    """The files and where they go; nothing is written before all of them are made."""
+    from pgsynth_core.data.poses import poses_as
+
+    out, files = given.path, poses_as(frames, given.form)
+    if given.file:
         if len(files) != 1:
-            message = f"{form} has a file per frame, and there are {len(files)} frames."
+            message = f"{given.form} has a file per frame, and there are {len(files)} frames."
             raise UserError(message, where=str(out), cure="Give a folder by -o, or --to coco, dwpose, csv or npy.")
         sheet = Path(arguments.sheet) if arguments.sheet else None
         return _Result({out: next(iter(files.values()))}, sheet, folder=False)
-    if out.suffix.lower() in (".json", *_BY_ENDING) and not out.is_dir():
-        message = f"{form} is written to {ending} files."
-        raise UserError(message, where=str(out), cure=f"Name it *{ending}, give a folder, or another --to.")
     drawable = any(frame.canvas for frame in frames) or arguments.sheet
     sheet = (Path(arguments.sheet) if arguments.sheet else out / _SHEET) if drawable else None
     return _Result({out / name: content for name, content in files.items()}, sheet, folder=True)
@@ -223,9 +284,9 @@ def _sheet(frames: list[PoseFrame], source: list[PoseFrame], made: list[PoseFram
 
 
 def _png(sheet: Sheet) -> bytes:
-    buffer = io.BytesIO()
-    sheet.picture().save(buffer, format="PNG")
-    return buffer.getvalue()
+    from pgsynth_core.data.stamp import stamped
+
+    return stamped(sheet.picture(), {"made_with": "sheet"})
 
 
 def _drawn(frame: PoseFrame) -> np.ndarray:
@@ -238,7 +299,7 @@ def _drawn(frame: PoseFrame) -> np.ndarray:
     known = joints[:, 2] > 0
     if canvas is None and known.any():
         low, high = joints[known, :2].min(axis=0), joints[known, :2].max(axis=0)
-        margin = 0.1 * max(1.0, float((high - low).max()))
+        margin = max(8.0, 0.1 * float((high - low).max()))
         joints[known, :2] -= low - margin
         canvas = (round(float(high[1] - low[1] + 2 * margin)), round(float(high[0] - low[0] + 2 * margin)))
     height, width = canvas or (_SHEET_HEIGHT, _SHEET_HEIGHT)

@@ -30,7 +30,7 @@ from pgsynth_core.data.files import (
 )
 from pgsynth_core.data.fit import Fit, FitMode, fit_person
 from pgsynth_core.data.flips import flip_pair, flip_person
-from pgsynth_core.data.formats import from_coco, from_openpose, read_pose, to_openpose, write_pose
+from pgsynth_core.data.formats import from_coco, from_openpose, to_openpose, write_pose
 from pgsynth_core.data.keypoints import (
     JOINT_COLOURS,
     JOINTS,
@@ -43,6 +43,7 @@ from pgsynth_core.data.keypoints import (
     present,
 )
 from pgsynth_core.data.labels import LABELS, Group, LabelSet, flip_labels, label_set_of, voc_palette
+from pgsynth_core.data.poses.json_forms import read_pose
 from pgsynth_core.data.pyramid import label_pyramid, mask_pyramid
 from pgsynth_core.data.records import (
     BadRecord,

@@ -37,23 +37,47 @@ def softened(inside: Bool[np.ndarray, "H W"], reach: float) -> Area:
 def cell_weights(area: Area, fit: Fit, *, stride: int) -> Float32[np.ndarray, "h w"]:
     """Of each cell the largest weight of any of the photo's pixels that lies in it, so that none is left out.
 
+    Where a pixel of the photo is several of the picture, it lies in each of their cells. A cell of nothing but padding
+    has the weight of the nearest one that is not.
+
     Args:
-        area: On the photo, 0 where the fit cuts it off.
+        area: On the photo; what the fit cuts off does not count.
         fit: How the photo lies in the picture.
         stride: Pixels of the picture along one side of a cell.
     """
-    height, width = fit.size
-    grid = -(-height // stride), -(-width // stride)
-    weights = np.zeros(grid, np.float32)
-    rows, columns = np.nonzero(area)
-    (down, across), (left, top, _, _), (seen_left, seen_top, _, _) = fit.scale, fit.place, fit.seen
-    y = np.floor((rows + 0.5 - seen_top) * down + top).astype(int).clip(0, height - 1) // stride
-    x = np.floor((columns + 0.5 - seen_left) * across + left).astype(int).clip(0, width - 1) // stride
-    np.maximum.at(weights, (y, x), area[rows, columns])
-    if min(down, across) > 1:  # a pixel of the photo is several of the picture
-        nearest = fit.labels(np.ceil(area * 255).astype(np.uint8)).astype(np.float32) / 255
-        np.maximum.at(weights, tuple(np.indices(fit.size) // stride), nearest)
-    return weights
+    (height, width), (left, top, right, bottom) = fit.stored, fit.place
+    (down, across), (seen_left, seen_top, _, _) = fit.scale, fit.seen
+    cells = -(-fit.size[0] // stride), -(-fit.size[1] // stride)
+    rows = _pixels_of(cells[0], (top, bottom), stride, np.arange(height), (seen_top, down))
+    columns = _pixels_of(cells[1], (left, right), stride, np.arange(width), (seen_left, across))
+    tall = np.stack([area[some].max(axis=0) for some in rows])
+    return np.stack([tall[:, some].max(axis=1) for some in columns], axis=1).astype(np.float32, copy=False)
+
+
+def _pixels_of(
+    cells: int, place: tuple[int, int], stride: int, pixels: np.ndarray, lies: tuple[float, float]
+) -> list[slice]:
+    """Along one side, the photo's pixels that lie in each cell.
+
+    Args:
+        cells: How many there are.
+        place: Where the photo begins and ends in the picture.
+        stride: Pixels of the picture along a cell.
+        pixels: Of the photo, from 0 on.
+        lies: The photo's pixel, with its fraction, at which it begins there; and the picture's pixels to one of it.
+    """
+    begins, scale = lies
+    within = np.arange(*place)
+    at = np.floor((pixels + 0.5 - begins) * scale).astype(int) + place[0]
+    shown = (at >= place[0]) & (at < place[1])
+    nearest = np.floor((within - place[0] + 0.5) / scale + begins).astype(int).clip(0, len(pixels) - 1)
+    cell = np.concatenate([at[shown], within]) // stride
+    pixel = np.concatenate([pixels[shown], nearest])
+    first, last = np.full(cells, len(pixels)), np.zeros(cells, int)
+    np.minimum.at(first, cell, pixel)
+    np.maximum.at(last, cell, pixel)
+    there = np.arange(cells).clip(place[0] // stride, (place[1] - 1) // stride)
+    return [slice(start, end + 1) for start, end in zip(first[there].tolist(), last[there].tolist(), strict=True)]
 
 
 def cell_shares(

@@ -56,7 +56,7 @@ def stroke(height: int) -> float:
 
 
 def skeleton(keypoints: Keypoints, size: tuple[int, int]) -> Image:
-    """The skeleton in OpenPose's colours on black, as ControlNet draws it.
+    """The skeleton as ControlNet draws it, in its colours on black.
 
     First the limbs, in the order of `LIMBS`, dimmed, each an ellipse from joint to joint; then the joints, as discs.
     Each covers what is below it by its coverage of the pixel, which is what smooths the edges:

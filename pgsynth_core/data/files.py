@@ -25,10 +25,12 @@ __all__ = [
     "POSE_SUFFIX",
     "Listing",
     "beside",
+    "image_size",
     "inside",
     "read_image",
     "read_label_map",
     "read_labels",
+    "said_label_set",
     "write_label_map",
 ]
 
@@ -150,6 +152,35 @@ def read_image(path: Path | bytes, *, shown: str = "", managed: bool = False) ->
     """
     with _decoding(path, shown) as opened:
         return as_rgb(opened, managed=managed)
+
+
+_ORIENTATION: Final = 274
+_LYING: Final = (5, 6, 7, 8)
+"""EXIF orientations that turn a picture by a right angle."""
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """(height, width) that `read_image` gives, by the file's head alone; None if there is no picture that it reads."""
+    try:
+        with Pillow.open(path) as opened:
+            width, height = opened.size
+            # Pillow decodes a whole PNG to look behind its pixels for what is almost never there.
+            bare = opened.format == "PNG" and "exif" not in opened.info
+            lying = not bare and opened.getexif().get(_ORIENTATION) in _LYING
+    except Exception:  # noqa: BLE001 - a damaged file makes decoders raise anything
+        return None
+    if width * height > MOST_PIXELS:
+        return None
+    return (width, height) if lying else (height, width)
+
+
+def said_label_set(path: str | Path | bytes) -> str | None:
+    """The label set that a PNG names in its text chunk; empty if none, None if it cannot be read."""
+    try:
+        with Pillow.open(BytesIO(path) if isinstance(path, bytes) else path) as opened:
+            return str(opened.info.get("label_set", ""))
+    except Exception:  # noqa: BLE001 - as above; and of a picture that is too large, Pillow's own error
+        return None
 
 
 def as_rgb(picture: Pillow.Image, *, managed: bool = False) -> Image:

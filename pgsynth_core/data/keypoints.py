@@ -91,7 +91,7 @@ JOINT_COLOURS: Final[tuple[tuple[int, int, int], ...]] = (
     (255, 0, 170),
     (255, 0, 85),
 )
-"""RGB of each joint: OpenPose's, as ControlNet and the field draw them."""
+"""RGB of each joint as ControlNet, and with it the field, draws them; OpenPose's own rendering has white joints."""
 
 LIMB_COLOURS: Final[tuple[tuple[int, int, int], ...]] = JOINT_COLOURS[: len(LIMBS)]
 """RGB of each limb before it is dimmed: the colours in order, as ControlNet draws them."""

@@ -196,12 +196,11 @@ def retarget(
     if not targets or not source:
         raise UserError("there is no pose to retarget.", where="retarget", cure="Give a pose, and one of the source.")
     ratios = ratios_of(body_of(source), body_of(targets))
-    seen = [keypoints for keypoints in targets if present(keypoints).any()]
-    standing = all(present(keypoints)[list(_ANKLES)].any() for keypoints in (*seen, *source))
+    seen, shown = ([keypoints for keypoints in poses if present(keypoints).any()] for poses in (targets, source))
+    standing = all(present(keypoints)[list(_ANKLES)].any() for keypoints in (*seen, *shown))
     anchors = np.array([_anchor(keypoints[:, :2], present(keypoints), standing) for keypoints in seen])
     middle = np.median(anchors, axis=0)
     if root == "source":
-        shown = [keypoints for keypoints in source if present(keypoints).any()]
         place = np.median([_anchor(one[:, :2], present(one), standing) for one in shown], axis=0)
     else:
         place = middle * (scale[1], scale[0])

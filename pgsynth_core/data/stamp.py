@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Final
 from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["gif_comment", "stamp_of", "stamped", "xmp_packet"]
+__all__ = ["gif_comment", "is_sheet", "stamp_of", "stamped", "xmp_packet"]
 
 _KEYWORD: Final = "pgsynth"
 _MOST: Final = 2**20
@@ -110,6 +110,20 @@ def stamp_of(path: Path) -> Mapping[str, Any] | None:
         except (ValueError, RecursionError, zlib.error, struct.error):
             return None
     return about if isinstance(about, dict) else None
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a picture is a sheet of ours, to look at: it has the word in its name, and its stamp says so.
+
+    Where folders are read, sheets in them are no photos and no poses.
+    """
+    if "sheet" not in path.name.lower() or path.suffix.lower() != ".png":
+        return False
+    try:
+        about = stamp_of(path)
+    except OSError:
+        return False
+    return about is not None and about.get("made_with") == "sheet"
 
 
 def _in_png(file: BinaryIO) -> str:

@@ -92,6 +92,20 @@ def test_everything_is_sampling_nothing_is_the_source(model: Model, scheduler: s
     assert changed[inside].mean() > 0.9 and not changed[~inside].any()
 
 
+@pytest.mark.parametrize("fit", ["squash", "pad", "crop"])
+def test_everything_is_sampling_however_a_photo_lies_in_the_picture(model: Model, fit: Any) -> None:
+    assembly = model.assembly
+    model = replace(model, assembly=replace(assembly, spec=assembly.spec.model_copy(update={"fit": fit})))
+    wide = (40, 70)
+    there, back = (Fit(size, assembly.spec.size, fit) for size in (wide, OTHER.shape[:2]))
+    everything, pose = np.ones(wide, np.bool_), standing(wide)
+    (all_of_it,) = model.edit(noise(wide), OTHER, mask=everything, pose=pose, keep="codec", steps=2)
+    (plain,) = model.sample(OTHER, back.keypoints_back(there.keypoints(pose)), steps=2)
+    left, top, right, bottom = there.place
+    shown = slice(top, bottom), slice(left, right)
+    assert np.array_equal(array(all_of_it)[shown], array(plain)[shown]), "what is beside the photo stays as it is"
+
+
 def on_photo(model: Model) -> np.ndarray:
     """The source's pose in pixels of `OTHER`, so that both lie in the method's picture alike."""
     size = model.assembly.spec.size

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pgsynth_core.data import no_keypoints, present, read_label_map, read_pose, write_label_map, write_pose
+from pgsynth_core.data.poses import read_poses
 
 from ..fixtures.fake_packages import FakePackages
 from ..fixtures.finders import install_finders, photo_of
@@ -119,7 +120,7 @@ def test_a_file_that_was_cut_off_is_made_anew(share: float, annotate: Run) -> No
     files = [Path("me.pose.json"), Path("me.parsing.png")]
     before = [file.read_bytes() for file in files]
     for file, content in zip(files, before, strict=True):
-        file.write_bytes(content[: int(share * len(content)) - 2 if share else 0])
+        file.write_bytes(content[: int(share * len(content)) - 20 if share else 0])
     assert annotate("me.png", "--json").facts["written"] == {"pose": 1, "parsing": 1}
     assert [file.read_bytes() for file in files] == before
 
@@ -140,7 +141,9 @@ def test_what_somebody_else_wrote_is_kept_and_copied_where_it_should_be(annotate
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("me.pose.json", b'{"mine": 1}', "neither `people` nor `keypoints`"),
+        ("me.pose.json", b'{"mine": 1}', "holds none of people"),
+        ("me.pose.json", b'{"people": [', "no JSON"),
+        ("me.pose.json", b"left hand moved, see mail\n", "no JSON"),
         ("me.pose.json", b'{"people": [,]}', "no JSON"),
         ("me.parsing.png", b"GIF89a", "cannot be read"),
     ],
@@ -152,6 +155,48 @@ def test_what_is_of_another_form_is_not_written_over(name: str, content: bytes, 
     answer = annotate("me.png", "other.png")
     assert answer.code == 0 and said in answer.err and "--fresh" in answer.err and "1 left out" in answer.out
     assert Path(name).read_bytes() == content and Path("other.pose.json").is_file()
+
+
+@pytest.mark.parametrize(("ending", "after"), [("\r\n", b""), ("\n", b"\t"), ("\n", b"\r\n\t ")])
+def test_what_somebody_corrected_is_kept_however_their_editor_ends_it(ending: str, after: bytes, annotate: Run) -> None:
+    photo_of(Path("me.png"))
+    annotate("me.png")
+    pose = json.dumps(json.loads(Path("me.pose.json").read_text("utf-8")), indent=1).replace("\n", ending)
+    Path("me.pose.json").write_bytes(b"\xef\xbb\xbf" + pose.encode() + after)
+    with Path("me.parsing.png").open("ab") as file:
+        file.write(b"what some programs add to a picture")
+    before = [Path(name).read_bytes() for name in ("me.pose.json", "me.parsing.png")]
+    assert annotate("me.png", "--json").facts["kept"] == 1
+    assert [Path(name).read_bytes() for name in ("me.pose.json", "me.parsing.png")] == before
+
+
+def test_a_known_photo_that_is_damaged_and_a_huge_label_map_end_nothing(annotate: Run) -> None:
+    photo_of(Path("photos/a.png"))
+    annotate("photos", "-o", "out")
+    Path("photos/a.png").write_bytes(b"\x89PNG no more")
+    photo_of(Path("photos/b.png"))
+    Image.new("L", (14_000, 14_000)).save("photos/b.parsing.png")
+    said = annotate("photos", "-o", "out")
+    assert said.code == 0 and "1 known before, 1 left out" in said.out, said.err
+    assert "photos/b.parsing.png" in said.err and "cannot be read" in said.err
+    with Image.open("out/sheet.2.png") as sheet:
+        assert sheet.height > 200
+
+
+def test_what_is_made_is_read_as_poses_and_its_sheet_is_no_photo(annotate: Run) -> None:
+    for name in ("a.png", "b.png"):
+        photo_of(Path("photos") / name)
+    assert annotate("photos", "-o", "photos").code == 0
+    assert {path.name for path in Path("photos").iterdir()} >= {"sheet.png", "a.parsing.png", "a.pose.json"}
+    assert [(frame.name, frame.canvas) for frame in read_poses("photos")] == [("a", (96, 64)), ("b", (96, 64))]
+    assert annotate("photos", "--json").facts["photos"] == 2
+
+
+def test_an_annotator_that_fails_is_named_with_its_package(annotate: Run) -> None:
+    photo_of(Path("me.png"))
+    said = annotate("me.png", "--annotator", "finder.most=77")
+    told = " ".join(said.err.split())
+    assert said.code == 2 and "finder/0: pgsynth_plugin_finder" in told and "KeyError: 'legs'" in told, told
 
 
 # ------------------------------------------------------------------------------------------- who is meant

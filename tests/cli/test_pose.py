@@ -13,6 +13,8 @@ import pytest
 from pgsynth_core.data import read_image
 from pgsynth_core.data.poses import PoseFrame, poses_as, read_poses
 
+from ..fixtures.fake_packages import FakePackages
+from ..fixtures.finders import install_finders, photo_of
 from ..fixtures.people import annotation_row, standing, write_annotations
 
 Said = Callable[..., Any]
@@ -62,9 +64,47 @@ def test_retargeting_tells_its_ratios(run: Said, kick: Path, tmp_path: Path) -> 
     assert width > 3 * 170 and height > 256
 
 
+def test_a_folder_that_was_made_is_read_again(run: Said, kick: Path, tmp_path: Path) -> None:
+    made, again = tmp_path / "made", tmp_path / "again"
+    assert run("pose", str(kick), "--to", "png", "-o", str(made)).code == 0
+    assert {path.name for path in made.iterdir()} == {"kick.png", "poses-sheet.png"}
+    facts = json.loads(run("pose", str(made), "-o", str(again), "--json").out)
+    assert [frame["name"] for frame in facts["frames"]] == ["kick"]
+
+
+def test_annotators_look_for_people_in_photos(run: Said, fake_packages: FakePackages, tmp_path: Path) -> None:
+    install_finders(fake_packages)
+    photo = photo_of(tmp_path / "me.png", ((30, 10, 250), (10, 30, 200)))
+    words = ("pose", str(photo), "-o", str(tmp_path / "me.npy"), "--device", "cpu", "--person", "2", "--annotator")
+    assert run(*words, "finder").code == 0
+    assert np.load(tmp_path / "me.npy")[0, :2].tolist() == [30, 10]
+    for name, message in {"findr": "Did you mean 'finder'?", "finder.leest=1": "no option 'leest'"}.items():
+        said = run(*words, name, "--force")
+        assert said.code == 2 and message in said.err
+    out = tmp_path / "onto"
+    facts = json.loads(
+        run(
+            "pose", str(photo), "--onto", str(photo), "-o", str(out), *words[4:6], "--annotator", "finder", "--json"
+        ).out
+    )
+    assert facts["ratios"]["whole"] == pytest.approx(1)
+
+
+def test_a_single_joint_is_drawn_on_the_sheet(run: Said, tmp_path: Path) -> None:
+    joints = np.zeros((18, 3), np.float32)
+    joints[0] = 50, 60, 1
+    np.save(tmp_path / "one.npy", joints)
+    said = run("pose", str(tmp_path / "one.npy"), "-o", str(tmp_path / "out"), "--sheet", str(tmp_path / "s.png"))
+    assert said.code == 0 and (tmp_path / "s.png").is_file(), said.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["KICK", "-o", "OUT.jpg"], "no pose is written to .jpg files"),
+        (["KICK", "-o", "OUT.npz"], "*.json, *.csv, *.npy or *.png"),
+        (["KICK", "-o", "OUT.webp", "--to", "png"], "no pose is written to .webp files"),
+        (["KICK", "-o", "OUT", "--person", "2"], "there is no person 2; 1 is in it"),
         (["KICK", "-o", "OUT/x.csv"], "there is no folder"),
         (["KICK", "-o", "OUT.json", "--to", "npy"], "npy is written to .npy files"),
         (["KICK", "-o", "OUT", "--root", "target"], "nothing is retargeted"),

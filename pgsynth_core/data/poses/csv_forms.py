@@ -1,13 +1,18 @@
 """Poses in CSV, each form known by its header.
 
 * ``name:keypoints_y:keypoints_x``: the community's, see `tables`; a frame per row.
-* ``nose_x,nose_y,left_eye_x,...``: TensorFlow's, COCO's joints by name; a frame per row.
+* ``nose_x,nose_y,left_eye_x,...``: TensorFlow's, COCO's joints by name, with ``nose_score`` too; a person per row.
 * ``pose_id,pose_score,keypoint_id,keypoint_score,keypoint_x,keypoint_y``: of detectors, with ``keypoint_label`` in
-  place of the id too; a joint per row, and every pose of the file in one frame.
+  place of the id too; a joint per row.
+
+The last two may be in capitals. A column ``file_name`` or ``frame_id`` says which rows are of one frame; without,
+every person of a row is a frame, and every ``pose_id`` in one. A joint with a score below `LEAST_SCORE` is missing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -26,7 +31,10 @@ _COCO_NAMES: Final = (
       for side in ("left", "right")),
 )  # fmt: skip
 _WIDE: Final = tuple(f"{name}_{axis}" for name in _COCO_NAMES for axis in "xy")
+_SCORES: Final = tuple(f"{name}_score" for name in _COCO_NAMES)
 _LONG: Final = ("pose_id", "keypoint_score", "keypoint_x", "keypoint_y")
+_FRAMES: Final = ("file_name", "frame_id")
+"""Columns that say which frame a row is of."""
 
 
 def read_csv(path: Path, *, name: str, row: str = "", shown: str = "") -> list[Scene]:
@@ -35,7 +43,7 @@ def read_csv(path: Path, *, name: str, row: str = "", shown: str = "") -> list[S
     Args:
         path: The file.
         name: For frames whose rows have no name.
-        row: Only the row of that name; a number from 1 on where rows have none.
+        row: Only the row or frame of that name; a number from 1 on where they have none.
         shown: How messages call the file.
 
     Raises:
@@ -45,13 +53,13 @@ def read_csv(path: Path, *, name: str, row: str = "", shown: str = "") -> list[S
     header = _header(path, shown)
     if "keypoints_y" in header:
         return _community(path, row, shown)
-    try:
-        if set(_WIDE) <= set(header):
-            return _chosen(_wide(read_table(path, columns=_WIDE, shown=shown), name), row, shown)
-        if set(_LONG) <= set(header):
-            return _chosen([_long(read_table(path, columns=_LONG, shown=shown), name)], row, shown)
-    except ValueError as failure:
-        raise DataError.of(BadRecord(shown, 0, f"no keypoints in it: {failure}.", "unreadable")) from failure
+    folded = {column.casefold() for column in header}
+    reader = next((its for columns, its in ((_WIDE, _wide), (_LONG, _long)) if folded.issuperset(columns)), None)
+    if reader:
+        try:
+            return _chosen(_named(reader(_folded(read_table(path, columns=(), shown=shown))), name), row, shown)
+        except ValueError as failure:
+            raise DataError.of(BadRecord(shown, 0, f"no keypoints in it: {failure}.", "unreadable")) from failure
     cure = "Name the columns name:keypoints_y:keypoints_x; or nose_x,nose_y,left_eye_x,...; or " + ",".join(_LONG) + "."
     reason = f"its first line is the header of no poses: {','.join(header) or 'nothing'!r:.120}."
     raise DataError.of(BadRecord(shown, 1, reason, "unreadable"), cure=cure)
@@ -82,39 +90,67 @@ def _stem(name: str) -> str:
     return PurePosixPath(name).stem
 
 
-def _no_row(row: str, names: list[str], shown: str) -> DataError:
+def _no_row(row: str, names: Sequence[str], shown: str) -> DataError:
     hit = nearest(row, names)
     cure = f"Did you mean {hit!r}?" if hit else f"The first of its {len(names)}: {', '.join(names[:3])}."
     return DataError.of(BadRecord(shown, 0, f"there is no row {row!r}.", "missing"), cure=cure)
 
 
-def _chosen(scenes: list[Scene], row: str, shown: str) -> list[Scene]:
-    numbers = [str(number) for number in range(1, len(scenes) + 1)]
-    if row and row not in numbers:
-        raise _no_row(row, numbers, shown)
-    return [scenes[int(row) - 1]] if row else scenes
+def _folded(table: Table) -> Table:
+    """The table with the names of its columns in small letters.
+
+    Raises:
+        DataError: If a row of it is bad.
+    """
+    if table.problems:
+        raise DataError.of(table.problems)
+    rows = [Row(row.line, {column.casefold(): cell for column, cell in row.cells.items()}) for row in table.rows]
+    return replace(table, columns=tuple(map(str.casefold, table.columns)), rows=tuple(rows))
 
 
-def _wide(table: Table, name: str) -> list[Scene]:
-    _refuse(table)
-    digits = max(4, len(str(len(table.rows))))
-    scenes = []
-    for number, row in enumerate(table.rows):
-        flat = [_number(row, column, table.file) for column in _WIDE]
-        joints = joints_of(np.array(flat).reshape(17, 2))
-        scenes.append(Scene(f"{name}-{number:0{digits}}" if len(table.rows) > 1 else name, [joints]))
-    return scenes
+_Frames = dict[str, list[Keypoints]]
+"""What a frame is called, a number from 1 on where nothing says it -> the people in it."""
 
 
-def _long(table: Table, name: str) -> Scene:
-    _refuse(table)
-    people: dict[str, np.ndarray] = {}
+def _named(frames: _Frames, name: str) -> dict[str, Scene]:
+    digits = max(4, len(str(len(frames))))
+    found = {}
+    for number, (key, people) in enumerate(frames.items()):
+        plain = name if len(frames) == 1 else f"{name}-{number:0{digits}}"
+        found[key] = Scene(plain if key.isdigit() else _stem(key), people)
+    return found
+
+
+def _chosen(scenes: Mapping[str, Scene], row: str, shown: str) -> list[Scene]:
+    if row and row not in scenes:
+        raise _no_row(row, list(scenes), shown)
+    return [scenes[row]] if row else list(scenes.values())
+
+
+def _frame_of(row: Row, otherwise: int) -> str:
+    return next((row.cells[column] for column in _FRAMES if row.cells.get(column)), str(otherwise))
+
+
+def _wide(table: Table) -> _Frames:
+    scored = set(_SCORES) <= set(table.columns)
+    columns = [(f"{name}_x", f"{name}_y", *([f"{name}_score"] if scored else [])) for name in _COCO_NAMES]
+    frames: _Frames = {}
+    for number, row in enumerate(table.rows, start=1):
+        points = np.array([[_number(row, column, table.file) for column in joint] for joint in columns])
+        frames.setdefault(_frame_of(row, number), []).append(joints_of(points))
+    return frames
+
+
+def _long(table: Table) -> _Frames:
+    people: dict[tuple[str, str], np.ndarray] = {}
     for row in table.rows:
-        points = people.setdefault(row.cells["pose_id"], np.zeros((17, 3)))
+        points = people.setdefault((_frame_of(row, 1), row.cells["pose_id"]), np.zeros((17, 3)))
         points[_joint(row, table.file)] = [_number(row, column, table.file) for column in
                                            ("keypoint_x", "keypoint_y", "keypoint_score")]  # fmt: skip
-    found: list[Keypoints] = [joints_of(points) for points in people.values()]
-    return Scene(name, found)
+    frames: _Frames = {}
+    for (frame, _), points in people.items():
+        frames.setdefault(frame, []).append(joints_of(points))
+    return frames
 
 
 def _joint(row: Row, shown: str) -> int:
@@ -133,8 +169,3 @@ def _number(row: Row, column: str, shown: str) -> float:
     except ValueError:
         reason = f"{column} is a number; given: {row.cells[column]!r:.40}."
         raise DataError.of(BadRecord(shown, row.line, reason)) from None
-
-
-def _refuse(table: Table) -> None:
-    if table.problems:
-        raise DataError.of(table.problems)

@@ -1,4 +1,4 @@
-"""Joints read back from a picture of a skeleton in OpenPose's colours on black, as `draw` and ControlNet draw it.
+"""Joints read back from a picture of a skeleton as `draw` and ControlNet draw it, in its colours on black.
 
 A disc of a joint that is seen whole gives the joint by its middle. Of one that lies under others, drawn later, the
 place is the one at which the skeleton, drawn again, is most like the picture; tried are where a piece of it is seen,
@@ -7,6 +7,7 @@ and, if a limb that ends there is, the joints that may cover it. A joint that le
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,15 @@ _TOLD: Final = 0.66
 
 _UNLIKE: Final = 0.6
 """A skeleton that, drawn again, differs by a larger share of the light in the picture is none."""
+
+_STARTS: Final = 3
+"""Of the places at which a joint may lie under others so many are looked at more closely."""
+
+_AROUND: Final = tuple(np.array([np.cos(turn), np.sin(turn)]) for turn in np.arange(8) * np.pi / 4)
+"""Ways of one pixel."""
+
+_CLEAR: Final = 0.5
+"""A place under others is told if at every other, a pixel away too, so many full pixels of light differ more."""
 
 _TOO_MANY: Final = 40_000
 """Pixels of one colour in discs: no skeleton has them at sizes that are read."""
@@ -125,7 +135,7 @@ class _Drawing:
                 joints[joint] = *_centre(self._core(near[0], JOINT_COLOURS[joint])), 1
             else:
                 unsure[joint] = [_centre(piece) for piece in near]
-        for _ in range(2 if unsure else 0):  # what is found of one tells about the next
+        for _ in range(min(2, len(unsure))):  # what is found of one tells about the next
             for joint, guesses in unsure.items():
                 joints[joint] = self._fitted(joints, joint, guesses)
         return joints
@@ -149,10 +159,10 @@ class _Drawing:
         return core if len(core) > 3 else piece
 
     def _fitted(self, joints: Keypoints, joint: int, guesses: list[np.ndarray]) -> np.ndarray:
-        """Where the joint lies under others; all 0 if the picture is as well explained without it."""
-        seen = len(guesses)
+        """Where the joint lies under others; all 0 if that cannot be told, or the picture is as well without it."""
+        later = [joints[other, :2] for other in np.flatnonzero(present(joints)) if other > joint]
         if self._limb_seen(joints, joint):
-            guesses = guesses + [joints[other, :2] for other in np.flatnonzero(present(joints)) if other > joint]
+            guesses = guesses + later
         nowhere = np.zeros(3, np.float32)
         if not guesses:
             return nowhere
@@ -166,23 +176,31 @@ class _Drawing:
 
         trial[joint] = 0
         without = part.unlike(trial)
-        place = min((np.asarray(guess, np.float64) for guess in guesses), key=unlike)
-        least, step = unlike(place), self.radius
-        if not seen and least > without:  # no other joint covers it
-            return nowhere
-        while step > 0.1:
-            around = [place + step * np.array(way) for way in ((1, 0), (-1, 0), (0, 1), (0, -1))]
-            found = [unlike(where) for where in around]
-            if min(found) < least:
-                least, place = min(found), around[int(np.argmin(found))]
-            else:
-                step /= 2
+        starts = sorted((np.asarray(guess, np.float64) for guess in guesses), key=unlike)[:_STARTS]
+        ends = sorted((self._settled(start, unlike) for start in starts), key=lambda end: end[0])
+        least, place = ends[0]
         here = np.array([*place, 1], np.float32)
         trial[joint] = here
         drawn = part.drawn(trial)
         trial[joint] = 0
         shown = float(np.abs(drawn - part.drawn(trial)).sum())  # what the joint and its limbs add to the picture
-        return here if without - least > max(_TOLD * shown, 255 * self.radius) else nowhere
+        if without - least <= max(_TOLD * shown, 255 * self.radius):
+            return nowhere
+        others = [light for light, end in ends if np.hypot(*(end - place)) > 1]
+        others += [unlike(place + way) for way in _AROUND]
+        return here if min(others) > least + _CLEAR * 255 else nowhere
+
+    def _settled(self, place: np.ndarray, unlike: Callable[[np.ndarray], float]) -> tuple[float, np.ndarray]:
+        """The least light that differs, and the place where that is, in steps from here."""
+        least, step = unlike(place), self.radius
+        while step > 0.1:
+            around = [place + step * way for way in _AROUND[::2]]
+            found = [unlike(where) for where in around]
+            if min(found) < least:
+                least, place = min(found), around[int(np.argmin(found))]
+            else:
+                step /= 2
+        return least, place
 
     def _part(self, places: np.ndarray) -> _Part:
         """The part of the drawing around some places."""

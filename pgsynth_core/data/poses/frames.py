@@ -13,9 +13,13 @@ from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.people import chosen_person, require_person_rule
 from pgsynth_core.data.records import Keypoints
 
-__all__ = ["NoCanvas", "NoPerson", "PoseFrame", "Scene", "joints_of", "matrix"]
+__all__ = ["LEAST_SCORE", "NoCanvas", "NoPerson", "PoseFrame", "Scene", "followed", "joints_of", "matrix", "meant"]
 
 _COCO, _WHOLE_BODY = 17, 133
+
+LEAST_SCORE: Final = 0.3
+"""A joint of COCO's of which a detector is less sure is missing: detectors give a place to every joint, hidden or not.
+ViTPose's and DWPose's own."""
 
 
 class NoPerson(ValueError):
@@ -51,19 +55,28 @@ class PoseFrame:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A frame with everybody in it, as a format gave it; joints may still be fractions of the canvas."""
+    """A frame with everybody in it, as a format gave it; joints may still be fractions of the canvas.
+
+    Attributes:
+        name: As of `PoseFrame`.
+        people: In the order given.
+        canvas: (height, width) in pixels, where the file says it.
+        beside: The size of the picture that stands beside the file; it counts where nobody says another.
+    """
 
     name: str
     people: Sequence[Keypoints]
     canvas: tuple[float, float] | None = None
+    beside: tuple[int, int] | None = None
 
     def frame(
         self, person: str, canvas: tuple[int, int] | None, fractions_of: tuple[int, int] | None = None
     ) -> PoseFrame:
-        """The frame of one of the people.
+        """The frame of one of the people: all joints missing if there is nobody.
 
         Args:
-            person: Who is meant, as `people.chosen_person` says.
+            person: Who is meant, as `people.chosen_person` says. The most certain has the largest sum of confidences;
+                numbers count people with joints, in the order given. Nobody chooses of one alone but by a number.
             canvas: For a file that does not name its own.
             fractions_of: The same, where joints are fractions.
 
@@ -71,7 +84,23 @@ class Scene:
             NoPerson: If there is no such person.
             NoCanvas: If joints are fractions of a canvas that nobody names.
         """
-        joints, size = _meant(self.people, person), self.canvas or canvas
+        people = self.shown()
+        place = meant(people, person)
+        return self.of(no_keypoints() if place is None else people[place], canvas, fractions_of)
+
+    def shown(self) -> list[Keypoints]:
+        """The people of whom there are joints, in the order given."""
+        return [joints for joints in self.people if present(joints).any()]
+
+    def of(
+        self, joints: Keypoints, canvas: tuple[int, int] | None, fractions_of: tuple[int, int] | None = None
+    ) -> PoseFrame:
+        """The frame of these joints, which are of one of its people; as `frame`.
+
+        Raises:
+            NoCanvas: As there.
+        """
+        size = self.canvas or canvas or self.beside
         known = present(joints)
         bare = joints[known, :2] - PIXEL_CENTRE
         if known.any() and (np.abs(bare) <= 1).all():  # no person is two pixels high
@@ -85,27 +114,48 @@ class Scene:
         return PoseFrame(self.name, joints, whole)
 
 
-def _meant(people: Sequence[Keypoints], person: str) -> Keypoints:
-    """One of several people, by `people.chosen_person`; all joints missing if there is nobody.
+def meant(people: Sequence[Keypoints], person: str) -> int | None:
+    """The place of the one of several that is meant; None if there is nobody.
 
-    The most certain has the largest sum of confidences; numbers count in the order given. Somebody alone is meant.
+    Args:
+        people: In the order given; each has a joint at least.
+        person: As `Scene.frame` says.
 
     Raises:
         NoPerson: If there is no such number.
         UserError: If there is no such rule.
     """
     require_person_rule(person, where="person")
-    some = [joints for joints in people if present(joints).any()]
-    if len(some) < 2:
-        return some[0] if some else no_keypoints()
-    given = list(people) if person.isdigit() else sorted(some, key=lambda joints: -float(joints[:, 2].sum()))
-    place = chosen_person(given, person)
+    order = list(range(len(people)))
+    if not person.isdigit():
+        order.sort(key=lambda place: -float(people[place][:, 2].sum()))
+    if not people:
+        return None
+    place = chosen_person([people[place] for place in order], person)
     if place is None:
-        raise NoPerson(f"there is no person {person}; {len(given)} are in it")
-    return given[place]
+        raise NoPerson(f"there is no person {person}; {len(people)} {'is' if len(people) == 1 else 'are'} in it")
+    return order[place]
 
 
-def joints_of(points: np.ndarray, *, annotated: bool = False) -> Keypoints:
+def followed(people: Sequence[Keypoints], before: Keypoints) -> int:
+    """The place of the one who is nearest to where somebody was a frame before.
+
+    Args:
+        people: One at least, each with a joint at least.
+        before: Of one of them, by the same measure of place.
+    """
+
+    def away(joints: Keypoints) -> float:
+        both = present(joints) & present(before)
+        if both.any():
+            return float(np.hypot(*(joints - before)[both, :2].T).mean())
+        middles = (one[present(one), :2].mean(axis=0) for one in (joints, before))
+        return float(np.hypot(*np.subtract(*middles)))
+
+    return min(range(len(people)), key=lambda place: away(people[place]))
+
+
+def joints_of(points: np.ndarray, *, annotated: bool = False, least: float = LEAST_SCORE) -> Keypoints:
     """A list of joints, told apart by its length: 17 are COCO's, 133 COCO's whole body, 18 and 25 OpenPose's.
 
     Args:
@@ -113,6 +163,7 @@ def joints_of(points: np.ndarray, *, annotated: bool = False) -> Keypoints:
             `from_coco` and `from_openpose` read it. Without it a joint is missing where both are 0, one is -1 or
             either is not a number. Of 17 joints it is COCO's visibility where a 2 occurs, else a confidence.
         annotated: The third number of 17 joints is COCO's visibility, whatever occurs.
+        least: Of 17 or 133 joints one with less confidence is missing, wherever it is said to be.
 
     Raises:
         ValueError: If there are other than so many joints, or a number is no place.
@@ -125,7 +176,9 @@ def joints_of(points: np.ndarray, *, annotated: bool = False) -> Keypoints:
     if len(points) in (_COCO, _WHOLE_BODY):
         body = points[:_COCO, :3]
         visibility = annotated or bool((body[:, 2] > 1).any()) and set(body[:, 2].tolist()) <= {0.0, 1.0, 2.0}
-        return from_coco(body, third="visibility" if visibility else "confidence")
+        if visibility:
+            return from_coco(body)
+        return from_coco(np.where((body[:, 2:] <= 0) | (body[:, 2:] < least), 0.0, body), third="confidence")
     if len(points) not in (18, 25):
         raise ValueError(f"a pose has 17 joints (COCO), 18 or 25 (OpenPose); given: {len(points)}")
     return from_openpose(points)

@@ -5,21 +5,71 @@
 * ``annotations`` with ``images``: COCO's annotations; a list of ``image_id`` with ``keypoints``: its results.
 * ``instances`` or ``instance_info`` with ``keypoints`` and ``keypoint_scores``: MMPose, whose 133 begin with COCO's 17.
 * ``keypoints`` alone, or a bare list of 17, 18 or 25 joints, or a list of such lists: one per frame.
+
+Of COCO's joints the third number, or ``keypoint_scores``, is how sure a detector is: joints below `LEAST_SCORE` are
+missing. That of OpenPose's joints, and of COCO's annotations, is kept as it is.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 
 from pgsynth_core.data.formats import FAR
-from pgsynth_core.data.poses.frames import Scene, joints_of, matrix
-from pgsynth_core.data.records import Keypoints
+from pgsynth_core.data.poses.frames import LEAST_SCORE, Scene, joints_of, matrix
+from pgsynth_core.data.records import BadRecord, DataError, Keypoints
 
-__all__ = ["scenes_in"]
+__all__ = ["read_json", "read_pose", "scenes_in"]
+
+
+def read_pose(path: Path | bytes, *, size: tuple[int, int] | None = None, shown: str = "") -> Keypoints:
+    """The joints of the one person of a JSON file, the most certain where there are several.
+
+    Args:
+        path: The file, of any form of `scenes_in`, or what is in it.
+        size: (height, width) of the image the joints are wanted for. Where the file names its canvas, joints are
+            scaled from there; otherwise fractions are of this image, and pixels are its pixels already.
+        shown: How messages call the file; the path if empty.
+
+    Returns:
+        The joints; all missing if the file holds no person.
+
+    Raises:
+        DataError: If the file is missing, no JSON, holds no joints in any of these forms, or several frames.
+    """
+    named = shown or ("a pose" if isinstance(path, bytes) else str(path))
+    content = read_json(path, shown=named)
+    try:
+        scenes = scenes_in(content, "pose")
+        if len(scenes) != 1:
+            raise ValueError(f"it holds {len(scenes)} frames, and one is wanted")
+        frame = scenes[0].frame("most-certain", None, size)
+    except ValueError as failure:
+        raise DataError.of(BadRecord(named, 0, f"no keypoints in it: {failure}.", "unreadable")) from failure
+    return frame.joints if size is None else frame.scaled(size)
+
+
+def read_json(path: Path | bytes, *, shown: str = "") -> Any:
+    """What a JSON file of a pose holds, for `scenes_in`; or what is in such a file.
+
+    Raises:
+        DataError: If the file is missing or no JSON.
+    """
+    named = shown or str(path)
+    try:
+        return json.loads((path if isinstance(path, bytes) else path.read_bytes()).decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
+    except UnicodeDecodeError as failure:
+        raise DataError.of(BadRecord(named, 0, "it is no JSON file: it is no text.", "unreadable")) from failure
+    except (OSError, json.JSONDecodeError, RecursionError) as failure:
+        raise DataError.of(BadRecord(named, 0, f"it is no JSON file: {failure}.", "unreadable")) from failure
+    except ValueError as failure:  # a number of thousands of digits
+        raise DataError.of(BadRecord(named, 0, f"no keypoints in it: {failure}.", "unreadable")) from failure
 
 
 def scenes_in(content: Any, name: str) -> list[Scene]:
@@ -122,10 +172,7 @@ def _scored(item: Mapping[str, Any], *, annotated: bool = False) -> Keypoints:
     if not isinstance(scores, list) or len(scores) != len(points):
         raise ValueError(f"`keypoint_scores` has a number per joint, {len(points)}; given: {scores!r:.60}")
     confidence = matrix([[score] for score in scores])
-    found = confidence[:, 0] > 0
-    if points.shape[1] > 2:
-        found &= points[:, 2] > 0
-    return joints_of(np.where(found[:, None], np.column_stack([points[:, :2], np.minimum(confidence, 1)]), 0))
+    return joints_of(np.column_stack([points[:, :2], confidence]), least=0.0 if annotated else LEAST_SCORE)
 
 
 def _instances(frame: Mapping[str, Any]) -> list[Keypoints]:
@@ -147,7 +194,7 @@ def _annotated(content: Mapping[str, Any], name: str) -> list[Scene]:
     pictures = {str(item.get("id")): item for item in _objects(content.get("images") or [], "images")}
     people: dict[str, list[Keypoints]] = {picture: [] for picture in pictures}
     for item in _objects(content["annotations"], "annotations"):
-        if any(item.get("keypoints") or ()):
+        if item.get("keypoints") not in (None, [], [0] * 51):
             people.setdefault(str(item.get("image_id")), []).append(_scored(item, annotated=True))
     if not people:
         raise ValueError("its `annotations` hold no `keypoints`: they may be of boxes or captions only")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from pgsynth_core.data.files import POSE_SUFFIX, beside, read_image
-from pgsynth_core.data.formats import read_json
+from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX, beside, image_size, read_image
+from pgsynth_core.data.keypoints import no_keypoints, present
 from pgsynth_core.data.poses.csv_forms import read_csv
 from pgsynth_core.data.poses.drawn import joints_drawn
-from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, joints_of
-from pgsynth_core.data.poses.json_forms import scenes_in
+from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, followed, joints_of
+from pgsynth_core.data.poses.json_forms import read_json, scenes_in
 from pgsynth_core.data.records import BadRecord, DataError, Image, Keypoints
+from pgsynth_core.data.stamp import is_sheet
 from pgsynth_core.errors import UserError
 
 __all__ = ["FoundIn", "natural", "read_poses"]
@@ -25,9 +27,11 @@ FoundIn = Callable[[Image], Sequence[Keypoints]]
 """Finds the people in a photo: what `read_poses` asks where a picture is no drawn skeleton; of an annotator."""
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_TWINS: Final = (POSE_SUFFIX, ".json")
+"""What a pose is called beside its picture."""
 _READ: Final = (".json", ".csv", ".npy", *_PICTURES)
 _CURE: Final = (
-    "Poses are read from JSON (OpenPose, DWPose, COCO, MMPose), CSV, .npy, pictures of skeletons in OpenPose's "
+    "Poses are read from JSON (OpenPose, DWPose, COCO, MMPose), CSV, .npy, pictures of skeletons in ControlNet's "
     "colours, and folders of these."
 )
 
@@ -54,26 +58,30 @@ def read_poses(
 
     Read are OpenPose JSON of 18 or 25 joints, DWPose's and ControlNet's, COCO-17 in lists and COCO's own files,
     MMPose's; CSV (``file.csv:NAME`` is one row); ``.npy`` of [joints, 2 or 3] or [frames, joints, 2 or 3] with 17, 18
-    or 25 joints; and pictures of skeletons in OpenPose's colours. Of a photo ``NAME.pose.json`` beside it is read.
+    or 25 joints; and pictures of skeletons of the body as ControlNet draws it, in its colours on black, without hands
+    and face. OpenPose's own rendering, whose joints are white, is not. Of a photo ``NAME.pose.json`` beside it is read.
 
     Args:
-        path: What to read. In a folder other files, hidden ones and folders are passed over, and so is a photo or
-            drawing ``NAME.png`` beside ``NAME.json`` or ``NAME.pose.json``.
+        path: What to read. In a folder other files, hidden ones and folders are passed over, and so are label maps,
+            sheets, and a photo or drawing ``NAME.png`` beside ``NAME.json`` or ``NAME.pose.json``.
         person: Which one, where several are in a frame: see `people.chosen_person`. The most certain has the largest
-            sum of confidences.
-        canvas: (height, width) in pixels of the picture the joints are in, where a file does not say.
+            sum of confidences. In a sequence, which is a file of several frames, or a folder, that one is followed: of
+            several people the one who is nearest to where somebody was in the frame before, if that is as large. A
+            number is that person of each frame.
+        canvas: (height, width) in pixels of the picture the joints are in, where a file does not say. Without it,
+            that is the size of the picture ``NAME.jpg`` beside ``NAME.json`` or ``NAME.pose.json``.
         fractions_of: The same for joints that are fractions alone; pixels stay of a canvas that nobody knows.
         found_in: Finds the people of a photo.
 
     Returns:
-        At least one frame. Somebody missing from a frame has all joints missing.
+        At least one frame. Where nobody is in a frame of several, or nobody has that number, all joints are missing.
 
     Raises:
         DataError: If something cannot be read, or there is no pose at all; it names the file and the cure.
     """
     asked = _Asked(person, canvas, fractions_of, found_in)
     paths = [path] if isinstance(path, str | Path) else path
-    frames = [frame for one in paths for frame in _frames(one, asked)]
+    frames = [frame for one in paths for frame in _frames_of(one, asked)]
     if not frames:
         raise DataError.of(BadRecord(", ".join(map(str, paths))[:200], 0, "there is no pose.", "missing"), cure=_CURE)
     return frames
@@ -86,40 +94,87 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 # ------------------------------------------------------------------------------------------- files
-def _frames(given: str | Path, asked: _Asked) -> Iterator[PoseFrame]:
+def _frames_of(given: str | Path, asked: _Asked) -> Iterator[PoseFrame]:
+    """The frames of one path, a person followed through them."""
+    scenes = list(_all_scenes(given, asked))
+    before: PoseFrame | None = None
+    for path, scene in scenes:
+        with _said_of(path):
+            before = frame = _followed(scene, before, asked) if len(scenes) > 1 else _alone(scene, asked)
+        yield frame
+
+
+def _alone(scene: Scene, asked: _Asked) -> PoseFrame:
+    return scene.frame(asked.person, asked.canvas, asked.fractions_of)
+
+
+def _followed(scene: Scene, before: PoseFrame | None, asked: _Asked) -> PoseFrame:
+    """A frame of a sequence."""
+    try:
+        if before is None or asked.person.isdigit() or not present(before.joints).any():
+            return _alone(scene, asked)
+    except NoPerson:
+        return PoseFrame(scene.name, no_keypoints(), scene.of(no_keypoints(), asked.canvas).canvas)
+    frames = [scene.of(joints, asked.canvas, asked.fractions_of) for joints in scene.shown()]
+    if len(frames) < 2 or frames[0].canvas != before.canvas:
+        return _alone(scene, asked)
+    return frames[followed([frame.joints for frame in frames], before.joints)]
+
+
+def _all_scenes(given: str | Path, asked: _Asked) -> Iterator[tuple[Path, Scene]]:
+    """Each frame with the file that it is in."""
     path = Path(given)
     if path.is_dir():
         files = _files_in(path)
         if not files:
             raise DataError.of(BadRecord(str(path), 0, "no file of this folder is read.", "missing"), cure=_CURE)
         for file in files:
-            yield from _of_file(file, "", asked)
+            for scene in _of_file(file, "", asked):
+                yield file, scene
         return
     row, text = "", str(given)
     if not path.exists() and (at := text.lower().rfind(".csv:")) >= 0:
         path, row = Path(text[: at + 4]), text[at + 5 :]
-    yield from _of_file(path, row, asked)
+    for scene in _of_file(path, row, asked):
+        yield path, scene
 
 
 def _files_in(folder: Path) -> list[Path]:
     """The files of a folder that are read, each pose once."""
     files = [file for file in folder.iterdir() if file.suffix.lower() in _READ and not file.name.startswith(".")]
     names = {file.name for file in files if file.is_file()}
-    twins = (POSE_SUFFIX, ".json")
     poses = [
         file
         for file in files
         if file.name in names
-        and not (file.suffix.lower() in _PICTURES and any(beside(file.name, twin) in names for twin in twins))
+        and not file.name.lower().endswith(PARSING_SUFFIX)
+        and not (file.suffix.lower() in _PICTURES and any(beside(file.name, twin) in names for twin in _TWINS))
+        and not is_sheet(file)
     ]
     return sorted(poses, key=lambda file: (natural(file.name), file.name))
 
 
-def _of_file(path: Path, row: str, asked: _Asked) -> Iterator[PoseFrame]:
+def _of_file(path: Path, row: str, asked: _Asked) -> list[Scene]:
+    with _said_of(path):
+        scenes = _scenes(path, row, asked)
+        if len(scenes) == 1 and scenes[0].canvas is None and not row:
+            return [replace(scenes[0], beside=_size_beside(path))]
+        return scenes
+
+
+def _size_beside(path: Path) -> tuple[int, int] | None:
+    """(height, width) of the picture that a pose is of, by its name; None if there is none that can be read."""
+    name = next((path.name.removesuffix(twin) for twin in _TWINS if path.name.endswith(twin)), path.stem)
+    sizes = (image_size(path.with_name(name + suffix)) for suffix in _PICTURES)
+    return next((size for size in sizes if size), None)
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Say whatever goes wrong of the file, with a cure."""
     shown = str(path)
     try:
-        for scene in _scenes(path, row, asked):
-            yield scene.frame(asked.person, asked.canvas, asked.fractions_of)
+        yield
     except DataError as failure:
         if failure.problems[-1].cure:
             raise
@@ -184,7 +239,8 @@ def _picture(path: Path, name: str, asked: _Asked) -> Scene:
                 unseen = f" Nor can the person in it be found: {first.message} {first.cure}".rstrip()
         cure = (
             f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is "
-            "read if it is drawn in OpenPose's colours on black, joints as discs, as pgsynth pose --to png draws it."
+            "read if it is of the body alone, without hands and face, in ControlNet's colours on black, joints as "
+            "discs, as pgsynth pose --to png draws it; OpenPose's own rendering, with white joints, is not."
         )
         reason = f"this picture is no drawn skeleton that can be read: {failure}.{unseen}"
         raise DataError.of(BadRecord(str(path), 0, reason, "unreadable"), cure=cure) from failure

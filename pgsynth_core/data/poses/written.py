@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from pgsynth_core.data.draw import skeleton
+from pgsynth_core.data.files import MOST_PIXELS
 from pgsynth_core.data.formats import PIXEL_CENTRE
 from pgsynth_core.data.keypoints import JOINTS, present
 from pgsynth_core.data.poses.frames import PoseFrame
@@ -88,7 +89,7 @@ def frame_size(frame: PoseFrame) -> tuple[int, int]:
     """(height, width) of the picture a frame is drawn in.
 
     Raises:
-        UserError: If nothing says it.
+        UserError: If nothing says it, or it is larger than any picture that is read.
     """
     if frame.canvas is None:
         message = "it does not say the size of the picture its joints are in."
@@ -97,6 +98,9 @@ def frame_size(frame: PoseFrame) -> tuple[int, int]:
             where=f"pose {frame.name}",
             cure="Give it: --canvas HEIGHTxWIDTH; of a source's pose, --onto-canvas.",
         )
+    if frame.canvas[0] * frame.canvas[1] > MOST_PIXELS:
+        message = f"its canvas is {frame.canvas[0]}x{frame.canvas[1]}; at most {MOST_PIXELS:,} pixels are drawn."
+        raise UserError(message, where=f"pose {frame.name}", cure="Write it as numbers, --to openpose, or scale it.")
     return frame.canvas
 
 
@@ -197,5 +201,5 @@ POSE_FORMS: Final[Mapping[str, PoseForm]] = MappingProxyType({
     "dwpose": PoseForm("a list of OpenPose frames, as DWPose and ControlNet write", ".json", True, _dwpose),
     "csv": PoseForm("the community's CSV, a row a frame: without confidences and canvas", ".csv", True, _csv),
     "npy": PoseForm("an array [18, 3], or [frames, 18, 3]: without canvas", ".npy", True, _npy),
-    "png": PoseForm("the skeleton in OpenPose's colours", ".png", False, _png),
+    "png": PoseForm("the skeleton in ControlNet's colours", ".png", False, _png),
 })  # fmt: skip

@@ -48,9 +48,45 @@ def test_no_pixel_of_a_mask_is_left_out_of_its_cell(stored: tuple[int, int], mod
             int(((x + 0.5 - seen[0]) * across + place[0]) // stride),
         )
         assert cells[cell] > 0
-    everything = cell_weights(np.ones(stored, np.float32), fit, stride=stride)
-    shown = cell_weights(np.ones((64, 44), np.float32), Fit((64, 44), (64, 44), "squash"), stride=stride)
-    assert (shown == 1).all() and (mode == "pad" or (everything == 1).all())
+
+
+@pytest.mark.parametrize("mode", get_args(FitMode))
+@pytest.mark.parametrize("size", [(64, 44), (512, 352), (63, 41)])
+@pytest.mark.parametrize("stored", [(64, 44), (200, 130), (31, 17), (90, 300), (60, 400), (700, 40), (1, 1)])
+def test_all_of_a_photo_is_all_of_the_cells(stored: tuple[int, int], size: tuple[int, int], mode: FitMode) -> None:
+    assert (cell_weights(np.ones(stored, np.float32), Fit(stored, size, mode), stride=8) == 1).all()
+
+
+@pytest.mark.parametrize("mode", get_args(FitMode))
+@pytest.mark.parametrize("stored", [(64, 44), (50, 70), (31, 17), (20, 90), (12, 44)])
+def test_cells_have_the_largest_weight_by_the_slow_rule(stored: tuple[int, int], mode: FitMode) -> None:
+    """Each pixel where its middle lies, and at the nearest pixels of the picture; only what one side holds of both."""
+    size, stride = (64, 44), 8
+    fit = Fit(stored, size, mode)
+    area = np.random.default_rng(1).random(stored, np.float32)
+    (down, across), place, seen = fit.scale, fit.place, fit.seen
+
+    def of_cell(cell: int, begin: int, end: int, start: float, scale: float, count: int) -> list[int]:
+        """The photo's pixels of a cell along one side."""
+        found = {
+            i for i in range(count) if begin <= (at := (i + 0.5 - start) * scale + begin) < end and at // stride == cell
+        }
+        inside = (p for p in range(begin, end) if p // stride == cell)
+        return sorted(found | {min(count - 1, max(0, int((p - begin + 0.5) / scale + start))) for p in inside})
+
+    cells = cell_weights(area, fit, stride=stride)
+    for row in range(place[1] // stride, (place[3] - 1) // stride + 1):
+        rows = of_cell(row, place[1], place[3], seen[1], down, stored[0])
+        for column in range(place[0] // stride, (place[2] - 1) // stride + 1):
+            columns = of_cell(column, place[0], place[2], seen[0], across, stored[1])
+            assert cells[row, column] == area[np.ix_(rows, columns)].max()
+
+
+def test_padding_has_the_weight_of_what_is_nearest() -> None:
+    area = np.zeros((32, 64), np.float32)
+    area[:16] = 0.5
+    cells = cell_weights(area, Fit((32, 64), (64, 64), "pad"), stride=8)
+    assert cells.shape == (8, 8) and (cells[:4] == 0.5).all() and not cells[4:].any()
 
 
 def labelled() -> np.ndarray:

@@ -22,6 +22,7 @@ from pgsynth_core.data import (
     to_openpose,
     write_pose,
 )
+from pgsynth_core.data.poses import read_poses
 
 from ...fixtures.people import Shared, standing
 
@@ -199,15 +200,17 @@ def test_a_canvas_that_is_none_scales_nothing(canvas: str, tmp_path: Path) -> No
     [
         ("{", "it is no JSON file"),
         ("[" * 100_000, "it is no JSON file"),
-        ("[]", "it holds neither `people` nor `keypoints`"),
+        ("[]", "keypoints are a list"),
         ('{"shapes": 1}', "but 'shapes'"),
-        ('{"people": [1]}', "each of `people` is an object"),
+        ('{"people": [1]}', "`people` is a list of objects"),
         ('{"people": [{"pose_keypoints_2d": "x"}]}', "keypoints are a list"),
-        ('{"people": [{"pose_keypoints_2d": [1, 2]}]}', "numbers in threes; given 2"),
-        ('{"people": [{"pose_keypoints_2d": [1, 2, true]}]}', "numbers in threes"),
-        ('{"people": [{"pose_keypoints_2d": [1, 2, 1]}]}', "18 or 25 joints .* given: 1 x 3"),
+        ('{"people": [{"pose_keypoints_2d": [1, 2]}]}', "a flat list has 51 numbers .* given: 2"),
+        ('{"people": [{"pose_keypoints_2d": [1, 2, true]}]}', "a flat list has 51 numbers"),
+        ('{"people": [{"pose_keypoints_2d": [1, 2, 1]}]}', "54 or 75 .18 or 25 of OpenPose"),
         ('{"keypoints": [[1]]}', "a joint is x, y, confidence"),
         ('{"people": [{"pose_keypoints_2d": [' + "NaN, 1, 1, " * 17 + "1, 1, 1]}]}", "finite"),
+        ('{"annotations": [{"keypoints": 5, "image_id": 1}], "images": []}', "keypoints are a list"),
+        (f"[{pose_of('1')}, {pose_of('2')}]", "it holds 2 frames, and one is wanted"),
         (pose_of("1" + "0" * 400), "a number is too large for any place"),
         (pose_of("1" + "0" * 5000), "no keypoints in it"),
         (pose_of("1e39"), "a joint's place is a number of pixels"),
@@ -221,6 +224,15 @@ def test_what_holds_no_keypoints_is_named(text: str, reason: str, tmp_path: Path
     with pytest.raises(DataError, match=reason) as caught:
         read_pose(tmp_path / "a.json", shown="img/a.json")
     assert str(caught.value).startswith("img/a.json: ") and caught.value.records[0].kind == "unreadable"
+
+
+def test_what_other_readers_read_a_dataset_reads_too(tmp_path: Path) -> None:
+    """COCO's 17 joints, and what Windows puts before JSON."""
+    points = [[10 * joint + 1, 5, 1] for joint in range(17)]
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + json.dumps({"keypoints": points}).encode())
+    joints = read_pose(tmp_path / "a.json")
+    assert present(joints).all() and joints[JOINTS["left-ankle"], 0] == 151.5
+    assert (read_poses(tmp_path / "a.json")[0].joints == joints).all()
 
 
 def test_a_missing_pose_is_named(tmp_path: Path) -> None:

@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.data import JOINTS, DataError, Keypoints, present, read_image, read_pose, skeleton
+from pgsynth_core.data import JOINTS, DataError, Keypoints, present, read_image, read_pose, skeleton, write_label_map
 from pgsynth_core.data.poses import POSE_FORMS, PoseFrame, poses_as, read_poses
+from pgsynth_core.data.stamp import stamped
 from pgsynth_core.errors import UserError
+from pgsynth_plugins.datasets.figures.body.bones import pose_bones, rest_joints
+from pgsynth_plugins.datasets.figures.body.build import draw_build
+from pgsynth_plugins.datasets.figures.chance import Chance
+from pgsynth_plugins.datasets.figures.joints import joint_points
+from pgsynth_plugins.datasets.figures.poses import VIEWS, draw_pose, turns_of
 
 from ...fixtures.people import STANDING, Shared, annotation_row, standing, write_annotations, write_photo
 
@@ -105,6 +111,51 @@ def test_joints_hidden_under_others_are_found_by_what_is_seen_of_them() -> None:
     assert found[4, 2] and np.hypot(*(found - joints)[4, :2]) < 1
 
 
+def read_back(poses: list[Keypoints]) -> int:
+    """Joints that are left missing; each that is given is within a pixel, and none is invented."""
+    from pgsynth_core.data.poses.drawn import joints_drawn
+
+    missing = 0
+    for joints in poses:
+        found = joints_drawn(skeleton(joints, SIZE))
+        given = present(found)
+        assert not (given & ~present(joints)).any()
+        assert np.hypot(*(found - joints)[given, :2].T).max() < 1, np.flatnonzero(given)
+        missing += int((present(joints) & ~given).sum())
+    return missing
+
+
+def test_joints_of_figures_are_read_within_a_pixel_or_left_missing() -> None:
+    """Of a side view and others, in which one arm and leg cover the other; the side views leave some."""
+    assert read_back(figures(3)) <= 1
+
+
+@pytest.mark.slow
+def test_joints_of_many_figures_are_read_within_a_pixel_or_left_missing() -> None:
+    assert read_back(figures(45)) <= 15
+
+
+def figures(count: int) -> list[Keypoints]:
+    """Poses of the painted figures, in all views, that lie in the picture."""
+    made = []
+    for number in range(count):
+        build = draw_build(Chance("drawn", number % 3).of("build"))
+        rest = rest_joints(build)
+        points = joint_points(build, rest, pose_bones(rest, turns_of(draw_pose(Chance("poses", str(number)), VIEWS))))
+        joints = np.ones((18, 3), np.float32)
+        joints[:, :2] = 105.0 * points[:, :2] * (1, -1)
+        joints[:, :2] += (88, 128) - (joints[:, :2].min(axis=0) + joints[:, :2].max(axis=0)) / 2
+        made.append(joints)
+    return made
+
+
+@pytest.mark.slow
+def test_every_pose_of_deepfashion_is_read_back_within_a_pixel(shared: Shared) -> None:
+    tables = [shared("deepfashion_mini", f"fasion-resize-annotation-{part}.csv") for part in ("test", "train")]
+    poses = [frame.joints for table in tables for frame in read_poses(table)]
+    assert len(poses) == 282 and read_back(poses) <= 4
+
+
 def test_a_picture_that_is_no_skeleton_is_refused_with_the_cure(tmp_path: Path) -> None:
     photo = write_photo(tmp_path / "me.png")
     with pytest.raises(DataError, match=r"no drawn skeleton .*background is not black.*pgsynth annotate me.png"):
@@ -184,6 +235,59 @@ def test_arrays_of_each_length(joints: int, tmp_path: Path) -> None:
     assert not read_poses(tmp_path / "a.npy")[1].joints[0].any(), "without confidences, what is no number is missing"
 
 
+def scored_row(score: float, x: float = 50, file: str = "") -> str:
+    """A row of TensorFlow's CSV, of which the nose has this score and everything else 0.9."""
+    numbers = [f"{x + joint},{60 + joint},{score if joint == 0 else 0.9}" for joint in range(17)]
+    return ",".join(([file] if file else []) + numbers)
+
+
+NAMES = [f"{side}{part}" for part in ("nose",) for side in ("",)] + [
+    f"{side}_{part}"
+    for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+]
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_a_csv_of_names_has_scores_and_frames(case: Any, tmp_path: Path) -> None:
+    header = ",".join(case(f"{name}_{axis}") for name in NAMES for axis in ("x", "y", "score"))
+    frames = read_poses(put(tmp_path / "a.csv", f"{header}\n{scored_row(0.01)}\n{scored_row(0.4)}\n"))
+    assert [frame.name for frame in frames] == ["a-0000", "a-0001"]
+    assert not frames[0].joints[0].any() and frames[0].joints[5, 2] == np.float32(0.9), "nobody saw that nose"
+    assert frames[1].joints[0].tolist() == [50.5, 60.5, np.float32(0.4)]
+    rows = [scored_row(0.9, x, file) for file, x in (("b.jpg", 50), ("b.jpg", 10), ("a.jpg", 20))]
+    path = put(tmp_path / "b.csv", "\n".join([case("file_name") + "," + header, *rows]))
+    assert [frame.name for frame in read_poses(path)] == ["b", "a"], "rows of one file are of one frame"
+    assert read_poses(f"{path}:b.jpg", person="leftmost")[0].joints[0, 0] == 10.5
+    rows = [f"{frame},0,{joint},0.9,{joint},{frame}" for frame in (3, 4) for joint in range(17)]
+    path = put(
+        tmp_path / "c.csv", "\n".join(["frame_id,pose_id,keypoint_id,keypoint_score,keypoint_x,keypoint_y", *rows])
+    )
+    assert [frame.joints[0, 1] for frame in read_poses(path)] == [3.5, 4.5]
+
+
+def test_joints_of_which_a_detector_is_unsure_are_missing_and_ours_are_kept(tmp_path: Path) -> None:
+    points = [[10 + joint, 11] for joint in range(17)]
+    scores = [0.9] * 11 + [0.01] * 6
+    item = {"keypoints": points, "keypoint_scores": scores}
+    flat = [number for (x, y), score in zip(points, scores, strict=True) for number in (x, y, score)]
+    for content in ({"instances": [item]}, item, [{"image_id": 1, "keypoints": flat}]):
+        (frame,) = read_poses(put(tmp_path / "a.json", content))
+        legs = [JOINTS[f"{side}-{part}"] for part in ("hip", "knee", "ankle") for side in ("left", "right")]
+        assert set(np.flatnonzero(~present(frame.joints))) == set(legs), content
+    faint = dancing(missing=(1,))
+    faint[:, 2] = np.float32(0.015) * np.arange(18)
+    faint[:2] = 0
+    for form in ("openpose", "coco", "dwpose", "npy"):
+        ((name, content),) = poses_as([PoseFrame("kick", faint, SIZE)], form).items()
+        (tmp_path / name).write_bytes(content)
+        (frame,) = read_poses(tmp_path / name)
+        if form == "coco":
+            assert frame.joints[1, 2] > 0
+            frame.joints[1] = 0
+        assert (frame.joints == faint).all(), form
+
+
 # ------------------------------------------------------------------------------------------- people and sequences
 def test_which_of_several_people(tmp_path: Path) -> None:
     small, large = standing() * np.array([0.5, 0.5, 1], np.float32), standing()
@@ -194,9 +298,66 @@ def test_which_of_several_people(tmp_path: Path) -> None:
     chosen = {"most-certain": small, "largest": large, "leftmost": small, "rightmost": large, "1": small, "2": large}
     for person, wanted in chosen.items():
         assert np.allclose(read_poses(path, person=person)[0].joints, wanted, atol=1e-4), person
+    flats.insert(0, [0] * 54)
+    put(path, {"people": [{"pose_keypoints_2d": flat} for flat in flats]})
+    assert np.allclose(read_poses(path, person="2")[0].joints, large, atol=1e-4), "who has no joint has no number"
     for person, message in {"3": "no person 3; 2 are in it", "leftest": "Did you mean 'leftmost'"}.items():
         with pytest.raises(UserError, match=message):
             read_poses(path, person=person)
+
+
+def couple(left: float, right: float, surer: int, canvas: int = 200) -> dict[str, Any]:
+    """Two people who stand at these x, and which of them is the more certain."""
+    people = []
+    for place, x in enumerate((left, right)):
+        joints = standing() + np.array([x, 0, 0], np.float32)
+        joints[:, 2] = 0.9 if place == surer else 0.5
+        people.append({"pose_keypoints_2d": joints.reshape(-1).tolist()})
+    return {"people": people, "canvas_height": 100, "canvas_width": canvas}
+
+
+def test_through_a_sequence_one_person_is_followed(tmp_path: Path) -> None:
+    frames = [couple(0, 100, 0), couple(10, 90, 1), {"people": couple(20, 80, 1)["people"][:1]}, couple(25, 80, 1)]
+    frames[2] |= {"canvas_height": 100, "canvas_width": 200}
+    path = put(tmp_path / "dance.json", frames)
+    assert [round(frame.joints[1, 0] - 25) for frame in read_poses(path)] == [0, 10, 20, 25]
+    assert [round(frame.joints[1, 0] - 25) for frame in read_poses(path, person="rightmost")] == [100, 90, 20, 25]
+    second = read_poses(path, person="2")
+    assert [present(frame.joints).any() for frame in second] == [True, True, False, True]
+    assert second[2].canvas == (100, 200) and round(second[3].joints[1, 0] - 25) == 80
+    other = read_poses(put(tmp_path / "other.json", [couple(0, 100, 0), couple(10, 90, 1, canvas=400)]))
+    assert round(other[1].joints[1, 0] - 25) == 90, "a picture of another size is no frame of the same camera"
+    alone = put(tmp_path / "one.json", frames[2])
+    with pytest.raises(DataError, match="no person 2; 1 is in it"):
+        read_poses(alone, person="2")
+
+
+def test_what_stands_beside_poses_is_passed_over_and_says_their_canvas(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((90, 60, 3), np.uint8)).save(tmp_path / "me.jpg", exif=turned())
+    put(tmp_path / "me.pose.json", {"people": [{"pose_keypoints_2d": [5, 5, 1] * 18}]})
+    write_label_map(tmp_path / "me.parsing.png", np.zeros((60, 90), np.uint8), label_set="atr18")
+    sheet = stamped(Image.new("RGB", (9, 9)), {"made_with": "sheet"})
+    for name in ("sheet.png", "poses-sheet.png"):
+        (tmp_path / name).write_bytes(sheet)
+    (frame,) = read_poses(tmp_path)
+    assert (frame.name, frame.canvas) == ("me", (60, 90)), "upright, as its EXIF says"
+    for path in ("me.jpg", "me.pose.json"):
+        (same,) = read_poses(tmp_path / path)
+        assert same.canvas == (60, 90) and (same.joints == frame.joints).all()
+    assert read_poses(tmp_path, canvas=(30, 45))[0].canvas == (30, 45)
+    Image.fromarray(skeleton(standing((90, 60)), (90, 60))).save(tmp_path / "mysheet.png")
+    assert [one.name for one in read_poses(tmp_path)] == ["me", "mysheet"], "without our stamp it is none"
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[274] = 6
+    return exif
+
+
+def test_more_than_a_picture_holds_is_not_drawn() -> None:
+    with pytest.raises(UserError, match=r"pose a: its canvas is 1000000x1000000; at most 67,108,864 pixels"):
+        poses_as([PoseFrame("a", dancing(), (1_000_000, 1_000_000))], "png")
 
 
 def test_a_folder_is_a_sequence_in_natural_order(tmp_path: Path) -> None:
@@ -221,6 +382,7 @@ def test_a_folder_is_a_sequence_in_natural_order(tmp_path: Path) -> None:
         ("a.json", '{"people": 3}', "`people` is a list of objects"),
         ("a.json", '{"bodies": {"candidate": [[0, 0]], "subset": [' + str([9] * 18) + "]}}", "rows of `candidate`"),
         ("a.json", '{"annotations": [], "images": []}', "hold no `keypoints`"),
+        ("a.json", '{"annotations": [{"keypoints": 5, "image_id": 1}], "images": []}', "keypoints are a list"),
         ("a.json", str([[1e9, 1, 1]] * 18), "a number of pixels"),
         ("a.json", "[[NaN, 1, 1]" + ", [1, 1, 1]" * 17 + "]", "finite"),
         ("a.npy", "\x93NUMPY broken", "no array of numbers"),
@@ -262,6 +424,10 @@ def test_every_pose_of_the_real_data_is_read(shared: Shared) -> None:
     for parts, count in counts.items():
         frames = read_poses(shared(*parts))
         assert len(frames) == count and all(present(frame.joints).sum() > 5 for frame in frames), parts
+        sides = [JOINTS[f"{side}-{part}"] for side in ("left", "right") for part in ("shoulder", "hip")]
+        seen = np.array([frame.joints[sides, 0] for frame in frames if present(frame.joints)[sides].all()])
+        facing = (seen[:, :2].mean(axis=1) > seen[:, 2:].mean(axis=1)).mean() if len(seen) else 1.0
+        assert facing >= 0.5, (parts, "who faces us has the left at the right: a swap of sides fails")
     squat = shared("photos", "google_coral_apache2", "squat.movenet_thunder.csv")
     photo = read_image(squat.parent / "squat.bmp")
     joints = read_poses(squat, canvas=photo.shape[:2])[0].joints
@@ -272,6 +438,24 @@ def test_the_couple_is_two_people(shared: Shared) -> None:
     path = shared("photos", "google_coral_apache2", "test_couple.posenet_resnet_640x480.csv")
     left, right = (read_poses(path, person=person)[0].joints for person in ("leftmost", "rightmost"))
     assert left[present(left), 0].mean() < right[present(right), 0].mean()
+
+
+def test_the_communitys_table_is_read_with_left_and_right_as_they_are(shared: Shared) -> None:
+    """The back of somebody shows their left at the left; the front at the right: a swap of sides fails."""
+    frames = read_poses(shared("deepfashion_mini", "fasion-resize-annotation-test.csv"), canvas=(256, 176))
+    assert len(frames) == 53 and {frame.canvas for frame in frames} == {(256, 176)}
+    both = [JOINTS["left-shoulder"], JOINTS["right-shoulder"]]
+    apart = {
+        view: [
+            left - right
+            for frame in frames
+            if view in frame.name and present(frame.joints)[both].all()
+            for left, right in [frame.joints[both, 0]]
+        ]
+        for view in ("front", "back")
+    }
+    assert len(apart["front"]) > 10 and np.mean(np.array(apart["front"]) > 0) > 0.9
+    assert len(apart["back"]) > 3 and np.mean(np.array(apart["back"]) < 0) > 0.9
 
 
 def test_openposes_own_rendering_is_refused_for_its_colours(shared: Shared) -> None:

@@ -50,7 +50,10 @@ def test_checkpoints_of_the_true_architectures_are_read(folders: dict[str, str],
     annotator = made(folders, **{name: folders[value] for name, value in options.items()})
     several = photos((80, 60), (61, 97), (80, 60))
     found = poses_of(annotator, several)
-    assert [len(people) for people in found] == [len(poses_of(annotator, [one])[0]) for one in several]
+    for people, one in zip(found, several, strict=True):
+        (alone,) = poses_of(annotator, [one])
+        assert len(people) == len(alone)
+        assert all(np.allclose(person, other, atol=1e-3) for person, other in zip(people, alone, strict=True))
     assert any(people for people in found) and any(person.any() for people in found for person in people)
     for person in (person for people in found for person in people):
         known = person[:, 2] > 0
@@ -211,7 +214,8 @@ def test_joints_land_where_they_are_and_people_in_the_order_of_certainty(
         truth = from_coco(np.column_stack([standing(*box), np.full(17, 2)]))
         apart = np.linalg.norm(person[:, :2] - truth[:, :2], axis=1)
         assert (person[:, 2] > 0.5).all() and apart.max() < box[3] / 40, apart
-        assert apart.mean() < 1.2, "no shift of the whole, as of a half pixel forgotten twice"
+        shift = (person - truth)[:, :2].mean(axis=0)
+        assert np.abs(shift).max() < 0.25, "no shift of the whole, as of half a pixel that was forgotten"
     left, right = people[0][JOINTS["left-wrist"], 0], people[0][JOINTS["right-wrist"], 0]
     assert left > right, "the person's own left is at the right of who faces us"
 

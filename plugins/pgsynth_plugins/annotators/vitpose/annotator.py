@@ -35,7 +35,7 @@ _JOINTS: Final = 17
 _WIDENED: Final = 1.25
 """What the library's processor widens a box by."""
 _AT_ONCE: Final = 32
-"""People whose joints are looked for at once."""
+"""People who are cut out, and whose joints are looked for, at once."""
 _SMALLEST: Final = 2.0
 """Pixels a side: a smaller box shows nobody."""
 
@@ -82,19 +82,22 @@ class ViTPose(PoseAnnotator):
     def poses(self, photos: Sequence[Photo]) -> list[list[Joints]]:
         """Of each photo its people, those first that the detector is surest of."""
         boxes = self._people(photos)
-        crops = [
-            self._crops(photo, boxes=[[box]], input_data_format="channels_last", return_tensors="pt")["pixel_values"]
-            for photo, its in zip(photos, boxes, strict=True)
-            for box in its
-        ]
-        if not crops:
+        people = [(photo, box) for photo, its in zip(photos, boxes, strict=True) for box in its]
+        if not people:
             return [[] for _ in photos]
-        heatmaps = torch.cat([self._heatmaps(several) for several in torch.split(torch.cat(crops), _AT_ONCE)])
+        some = (people[start : start + _AT_ONCE] for start in range(0, len(people), _AT_ONCE))
+        heatmaps = torch.cat([self._heatmaps(torch.cat([self._crop(*one) for one in several])) for several in some])
         found = self._crops.post_process_pose_estimation(SimpleNamespace(heatmaps=heatmaps), boxes=boxes)
         return [
-            [self._joints(person, box) for person, box in zip(people, its, strict=True)]
-            for people, its in zip(found, boxes, strict=True)
+            [self._joints(person, box) for person, box in zip(of_one, its, strict=True)]
+            for of_one, its in zip(found, boxes, strict=True)
         ]
+
+    def _crop(self, photo: Photo, box: Box) -> Float[Tensor, "1 3 H W"]:
+        cut: Tensor = self._crops(photo, boxes=[[box]], input_data_format="channels_last", return_tensors="pt")[
+            "pixel_values"
+        ]
+        return cut
 
     def _people(self, photos: Sequence[Photo]) -> list[list[Box]]:
         """Of each photo the boxes of people, the surest first."""
