@@ -262,7 +262,7 @@ def _by(size: tuple[int, ...]) -> str:
     return "x".join(map(str, size))
 
 
-def write_label_map(path: Path | BytesIO, parsing: LabelMap, *, label_set: str) -> None:
+def write_label_map(path: str | Path | BytesIO, parsing: LabelMap, *, label_set: str) -> None:
     """Write a label map as PNG of mode P, in the usual colours, with its label set in the text chunk ``label_set``.
 
     Raises:

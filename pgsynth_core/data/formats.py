@@ -103,10 +103,10 @@ def to_openpose(keypoints: Keypoints) -> dict[str, Any]:
     return {"version": 1.3, "people": [{"pose_keypoints_2d": points.reshape(-1).tolist()}]}
 
 
-def write_pose(path: Path, keypoints: Keypoints) -> None:
-    """Write `to_openpose` to a file.
+def write_pose(path: str | Path, keypoints: Keypoints) -> None:
+    """Write `to_openpose` to a file, e.g. ``me.pose.json`` beside ``me.jpg``.
 
     Raises:
         OSError: If it cannot be written.
     """
-    path.write_text(json.dumps(to_openpose(keypoints)) + "\n", encoding="utf-8")
+    Path(path).write_text(json.dumps(to_openpose(keypoints)) + "\n", encoding="utf-8")

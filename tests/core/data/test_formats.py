@@ -137,7 +137,7 @@ def test_written_poses_are_read_back_to_the_bit(seed: int, tmp_path: Path) -> No
     joints = np.random.default_rng(seed).uniform(0.001, 1, (18, 3)).astype(np.float32)
     joints[:, :2] *= 500
     joints[seed] = 0
-    write_pose(tmp_path / "a.pose.json", joints)
+    write_pose(f"{tmp_path}/a.pose.json", joints)
     assert (read_pose(tmp_path / "a.pose.json") == joints).all()
     assert (read_pose(tmp_path / "a.pose.json", size=(9, 9)) == joints).all(), "no canvas is named: pixels stay"
 
