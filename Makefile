@@ -1,9 +1,10 @@
 # Everything is done in one virtual environment, made and kept by `make install`, which every other target asks for.
+# Tests wait for processes and terminals, so that two cores are busy with three workers.
 
 PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV    ?= .venv
-WORKERS ?= 2
+WORKERS ?= 3
 
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
@@ -43,7 +44,7 @@ test-matrix: install ## combinations of parts, every pair of parts in one of the
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "matrix and not slow")
 
 test-slow: install ## the long tests
-	$(call lane,-m "slow and not (compiled or matrix or gpu)")
+	$(call lane,-n 2 --dist worksteal -m "slow and not (compiled or matrix or gpu)")
 	$(call lane,$(NO_HOOK) -m "slow and compiled and not gpu")
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "slow and matrix")
 
