@@ -103,7 +103,7 @@ class Looking:
             UserError: If no annotator finds the labels of that set.
         """
         needed = f"this method reads a label map of the photo, in {label_set}, and none is given."
-        cure = f"Give one, or put it beside the photo as NAME{PARSING_SUFFIX}"
+        cure = f"Give one (--parsing PNG, in Python parsing=PATH), or put it beside the photo as NAME{PARSING_SUFFIX}"
         return self.label_map(image, label_set, where, needed=needed, cure=cure)[0]
 
     def label_map(self, image: Image, label_set: str, where: str, *, needed: str, cure: str) -> tuple[LabelMap, str]:

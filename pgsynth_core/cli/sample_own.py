@@ -133,7 +133,7 @@ class Own:
         Raises:
             UserError: If something cannot be read, or lacks and nobody finds it; or if a pose cannot be drawn.
         """
-        from pgsynth_core.api.drawing import placed_in
+        from pgsynth_core.api.own_placing import placed_in
 
         only = len(self._sources) == 1
         for path in self._sources:

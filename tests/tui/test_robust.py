@@ -60,14 +60,23 @@ async def works(app: PgsynthApp, pilot: Pilot[None]) -> None:
 # ------------------------------------------------------------------------------------------- a full disk
 def refuse_writing(monkeypatch: pytest.MonkeyPatch, folder: Path, number: int = errno.ENOSPC) -> None:
     """Nothing can be written below a folder."""
-    true = Path.write_text
+    true = Path.write_text, os.open
+
+    def refuse(path: Path) -> None:
+        if path.is_relative_to(folder):
+            raise OSError(number, os.strerror(number), str(path))
 
     def write_text(self: Path, *given: Any, **named: Any) -> int:
-        if self.is_relative_to(folder):
-            raise OSError(number, os.strerror(number), str(self))
-        return true(self, *given, **named)
+        refuse(self)
+        return true[0](self, *given, **named)
+
+    def opened(path: Any, flags: int, *given: Any, **named: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            refuse(Path(path))
+        return true[1](path, flags, *given, **named)
 
     monkeypatch.setattr(Path, "write_text", write_text)
+    monkeypatch.setattr(os, "open", opened)
 
 
 def test_a_full_disk_is_told_once_and_again_when_it_was_not_meanwhile(
