@@ -173,7 +173,7 @@ def test_bad_files_are_named_when_they_are_read(root: Path) -> None:
     with pytest.raises(DataError, match=r"anna/1\.parsing\.png: .*it is 48x72, and the photo is 72x48"):
         opened(root, parsing=True, bad="skip").pair(0)
     (root / "ben.pose.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match=r"^ben\.pose\.json: no keypoints in it: it holds neither"):
+    with pytest.raises(DataError, match=r"^ben\.pose\.json: no keypoints in it: it holds none of people"):
         opened(root).pair(2)
     (root / "anna/2.png").write_bytes((root / "anna/2.png").read_bytes()[:-200])
     with pytest.raises(DataError, match=r"^anna/2\.png: it cannot be read"):
