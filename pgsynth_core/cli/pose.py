@@ -131,7 +131,9 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     out = _out(arguments)
     found_in = _people(arguments, session)
     with progress("Reading poses"):
-        frames = read_poses(arguments.words, person=arguments.person, canvas=arguments.canvas, found_in=found_in)
+        frames = read_poses(
+            arguments.words, person=arguments.person, canvas=arguments.canvas, found_in=found_in, exact=True
+        )
         source = read_poses(arguments.onto, canvas=arguments.onto_canvas, found_in=found_in) if arguments.onto else []
     made, ratios = frames, None
     if source:

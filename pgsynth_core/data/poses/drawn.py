@@ -2,7 +2,8 @@
 
 A disc of a joint that is seen whole gives the joint by its middle. Of one that lies under others, drawn later, the
 place is the one at which the skeleton, drawn again, is most like the picture; tried are where a piece of it is seen,
-and, if a limb that ends there is, the joints that may cover it. A joint that leaves no trace is missing.
+and, if a limb that ends there is, the joints that may cover it. A joint that leaves no trace is missing, and so is one
+of which the picture does not tell the place within a pixel.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ _UNLIKE: Final = 0.6
 
 _STARTS: Final = 3
 """Of the places at which a joint may lie under others so many are looked at more closely."""
+
+_FAR: Final = 4
+"""Radii. A joint under others is not further away from where it is looked for."""
 
 _AROUND: Final = tuple(np.array([np.cos(turn), np.sin(turn)]) for turn in np.arange(8) * np.pi / 4)
 """Ways of one pixel."""
@@ -138,6 +142,10 @@ class _Drawing:
         for _ in range(min(2, len(unsure))):  # what is found of one tells about the next
             for joint, guesses in unsure.items():
                 joints[joint] = self._fitted(joints, joint, guesses)
+        for joint in [joint for joint in unsure if joints[joint, 2]]:
+            beside = {other for limb in LIMBS if joint in limb for other in limb} & unsure.keys()
+            if any(not joints[other, 2] and self._limb_seen(joints, other) for other in beside):
+                joints[joint] = 0  # a limb is seen to a joint that is not found: its colour misled this one
         return joints
 
     def unlike(self, joints: Keypoints) -> float:
@@ -168,15 +176,24 @@ class _Drawing:
             return nowhere
         trial = joints.copy()
         beside = [other for limb in LIMBS if joint in limb for other in limb if other != joint and joints[other, 2]]
-        part = self._part(np.array([*guesses, *joints[beside, :2]]))
+
+        def around(places: list[np.ndarray]) -> _Part:
+            return self._part(np.array([*places, *joints[beside, :2]]))
 
         def unlike(place: np.ndarray) -> float:
             trial[joint] = *place, 1
             return part.unlike(trial)
 
+        part = around(guesses)
+        trial[joint] = 0
+        bound = part.unlike(trial) + 255 * self.radius  # far from its place, a disc does harm
+        tried = sorted(((unlike(guess), number) for number, guess in enumerate(guesses)))[:_STARTS]
+        starts = [guesses[number] for light, number in tried if light < bound]
+        if not starts:
+            return nowhere
+        part = around(starts)
         trial[joint] = 0
         without = part.unlike(trial)
-        starts = sorted((np.asarray(guess, np.float64) for guess in guesses), key=unlike)[:_STARTS]
         ends = sorted((self._settled(start, unlike) for start in starts), key=lambda end: end[0])
         least, place = ends[0]
         here = np.array([*place, 1], np.float32)
@@ -192,8 +209,8 @@ class _Drawing:
 
     def _settled(self, place: np.ndarray, unlike: Callable[[np.ndarray], float]) -> tuple[float, np.ndarray]:
         """The least light that differs, and the place where that is, in steps from here."""
-        least, step = unlike(place), self.radius
-        while step > 0.1:
+        start, least, step = place, unlike(place), self.radius
+        while step > 0.1 and np.hypot(*(place - start)) < _FAR * self.radius:
             around = [place + step * way for way in _AROUND[::2]]
             found = [unlike(where) for where in around]
             if min(found) < least:

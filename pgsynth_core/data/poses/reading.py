@@ -13,6 +13,7 @@ import numpy as np
 
 from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX, beside, image_size, read_image
 from pgsynth_core.data.keypoints import no_keypoints, present
+from pgsynth_core.data.people import require_person_rule
 from pgsynth_core.data.poses.csv_forms import read_csv
 from pgsynth_core.data.poses.drawn import joints_drawn
 from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, followed, joints_of
@@ -44,15 +45,17 @@ class _Asked:
     canvas: tuple[int, int] | None
     fractions_of: tuple[int, int] | None
     found_in: FoundIn | None
+    exact: bool
 
 
-def read_poses(
+def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
     path: str | Path | Sequence[str | Path],
     *,
     person: str = "most-certain",
     canvas: tuple[int, int] | None = None,
     fractions_of: tuple[int, int] | None = None,
     found_in: FoundIn | None = None,
+    exact: bool = False,
 ) -> list[PoseFrame]:
     """The poses of a file, of a folder's files in natural order (2 before 10), or of several of these.
 
@@ -72,6 +75,8 @@ def read_poses(
             that is the size of the picture ``NAME.jpg`` beside ``NAME.json`` or ``NAME.pose.json``.
         fractions_of: The same for joints that are fractions alone; pixels stay of a canvas that nobody knows.
         found_in: Finds the people of a photo.
+        exact: A number above 1 is refused of somebody who is alone in a single pose; otherwise they are meant, as who
+            chooses one of several in a photo chooses nobody of the pose beside it.
 
     Returns:
         At least one frame. Where nobody is in a frame of several, or nobody has that number, all joints are missing.
@@ -79,7 +84,8 @@ def read_poses(
     Raises:
         DataError: If something cannot be read, or there is no pose at all; it names the file and the cure.
     """
-    asked = _Asked(person, canvas, fractions_of, found_in)
+    require_person_rule(person, where="person")
+    asked = _Asked(person, canvas, fractions_of, found_in, exact)
     paths = [path] if isinstance(path, str | Path) else path
     frames = [frame for one in paths for frame in _frames_of(one, asked)]
     if not frames:
@@ -100,11 +106,16 @@ def _frames_of(given: str | Path, asked: _Asked) -> Iterator[PoseFrame]:
     before: PoseFrame | None = None
     for path, scene in scenes:
         with _said_of(path):
-            before = frame = _followed(scene, before, asked) if len(scenes) > 1 else _alone(scene, asked)
+            before = frame = _followed(scene, before, asked) if len(scenes) > 1 else _single(scene, asked)
         yield frame
 
 
-def _alone(scene: Scene, asked: _Asked) -> PoseFrame:
+def _single(scene: Scene, asked: _Asked) -> PoseFrame:
+    alone = asked.person.isdigit() and not asked.exact and len(scene.shown()) == 1
+    return _chosen(scene, replace(asked, person="1") if alone else asked)
+
+
+def _chosen(scene: Scene, asked: _Asked) -> PoseFrame:
     return scene.frame(asked.person, asked.canvas, asked.fractions_of)
 
 
@@ -112,12 +123,12 @@ def _followed(scene: Scene, before: PoseFrame | None, asked: _Asked) -> PoseFram
     """A frame of a sequence."""
     try:
         if before is None or asked.person.isdigit() or not present(before.joints).any():
-            return _alone(scene, asked)
+            return _chosen(scene, asked)
     except NoPerson:
         return PoseFrame(scene.name, no_keypoints(), scene.of(no_keypoints(), asked.canvas).canvas)
     frames = [scene.of(joints, asked.canvas, asked.fractions_of) for joints in scene.shown()]
     if len(frames) < 2 or frames[0].canvas != before.canvas:
-        return _alone(scene, asked)
+        return _chosen(scene, asked)
     return frames[followed([frame.joints for frame in frames], before.joints)]
 
 

@@ -126,13 +126,17 @@ def read_back(poses: list[Keypoints]) -> int:
 
 
 def test_joints_of_figures_are_read_within_a_pixel_or_left_missing() -> None:
-    """Of a side view and others, in which one arm and leg cover the other; the side views leave some."""
-    assert read_back(figures(3)) <= 1
+    """Of all views, in which arms and legs cover each other; and with a hand that is beyond the picture."""
+    made = figures(12)
+    assert read_back(made) <= 3
+    for joints in made[:4]:
+        joints[JOINTS["left-wrist"], 0] = 190
+    assert read_back(made[:4]) <= 6
 
 
 @pytest.mark.slow
 def test_joints_of_many_figures_are_read_within_a_pixel_or_left_missing() -> None:
-    assert read_back(figures(45)) <= 15
+    assert read_back(figures(45)) <= 6
 
 
 def figures(count: int) -> list[Keypoints]:
@@ -153,7 +157,7 @@ def figures(count: int) -> list[Keypoints]:
 def test_every_pose_of_deepfashion_is_read_back_within_a_pixel(shared: Shared) -> None:
     tables = [shared("deepfashion_mini", f"fasion-resize-annotation-{part}.csv") for part in ("test", "train")]
     poses = [frame.joints for table in tables for frame in read_poses(table)]
-    assert len(poses) == 282 and read_back(poses) <= 4
+    assert len(poses) == 282 and read_back(poses) <= 2
 
 
 def test_a_picture_that_is_no_skeleton_is_refused_with_the_cure(tmp_path: Path) -> None:
@@ -329,7 +333,8 @@ def test_through_a_sequence_one_person_is_followed(tmp_path: Path) -> None:
     assert round(other[1].joints[1, 0] - 25) == 90, "a picture of another size is no frame of the same camera"
     alone = put(tmp_path / "one.json", frames[2])
     with pytest.raises(DataError, match="no person 2; 1 is in it"):
-        read_poses(alone, person="2")
+        read_poses(alone, person="2", exact=True)
+    assert (read_poses(alone, person="2")[0].joints == read_poses(alone)[0].joints).all()
 
 
 def test_what_stands_beside_poses_is_passed_over_and_says_their_canvas(tmp_path: Path) -> None:
