@@ -135,7 +135,7 @@ def yardstick_of(
             pictures = FolderPictures.of(folder, flag="--reference")
             reference = Reference(pictures, folder=str(folder.absolute()))
         reference = reference or Reference(problem=_NO_TRAINING)
-    return Yardstick(protocol, size, bound, missing, reference or Reference(), dict(cuts or {}))
+    return Yardstick(protocol, size, bound, missing, reference or Reference(), dict(cuts or {}), find.unused)
 
 
 def _device(wanted: str) -> str:
@@ -188,7 +188,7 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
     bad = [*(Bad(fault.where, fault) for fault in faults), *found.bad]
     yardstick = yardstick_of(scoring, registry, cuts={what: one.rule for what, one in cuts.items() if one != WHOLE})
     beside = predictions.absolute()
-    folder = Path(out) if out else beside.with_name(f"{beside.name}.scores")
+    folder = Path(out).absolute() if out else beside.with_name(f"{beside.name}.scores")
     require_writable(folder, "scores cannot be written", elsewhere="-o DIR")  # before hours of scoring
     about = {
         "predictions": str(predictions.absolute()),
@@ -214,7 +214,8 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
     write_scores(table, place)
     padded = "" if cut else margins(found.predicted, _aspect(table))
     unused = scoring.device and not scoring.uses_device(registry)
-    told = [f"--device {scoring.device} does nothing: none of these metrics uses one."] if unused else []
+    told = [*yardstick.notes]
+    told += [f"--device {scoring.device} does nothing: none of these metrics uses one."] if unused else []
     return Scored(table, place, found, (*told, *no_longer(table, earlier), *_warnings(found, table, padded)))
 
 

@@ -64,7 +64,9 @@ class _Index:
     def of(cls, folder: Path, *, what: str, flag: str) -> _Index:
         """All of them; UserError if there is none."""
         if not folder.is_dir():
-            raise UserError(f"there is no folder {str(folder)!r}.", where=flag, cure=f"Give the folder of the {what}.")
+            near = nearest(folder.name, (one.name for one in folder.absolute().parent.glob("*") if one.is_dir()))
+            cure = f"{f'Did you mean {near!r}? ' if near else ''}Give the folder of the {what}."
+            raise UserError(f"there is no folder {str(folder)!r}.", where=flag, cure=cure)
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
         if not files:
             kinds = ", ".join(sorted(_SUFFIXES))

@@ -247,6 +247,16 @@ def test_squares_with_margins_are_told(places: Places) -> None:
     (sentence,) = cfld(places).warnings
     assert "--cut 40:216" in sentence and "256x256" in sentence
     assert not cfld(places, cut="40:216").warnings
+    for number in range(3):
+        Image.fromarray(picture(number, 256, 176)).save(places[1] / f"t{number}.jpg")
+    with pytest.raises(UserError) as caught:
+        score_folder(*places, scoring=Scoring(metrics=("psnr",)))
+    first, last = caught.value.problems
+    assert "--cut 40:216." in first.cure and "s1_2_t1, s2_2_t2" in first.message and "none of 3" in last.message
+    assert len(score_folder(*places, scoring=Scoring(metrics=("psnr",)), cut="40:216").table.rows) == 3
+    with pytest.raises(UserError, match="wants columns up to 300. So it is with s1_2_t1") as caught:
+        score_folder(*places, scoring=Scoring(metrics=("psnr",)), cut="40:300")
+    assert len(caught.value.problems) == 2
 
 
 def test_where_scores_cannot_be_written_it_says_so(places: Places, tmp_path: Path) -> None:

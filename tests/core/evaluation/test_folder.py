@@ -259,6 +259,7 @@ def test_names_that_fit_nothing_say_what_was_wanted(places: Places) -> None:
     said = refusal(places)
     assert "result-1.png" in said and "_2_" in said and "--naming" in said
     assert "no folder" in refusal((places[0] / "nowhere", *places[1:]))
+    assert "Did you mean 'made'?" in refusal((places[0].with_name("mades"), *places[1:]))
     (places[0] / "empty").mkdir()
     assert "no picture" in refusal((places[0] / "empty", *places[1:]))
 
