@@ -135,7 +135,7 @@ def yardstick_of(
             pictures = FolderPictures.of(folder, flag="--reference")
             reference = Reference(pictures, folder=str(folder.absolute()))
         reference = reference or Reference(problem=_NO_TRAINING)
-    return Yardstick(protocol, size, bound, missing, reference or Reference(), dict(cuts or {}))
+    return Yardstick(protocol, size, bound, missing, reference or Reference(), dict(cuts or {}), find.unused)
 
 
 def _device(wanted: str) -> str:
@@ -184,11 +184,11 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
     cuts = {"prediction": cut_of(cut, where="--cut"), "truth": cut_of(truth_cut, where="--gt-cut")}
     predictions, truths, pairs = Path(predictions), Path(truths), Path(pairs)
     listed, faults = read_pairs(pairs)
-    found = match(listed, predictions, truths, naming=naming)
+    found = match(listed, predictions, truths, naming=naming, either=skip)
     bad = [*(Bad(fault.where, fault) for fault in faults), *found.bad]
     yardstick = yardstick_of(scoring, registry, cuts={what: one.rule for what, one in cuts.items() if one != WHOLE})
     beside = predictions.absolute()
-    folder = Path(out) if out else beside.with_name(f"{beside.name}.scores")
+    folder = Path(out).absolute() if out else beside.with_name(f"{beside.name}.scores")
     require_writable(folder, "scores cannot be written", elsewhere="-o DIR")  # before hours of scoring
     about = {
         "predictions": str(predictions.absolute()),
@@ -196,6 +196,7 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
         "list": str(pairs.absolute()),
         "naming": found.naming,
         "extra": len(found.extra),
+        "twice": len(found.twice),
     }
     place = _place(folder / scores_name(yardstick, registry), {**about, "cuts": dict(yardstick.cuts)})
     earlier = Earlier.of(place, yardstick.way, yardstick.libraries)
@@ -213,7 +214,8 @@ def score_folder(  # noqa: PLR0913 - the words of a command, all but three optio
     write_scores(table, place)
     padded = "" if cut else margins(found.predicted, _aspect(table))
     unused = scoring.device and not scoring.uses_device(registry)
-    told = [f"--device {scoring.device} does nothing: none of these metrics uses one."] if unused else []
+    told = [*yardstick.notes]
+    told += [f"--device {scoring.device} does nothing: none of these metrics uses one."] if unused else []
     return Scored(table, place, found, (*told, *no_longer(table, earlier), *_warnings(found, table, padded)))
 
 
@@ -275,10 +277,28 @@ def _warnings(found: Matched, table: ScoreTable, padded: str) -> tuple[str, ...]
         size = next(iter(table.about["prediction_sizes"]))
         told.append(f"results are {size} and look as if they had margins: to score what is between, --cut {padded}.")
     if found.extra:
-        first = ", ".join(file.name for file in found.extra[:3])
-        count = len(found.extra)
-        which = f"{count:,} files in the folder of predictions are no pair's" if count > 1 else "one file is no pair's"
-        told.append(f"{which}, and were not scored: {first}{', ...' if count > 3 else ''}.")
-    if left_out := table.about["left_out"]["count"]:
-        told.append(f"{left_out:,} of {table.about['pairs']:,} pairs could not be scored: the means are of the others.")
+        first = ", ".join(file.name for file in found.extra[:_NAMED])
+        count, more = len(found.extra), ", ..." if len(found.extra) > _NAMED else ""
+        which = f"{count:,} files in the folder of predictions are" if count > 1 else "one file of the predictions is"
+        told.append(
+            f"{which} no pair's by this naming, and {'were' if count > 1 else 'was'} not scored: {first}{more}."
+        )
+    if found.twice:
+        first = _first({one.name: one.problem.message for one in found.twice}, len(found.twice))
+        which = f"{len(found.twice):,} pairs have" if len(found.twice) > 1 else "one pair has"
+        told.append(f"{which} a second picture, and what is named {found.naming} was taken: {first}")
+    left_out = table.about["left_out"]
+    if count := left_out["count"]:
+        first, of = _first(left_out["first"], count), table.about["pairs"]
+        rest = " More of them stand in the scores, at about.left_out." if count > _NAMED else ""
+        told.append(f"{count:,} of {of:,} pairs could not be scored, and means are of the others: {first}{rest}")
     return tuple(told)
+
+
+_NAMED: Final = 3
+
+
+def _first(problems: Mapping[str, str], count: int) -> str:
+    """The first few of some that are wrong, with why."""
+    said = "; ".join(f"{name}: {message.rstrip('.')}" for name, message in [*problems.items()][:_NAMED])
+    return f"{said}{f'; and {count - _NAMED:,} more' if count > _NAMED else ''}."

@@ -399,7 +399,8 @@ def _places(folders: StudyFolders) -> dict[str, Path]:
     of: dict[Path, str] = {}
     for name, place in found.items():
         if (other := of.setdefault(place.resolve(), name)) != name:
-            problems.append(Problem(f"{other} and {name} are one folder, {str(place)!r}.", f"--results {name}"))
+            cure = "Give each method a folder of its own, or leave one out."
+            problems.append(Problem(f"{other} and {name} are one folder, {str(place)!r}.", f"--results {name}", cure))
     for flag, given in (("--naming", folders.naming), ("--cut", folders.cuts)):
         for name in given:
             if name not in folders.results:

@@ -130,6 +130,9 @@ def _refuse_mixture(arguments: argparse.Namespace, given: Iterable[str]) -> None
     """
     folder = list(given)
     where = "pgsynth evaluate"
+    if not folder and not arguments.words:
+        cure = "Name a run, pgsynth runs list shows them; or a folder of results: --pred DIR --gt DIR --pairs CSV."
+        raise ArgumentsError("neither a run nor a folder is named.", where=where, cure=cure)
     if folder and (missing := [f"--{name}" for name in _OF_FOLDER if name not in folder]):
         cure = "Give all three: --pred DIR --gt DIR --pairs CSV."
         be = "is" if len(missing) == 1 else "are"
@@ -211,7 +214,7 @@ def _evaluate(arguments: argparse.Namespace, session: Session) -> int:
 
     evaluation = Evaluation(model, split, arguments.limit)
     yardstick = evaluation.yardstick(scoring)
-    told = (*_without_effect(arguments), *evaluation.notes)
+    told = (*_without_effect(arguments), *yardstick.notes, *evaluation.notes)
     for sentence in told:
         tell_warning(sentence)  # before hours of sampling
     if arguments.fresh:
@@ -235,7 +238,7 @@ def _evaluate(arguments: argparse.Namespace, session: Session) -> int:
             "sheet": str(found.pictures.sheet),
             "scores": str(found.scores),
         }
-        warnings = [*model.warnings, *found.pictures.warnings]
+        warnings = [*model.warnings, *yardstick.notes, *found.pictures.warnings]
         say_json({**facts, "warnings": warnings, "broken": broken_facts(session.registry.broken)})
         return 0
     say_scores(found)

@@ -25,7 +25,8 @@ _MAKE_EPILOG = """\
 NAME=DIR is a method and its folder of results, named in any way that pgsynth evaluate knows;
 or NAME=RUN, a run with an evaluation, or the folder of one. Two to eight of them. Where all
 are evaluations of runs, --gt and --pairs may be left out: of their first 24 pairs they keep
-source, pose and truth. Only pairs that every method has are asked about.
+source, pose and truth. Only pairs that every method has are asked about. --cut and --naming
+are for one method, NAME=RULE, or bare for all that have none of their own.
 
 examples:
   pgsynth study make --results pidm=out/pidm --results ours=out/ours --gt test_highres
@@ -48,6 +49,7 @@ Count what raters answered: the share of each method, how sure it is, and whethe
 _TALLY_EPILOG = """\
 Preferences are shares of all choices, as in the papers' user studies (Jab). Intervals are
 95 %: raters and questions are drawn again with replacement; with one rater it is Wilson's.
+* is a share whose interval lies above an even one: with two methods, above a half.
 Of two methods: of the choices that fell to one of them, those of the row; * where the
 interval leaves out a half. Answers that tell no difference are in no share.
 
@@ -83,8 +85,12 @@ def _make_parser() -> Parser:
     parser.add_argument("--pairs", metavar="CSV", help="the pairs: columns from and to, or source and target")
     parser.add_argument("--source-dir", metavar="DIR", help="the source photos; by default looked for in --gt")
     parser.add_argument("--pose-dir", metavar="DIR", help="pictures of the poses, named as the target photos")
-    parser.add_argument("--naming", metavar="NAME=PATTERN", action="append", default=[], help="how results are called")
-    parser.add_argument("--cut", metavar="NAME=RULE", action="append", default=[], help="what of a result to show")
+    parser.add_argument(
+        "--naming", metavar="NAME=PATTERN", action="append", default=[], help="how results are called; PATTERN: of all"
+    )
+    parser.add_argument(
+        "--cut", metavar="NAME=RULE", action="append", default=[], help="what of a result to show; RULE: of all"
+    )
     parser.add_argument("--gt-cut", metavar="RULE", default="", help="the same of a photo: I/N or A:B")
     parser.add_argument("--questions", metavar="N", type=at_least(1), default=25, help="how many; by default 25")
     parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="of what is drawn; by default 0")
@@ -101,7 +107,7 @@ def _make_parser() -> Parser:
 
 
 def _make(arguments: argparse.Namespace, session: Session) -> int:
-    results = _by_name(arguments.results, "--results", "NAME=DIR")
+    results = _by_name(arguments.results, "--results", "NAME=DIR", "ours=out/ours")
     if arguments.quality is not None and arguments.quality > 100:
         raise ArgumentsError(f"{arguments.quality} is no quality.", where="--quality", cure="Give 1 to 100.")
     from pgsynth_core.api.studying import StudyFolders, make_study
@@ -113,8 +119,8 @@ def _make(arguments: argparse.Namespace, session: Session) -> int:
         _path(arguments.pairs),
         _path(arguments.source_dir),
         _path(arguments.pose_dir),
-        _by_name(arguments.naming, "--naming", "NAME=PATTERN"),
-        _by_name(arguments.cut, "--cut", "NAME=RULE"),
+        _for_each(arguments.naming, results, "--naming", "NAME=PATTERN"),
+        _for_each(arguments.cut, results, "--cut", "NAME=RULE"),
         arguments.gt_cut,
         arguments.runs,
     )
@@ -155,7 +161,20 @@ def _path(word: str | None) -> Path | None:
     return Path(word) if word else None
 
 
-def _by_name(words: Iterable[str], flag: str, form: str) -> dict[str, str]:
+def _for_each(words: Iterable[str], methods: Iterable[str], flag: str, form: str) -> dict[str, str]:
+    """``NAME=VALUE`` words, and at most one ``VALUE`` for the methods that none of them names; errors as `_by_name`."""
+    bare, named = list[str](), list[str]()
+    for word in words:
+        (named if "=" in word.partition("{")[0] else bare).append(word.strip())
+    if len(bare) > 1:
+        cure = f"Say which is whose: {flag} {next(iter(methods))}={bare[0]}."
+        raise ArgumentsError(f"{bare[0]!r} and {bare[1]!r} are both for all methods.", where=flag, cure=cure)
+    example = "40:216" if flag == "--cut" else "{source}_2_{target}"
+    given = _by_name(named, flag, form, f"{next(iter(methods))}={example}")
+    return {**(dict.fromkeys(methods, bare[0]) if bare else {}), **given}
+
+
+def _by_name(words: Iterable[str], flag: str, form: str, example: str) -> dict[str, str]:
     """``NAME=VALUE`` words.
 
     Raises:
@@ -165,7 +184,7 @@ def _by_name(words: Iterable[str], flag: str, form: str) -> dict[str, str]:
     for word in words:
         name, equals, value = (part.strip() for part in word.partition("="))
         if not (name and equals and value):
-            raise ArgumentsError(f"{word!r} is not {form}.", where=flag, cure="Name the method, e.g. ours=out/ours.")
+            raise ArgumentsError(f"{word!r} is not {form}.", where=flag, cure=f"Name the method, e.g. {example}.")
         if name in found:
             raise ArgumentsError(f"the method {name!r} is there twice.", where=flag, cure="Give each its own name.")
         if not name.isprintable() or len(name) > 60:
@@ -178,7 +197,7 @@ def _by_name(words: Iterable[str], flag: str, form: str) -> dict[str, str]:
 def _tally_parser() -> Parser:
     parser = Parser("study tally", _TALLY, epilog=_TALLY_EPILOG)
     parser.add_argument("study", metavar="STUDY", help="the folder that study make wrote")
-    parser.add_argument("answers", nargs="+", metavar="ANSWERS", help="files that raters sent")
+    parser.add_argument("answers", nargs="+", metavar="ANSWERS", help="files that raters sent, or folders of them")
     parser.add_argument("-o", "--output", metavar="FILE", help="write it there; written over if it is there")
     add_common(parser, forms=_FORMS)
     return parser
@@ -224,14 +243,19 @@ def _draw(found: object) -> None:
     say(one_line(f"{found.key.title}  {counted(found)}"))
     say()
     rows = [
-        ("preferences", *(percent(one) + " *" * (at in found.best) for at, one in enumerate(found.shares))),
+        ("preferences", *(percent(one) + " *" * found.above(one) for one in found.shares)),
         ("95 %", *map(interval, found.shares)),
         ("choices", *(str(share.count) for share in found.shares)),
     ]
     draw_table(Table("", ("method", *methods), rows))
+    if any(map(found.above, found.shares)):
+        even = "a half" if len(methods) == 2 else f"an even share, one in {len(methods)}"
+        say(f"  * its interval lies above {even}.")
     if len(methods) > 2:
         say()
         draw_table(Table("", ("preferred over", *methods), [*versus_rows(found)]))
+        if any(one.clear for one in found.versus):
+            say("  * its interval leaves out a half.")
     say()
     for line in lines(found):
         say(one_line(line))

@@ -26,6 +26,7 @@ from pgsynth_core.data.files import (
     read_image,
     read_label_map,
     read_labels,
+    unread,
     write_label_map,
 )
 from pgsynth_core.data.fit import Fit, FitMode, fit_person
@@ -134,6 +135,7 @@ __all__ = [
     "shard_key",
     "skeleton",
     "to_openpose",
+    "unread",
     "voc_palette",
     "write_label_map",
     "write_pose",

@@ -15,6 +15,7 @@ from typing import Any, Final
 from PIL import Image
 from PIL.GifImagePlugin import getdata
 
+from pgsynth_core.data.files import unread
 from pgsynth_core.data.stamp import gif_comment, xmp_packet
 from pgsynth_core.errors import UserError
 
@@ -78,7 +79,7 @@ def _read(path: Path) -> Image.Image:
         with Image.open(path) as opened:
             return opened.convert("RGB")
     except (OSError, SyntaxError) as error:
-        message = f"this frame of an animation cannot be read: {getattr(error, 'strerror', None) or error}."
+        message = f"this frame of an animation cannot be read: {unread(error, path)}."
         raise UserError(message, where=str(path), cure="The other frames stand beside it.") from error
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -31,6 +31,7 @@ __all__ = [
     "read_label_map",
     "read_labels",
     "said_label_set",
+    "unread",
     "write_label_map",
 ]
 
@@ -127,14 +128,24 @@ def _decoding(path: Path | bytes, shown: str) -> Iterator[Pillow.Image]:
                 raise ValueError(f"it is {size} pixels, height by width; at most {MOST_PIXELS:,} are read")
             opened.load()
             yield opened
-    except UnidentifiedImageError as failure:
-        what = f"it is none of {', '.join(_FROM_BYTES)}" if held else str(failure)
-        raise DataError.of(BadRecord(named, 0, f"it cannot be read: {what}.", "unreadable")) from failure
     except FileNotFoundError:
         raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
     except Exception as failure:  # a damaged file makes decoders raise anything, SyntaxError and struct.error included
-        reason = f"it cannot be read: {str(failure).rstrip('.') or type(failure).__name__}."
-        raise DataError.of(BadRecord(named, 0, reason, "unreadable")) from failure
+        raise DataError.of(
+            BadRecord(named, 0, f"it cannot be read: {unread(failure, path)}.", "unreadable")
+        ) from failure
+
+
+def unread(failure: Exception, picture: Path | bytes) -> str:
+    """Why a picture cannot be read, in the same words each time: Pillow's hold the place of an object in memory."""
+    if isinstance(failure, UnidentifiedImageError):
+        if isinstance(picture, bytes):
+            return f"it is none of {', '.join(_FROM_BYTES)}"
+        with suppress(OSError):
+            if not picture.stat().st_size:
+                return "the file is empty"
+        return "no picture that can be read"
+    return str(getattr(failure, "strerror", None) or failure).rstrip(".") or type(failure).__name__
 
 
 def read_image(path: Path | bytes, *, shown: str = "", managed: bool = False) -> Image:

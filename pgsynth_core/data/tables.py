@@ -68,16 +68,18 @@ def read_table(path: Path, *, columns: Sequence[str], delimiter: str = ",", show
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing")) from None
+        near = nearest(path.name, (file.name for file in path.parent.glob("*") if file.is_file()))
+        cure = f"Did you mean {near!r}?" if near else ""
+        raise DataError.of(BadRecord(named, 0, "there is no such file.", "missing"), cure=cure) from None
     except IsADirectoryError:
         within = ", ".join(sorted(file.name for file in path.glob("*.csv"))[:3])
         reason = f"it is a folder, not a table{f'; it holds {within}' if within else ''}."
-        cure = f"Give a file with the columns {', '.join(columns)}." if columns else "Give a CSV file."
-        raise DataError.of(BadRecord(named, 0, reason, "unreadable"), cure=cure) from None
+        raise DataError.of(BadRecord(named, 0, reason, "unreadable"), cure=_wanted(columns)) from None
     except OSError as failure:
         raise DataError.of(BadRecord(named, 0, f"it cannot be read: {failure.strerror}.", "unreadable")) from failure
     except UnicodeDecodeError as failure:
-        raise DataError.of(BadRecord(named, 0, f"it is no UTF-8 text: {failure}.", "unreadable")) from failure
+        reason = f"it is no table: at its byte {failure.start:,} it is no UTF-8 text."
+        raise DataError.of(BadRecord(named, 0, reason, "unreadable"), cure=_wanted(columns)) from failure
     lines = text.splitlines()
     try:
         header = tuple(cell.strip() for cell in _cells(lines[0], delimiter)) if lines else ()
@@ -101,6 +103,10 @@ def read_table(path: Path, *, columns: Sequence[str], delimiter: str = ",", show
             reason = f"{len(cells)} cells between {delimiter!r}; the header has {len(header)}."
             problems.append(BadRecord(named, line, reason))
     return Table(named, header, tuple(rows), tuple(problems))
+
+
+def _wanted(columns: Sequence[str]) -> str:
+    return f"Give a file with the columns {', '.join(columns)}." if columns else "Give a CSV file."
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

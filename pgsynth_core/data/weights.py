@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.metrics import FoundWeights, NotComputed, WeightFile
 
-__all__ = ["hub_folder", "weights_in"]
+__all__ = ["WeightsIn", "hub_folder", "weights_in"]
 
 
 def hub_folder() -> Path:
@@ -24,8 +24,8 @@ def hub_folder() -> Path:
     return Path(os.environ.get("TORCH_HOME") or Path(caches) / "torch").expanduser() / "hub" / "checkpoints"
 
 
-def weights_in(given: Sequence[str | Path]) -> Callable[[WeightFile], FoundWeights]:
-    """What finds weights.
+class WeightsIn:
+    """What finds weights, and knows which of the given places were none of them.
 
     Args:
         given: Files, or folders of them.
@@ -33,22 +33,27 @@ def weights_in(given: Sequence[str | Path]) -> Callable[[WeightFile], FoundWeigh
     Raises:
         UserError: If one of these does not exist.
     """
-    places = [Path(place).expanduser() for place in given]
-    for place in places:
-        if not place.exists():
-            cure = "Give a file of weights, or the folder that it is in."
-            raise UserError(f"there is no {str(place)!r}.", where="--weights", cure=cure)
 
-    def find(wanted: WeightFile) -> FoundWeights:
+    def __init__(self, given: Sequence[str | Path]) -> None:
+        self._places = [Path(place).expanduser() for place in given]
+        self._used: set[Path] = set()
+        self._wanted: dict[str, None] = {}
+        for place in self._places:
+            if not place.exists():
+                cure = "Give a file of weights, or the folder that it is in."
+                raise UserError(f"there is no {str(place)!r}.", where="--weights", cure=cure)
+
+    def __call__(self, wanted: WeightFile) -> FoundWeights:
+        """Find a file; NotComputed, with what fetches it, if it is nowhere."""
+        self._wanted[wanted.name] = None
         kept = (Path.home() / wanted.folder if wanted.folder else hub_folder()) / wanted.name
-        looked_at = [place if place.is_file() else place / wanted.name for place in places]
-        candidates = [path for path in (*looked_at, kept) if path.is_file()]
-        named = [path for path in candidates if path.name == wanted.name]
-        others = [path for path in candidates if path.name != wanted.name]
-        for path in (*named, *others):
+        places = [(place if place.is_file() else place / wanted.name, place) for place in self._places]
+        candidates = [(path, place) for path, place in (*places, (kept, kept)) if path.is_file()]
+        for path, place in sorted(candidates, key=lambda one: one[0].name != wanted.name):
             digest = _sha256(path)
             official = digest.startswith(wanted.sha256)
-            if official or path in named:
+            if official or path.name == wanted.name:
+                self._used.add(place)
                 return FoundWeights(path, digest, official)
         command = wanted.command or f"curl -L --create-dirs -o {shlex.quote(str(kept))} {wanted.url}"
         raise NotComputed(
@@ -56,7 +61,20 @@ def weights_in(given: Sequence[str | Path]) -> Callable[[WeightFile], FoundWeigh
             cure=f"Fetch them: {command} - or say where they are: --weights PATH.",
         )
 
-    return find
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """A sentence for each given place that held nothing of what was asked for; none if nothing was."""
+        names = " or ".join(self._wanted)
+        return tuple(
+            f"--weights {place} is not used: it {'holds no' if place.is_dir() else 'is not'} {names}."
+            for place in self._places
+            if names and place not in self._used
+        )
+
+
+def weights_in(given: Sequence[str | Path]) -> WeightsIn:
+    """What finds weights in these files and folders; see `WeightsIn`."""
+    return WeightsIn(given)
 
 
 def _sha256(path: Path) -> str:

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from pgsynth_core.data import read_image
+from pgsynth_core.data import read_image, unread
 from pgsynth_core.errors import Problem, UserError, nearest
 from pgsynth_core.evaluation.digests import file_digests
 from pgsynth_core.evaluation.material import Bad, Looked, Material, Pictures, Shown
@@ -45,6 +45,7 @@ class Matched:
         truths: That of the truth of each.
         bad: The others.
         extra: Files in the folder of predictions that no pair asks for.
+        twice: Pairs among them that have a second picture, by another naming or spelling; and which was taken.
     """
 
     naming: str
@@ -53,18 +54,26 @@ class Matched:
     truths: tuple[Path, ...]
     bad: tuple[Bad, ...]
     extra: tuple[Path, ...]
+    twice: tuple[Bad, ...] = ()
 
 
 class _Index:
-    """The pictures below a folder, by their names."""
+    """Pictures below a folder, by their names."""
 
-    def __init__(self, folder: Path, *, what: str, flag: str) -> None:
+    @classmethod
+    def of(cls, folder: Path, *, what: str, flag: str) -> _Index:
+        """All of them; UserError if there is none."""
         if not folder.is_dir():
-            raise UserError(f"there is no folder {str(folder)!r}.", where=flag, cure=f"Give the folder of the {what}.")
+            near = nearest(folder.name, (one.name for one in folder.absolute().parent.glob("*") if one.is_dir()))
+            cure = f"{f'Did you mean {near!r}? ' if near else ''}Give the folder of the {what}."
+            raise UserError(f"there is no folder {str(folder)!r}.", where=flag, cure=cure)
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
         if not files:
             kinds = ", ".join(sorted(_SUFFIXES))
             raise UserError(f"there is no picture in {str(folder)!r} ({kinds}).", where=flag)
+        return cls(folder, files)
+
+    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         self.folder, self.files = folder, files
         self._paths: dict[str, list[Path]] = {}
         self._names: dict[str, list[tuple[str, Path]]] = {}
@@ -112,7 +121,9 @@ def _lies_in(path: str, name: str, folder: str) -> bool:
     return there == [""] or listed == [""] or there[-least:] == listed[-least:]
 
 
-def match(pairs: Sequence[Listed], predictions: Path, truths: Path, *, naming: str = "") -> Matched:
+def match(
+    pairs: Sequence[Listed], predictions: Path, truths: Path, *, naming: str = "", either: bool = False
+) -> Matched:
     """Find each pair's files.
 
     Args:
@@ -122,13 +133,15 @@ def match(pairs: Sequence[Listed], predictions: Path, truths: Path, *, naming: s
         naming: Pattern of a prediction's name, with ``{source}``, ``{target}``, ``{index}`` (place in the list, from 0)
             or ``{line}``; empty: whichever of `NAMINGS`, or the target's name alone where no target comes twice, finds
             most.
+        either: Of a pair that has a second picture, by another naming, take the one that is named as most are; else
+            the pair is bad. Where `naming` says which is meant, there is no second.
 
     Raises:
         UserError: If a folder or a picture in it is not there, the naming is none, or nothing matches; with what would
             match, and when source and target look exchanged.
     """
-    made = _Index(predictions, what="pictures that a method made", flag="--pred")
-    photos = _Index(truths, what="photos that the pairs name", flag="--gt")
+    made = _Index.of(predictions, what="pictures that a method made", flag="--pred")
+    photos = _Index.of(truths, what="photos that the pairs name", flag="--gt")
     chosen, found = _found(pairs, made, (checked(naming),) if naming else _tried(pairs))
     _refuse_swapped(pairs, made, chosen, _hits(found))
     truth_of = _photos([pair.target for pair in pairs], photos)
@@ -136,19 +149,45 @@ def match(pairs: Sequence[Listed], predictions: Path, truths: Path, *, naming: s
     for pair, files in zip(pairs, found, strict=True):
         for file in files:
             askers.setdefault(file, []).append(pair)
+    extra = tuple(file for file in made.files if file not in askers)
+    others = {} if naming else _named_otherwise(pairs, _Index(predictions, extra))
     good: list[tuple[Listed, Path, Path]] = []
-    bad: list[Bad] = []
+    bad, twice = list[Bad](), list[Bad]()
     for number, (pair, files) in enumerate(zip(pairs, found, strict=True)):
-        truth = truth_of[pair.target]
-        if problem := _problem(pair, files, truth, name_by(chosen, pair, number)) or _others(pair, files[0], askers):
+        truth, besides = truth_of[pair.target], others.get(pair.name, ())
+        wanted = name_by(chosen, pair, number)
+        if problem := _problem(pair, files, truth, wanted, besides) or _others(pair, files[0], askers):
             bad.append(Bad(pair.name, problem))
-        else:
-            good.append((pair, files[0], truth[0]))
+            continue
+        if besides:
+            twice.append(Bad(pair.name, _second(files[0], besides, chosen)))
+            if not either:
+                bad.append(twice.pop())
+                continue
+        good.append((pair, files[0], truth[0]))
     if not good:
         raise _nothing(pairs, made, chosen, bad)
     kept, predicted, truth_files = zip(*good, strict=True)
-    extra = tuple(file for file in made.files if file not in askers)
-    return Matched(chosen, kept, predicted, truth_files, tuple(bad), extra)
+    asked = {file for files in others.values() for file in files}
+    extra = tuple(file for file in extra if file not in asked)
+    return Matched(chosen, kept, predicted, truth_files, tuple(bad), extra, tuple(twice))
+
+
+def _named_otherwise(pairs: Sequence[Listed], extra: _Index) -> dict[str, list[Path]]:
+    """Of files that nobody asks for, those that are a pair's by any known naming and spelling."""
+    found: dict[str, dict[Path, None]] = {}
+    for naming in NAMINGS if extra.files else ():
+        for way in (extra.exactly, extra.loosely):
+            for pair, files in zip(pairs, way(naming, pairs), strict=True):
+                if files:
+                    found.setdefault(pair.name, {}).update(dict.fromkeys(files))
+    return {name: [*files] for name, files in found.items()}
+
+
+def _second(taken: Path, others: Sequence[Path], naming: str) -> Problem:
+    listed = ", ".join(file.name for file in others[:_TOLD])
+    cure = f"Take the others away; or say which is meant, e.g. --naming '{naming}'."
+    return Problem(f"it has a second picture: {listed} beside {taken.name}.", cure=cure)
 
 
 def _tried(pairs: Sequence[Listed]) -> tuple[str, ...]:
@@ -199,9 +238,12 @@ def _others(pair: Listed, file: Path, askers: Mapping[Path, Sequence[Listed]]) -
     return Problem(f"its prediction {file.name} is that of {others[0]}, too.") if others else None
 
 
-def _problem(pair: Listed, found: Sequence[Path], truth: Sequence[Path], wanted: str) -> Problem | None:
+def _problem(
+    pair: Listed, found: Sequence[Path], truth: Sequence[Path], wanted: str, besides: Sequence[Path]
+) -> Problem | None:
     if not found:
-        return Problem(f"there is no prediction {wanted!r}.")
+        other = f"; {besides[0].name} is named otherwise" if besides else ""
+        return Problem(f"there is no prediction {wanted!r}{other}.")
     if len(found) > 1:
         return Problem(f"several predictions are its: {', '.join(map(str, found[:_TOLD]))}.")
     if not truth:
@@ -213,7 +255,7 @@ def _problem(pair: Listed, found: Sequence[Path], truth: Sequence[Path], wanted:
 
 def _nothing(pairs: Sequence[Listed], made: _Index, naming: str, bad: Sequence[Bad]) -> UserError:
     if any("no prediction" not in one.problem.message for one in bad):
-        return UserError([Problem(one.problem.message, one.name) for one in bad[:_TOLD]])
+        return UserError([Problem(one.problem.message, one.name, one.problem.cure) for one in bad[:_TOLD]])
     there = ", ".join(file.name for file in made.files[:_TOLD])
     wanted = ", ".join(name_by(naming, pair, number) for number, pair in enumerate(pairs[:_TOLD]))
     near = nearest(name_by(naming, pairs[0], 0), (file.stem for file in made.files[:10_000]))
@@ -233,7 +275,7 @@ def find_photos(folder: Path, names: Sequence[str], *, flag: str) -> dict[str, P
     Raises:
         UserError: If there is no such folder, or no picture in it.
     """
-    photos = _Index(folder, what="photos that the pairs name", flag=flag)
+    photos = _Index.of(folder, what="photos that the pairs name", flag=flag)
     return {name: files[0] for name, files in _photos(names, photos).items() if len(files) == 1}
 
 
@@ -263,6 +305,10 @@ class FolderPairs(Material):
         """As the list names them."""
         return self.found.pairs[index].source, self.found.pairs[index].target
 
+    def margins(self, indices: Sequence[int], aspect: float) -> str:
+        """See `margins`; none where something is cut already."""
+        return "" if self.cut.rule else margins([self.found.predicted[index] for index in indices[:_SAMPLED]], aspect)
+
     def look(self, index: int) -> Looked:
         """Hashes of the files, and sizes as their headers say."""
         predicted = looked(self.found.predicted[index], self.cut)
@@ -287,7 +333,7 @@ class FolderPictures(Pictures):
         Raises:
             UserError: If there is no such folder, or no picture in it.
         """
-        return FolderPictures(tuple(_Index(folder, what="pictures to compare with", flag=flag).files))
+        return FolderPictures(tuple(_Index.of(folder, what="pictures to compare with", flag=flag).files))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -315,8 +361,7 @@ def looked(file: Path, cut: Cut) -> tuple[str, tuple[int, int]]:
             if _orientation(opened) in _LYING:
                 width, height = height, width
     except Exception as failure:  # a damaged file makes decoders raise anything
-        reason = str(getattr(failure, "strerror", None) or failure).rstrip(".") or type(failure).__name__
-        raise UserError(f"it cannot be read: {reason}.", where=str(file)) from failure
+        raise UserError(f"it cannot be read: {unread(failure, file)}.", where=str(file)) from failure
     return hashlib.sha256(content).hexdigest(), (height, cut.width(width))
 
 
@@ -330,12 +375,14 @@ def margins(files: Sequence[Path], aspect: float) -> str:
         files: Pictures of one size; the first are looked at.
         aspect: Width over height that a picture should have.
     """
-    pictures = []
-    with suppress(UserError):  # which is told elsewhere
-        pictures += [_read(file, WHOLE) for file in files[:_SAMPLED]]
+    pictures = list[Picture]()
+    for file in files[:_SAMPLED]:
+        with suppress(UserError):  # which is told elsewhere
+            pictures.append(_read(file, WHOLE))
     if not pictures:
         return ""
     height, width = pictures[0].shape[:2]
+    pictures = [one for one in pictures if one.shape[:2] == (height, width)]
     margin = (width - round(height * aspect)) // 2
     if margin < 1 or not all(_plain(one[:, :margin]) and _plain(one[:, width - margin :]) for one in pictures):
         return ""

@@ -38,10 +38,14 @@ class Looking:
         self.sizes = {written(size): count for size, count in sizes.most_common()}
         if len(sizes) > 1:
             self._keep_the_usual(sizes.most_common(1)[0])
-        for index, found in [*self.good.items()]:
-            if problem := _unlike(found.sizes, self._yardstick):
+        unlike = [index for index, found in self.good.items() if _unlike(found.sizes, self._yardstick)]
+        cut = ""
+        if unlike:
+            height, width = self.good[unlike[0]].sizes[1]
+            cut = self._material.margins(unlike, width / height)
+        for index in unlike:
+            if problem := _unlike(self.good.pop(index).sizes, self._yardstick, cut):
                 self.bad.append(Bad(self._material.name(index), problem))
-                del self.good[index]
         return self
 
     def _look(self, index: int) -> Looked | Bad:
@@ -70,13 +74,22 @@ def refuse_turned(shown: Shown, looked: Looked, yardstick: Yardstick) -> None:
         raise UserError([problem])
 
 
-def _unlike(sizes: tuple[Size, Size], yardstick: Yardstick) -> Problem | None:
-    """What is wrong with a prediction and a truth of these sizes, if they are compared as they are."""
+def _unlike(sizes: tuple[Size, Size], yardstick: Yardstick, cut: str = "") -> Problem | None:
+    """What is wrong with a prediction and a truth of these sizes, if they are compared as they are.
+
+    Args:
+        sizes: Of both.
+        yardstick: By which they are compared.
+        cut: What is between margins that predictions seem to have; empty if they do not.
+    """
     predicted, truth = sizes
     if yardstick.size or predicted == truth:
         return None
     message = f"the prediction is {written(predicted)} and the truth {written(truth)} (height x width)."
-    return Problem(message, cure="Bring both to one size: --size HxW; or cut the picture out of a strip: --cut.")
+    if not cut:
+        return Problem(message, cure="Bring both to one size: --size HxW; or cut the picture out of a strip: --cut.")
+    size = "" if predicted[0] == truth[0] else f" --size {written(truth)}"
+    return Problem(message, cure=f"It looks as if it had margins; score what is between: --cut {cut}{size}.")
 
 
 def guarded(of: Callable[[int], R], index: int, name: Callable[[int], str]) -> R | Bad:

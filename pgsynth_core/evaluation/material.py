@@ -68,6 +68,15 @@ class Material(ABC):
         """Names of its photos, source and target: pairs that share one are alike; empty if they are not known."""
         return ()
 
+    def margins(self, indices: Sequence[int], aspect: float) -> str:
+        """The cut between what look like margins of these predictions, which have one size; empty for none.
+
+        Args:
+            indices: Which pairs.
+            aspect: Width over height that a prediction should have.
+        """
+        return ""
+
     @abstractmethod
     def look(self, index: int) -> Looked:
         """What can be known without decoding.

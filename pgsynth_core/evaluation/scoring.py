@@ -34,6 +34,9 @@ __all__ = ["score"]
 _TOLD: Final = 20
 """So many that cannot be scored are named; looking at more helps nobody."""
 
+_NAMED: Final = 3
+"""So many are named of those with which the same is wrong."""
+
 
 # ------------------------------------------------------------------------------------------- scoring
 def score(  # noqa: PLR0913 - what, how, and what is to be done meanwhile
@@ -175,16 +178,32 @@ def _refuse(bad: Sequence[Bad], *, skip: bool, pairs: int) -> None:
         UserError: As said.
     """
     if bad and (not skip or len(bad) >= pairs):
-        problems = [Problem(one.problem.message, one.problem.where or one.name, one.problem.cure) for one in bad]
-        more = [Problem(f"and {len(bad) - _TOLD:,} more of {len(bad):,}.")] if len(bad) > _TOLD else []
-        raise UserError([*problems[:_TOLD], *more, _counted(len(bad), pairs, skip=skip)])
+        raise UserError([*_each_once(bad), _counted(len(bad), pairs, skip=skip)])
     if not pairs:
         raise UserError("there is no pair to score.", cure="Look at the pairs, or sample some first.")
 
 
+def _each_once(bad: Sequence[Bad]) -> list[Problem]:
+    """What is wrong with pairs; where it is the same with many, once with the names of some, and each cure once."""
+    alike: dict[tuple[str, str], list[Bad]] = {}
+    for one in bad:
+        alike.setdefault((one.problem.message, one.problem.cure), []).append(one)
+    found, cures, named = list[Problem](), set[str](), 0
+    for (message, cure), (first, *others) in [*alike.items()][:_TOLD]:
+        if others:
+            names, more = ", ".join(one.name for one in others[:_NAMED]), len(others) - _NAMED
+            message += f" So it is with {names}{f' and {more:,} more' if more > 0 else ''}."
+        found.append(Problem(message, first.problem.where or first.name, "" if cure in cures else cure))
+        cures.add(cure)
+        named += 1 + len(others)
+    return [*found, Problem(f"and {len(bad) - named:,} more of {len(bad):,}.")] if len(bad) > named else found
+
+
 def _counted(bad: int, pairs: int, *, skip: bool) -> Problem:
+    if bad >= pairs:
+        return Problem(f"none of {pairs:,} pairs can be scored." if pairs > 1 else "the one pair cannot be scored.")
     message = f"{bad:,} of {pairs:,} pairs cannot be scored, and no mean leaves them out in silence."
-    cure = "Mend them, or score the others and have these counted: --bad skip, of a run data.DATASET.bad=skip."
+    cure = "Mend them; or score the others and have these counted: --bad skip, or data.DATASET.bad=skip for a run."
     return Problem(message, cure="" if skip else cure)
 
 

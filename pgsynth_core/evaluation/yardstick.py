@@ -27,6 +27,7 @@ class Yardstick:
         missing: Label -> why, of those that cannot be computed.
         reference: For sets.
         cuts: What is cut out of predictions and truths, for the table.
+        notes: What was given for it and does nothing, a sentence each.
     """
 
     protocol: Protocol
@@ -35,6 +36,7 @@ class Yardstick:
     missing: Mapping[str, Problem] = field(default_factory=dict)
     reference: Reference = field(default_factory=Reference)
     cuts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def way(self) -> dict[str, Any]:

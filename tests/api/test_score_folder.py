@@ -177,8 +177,19 @@ def test_a_missing_result_is_told_and_counted(places: Places) -> None:
     assert "--bad skip" in caught.value.problems[-1].cure and not places[0].with_name("made.scores").exists()
     found = cfld(places, skip=True)
     assert len(found.table.rows) == 2 and found.table.about["left_out"]["count"] == 1
-    assert any("1 of 3 pairs could not be scored" in one for one in found.warnings)
-    assert any("stray.png" in one for one in found.warnings)
+    (left_out,) = [one for one in found.warnings if "1 of 3 pairs could not be scored" in one]
+    assert "s1_2_t1: there is no prediction 's1_2_t1'" in left_out
+    assert any("one file" in one and "was not scored: stray.png" in one for one in found.warnings)
+
+
+def test_a_second_picture_is_refused_or_told_with_the_one_that_was_taken(places: Places) -> None:
+    shutil.copy(places[0] / "s1_2_t1.png", places[0] / "s1_2_t1_vis.png")
+    with pytest.raises(UserError, match=r"(?s)second picture: s1_2_t1_vis.png beside s1_2_t1.png.*1 of 3 pairs cannot"):
+        cfld(places)
+    found = cfld(places, skip=True)
+    assert len(found.table.rows) == 3 and found.table.about["twice"] == 1 and found.table.about["extra"] == 0
+    (told,) = [one for one in found.warnings if "second picture" in one]
+    assert "one pair has" in told and "{source}_2_{target} was taken: s1_2_t1: " in told
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no picture", "empty"])
@@ -188,7 +199,21 @@ def test_a_damaged_result_is_named(places: Places, damage: str) -> None:
     broken.write_bytes({"cut short": content[:2000], "no picture": b"hello", "empty": b""}[damage])
     with pytest.raises(UserError, match=r"(?s)s2_2_t2.*cannot be read"):
         cfld(places)
-    assert cfld(places, skip=True).table.about["left_out"]["count"] == 1
+    left_out = cfld(places, skip=True).table.about["left_out"]
+    assert left_out["count"] == 1 and " at 0x" not in left_out["first"]["s2_2_t2"]
+    if damage != "cut short":
+        why = {"no picture": "no picture that can be read", "empty": "the file is empty"}[damage]
+        assert left_out["first"] == {"s2_2_t2": f"it cannot be read: {why}."}
+
+
+def test_a_few_of_many_that_are_left_out_are_named(places: Places) -> None:
+    for number in range(6):
+        Image.fromarray(picture(number, 16, 16)).save(places[1] / f"u{number}.jpg")
+    listed = places[2].read_text(encoding="utf-8")
+    places[2].write_text(listed + "".join(f"s{number}.jpg,u{number}.jpg\n" for number in range(6)), encoding="utf-8")
+    (told,) = [one for one in cfld(places, skip=True).warnings if "could not be scored" in one]
+    assert told.startswith("6 of 9 pairs") and "s2_2_u2: " in told and "s3_2_u3" not in told and "3 more" in told
+    assert "about.left_out" in told
 
 
 def test_one_result_of_another_size_is_named(places: Places) -> None:
@@ -222,6 +247,16 @@ def test_squares_with_margins_are_told(places: Places) -> None:
     (sentence,) = cfld(places).warnings
     assert "--cut 40:216" in sentence and "256x256" in sentence
     assert not cfld(places, cut="40:216").warnings
+    for number in range(3):
+        Image.fromarray(picture(number, 256, 176)).save(places[1] / f"t{number}.jpg")
+    with pytest.raises(UserError) as caught:
+        score_folder(*places, scoring=Scoring(metrics=("psnr",)))
+    first, last = caught.value.problems
+    assert "--cut 40:216." in first.cure and "s1_2_t1, s2_2_t2" in first.message and "none of 3" in last.message
+    assert len(score_folder(*places, scoring=Scoring(metrics=("psnr",)), cut="40:216").table.rows) == 3
+    with pytest.raises(UserError, match="wants columns up to 300. So it is with s1_2_t1") as caught:
+        score_folder(*places, scoring=Scoring(metrics=("psnr",)), cut="40:300")
+    assert len(caught.value.problems) == 2
 
 
 def test_where_scores_cannot_be_written_it_says_so(places: Places, tmp_path: Path) -> None:

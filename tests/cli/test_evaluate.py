@@ -77,7 +77,8 @@ def test_half_of_the_words_are_not_enough(run: Run, words: list[str]) -> None:
     assert answer.code == 2 and "--gt and --pairs are missing" in answer.err
     answer = run("evaluate", "latest", "--naming", "{source}")
     assert answer.code == 2 and "--naming is for a folder of results" in answer.err
-    assert run("evaluate").code == 2
+    answer = run("evaluate")
+    assert answer.code == 2 and "Name a run" in answer.err and "--pred DIR" in answer.err
 
 
 def test_what_is_missing_is_counted(run: Run, words: list[str], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def no_work(*_: object) -> None:
         (["nowhere/at/all"], "Give the path of one that is there."),
         (["outputs/plain.webp"], "Give the folder it is in: outputs."),
         (["empty"], "there is no picture in this folder"),
-        (["broken"], "cannot be read: cannot identify image"),
+        (["broken"], "cannot be read: no picture that can be read"),
         (["outputs", "-o", "look.pdf"], "Write -o look.pdf.html"),
         (["outputs", "-o", "mine.html"], "is no page that pgsynth gallery made"),
         (["outputs", "-o", "mine.html/look.html"], "the page cannot be written here"),

@@ -43,6 +43,9 @@ def test_the_table_is_like_the_papers(run: Run, made: Path, answered: list[str])
     assert (said.code, said.err) == (0, "")
     lines = [" ".join(line.split()) for line in said.out.splitlines()]
     assert lines[0].endswith("6 raters, 4 questions, 22 answers") and "method pidm mcld ours" in lines
+    assert (
+        "* its interval lies above an even share, one in 3." in lines and "* its interval leaves out a half." in lines
+    )
     assert "preferences 0.0% 25.0% 75.0% *" in lines and "choices 0 5 15" in lines
     assert any(line.startswith("mcld 100.0%") for line in lines) and "r5 answered 2 of 4 questions" in said.out
     assert "2 of 22 answers tell no difference" in said.out and "Krippendorff's alpha" in said.out
@@ -87,12 +90,25 @@ def test_make_as_json(run: Run, tmp_path: Path) -> None:
         (["--results", "a=x", "b=y", "--size", "256x5000"], "each from 16 to 4096"),
         (["--results", "a=x", "b=y", "--quality", "101"], "Give 1 to 100"),
         (["--results", "a=x", "b=y"], "2 problems"),
+        (["--results", "a=x", "b=y", "--cut", "a="], "e.g. a=40:216"),
+        (["--results", "a=x", "b=y", "--cut", "1/2", "--cut", "2/2"], "--cut a=1/2"),
+        (["--results", "a=.", "b=."], "a folder of its own"),
         ([], "--results"),
     ],
 )
 def test_make_refuses_with_a_cure(run: Run, tmp_path: Path, words: list[str], cure: str) -> None:
     said = run("study", "make", *words, "-o", str(tmp_path / "study"))
     assert said.code == 2 and cure in said.err and "Traceback" not in said.err and not (tmp_path / "study").exists()
+
+
+def test_a_bare_rule_is_for_all_methods_but_those_that_are_named(run: Run, tmp_path: Path) -> None:
+    root = write_results(tmp_path, count=2)
+    words = ["--results", f"a={root / 'pidm'}", f"b={root / 'ours'}", "--gt", f"{root / 'photos'}"]
+    words += ["--pairs", f"{root / 'pairs.csv'}", "--cut", "2:22", "--gt-cut", "0:20"]
+    said = run("study", "make", *words, "-o", f"{root / 's'}", "--naming", "a={source}_2_{target}")
+    assert said.code == 0 and "at 32x20" in said.out
+    said = run("study", "make", *words, "--cut", "b=2:12", "-o", f"{root / 't'}")
+    assert said.code == 2 and "32x10" in said.err and "32x20" in said.err
 
 
 def test_tally_refuses_with_a_cure(run: Run, made: Path, answered: list[str], tmp_path: Path) -> None:

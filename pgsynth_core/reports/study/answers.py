@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pgsynth_core.errors import Problem, UserError
-from pgsynth_core.reports.study.key import Key, found_wrong
+from pgsynth_core.reports.study.key import KEY, Key, found_wrong
 from pgsynth_core.runs import refusing
 from pgsynth_core.runs.durable import amount
 
@@ -85,7 +85,7 @@ def read_answers(key: Key, files: Iterable[Path]) -> tuple[tuple[Rated, ...], tu
 
     Args:
         key: Of the study.
-        files: At least one.
+        files: At least one; of a folder, the JSON files in it but for a key.
 
     Returns:
         The answers of each rater, in the order of the files; and what to know of them, a sentence each.
@@ -94,11 +94,12 @@ def read_answers(key: Key, files: Iterable[Path]) -> tuple[tuple[Rated, ...], tu
         UserError: With everything that is wrong with every file.
     """
     read, problems = list[Rated](), list[Problem]()
-    for file in dict.fromkeys(files):
-        try:
-            read.append(_checked(key, file, _read(file)))
-        except UserError as error:
-            problems += error.problems
+    for given in dict.fromkeys(files):
+        for file in _files(given):
+            try:
+                read.append(_checked(key, file, _read(file)))
+            except UserError as error:
+                problems += error.problems
     if problems:
         raise UserError(problems)
     kept, told = _one_each(read)
@@ -109,10 +110,15 @@ def read_answers(key: Key, files: Iterable[Path]) -> tuple[tuple[Rated, ...], tu
     return tuple(kept), tuple(told)
 
 
+def _files(given: Path) -> list[Path]:
+    """What is in a folder; a file itself, and a folder that holds none, which then is told."""
+    return sorted(file for file in given.glob("*.json") if file.name != KEY) or [given] if given.is_dir() else [given]
+
+
 def _read(file: Path) -> _File:
     where = str(file)
     if not file.is_file():
-        what = "this is a folder: give the files in it" if file.is_dir() else "there is no such file"
+        what = "this folder holds no answers" if file.is_dir() else "there is no such file"
         raise UserError(f"{what}.", where=where, cure="Give the files that raters sent, e.g. answers-*.json.")
     with refusing("the answers cannot be read", file), file.open("rb") as opened:
         content = opened.read(LARGEST + 1)
@@ -121,6 +127,13 @@ def _read(file: Path) -> _File:
     try:
         return _File.model_validate_json(content)
     except ValidationError as error:
+        wrong = {one["loc"] for one in error.errors(include_url=False, include_input=False)}
+        if ("pgsynth_study",) in wrong:
+            raise UserError("this is the key of a study, not answers.", where=where, cure=_CURE) from None
+        if ("pgsynth_study_answers",) in wrong:
+            raise UserError(
+                "these are no answers to a study (pgsynth_study_answers is not 1).", where=where, cure=_CURE
+            ) from None
         raise UserError(found_wrong(error, where, what="these are no answers", cure=_CURE)) from None
 
 

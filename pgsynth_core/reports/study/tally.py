@@ -124,6 +124,10 @@ class Tally:
         """How many there are, ties among them."""
         return sum(len(one.choices) for one in self.rated)
 
+    def above(self, share: Share) -> bool:
+        """Whether the interval of a method's share lies above that of each, were none better than another."""
+        return share.low > 1 / len(self.shares)
+
     @property
     def best(self) -> frozenset[int]:
         """Places of the methods that were chosen most often; empty where all were equally often."""

@@ -15,7 +15,9 @@ from pgsynth_core.runs.written import inert
 
 __all__ = ["FORMS", "interval", "lines", "percent", "tally_facts", "tally_text"]
 
-_VERSUS: Final = "Of the choices that fell to one of two methods, the share of the one in the row."
+_VERSUS: Final = (
+    "Of the choices that fell to one of two methods, the share of the one in the row; * where 95 % leave out a half."
+)
 
 
 def percent(share: Share) -> str:

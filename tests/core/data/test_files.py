@@ -171,7 +171,7 @@ def test_bytes_turned_at_random_never_crash(tmp_path: Path) -> None:
 
 def test_what_is_no_photo_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("<html>", encoding="utf-8")
-    with pytest.raises(DataError, match="cannot identify image file"):
+    with pytest.raises(DataError, match="cannot be read: no picture that can be read"):
         read_image(tmp_path / "a.jpg")
     with pytest.raises(DataError, match="there is no such file") as caught:
         read_image(tmp_path / "b.jpg")

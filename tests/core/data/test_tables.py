@@ -80,8 +80,10 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_bytes(b"from,to\n\xff\xfe,b\n")
     with pytest.raises(DataError, match=r"it holds p\.csv") as caught:
         read_table(tmp_path, columns=(), shown="it")
-    with pytest.raises(DataError, match=r"^p\.csv: it is no UTF-8 text"):
+    with pytest.raises(DataError, match=r"^p\.csv: it is no table: at its byte 8 it is no UTF-8 text. Give"):
         read_table(tmp_path / "p.csv", columns=("from",))
+    with pytest.raises(DataError, match=r"no such file. Did you mean 'p\.csv'\?"):
+        read_table(tmp_path / "pp.csv", columns=("from",))
 
 
 # ------------------------------------------------------------------------------------------- keypoints

@@ -205,6 +205,36 @@ def test_two_files_of_one_pair_are_one_too_many(places: Places) -> None:
     assert "several" in bad.problem.message and ".jpg" in bad.problem.message and ".png" in bad.problem.message
 
 
+@pytest.mark.parametrize("other", ["{source}_2_{target}_vis", "{source}___{target}", "{source}-{target}"])
+def test_a_second_picture_by_another_naming_is_one_too_many(places: Places, other: str) -> None:
+    make(places[0], "{source}_2_{target}")
+    make(places[0], other, pairs=PAIRS[:1])
+    write(places[0] / "stray.png")
+    pairs = read_pairs(places[2])[0]
+    found = match(pairs, places[0], places[1])
+    (bad,) = found.bad
+    assert bad.name == pairs[0].name and "second picture" in bad.problem.message and "--naming" in bad.problem.cure
+    assert [file.name for file in found.extra] == ["stray.png"] and len(found.pairs) == 3 and not found.twice
+    found = match(pairs, places[0], places[1], either=True)
+    assert not found.bad and len(found.pairs) == 4 and [one.name for one in found.twice] == [pairs[0].name]
+    assert found.predicted[0].stem == pairs[0].name
+    found = match(pairs, places[0], places[1], naming="{source}_2_{target}")
+    assert not found.bad and not found.twice and len(found.extra) == 2, "who says the naming says which is meant"
+
+
+def test_a_second_picture_in_another_spelling_is_one_too_many(tmp_path: Path) -> None:
+    made = ["a_1_2_b_1.png", "a-1_2_b-1.png", "c_1_2_d_1.png"]
+    found = matched(wired(tmp_path, [("a_1", "b_1"), ("c_1", "d_1")], made, ["b_1.png", "d_1.png"]))
+    assert [bad.name for bad in found.bad] == ["a_1_2_b_1"] and "a-1_2_b-1.png" in found.bad[0].problem.message
+
+
+def test_a_picture_that_alone_is_named_otherwise_is_told(places: Places) -> None:
+    make(places[0], "{source}_2_{target}", pairs=PAIRS[1:])
+    make(places[0], "{source}_to_{target}", pairs=PAIRS[:1])
+    found = match(read_pairs(places[2])[0], places[0], places[1])
+    assert "_to_" in found.bad[0].problem.message and "named otherwise" in found.bad[0].problem.message
+
+
 def test_a_photo_that_is_not_there_is_named(places: Places) -> None:
     make(places[0], "{source}_2_{target}")
     (places[1] / PAIRS[0][1]).unlink()
@@ -229,6 +259,7 @@ def test_names_that_fit_nothing_say_what_was_wanted(places: Places) -> None:
     said = refusal(places)
     assert "result-1.png" in said and "_2_" in said and "--naming" in said
     assert "no folder" in refusal((places[0] / "nowhere", *places[1:]))
+    assert "Did you mean 'made'?" in refusal((places[0].with_name("mades"), *places[1:]))
     (places[0] / "empty").mkdir()
     assert "no picture" in refusal((places[0] / "empty", *places[1:]))
 

@@ -154,15 +154,24 @@ def test_skipped_ones_are_counted_in_the_table_and_in_no_mean() -> None:
 
 def test_a_thousand_bad_pairs_are_not_all_told() -> None:
     with pytest.raises(UserError) as caught:
-        scored([(str(n), Shown(noise(0), noise(1, (24, 32)))) for n in range(100)])
+        scored([*((str(n), Shown(noise(0), noise(1, (24, 32 + n)))) for n in range(100)), ("good", shown(0, 1))])
     assert len(caught.value.problems) == 22 and "and 80 more of 100" in caught.value.problems[20].message
+    assert sum(bool(problem.cure) for problem in caught.value.problems) == 2, "each cure once"
+
+
+def test_what_is_wrong_with_all_is_said_once() -> None:
+    with pytest.raises(UserError) as caught:
+        scored([(f"p{n}", Shown(noise(0), noise(1, (24, 32)))) for n in range(100)])
+    first, last = caught.value.problems
+    assert first.where == "p0" and first.message.endswith("So it is with p1, p2, p3 and 96 more.")
+    assert last.message == "none of 100 pairs can be scored." and not last.cure
 
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_nothing_to_score_is_an_error(skip: bool) -> None:
     with pytest.raises(UserError, match="no pair to score"):
         score(InMemory([]), standard(), skip=skip)
-    with pytest.raises(UserError, match="1 of 1 pairs"):
+    with pytest.raises(UserError, match="the one pair cannot"):
         score(InMemory([("odd", Shown(noise(0, (16, 16)), noise(1)))]), standard(), skip=skip)
 
 

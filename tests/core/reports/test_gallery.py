@@ -237,7 +237,7 @@ def test_what_cannot_be_read_is_told_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"none")
     page = page_of(tmp_path)
     assert page.pictures == 11 and len(page.notes) == 1
-    assert "broken.png cannot be read: cannot identify image" in page.notes[0]
+    assert "broken.png cannot be read: no picture that can be read" in page.notes[0]
 
 
 def test_it_is_known_again(tmp_path: Path) -> None:

@@ -186,13 +186,33 @@ def test_cannot_tell_counts_only_where_it_was_offered(tmp_path: Path) -> None:
     assert "one has to choose" in refusal(tmp_path, facts, cannot_tell=False)
 
 
+def test_what_is_something_else_is_told_in_one_line(tmp_path: Path) -> None:
+    key = invented_key(2)
+    (tmp_path / "mine.json").write_text(key.model_dump_json(), encoding="utf-8")
+    (tmp_path / "other.json").write_text('{"a": 1, "b": 2, "c": 3}', encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        read_answers(key, [tmp_path])
+    assert [problem.message for problem in caught.value.problems] == [
+        "this is the key of a study, not answers.",
+        "these are no answers to a study (pgsynth_study_answers is not 1).",
+    ]
+
+
+def test_a_folder_of_answers_is_read_without_the_key(tmp_path: Path) -> None:
+    key = invented_key(2)
+    (tmp_path / "key.json").write_text(key.model_dump_json(), encoding="utf-8")
+    for name in ("b", "a"):
+        write_answers(tmp_path, key, name, lambda *_: "ours")
+    assert [one.rater for one in read_answers(key, [tmp_path])[0]] == ["a", "b"]
+
+
 def test_all_bad_files_are_told_at_once(tmp_path: Path) -> None:
     key = invented_key(2)
     with pytest.raises(UserError) as caught:
         read_answers(key, [tmp_path / "gone.json", tmp_path])
     assert [problem.message for problem in caught.value.problems] == [
         "there is no such file.",
-        "this is a folder: give the files in it.",
+        "this folder holds no answers.",
     ]
 
 

@@ -76,6 +76,18 @@ def test_weights_that_are_not_the_published_ones_are_told_by_the_id(trunk: Path)
     assert published(discover())[0].way.ids["lpips"] == "lpips/alex/v0.1/range-1to1/own-size"
 
 
+def test_given_places_that_hold_none_of_it_are_told(trunk: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "pairs8.csv"
+    wrong.write_text("from,to", encoding="utf-8")
+    find = weights_in([wrong, tmp_path, trunk])
+    assert not find.unused, "nobody asked"
+    find(TRUNK)
+    assert find.unused == (
+        f"--weights {wrong} is not used: it is not {TRUNK.name}.",
+        f"--weights {tmp_path} is not used: it holds no {TRUNK.name}.",
+    )
+
+
 def test_what_is_no_alexnet_is_not_computed(tmp_path: Path) -> None:
     path = tmp_path / TRUNK.name
     torch.save({"weight": torch.zeros(1)}, path)
