@@ -36,7 +36,7 @@ MOST_BYTES: Final = 50_000_000
 """Of the pictures of a page, as they stand in it."""
 LEVELS_SUM: Final = 3 * 255
 """The largest `deviation`."""
-_PARTS: Final = 4
+_PARTS: Final = 5
 """Of a path that are named: the run's folder, and what lies in it."""
 _SMALL: Final = 160
 """Pixels of the longer side up to which a picture is kept to the bit, and shown pixel by pixel."""
