@@ -1,4 +1,4 @@
-"""Where an evaluation of a run is kept, under the first name that no evaluation with other settings has; who works on it.
+"""Where an evaluation of a run is kept, under the first name that none with other settings has; who works on it.
 
 Beside the folder NAME, ``.NAME.lock`` is locked by the process that works on all of it, ``.NAME.2-of-4.lock`` by the
 one that samples that share; it is gone when they are done.

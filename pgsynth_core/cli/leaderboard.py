@@ -176,7 +176,9 @@ def _files(word: str, runs: str | None) -> list[Path]:
         raise UserError("its scores are not in it.", where=word, cure=cure) from error
     if held := score_files(folder):
         return held
-    raise UserError("the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {named(folder, runs)}.")
+    raise UserError(
+        "the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {named(folder, runs)}."
+    )
 
 
 COMMAND = Command(_parser, _run, "words:board_words")
