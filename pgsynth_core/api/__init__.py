@@ -19,6 +19,7 @@ from pgsynth_core.runs import (
     Checkpoint,
     RunFolder,
     find_beginning,
+    latest_checkpoint,
     list_checkpoints,
     require_writable,
     runs_root,
@@ -160,6 +161,8 @@ def continue_run(
 ) -> Run:
     """Train a run on from its last checkpoint, or from one that is given; one that has none, from its first step.
 
+    A run that has all its steps and was ended before it was finished is finished: its last sheet is drawn.
+
     Args:
         run: A run, its id, a unique prefix, ``latest`` or its folder; or the path of one of its checkpoints. Later
             ones are set aside, as ``step-NUMBER.superseded``, once the run has saved its next.
@@ -172,7 +175,7 @@ def continue_run(
         registry: What exists; found anew if None.
 
     Raises:
-        UserError: If there is no such run or checkpoint, it is damaged, has all its steps, or waits in the queue; or
+        UserError: If there is no such run or checkpoint, it is damaged, has finished, or waits in the queue; or
             something else is to be changed.
     """
     registry = registry or discover()
@@ -206,6 +209,8 @@ def _continued(
     end, warnings = composition.spec.train.steps, [*composition.resolved.changed_options]
     if goal.changes:
         warnings.append(f"for this time only: {' '.join(goal.changes)}.")
+    if checkpoint and checkpoint.step == end:
+        warnings.append(f"it has taken its {end} steps, and was ended before it had finished: that is made up for.")
     if goal.steps is None and before != end:
         kept = f"the run goes on to step {end}, its spec's train.steps. Last time it was to end at step {before}, by"
         warnings.append(f"{kept} train.steps={before}, which is not kept: to end elsewhere, give train.steps again.")
@@ -226,8 +231,8 @@ def to_continue(
 
     Raises:
         SpecError: If its spec cannot be read here.
-        UserError: If something is to be changed that may not be; or it has all its steps, its spec is not the one it
-            was saved with, or a library that its settings ask for is not installed.
+        UserError: If something is to be changed that may not be; or it has finished, its spec is not the one it was
+            saved with, or a library that its settings ask for is not installed.
     """
     if checkpoint:
         check_frozen(folder, checkpoint)
@@ -240,9 +245,15 @@ def to_continue(
     composition.require_libraries()
     end = composition.spec.train.steps
     before = status_of(folder).steps or end
-    if checkpoint and checkpoint.step >= end:
+    if checkpoint and checkpoint.step >= end and not _unfinished(folder, checkpoint, goal, end, before):
         raise _nothing_left(folder, checkpoint, goal.steps, end, before)
     return composition, before
+
+
+def _unfinished(folder: RunFolder, checkpoint: Checkpoint, goal: Goal, end: int, before: int) -> bool:
+    """Whether a run with all its steps was ended behind the last of them; one that is told to end earlier was not."""
+    last = checkpoint.step == end and checkpoint == latest_checkpoint(folder)
+    return last and (goal.steps is None or before == end) and status_of(folder).state != "finished"
 
 
 def may_change(word: str) -> bool:

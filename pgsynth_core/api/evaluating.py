@@ -20,7 +20,7 @@ from PIL import Image
 
 from pgsynth_core.api import compose
 from pgsynth_core.api.datasets import dataset_of
-from pgsynth_core.api.evaluation_place import SETTINGS, begin, place_for
+from pgsynth_core.api.evaluation_place import SETTINGS, alone_on, begin, place_for
 from pgsynth_core.api.model import Model, load
 from pgsynth_core.api.pictures import HEADINGS, Sampled, write_picture
 from pgsynth_core.api.run import Run
@@ -232,17 +232,19 @@ def evaluate(  # noqa: PLR0913 - the words of a command, all but one optional
         on_scored: Told how far scoring is.
 
     Raises:
-        UserError: What `load` and `sample_pairs` raise; or if pictures are too small to be scored, or the protocol
+        UserError: What `load` and `sample_pairs` raise; or if another process works on this evaluation,
+            pictures are too small to be scored, or the protocol
             does not suit how the run fits photos.
     """
     model = run if isinstance(run, Model) else load(run, runs=runs)
     scoring = scoring or Scoring()
     evaluation = Evaluation(model, split, limit)
     yardstick = evaluation.yardstick(scoring)  # before hours of sampling
-    if fresh:
-        evaluation.clear()
-    evaluation.sample(on_picture=on_picture)
-    return evaluation.score(yardstick, workers=scoring.workers, on_scored=on_scored)
+    with alone_on(evaluation.folder):
+        if fresh:
+            evaluation.clear()
+        evaluation.sample(on_picture=on_picture)
+        return evaluation.score(yardstick, workers=scoring.workers, on_scored=on_scored)
 
 
 class Evaluation:

@@ -1,17 +1,26 @@
-"""Where an evaluation of a run is kept: under the first name that no evaluation with other settings has."""
+"""Where an evaluation of a run is kept, under the first name that none with other settings has; who works on it.
+
+Beside the folder NAME, ``.NAME.lock`` is locked by the process that works on all of it, ``.NAME.2-of-4.lock`` by the
+one that samples that share; it is gone when they are done.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from pgsynth_core.errors import UserError
-from pgsynth_core.runs.durable import json_text, read_json, remove, replace_text, temporary
+from pgsynth_core.evaluation.share import Share
+from pgsynth_core.runs.durable import json_text, read_json, refusing, remove, replace_text, temporary
+from pgsynth_core.runs.holding import hold
+from pgsynth_core.runs.identity import is_alive, process_of, this_process
 
-__all__ = ["SETTINGS", "begin", "place_for"]
+__all__ = ["SETTINGS", "alone_on", "begin", "place_for"]
 
 SETTINGS: Final = "settings.json"
 """The file of everything that an evaluation's pictures follow from; a folder without it is no evaluation."""
@@ -80,3 +89,47 @@ def begin(folder: Path, settings: Mapping[str, Any]) -> None:
         remove(beside)
     if not _same(folder, settings):
         raise UserError("another evaluation was begun here just now.", where=str(folder), cure="Run this again.")
+
+
+@contextmanager
+def alone_on(folder: Path, share: Share | None = None) -> Iterator[None]:
+    """Work inside on an evaluation, or on one share of it, as nobody else does meanwhile.
+
+    Args:
+        folder: Of the evaluation; need not exist.
+        share: Which is sampled; None: all of it is sampled and scored.
+
+    Raises:
+        UserError: If another process does, or the system refuses.
+    """
+    part = f".{share.number}-of-{share.of}" if share else ""
+    file = folder.with_name(f".{folder.name}{part}.lock")
+    with refusing("the evaluation cannot be begun", folder):
+        held = _held(file, folder)
+    with held:
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                file.unlink()
+                folder.parent.rmdir()  # where nothing was made
+
+
+def _held(file: Path, folder: Path) -> ExitStack:
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # who was done before has just removed the folder
+            held = hold(file, left_behind=lambda: _alive(file) is False)
+            break
+    facts = read_json(file) or {}
+    if held is None:
+        who = f"process {facts['pid']} on {facts.get('host')}" if process_of(facts) else "another process"
+        cure = "Wait for it, and run this again: what it made is taken up."
+        raise UserError(f"{who} works on this evaluation already.", where=str(folder), cure=cure)
+    file.write_text(json_text(asdict(this_process())), encoding="utf-8")  # in place: this very file is locked
+    return held
+
+
+def _alive(file: Path) -> bool | None:
+    process = process_of(read_json(file) or {})
+    return is_alive(process) if process else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def _refuse_namesakes(found: Iterable[RunFolder]) -> None:
 
 
 def _others(one: RunFolder) -> str:
-    return f"pgsynth runs list --runs {one.path.parent} shows them"
+    return f"pgsynth runs list --runs {shlex.quote(str(one.path.parent))} shows them"
 
 
 def read_runs(folders: Iterable[RunFolder]) -> list[RunFacts]:

@@ -211,15 +211,16 @@ def _evaluate(arguments: argparse.Namespace, session: Session) -> int:
     scoring.of(session.registry)  # a wrong name is told before anything is loaded
     model = loaded(arguments, session, "evaluate", split)
     from pgsynth_core.api.evaluating import Evaluation
+    from pgsynth_core.api.evaluation_place import alone_on
 
     evaluation = Evaluation(model, split, arguments.limit)
     yardstick = evaluation.yardstick(scoring)
     told = (*_without_effect(arguments), *yardstick.notes, *evaluation.notes)
     for sentence in told:
         tell_warning(sentence)  # before hours of sampling
-    if arguments.fresh:
-        evaluation.clear()
-    with follow("Drawing the first pictures") as follower:
+    with alone_on(evaluation.folder, arguments.shard), follow("Drawing the first pictures") as follower:
+        if arguments.fresh:
+            evaluation.clear()
         counted = _counting(follower)
         if arguments.shard:
             evaluation.sample(arguments.shard, on_picture=lambda done: counted("drawing", done, 0))

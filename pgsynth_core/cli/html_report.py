@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.page_file import add_open, page_place, write_page
 from pgsynth_core.cli.report import broken_facts, tell_note
 from pgsynth_core.cli.verbs import Command, Session
+from pgsynth_core.runs.written import size_text
 
 __all__ = ["COMMAND"]
 
@@ -66,7 +68,12 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         runs = read_runs(folders)
     looks = {run.id: [_OUTPUTS / run.id] for run in runs}
     with progress("Making the page"):
-        page = make_page(runs, command=_command(arguments), limit=arguments.limit or PAIRS, looks=looks)
+        page = make_page(
+            runs,
+            command=_command([run.id for run in runs], arguments.limit),
+            limit=arguments.limit or PAIRS,
+            looks=looks,
+        )
     write_page(out, page.html, opened=arguments.open)
     facts: dict[str, Any] = {"file": str(out.absolute()), "bytes": page.bytes, "runs": [run.id for run in runs]}
     if arguments.json:
@@ -76,17 +83,13 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     for note in page.notes:
         tell_note(note)
     count = f"{page.pairs} pair{'' if page.pairs == 1 else 's'}, {page.pictures} pictures"
-    say(one_line(f"{out}: {page.bytes / 1e6:.1f} MB, {count}"))
+    say(one_line(f"{out}: {size_text(page.bytes)}, {count}"))
     return 0
 
 
-def _command(arguments: argparse.Namespace) -> str:
-    """The command as it may be given again."""
-    words = ["pgsynth", "report", *arguments.run]
-    for flag in ("output", "limit", "runs"):
-        if (value := getattr(arguments, flag)) is not None:
-            words += [f"--{flag}", str(value)]
-    return shlex.join(words)
+def _command(runs: Sequence[str], limit: int | None) -> str:
+    """The command that makes the page again where the runs are; whoever is sent it reads no paths of this machine."""
+    return shlex.join(["pgsynth", "report", *runs, *(["--limit", str(limit)] if limit is not None else [])])
 
 
 COMMAND = Command(_parser, _run, "words:several_run_words")

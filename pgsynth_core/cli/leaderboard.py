@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pgsynth_core.cli.arguments import Parser, add_common, add_runs
+from pgsynth_core.cli.arguments import Parser, add_common, add_runs, path_given
 from pgsynth_core.cli.console import Table, draw_table, one_line, progress, say, say_json
+from pgsynth_core.cli.naming import named
 from pgsynth_core.cli.report import broken_facts
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import Problem, UserError
@@ -77,7 +78,9 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     with progress("Reading scores"):
         own = _own(arguments.words, arguments.runs)
     wanted = Wanted(arguments.dataset, arguments.size, arguments.metric, arguments.protocol)
-    found = boards(tables, own, wanted)
+    each = {scores.file: scores for some in own.values() for scores in some}
+    found = boards(tables, [*each.values()], wanted)
+    _require_shown(own, found, wanted)
     if arguments.json:
         say_json({"ok": True, "boards": list(map(board_facts, found)), "broken": broken_facts(session.registry.broken)})
     elif arguments.format in BOARD_FORMATS:
@@ -114,31 +117,49 @@ def _draw(board: Board) -> None:
 
 
 # ------------------------------------------------------------------------------------------- yours
-def _own(words: list[str], runs: str | None) -> list[OwnScores]:
-    """What the words mean, each file once.
+def _own(words: list[str], runs: str | None) -> dict[str, list[OwnScores]]:
+    """Each word, and what it means; each file is read once.
 
     Raises:
         UserError: With every word that means nothing, and every file that is no scores.
     """
-    files, problems = dict[Path, None](), list[Problem]()
+    files, read, problems = dict[str, list[Path]](), dict[Path, OwnScores](), list[Problem]()
     for word in words:
         try:
-            files.update(dict.fromkeys(file.resolve() for file in _files(word, runs)))
+            files[word] = [file.resolve() for file in _files(word, runs)]
         except UserError as error:
             problems += error.problems
-    found = []
-    for file in files:
+    for file in dict.fromkeys(file for some in files.values() for file in some):
         try:
-            found.append(read_scores(file))
+            read[file] = read_scores(file)
         except UserError as error:
             problems += error.problems
     if problems:
         raise UserError(problems)
-    return found
+    return {word: [read[file] for file in some] for word, some in files.items()}
+
+
+def _require_shown(own: Mapping[str, Sequence[OwnScores]], found: Sequence[Board], wanted: Wanted) -> None:
+    """Whoever names scores wants to see them.
+
+    Raises:
+        UserError: With every word of whose scores no table has any.
+    """
+    shown = {line.source for board in found for line in (*board.ranked, *board.apart) if line.yours}
+    limits = {"--dataset": wanted.dataset, "--size": wanted.size}
+    given = shlex.join(part for flag, value in limits.items() if value for part in (flag, value))
+    problems = []
+    for word, some in own.items():
+        if not any(str(scores.file) in shown for scores in some):
+            places = dict.fromkeys(f"{scores.dataset or 'a folder'} at {scores.size}" for scores in some)
+            message = f"its scores, of {', '.join(places)}, stand in no table that {given} shows."
+            problems.append(Problem(message, word, f"Leave {given} out, or the scores."))
+    if problems:
+        raise UserError(problems)
 
 
 def _files(word: str, runs: str | None) -> list[Path]:
-    path = Path(word).expanduser()
+    path = path_given(word, "pgsynth leaderboard")
     if path.suffix == ".json" and (path.is_file() or not path.is_dir()):
         if not path.is_file():
             raise UserError("there is no such file.", where=word, cure="Give a scores.json of pgsynth evaluate.")
@@ -155,7 +176,9 @@ def _files(word: str, runs: str | None) -> list[Path]:
         raise UserError("its scores are not in it.", where=word, cure=cure) from error
     if held := score_files(folder):
         return held
-    raise UserError("the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {word}.")
+    raise UserError(
+        "the run has no evaluation.", where=folder.id, cure=f"Make one: pgsynth evaluate {named(folder, runs)}."
+    )
 
 
 COMMAND = Command(_parser, _run, "words:board_words")

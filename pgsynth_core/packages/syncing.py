@@ -400,7 +400,7 @@ def _write_atomically(path: Path, text: str) -> None:
         beside.replace(path)
     except OSError as error:
         message = f"cannot write the manifest: {error.strerror or error}; it is as it was."
-        see = f"pgsynth plugins sync --check {path}"
+        see = f"pgsynth plugins sync --check {shlex.quote(str(path))}"
         cure = f"Make its folder writable for you, and room on its disk. To see what would change: {see}."
         raise UserError(message, where=str(path), cure=cure) from error
     finally:

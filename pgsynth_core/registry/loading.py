@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -100,7 +101,7 @@ def configure(entry: Entry, options: Mapping[str, Any]) -> PartConfig:
         said = "; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors())
         file = entry.origin.manifest_path
         message = f"{_described(entry)} of {entry.origin}: its Config refuses what its manifest allows: {said}."
-        cure = f"Its author brings them in step: pgsynth plugins sync {file}."
+        cure = f"Its author brings them in step: pgsynth plugins sync {shlex.quote(str(file))}."
         raise PartError(message, where=entry.component.config, cure=cure) from error
 
 

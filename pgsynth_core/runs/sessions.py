@@ -19,7 +19,6 @@ read its weights cannot begin a run that somebody else trains by now.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import secrets
@@ -29,13 +28,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import control
 from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_text
 from pgsynth_core.runs.entry import ATTEMPT
 from pgsynth_core.runs.folder import RunFolder
+from pgsynth_core.runs.holding import flock, hold
 from pgsynth_core.runs.identity import is_alive, process_of, this_process
 from pgsynth_core.runs.states import STATES, Ended
 from pgsynth_core.runs.status import state_of
@@ -52,12 +52,6 @@ __all__ = [
     "session_of",
     "start_session",
 ]
-
-_DYING: Final = 15.0
-"""Seconds in which what a killed process had started, data workers for the most part, may take to be gone too."""
-_POLL: Final = 0.1
-_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-"""What a file system without locks answers."""
 
 
 @dataclass(frozen=True)
@@ -247,16 +241,9 @@ def _held(folder: RunFolder) -> ExitStack:
     Raises:
         UserError: If another process has it locked, whatever its files say.
     """
-    held = ExitStack()
-    descriptor = os.open(folder.process_lock, os.O_RDWR | os.O_CREAT, 0o666)
-    held.callback(os.close, descriptor)
-    deadline = time.monotonic() + _DYING
-    while not _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        if not _left_behind(folder) or time.monotonic() > deadline:
-            held.close()
-            raise _is_held(folder)
-        time.sleep(_POLL)
-    held.callback(_flock, descriptor, fcntl.LOCK_UN)  # also for whoever was forked meanwhile
+    held = hold(folder.process_lock, left_behind=lambda: _left_behind(folder))
+    if held is None:
+        raise _is_held(folder)
     return held
 
 
@@ -272,18 +259,6 @@ def _is_held(folder: RunFolder) -> UserError:
     message = f"the run is being trained already: {who} holds it, or what that had started, though it seems gone."
     cure = "Stop it where it runs; it is let go as soon as that process and its children are gone."
     return UserError(message, where=str(folder.path), cure=cure)
-
-
-def _flock(descriptor: int, how: int) -> bool:
-    """Whether it is locked now; where the file system has no locks, as if it were."""
-    try:
-        fcntl.flock(descriptor, how)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    return True
 
 
 @contextmanager
@@ -316,7 +291,7 @@ def alone_with(folder: RunFolder) -> Iterator[None]:
     """
     descriptor = os.open(folder.deciding_lock, os.O_RDWR | os.O_CREAT, 0o666)  # NFS locks only what may be written
     try:
-        _flock(descriptor, fcntl.LOCK_EX)
+        flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -66,6 +66,8 @@ class Done:
 def train(job: Job) -> Done:
     """Train from `job.start` to the last step; an interrupt finishes the step, saves and stops.
 
+    Of a job that starts at its last step only the sheet is drawn.
+
     Who asks for a stop may kill soon: half a minute after SIGTERM is common. So nothing else is done then, and what
     is asked is looked at again behind each checkpoint and each sheet, which take long.
 
@@ -79,6 +81,8 @@ def train(job: Job) -> Done:
     job.stepper.objective.train()
     with asked_to_stop() as interrupted, job.saver, closing(job.stream.since(job.start)) as batches:
         asked = Asked(interrupted, job.wishes)
+        if step >= settings.steps:  # what ended it behind its last step left out the sheet, which comes last
+            job.sample(step)
         began = mark(job.stepper.accelerator.device)
         while step < settings.steps and not report.stop:
             step += 1

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from pgsynth_core.api import evaluate, sample_pairs
 from pgsynth_core.api.adjust import adjusted
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.evaluating import Evaluated, Evaluation
+from pgsynth_core.api.evaluation_place import alone_on
 from pgsynth_core.api.model import Model
 from pgsynth_core.api.pictures import sampled_sheet
 from pgsynth_core.api.scoring import Scoring
@@ -217,6 +221,34 @@ def test_shares_make_the_same_pictures_as_one_process(model: Model) -> None:
         assert sum(map(evaluation.has, evaluation.names)) == (1 if number == 2 else 3)
     again = evaluate(model, on_picture=lambda done: pytest.fail("both shares are there"))
     assert {path.name: path.read_bytes() for path in again.pictures.paths} == pictures and again.table == whole.table
+
+
+def test_one_process_at_a_time_works_on_an_evaluation_or_a_share_of_it(model: Model) -> None:
+    folder = Evaluation(model, "test", 1).folder
+    with alone_on(folder):
+        with pytest.raises(UserError, match=f"process {os.getpid()} on .* works on this evaluation already") as refused:
+            evaluate(model, limit=1, fresh=True)
+        assert refused.value.problems[0].where == str(folder) and not folder.exists()
+        with alone_on(folder, Share(1, 2)), alone_on(folder, Share(2, 2)), alone_on(folder.with_name("other")):
+            with pytest.raises(UserError, match="works on this"), alone_on(folder, Share(2, 2)):
+                pass
+    assert not folder.parent.exists(), "nothing was made"
+    assert evaluate(model, limit=1).pictures.folder == folder
+    assert [one.name for one in folder.parent.iterdir()] == [folder.name]
+
+
+def test_what_a_killed_evaluation_left_holds_nobody_up(model: Model) -> None:
+    folder = Evaluation(model, "test", 1).folder
+    folder.parent.mkdir()
+    hold = "import fcntl, os, sys, time; d = os.open(sys.argv[1], 66); fcntl.flock(d, 6); print(flush=True); time.sleep(60)"
+    lock = folder.with_name(f".{folder.name}.lock")
+    with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline()
+        with pytest.raises(UserError, match="another process works on this evaluation already"), alone_on(folder):
+            pass
+        process.kill()
+    with alone_on(folder):
+        assert lock.exists()
 
 
 def test_the_first_pairs_are_kept_to_look_at(model: Model) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,32 @@ def test_a_sheet_that_cannot_be_drawn_costs_the_sheet_only(
     assert ("checkpoint", 2) in order and ("checkpoint", 4) in order, "it is written meanwhile"
     left, right = (one.path / "checkpoints/step-00000004/weights.safetensors" for one in (run, finished))
     assert left.read_bytes() == right.read_bytes()
+
+
+# ------------------------------------------------------------------------------------------- ended at its end
+def test_a_run_ended_behind_its_last_step_is_finished_by_going_on(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: Any, **named: Any) -> None:
+        while not (Run.find("latest", tmp_path).path / "checkpoints/step-00000004").exists():
+            time.sleep(0.01)  # it is written meanwhile
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("pgsynth_core.api.session.sampled_sheet", interrupted)
+        compose(*SMALL).train(runs=tmp_path, steps=4)
+    run = Run.find("latest", tmp_path)
+    assert ending(run) == ("stopped", 130, 4, "interrupted.") and not [*events(run, "sample")]
+    weights = (run.path / "checkpoints/step-00000004/weights.safetensors").read_bytes()
+    with pytest.raises(UserError, match="nothing left to do"):
+        continue_run(run, steps=3)
+    continue_run(run)
+    assert ending(run) == ("finished", 0, 4, "") and run.losses() == finished.losses()
+    assert [event["step"] for event in events(run, "sample")] == [4]
+    assert (run.path / "samples/00000004/sheet.png").is_file()
+    assert (run.path / "checkpoints/step-00000004/weights.safetensors").read_bytes() == weights
+    with pytest.raises(UserError, match="nothing left to do"):
+        continue_run(run)
 
 
 # ------------------------------------------------------------------------------------------- goes on

@@ -84,6 +84,17 @@ def test_runs_that_are_not_there_are_all_told(run: Run, two: tuple[RunFolder, Ru
     assert said.code == 2 and "error: 2 problems" in said.err and not list(Path().iterdir())
 
 
+def test_a_page_shows_no_paths_of_the_machine_and_a_folder_of_runs_names_them(
+    run: Run, two: tuple[RunFolder, RunFolder]
+) -> None:
+    root = two[0].path.parent
+    said = run("report", str(two[0].path), "--runs", str(root), "-o", str(Path("a.html").absolute()), "--limit", "1")
+    html = Path("a.html").read_text()
+    assert f"pgsynth report {two[0].id} --limit 1<" in html and str(root) not in html and " kB" in said.out
+    refused = run("report", str(root))
+    assert refused.code == 2 and two[0].id in refused.err and two[1].id in refused.err
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_it_is_opened_where_there_is_a_browser(
     run: Run, two: tuple[RunFolder, RunFolder], there: bool, monkeypatch: pytest.MonkeyPatch

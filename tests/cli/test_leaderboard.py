@@ -44,6 +44,18 @@ def test_a_run_has_its_rows(run: Run, evaluated: Path) -> None:
         assert line["values"]["ssim"] == pytest.approx(0.6) and line["name"] == f"{evaluated.name}, step 40"
 
 
+def test_scores_that_no_table_shows_are_refused(run: Run, evaluated: Path) -> None:
+    file = str(next(evaluated.rglob("scores.json")))
+    runs = ["--runs", str(evaluated.parent)]
+    for limit in (["--size", "256x176"], ["--dataset", "deepfashion"]):
+        refused = run("leaderboard", file, *limit, *runs)
+        assert refused.code == 2 and refused.out == "" and "Traceback" not in refused.err
+        said = " ".join(refused.err.split())
+        assert "of figures at 32x24, stand in no table" in said and f"Leave {' '.join(limit)} out" in said
+    both = run("leaderboard", evaluated.name, file, "--dataset", "figures", "--json", *runs).facts
+    assert len(both["boards"][0]["ranked"]) == 1, "a file that is named twice stands there once"
+
+
 def test_one_table_in_other_forms(run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(run("leaderboard", "--table", "qen-table3", "--format", "csv").out)))
     assert [row["method"] for row in rows] == ["QEN", "QEN B4", "QEN B2", "QEN B3", "QEN B1"]
@@ -64,6 +76,7 @@ def test_one_table_in_other_forms(run: Run) -> None:
         (["--json", "--format", "csv"], "not allowed with argument --json"),
         (["nowhere.json"], "there is no such file"),
         (["nobody"], "nobody"),
+        (["~nobody-of-that-name/scores.json"], "cannot be looked at"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(words: list[str], said: str, run: Run, tmp_path: Path) -> None:

@@ -20,7 +20,17 @@ from typing import Any
 import pytest
 
 from pgsynth_core.errors import PgsynthError, UserError
-from pgsynth_core.runs import EventLog, RunFolder, control, session, sessions, start_session, status_of, this_process
+from pgsynth_core.runs import (
+    EventLog,
+    RunFolder,
+    control,
+    holding,
+    session,
+    sessions,
+    start_session,
+    status_of,
+    this_process,
+)
 from pgsynth_core.runs.ending import kill
 from pgsynth_core.runs.queue import enqueue
 from pgsynth_core.runs.removing import remove_run
@@ -214,7 +224,7 @@ def test_who_trains_holds_the_run_whatever_its_files_say(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(sessions, "_DYING", 0.2)
+    monkeypatch.setattr(holding, "_DYING", 0.2)
     with trainer(run) as process:
         rewrite(run.process_file, started="1")
         assert status_of(run).state == "lost"

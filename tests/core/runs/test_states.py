@@ -219,7 +219,7 @@ def test_a_trainer_that_is_refused_takes_no_wish_from_who_trains(
     claim = {**json.loads(run.process_file.read_text("utf-8")), "session": "0123"}
     run.worker_file.write_text(json.dumps(claim), encoding="utf-8")
     monkeypatch.setenv(ATTEMPT, attempt_word("0123", run))
-    monkeypatch.setattr("pgsynth_core.runs.sessions._DYING", 0.0)
+    monkeypatch.setattr("pgsynth_core.runs.holding._DYING", 0.0)
     with pytest.raises(UserError, match="holds it"), attempting(run):
         start_session(run)
     assert run.exit_file.exists() and control.wishes(run) == {"stop"}
