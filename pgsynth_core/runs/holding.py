@@ -1,6 +1,6 @@
 """A file that one process holds locked for as long as it works on something, and that goes with it. Floor 1, no torch.
 
-Whoever takes such a process for dead by what it wrote is still refused by its lock, as far as the file system has locks.
+Whoever takes such a process for dead by what it wrote is still refused by its lock, where the file system has locks.
 """
 
 from __future__ import annotations

@@ -230,8 +230,8 @@ def test_one_process_at_a_time_works_on_an_evaluation_or_a_share_of_it(model: Mo
             evaluate(model, limit=1, fresh=True)
         assert refused.value.problems[0].where == str(folder) and not folder.exists()
         with alone_on(folder, Share(1, 2)), alone_on(folder, Share(2, 2)), alone_on(folder.with_name("other")):
-            with pytest.raises(UserError, match="works on this"), alone_on(folder, Share(2, 2)):
-                pass
+            second = alone_on(folder, Share(2, 2))
+            pytest.raises(UserError, second.__enter__).match("works on this")
     assert not folder.parent.exists(), "nothing was made"
     assert evaluate(model, limit=1).pictures.folder == folder
     assert [one.name for one in folder.parent.iterdir()] == [folder.name]
