@@ -250,7 +250,7 @@ def _run_at(path: Path) -> RunFolder:
             cure, saved = "Give the folder of a run.", latest_checkpoint(RunFolder(path))
             if saved:
                 cure = f"Put it back: cp {shlex.quote(str(saved.path / 'spec.yaml'))} {shlex.quote(where)}."
-            elif held := list_runs(path):
+            elif held := list_runs(path) if path.is_dir() else []:
                 cure = f"It holds runs: give one of them. {_instead('', [run.id for run in held])}"
             raise UserError("this is no run: it holds no spec.yaml.", where=where, cure=cure)
         near = list_runs(path.parent)
