@@ -302,7 +302,7 @@ class Model:
         guidance: Guidance | None = None,
         on_warning: OnWarning | None = None,
     ) -> list[Image.Image]:
-        """Pictures between two photos, between two poses, or both at once; the first and the last are as `sample`'s.
+        """Pictures between two photos, between two poses, or both at once; of two photos the ends are `sample`'s.
 
         Appearance goes along a straight line of what the encoders give; limbs turn and change their length evenly,
         see `data.between`; all frames begin with the same noise.

@@ -41,12 +41,13 @@ examples:
 
 A pose is anything that pgsynth sample takes, a single one, and photos are framed and poses
 retargeted as there: by joints beside a photo, NAME.pose.json, or --source-pose. A single
-photo is framed once for both poses.
+photo is framed once for both poses, which are fitted as one body's, as of a sequence.
 
 Between poses every limb of an arm or a leg turns the shorter way round and changes its length
 evenly; the trunk moves on straight lines. Between photos, what the run's encoders give of
 them is mixed evenly; label maps cannot be mixed and are the nearer photo's. All frames begin
-with the same noise, that of --seed: the ends are what pgsynth sample draws of them.
+with the same noise, that of --seed: between two photos, the ends are what pgsynth sample
+draws; of one, what it draws of both poses as a --sequence.
 
 The files go to outputs/RUN: NAME.webp, which keeps every pixel, or NAME.gif, of 256 colours;
 NAME-sheet.png with up to eight of the frames and their poses; with --png each frame, too.

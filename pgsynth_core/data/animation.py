@@ -19,22 +19,13 @@ from pgsynth_core.data.files import unread
 from pgsynth_core.data.stamp import gif_comment, xmp_packet
 from pgsynth_core.errors import UserError
 
-__all__ = ["ANIMATED", "animated", "write_animation"]
+__all__ = ["ANIMATED", "write_animation"]
 
 ANIMATED: Final = (".webp", ".gif")
 """Endings of animated files."""
 
 _LARGEST: Final = 2**32 - 2
 """Bytes that a WebP says it has, at most."""
-
-
-def animated(
-    frames: Iterable[Image.Image | Path], suffix: str = ".webp", *, fps: float, about: Mapping[str, Any] | None = None
-) -> bytes:
-    """An animated file that plays frames forever; as `write_animation`."""
-    held = BytesIO()
-    write_animation(held, frames, suffix, fps=fps, about=about)
-    return held.getvalue()
 
 
 def write_animation(

@@ -15,11 +15,11 @@ from pgsynth_core import load
 from pgsynth_core.api.interpolating import Interpolated, interpolated
 from pgsynth_core.api.interpolating_inputs import Between
 from pgsynth_core.api.model import Model
-from pgsynth_core.data.animation import animated
 from pgsynth_core.errors import UserError
 from pgsynth_core.interfaces import Conditioning, Regions, Tokens
 from pgsynth_core.sampling.interpolation import between
 
+from ..fixtures.animations import animated
 from ..fixtures.people import noise, standing
 
 PHOTO, OTHER, POSE = noise((72, 48)), noise((50, 60), seed=1), standing()

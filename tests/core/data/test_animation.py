@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from pgsynth_core.data import animation
-from pgsynth_core.data.animation import ANIMATED, animated, write_animation
+from pgsynth_core.data.animation import ANIMATED, write_animation
 from pgsynth_core.errors import UserError
 
+from ...fixtures.animations import animated
 from ...fixtures.people import noise
 
 

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgsynth_core.data.animation import ANIMATED, animated
+from pgsynth_core.data.animation import ANIMATED
 from pgsynth_core.data.stamp import gif_comment, stamp_of, stamped, xmp_packet
+
+from ...fixtures.animations import animated
 
 ABOUT: dict[str, Any] = {
     "pgsynth": "0.1",
