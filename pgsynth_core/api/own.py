@@ -138,8 +138,10 @@ class Placed:
 
     def tiles(self, number: int) -> tuple[Image, Image, Image]:
         """What is seen of the photo, a pose as it was given, and as it is drawn; at the method's size."""
-        given, pose = (skeleton(self.shown(joints[number]), self.size) for joints in (self.given, self.poses))
-        return self.seen.image, given, pose
+        given, pose = self.shown(self.given[number]), self.shown(self.poses[number])
+        if self.retargeted and not _any_inside(given, self.size):  # it was made somewhere else
+            given = _filling(given, self.size)
+        return self.seen.image, skeleton(given, self.size), skeleton(pose, self.size)
 
     def back(self, picture: Picture) -> Image:
         """An output in the photo's own frame and size; around a window the photo's pixels stay, see `Fit.image_back`.
@@ -201,6 +203,20 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
     for frame, joints in zip(frames, poses, strict=True):
         require_inside(frame, joints, source.size, on_warning=on_warning, of=of)
     return placed
+
+
+def _any_inside(joints: Keypoints, size: tuple[int, int]) -> bool:
+    places = joints[present(joints), :2]
+    return bool(((places >= 0) & (places <= (size[1], size[0]))).all(axis=1).any())
+
+
+def _filling(joints: Keypoints, size: tuple[int, int]) -> Keypoints:
+    """A pose so that it fills a picture of (height, width) `size`."""
+    known, moved = present(joints), joints.copy()
+    moved[known, :2] -= joints[known, :2].min(axis=0)
+    right, bottom = (int(side) + 1 for side in moved[known, :2].max(axis=0))
+    window = window_around(moved, size, of=(bottom, right))
+    return Fit((window.height, window.width), size, "squash").keypoints(window.joints(moved))
 
 
 def _names(frames: Sequence[PoseFrame]) -> str:

@@ -138,6 +138,13 @@ def test_what_cannot_be_is_told() -> None:
     assert not placed.retargeted and "is not retargeted" in told[0]
 
 
+def test_a_pose_that_was_made_somewhere_else_is_shown_all_the_same() -> None:
+    placed = place(photo(small((200, 120)), (300, 400)), [frame(raised(standing()))], size=(64, 48), fit="pad")
+    assert placed.retargeted and placed.window is not None
+    _, given, pose = placed.tiles(0)
+    assert all((tile > 0).any(axis=2).mean() > 0.05 for tile in (given, pose))
+
+
 # ------------------------------------------------------------------------------------------- drawing
 @pytest.fixture(scope="module")
 def model(lively_run: Path) -> Model:
