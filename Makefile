@@ -44,7 +44,7 @@ test-matrix: install ## combinations of parts, every pair of parts in one of the
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "matrix and not slow")
 
 test-slow: install ## the long tests
-	$(call lane,-n 2 --dist worksteal -m "slow and not (compiled or matrix or gpu)")
+	$(call lane,-n $(WORKERS) --dist worksteal -m "slow and not (compiled or matrix or gpu)")
 	$(call lane,$(NO_HOOK) -m "slow and compiled and not gpu")
 	$(call lane,$(NO_HOOK) -n $(WORKERS) --dist worksteal -m "slow and matrix")
 

@@ -34,6 +34,7 @@ from pgsynth_core.metrics import Picture
 from pgsynth_core.reports.study.key import PAGE, Key
 from pgsynth_core.reports.study.page import TITLE, Posed, refuse_telling, write_study
 from pgsynth_core.runs import find_run, require_new, runs_root
+from pgsynth_core.runs.durable import amount
 
 __all__ = ["METHODS", "QUESTIONS", "MadeStudy", "StudyFolders", "make_study"]
 
@@ -240,7 +241,7 @@ def _warnings(asked: Sequence[Posed], wanted: int, weight: int, quality: int | N
         yield f"in {count} of {len(asked)} questions {names} show the very same picture: none can tell them apart."
     if weight > LARGE:
         cure = "--size shows less, " + ("a lower --quality" if quality else "--quality 95") + " packs it tighter"
-        yield f"the page has {weight / 2**20:.0f} MiB, which is much for a phone or a mail: {cure}."
+        yield f"the page has {amount(weight)}, which is much for a phone or a mail: {cure}."
 
 
 def _lacking(pairs: Iterable[object], had: Mapping[str, Container[Any]]) -> dict[str, int]:

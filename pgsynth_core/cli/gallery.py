@@ -15,6 +15,7 @@ from pgsynth_core.cli.progress import follow
 from pgsynth_core.cli.report import broken_facts, tell_note
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError, nearest
+from pgsynth_core.runs.durable import amount
 
 __all__ = ["COMMAND"]
 
@@ -81,7 +82,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         return 0
     for note in page.notes:
         tell_note(note)
-    say(one_line(f"{out}: {page.bytes / 1e6:.1f} MB, {page.pictures:,} pictures"))
+    say(one_line(f"{out}: {amount(page.bytes)}, {page.pictures:,} pictures"))
     return 0
 
 

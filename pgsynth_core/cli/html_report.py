@@ -14,7 +14,7 @@ from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.page_file import add_open, page_place, write_page
 from pgsynth_core.cli.report import broken_facts, tell_note
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.runs.written import size_text
+from pgsynth_core.runs.durable import amount
 
 __all__ = ["COMMAND"]
 
@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     for note in page.notes:
         tell_note(note)
     count = f"{page.pairs} pair{'' if page.pairs == 1 else 's'}, {page.pictures} pictures"
-    say(one_line(f"{out}: {size_text(page.bytes)}, {count}"))
+    say(one_line(f"{out}: {amount(page.bytes)}, {count}"))
     return 0
 
 

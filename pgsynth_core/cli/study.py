@@ -14,6 +14,7 @@ from pgsynth_core.cli.console import progress as spinner
 from pgsynth_core.cli.report import broken_facts, tell_note, tell_warning
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.errors import UserError
+from pgsynth_core.runs.durable import amount
 
 __all__ = ["MAKE", "TALLY"]
 
@@ -151,8 +152,7 @@ def _make(arguments: argparse.Namespace, session: Session) -> int:
             f"{len(key.questions)} questions at {key.about['size']}, {len(key.methods)} methods: study {key.study}"
         )
     )
-    megabytes = made.page.stat().st_size / 2**20
-    say(one_line(f"page  {made.page}  ({megabytes:.1f} MiB: send it to the raters)"))
+    say(one_line(f"page  {made.page}  ({amount(made.page.stat().st_size)}: send it to the raters)"))
     say(one_line(f"key   {made.folder / 'key.json'}  (keep it: it says what is whose)"))
     return 0
 

@@ -31,6 +31,7 @@ from pgsynth_core.registry import (
     reason_of,
 )
 from pgsynth_core.runs import RUNS_VARIABLE, list_runs, runs_root
+from pgsynth_core.runs.durable import amount
 from pgsynth_core.runs.removing import size_of
 
 __all__ = ["doctor"]
@@ -180,8 +181,7 @@ def _standing(purpose: str, folder: Path) -> str:
         return f"{folder}, {count or 'no'} {'run' if count == 1 else 'runs'}"
     if purpose == _CACHE:
         held, free = size_of(folder), shutil.disk_usage(folder).free / _GIB
-        size = f"{held / _GIB:.1f} GiB" if held >= _GIB else f"{held / 2**20:.1f} MiB"
-        return f"{folder}, {size}, {free:.1f} GiB free; to clear it: pgsynth cache clear --yes"
+        return f"{folder}, {amount(held)}, {free:.1f} GiB free; to clear it: pgsynth cache clear --yes"
     return str(folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["inert", "number_text", "size_text"]
+__all__ = ["inert", "number_text"]
 
 
 def number_text(value: float, digits: int) -> str:
@@ -23,8 +23,3 @@ def inert(cell: str) -> str:
     except ValueError:
         return f"'{cell}"
     return cell
-
-
-def size_text(size: int) -> str:
-    """Bytes as people read them: kB below a megabyte, MB from there."""
-    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"

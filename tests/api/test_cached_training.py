@@ -139,6 +139,7 @@ def test_of_single_samples_they_are_bitwise_the_same(base: str, train: Train) ->
     assert train(base, cache="all", **alone).losses() == train(base, **alone).losses()
 
 
+@pytest.mark.slow
 def test_workers_and_accumulation_change_nothing(train: Train, root: Path) -> None:
     settings = {"accumulate": 2, "cache": "all"}
     one = train("sd", **settings).losses()
@@ -153,6 +154,7 @@ def test_the_arithmetic_is_the_runs(train: Train, plain: Callable[..., Losses], 
     assert train("sd", cache="latents").losses() == plain("sd") and entries(root)["latents"] > held["latents"]
 
 
+@pytest.mark.slow
 def test_sourcenet_reads_the_latent_that_is_kept(train: Train, root: Path) -> None:
     words = ("encoder=sourcenet", "attn=reference")
     for weight in (1.0, 0.0):
@@ -172,7 +174,9 @@ def half(train: Train, root: Path, trained: dict[str, Losses], tmp_path_factory:
     return Path(shutil.copytree(made / "run", root.parent / "runs" / "half"))
 
 
-@pytest.mark.parametrize("damage", ["deleted", "half of it deleted", "damaged"])
+@pytest.mark.parametrize(
+    "damage", ["deleted", *(pytest.param(how, marks=pytest.mark.slow) for how in ("half of it deleted", "damaged"))]
+)
 def test_a_run_joins_whatever_became_of_the_cache(
     damage: str, half: Path, trained: dict[str, Losses], root: Path
 ) -> None:

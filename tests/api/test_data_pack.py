@@ -314,7 +314,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
 Train = Callable[..., Run]
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_on_shards_continues_bitwise(
     tmp_path: Path, shards: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pgsynth_core import load
 from pgsynth_core.api.drawing import Drawn, draw_own
@@ -18,8 +21,9 @@ from pgsynth_core.data import no_keypoints, present, write_pose
 from pgsynth_core.data.poses import PoseFrame
 from pgsynth_core.data.records import Keypoints
 from pgsynth_core.errors import UserError
+from pgsynth_core.runs import RUNS_VARIABLE
 
-from ..fixtures.people import noise, smooth, standing, write_photo
+from ..fixtures.people import annotation_row, noise, smooth, standing, write_annotations, write_photo
 
 SIZE = (32, 24)
 
@@ -209,3 +213,30 @@ def test_of_a_sequence_frames_without_anybody_are_left_out_and_told(model: Model
     apart = drawn(model, [photo(standing())], [OwnPoses("folder", frames)], on_warning=told.append)
     assert [one.frame.name for one in apart] == ["0", "2"] and told[1:] == ["1: nobody is in it, and it is left out."]
     assert found[1].number == 2 and present(found[1].placed.poses[2]).all()
+
+
+def test_the_python_that_the_readme_shows_runs(
+    lively_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = Path(__file__).resolve().parents[2] / "README.md"
+    block = re.search(
+        r'^ {4}model = load\("latest"\).*?(?=\n\n)', readme.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert block is not None
+    code = textwrap.dedent(block[0])
+    moved = '.to("cuda").compile()'
+    assert moved in code
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(RUNS_VARIABLE, str(lively_run.parent))
+    for number, name in enumerate(("me.jpg", "you.jpg", "photos/a.jpg", "photos/b.jpg")):
+        write_photo(Path(name), seed=number)
+    for name in ("me.pose.json", "kick.json"):
+        write_pose(Path(name), standing())
+    write_annotations(Path("dance.csv"), [annotation_row("one"), annotation_row("two")])
+    Image.fromarray(np.eye(72, 48, dtype=np.uint8) * 255).save("shirt.png")
+    made: dict[str, Any] = {"load": load}
+    exec(compile(code.replace(moved, ""), "README.md", "exec"), made)  # noqa: S102 - it is ours
+    assert made["picture"].size and made["other"].size == (48, 72)
+    assert {path.name for path in tmp_path.glob("?-*.png")} == {
+        f"{photo}-{pose}-{seed}.png" for photo in "ab" for pose in ("kick", "one", "two") for seed in (0, 1)
+    }

@@ -34,6 +34,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roots: str) -> Iterat
     yield from queue_of(tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_detached_run_outlives_its_launcher_stops_and_goes_on(run: Run, queue: Queue) -> None:
     command = [sys.executable, "-m", "pgsynth_core", "train", *WORDS, "train.steps=100000", "--detach", "--json"]
     launcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)

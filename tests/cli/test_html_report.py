@@ -90,7 +90,7 @@ def test_a_page_shows_no_paths_of_the_machine_and_a_folder_of_runs_names_them(
     root = two[0].path.parent
     said = run("report", str(two[0].path), "--runs", str(root), "-o", str(Path("a.html").absolute()), "--limit", "1")
     html = Path("a.html").read_text()
-    assert f"pgsynth report {two[0].id} --limit 1<" in html and str(root) not in html and " kB" in said.out
+    assert f"pgsynth report {two[0].id} --limit 1<" in html and str(root) not in html and " KiB" in said.out
     refused = run("report", str(root))
     assert refused.code == 2 and two[0].id in refused.err and two[1].id in refused.err
 

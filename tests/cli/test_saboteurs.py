@@ -110,6 +110,7 @@ def test_a_contract_that_lies_is_told_with_its_package(run: Run, fake_packages: 
     assert problem["cure"].endswith(f"pgsynth plugins uninstall {saboteur.package}")
 
 
+@pytest.mark.slow
 def test_a_look_into_every_package_names_them_all(run: Run, fake_packages: FakePackages) -> None:
     met = [one for one in ALL.values() if one.when in ("list", "import") and not one.part]
     for saboteur in ALL.values():
@@ -125,6 +126,7 @@ def test_a_look_into_every_package_names_them_all(run: Run, fake_packages: FakeP
         assert one.package in check["cure"]
 
 
+@pytest.mark.slow
 def test_what_an_import_costs_is_told(run: Run, fake_packages: FakePackages) -> None:
     saboteur = ALL["slow_import"]
     saboteur.install(fake_packages)
@@ -154,6 +156,7 @@ def test_it_can_be_switched_off(run: Run, fake_packages: FakePackages, saboteur:
     assert not _imported(saboteur)
 
 
+@pytest.mark.slow
 def test_each_can_be_removed_beside_all_the_others(house: House) -> None:
     before = house.state()
     for saboteur in ALL.values():

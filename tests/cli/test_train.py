@@ -95,6 +95,7 @@ def test_a_name_is_for_a_new_run(run: Run, trained: Made) -> None:
 
 
 # ------------------------------------------------------------------------------------------- a rehearsal
+@pytest.mark.slow
 def test_a_rehearsal_says_what_a_run_will_take_and_makes_none(run: Run, trained: Made, tmp_path: Path) -> None:
     words = [*SMALL, trained.data, "train.steps=100", "--runs", str(tmp_path / "runs"), "--no-proof", "--rehearse"]
     said, facts = run("train", *words), run("train", *words, "--json").facts
@@ -113,6 +114,7 @@ def test_a_run_that_is_resumed_needs_no_rehearsal(run: Run, trained: Made) -> No
     assert said.code == 2 and "Leave --resume out" in said.err
 
 
+@pytest.mark.slow
 def test_training_outlives_whoever_listens(roots: str, trained: Made, tmp_path: Path) -> None:
     words = [*SMALL, trained.data, "train.steps=2", "train.checkpoint_every=1", "--no-proof", "--runs", str(tmp_path)]
     code = "import sys; from pgsynth_core.cli import main; sys.exit(main())"
@@ -218,7 +220,11 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(run: Run, monke
 
 @pytest.mark.parametrize(
     "numbers",
-    [[signal.SIGINT], pytest.param([signal.SIGTERM], marks=pytest.mark.slow), [signal.SIGHUP, signal.SIGHUP]],
+    [
+        [signal.SIGINT],
+        pytest.param([signal.SIGTERM], marks=pytest.mark.slow),
+        pytest.param([signal.SIGHUP, signal.SIGHUP], marks=pytest.mark.slow),
+    ],
     ids=lambda sent: sent[0].name,
 )
 def test_asked_to_stop_it_saves_says_so_and_ends_with_130(
@@ -396,6 +402,7 @@ def test_a_question_is_answered_as_by_compose(run: Run) -> None:
     assert run("train", "train.precision=?").out == run("compose", "train.precision=?").out
 
 
+@pytest.mark.slow
 def test_a_data_worker_that_is_killed_ends_the_run_in_words(roots: str, tmp_path: Path) -> None:
     """In a process of its own: torch raises that wherever Python happens to be."""
     words = ["tiny", "data=figures", "data.figures.identities=3", "train.batch_size=1", "train.steps=100000"]

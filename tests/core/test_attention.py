@@ -68,7 +68,7 @@ def test_heads_split_and_join() -> None:
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("name", ["row", "sample"])
+@pytest.mark.parametrize("name", [pytest.param("row", marks=pytest.mark.slow), "sample"])
 def test_compiled_equals_eager(name: str) -> None:
     mask = masks(2)[name]
     eager = masked_attention(*inputs(2), mask)

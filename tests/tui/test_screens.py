@@ -63,7 +63,10 @@ def keys(*pressed: str, says: str) -> Play:
     """Press keys, and wait until something stands on the screen."""
 
     async def play(app: PgsynthApp, pilot: Pilot[None]) -> None:
-        await pilot.press(*pressed)
+        view, *further = pressed
+        await pilot.press(view)
+        await until(pilot, lambda: "Runs" in text_of(app))  # it stands there before anything is laid over it
+        await pilot.press(*further)
         await until(pilot, lambda: re.search(says, text_of(app)))
 
     return play

@@ -67,10 +67,13 @@ def read_csv(path: Path, *, name: str, row: str = "", shown: str = "") -> list[S
 
 def _header(path: Path, shown: str) -> tuple[str, ...]:
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            line = file.readline(65536).strip()
-    except (OSError, UnicodeDecodeError) as failure:
-        raise DataError.of(BadRecord(shown, 0, f"it is no UTF-8 text: {failure}.", "unreadable")) from failure
+        with open(path, "rb") as file:
+            line = file.readline(65536).decode("utf-8-sig").strip()
+    except OSError as failure:
+        raise DataError.of(BadRecord(shown, 0, f"it cannot be read: {failure.strerror}.", "unreadable")) from failure
+    except UnicodeDecodeError as failure:
+        reason = f"it is no table: at its byte {failure.start:,} it is no UTF-8 text."
+        raise DataError.of(BadRecord(shown, 0, reason, "unreadable")) from failure
     delimiter = ":" if "keypoints_y" in line and ":" in line else ","
     return tuple(cell.strip().strip('"') for cell in line.split(delimiter))
 

@@ -19,6 +19,7 @@ from pgsynth_core.reports.document import document, lightbox, made
 from pgsynth_core.reports.gallery.found import Found, Shown, natural
 from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.pictures import MOST_BYTES, Album, Level, Picture, beside_each_other
+from pgsynth_core.runs.durable import amount
 
 __all__ = ["MADE_BY", "MOST_PICTURES", "Gallery", "make_gallery"]
 
@@ -236,7 +237,7 @@ def _beside() -> Markup:
 
 
 def _foot(album: Album, notes: Sequence[str]) -> Markup:
-    size = f"{album.bytes / 1e6:.1f} MB of small copies are in this page. It needs no network; enlarged, a picture is "
+    size = f"{amount(album.bytes)} of small copies are in this page. It needs no network; enlarged, a picture is "
     size += "its file, as long as that stays where it is from here."
     left = [element("li", note) for note in notes]
     return element(

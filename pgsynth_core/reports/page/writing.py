@@ -18,8 +18,8 @@ from pgsynth_core.reports.page.numbers import numbers_part, scores_part, setting
 from pgsynth_core.reports.page.pairs import pairs_part
 from pgsynth_core.reports.pictures import MOST_BYTES, Album
 from pgsynth_core.runs.comparing import compare
+from pgsynth_core.runs.durable import amount
 from pgsynth_core.runs.reader import RunFacts
-from pgsynth_core.runs.written import size_text
 
 __all__ = ["PAIRS", "Page", "is_page", "make_page"]
 
@@ -129,7 +129,7 @@ def _pairs(shown: Sequence[Shown], album: Album, limit: int) -> tuple[Markup, li
 
 # ------------------------------------------------------------------------------------------- around it
 def _foot(album: Album, notes: Sequence[str]) -> Markup:
-    size = f"{album.count:,} pictures, {size_text(album.bytes)} of this page."
+    size = f"{album.count:,} pictures, {amount(album.bytes)} of this page."
     left = [element("li", note) for note in notes]
     return element(
         "footer",

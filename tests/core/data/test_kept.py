@@ -156,6 +156,7 @@ for turn in range(turns):
 """
 
 
+@pytest.mark.slow
 def test_processes_that_write_read_and_remove_the_same_entries_never_meet_a_half_one(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HAMMER, str(tmp_path / "cache"), "150"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -125,6 +125,7 @@ def read_back(poses: list[Keypoints]) -> int:
     return missing
 
 
+@pytest.mark.slow
 def test_joints_of_figures_are_read_within_a_pixel_or_left_missing() -> None:
     """Of all views, in which arms and legs cover each other; and with a hand that is beyond the picture."""
     made = figures(12)

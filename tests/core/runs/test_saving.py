@@ -93,7 +93,9 @@ def test_after_a_kill_the_next_checkpoint_clears_up(killed: tuple[str, list[Any]
 
 
 @on_linux
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize(
+    "scene", ["first", *(pytest.param(scene, marks=pytest.mark.slow) for scene in SCENES if scene != "first")]
+)
 def test_an_error_at_any_step_is_told_and_leaves_nothing_behind(tmp_path: Path, scene: str) -> None:
     rows = faults("ours", scene, "fail", tmp_path)
     assert losses(rows, SCENES[scene]) == []
@@ -104,6 +106,7 @@ def test_an_error_at_any_step_is_told_and_leaves_nothing_behind(tmp_path: Path, 
         assert row["next"] == {"step": 201, "text": "next", "damage": ""}, row
 
 
+@pytest.mark.slow
 @on_linux
 def test_kills_upon_kills(tmp_path: Path) -> None:
     rows = faults("ours", "first", "chain", tmp_path)
@@ -112,7 +115,7 @@ def test_kills_upon_kills(tmp_path: Path) -> None:
 
 
 @on_linux
-@pytest.mark.parametrize("writer", ["in_place", "old_first"])
+@pytest.mark.parametrize("writer", ["in_place", pytest.param("old_first", marks=pytest.mark.slow)])
 def test_a_careless_writer_is_found_out(tmp_path: Path, writer: str) -> None:
     assert losses(faults(writer, "second", "kill", tmp_path), SCENES["second"])
 

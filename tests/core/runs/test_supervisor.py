@@ -72,6 +72,7 @@ def test_a_trainer_that_no_process_can_be_does_not_end_the_queue(queue: Queue) -
     assert status_of(first).state == "failed" and "its trainer cannot be started" in record(first)["reason"]
 
 
+@pytest.mark.slow
 def test_launchers_and_workers_that_race_train_each_run_once(queue: Queue) -> None:
     queue.gpus(2)
     for _ in range(6):

@@ -18,6 +18,8 @@ from pgsynth_core.training.objective import training_schedule
 
 from ..training.conftest import Scene, Stage
 
+FEW = [pytest.param(name, marks=() if name in ("ddim", "heun") else pytest.mark.slow) for name in SCHEDULERS]
+"""Of all of them the usual one, and one of two evaluations a step; the others in the slow lane."""
 GUIDED: tuple[dict[str, Any], ...] = (
     {"all": 1.0},
     {"pose": 2.0, "appearance": 3.0},
@@ -69,7 +71,7 @@ def half(of: Drawing) -> Tensor:
     return mask
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", FEW)
 def test_ones_are_sampling_zeros_the_source_and_a_half_is_half(stage: Stage, scheduler: str) -> None:
     scene = drawing(stage, scheduler)
     for guidance in GUIDED:
@@ -96,7 +98,7 @@ def watching(method: Method, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tens
 
 
 @pytest.mark.parametrize("ends_in_noise", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", FEW)
 def test_in_every_step_the_method_sees_the_source_by_equation_1(
     stage: Stage, scheduler: str, ends_in_noise: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +121,9 @@ def test_in_every_step_the_method_sees_the_source_by_equation_1(
             torch.testing.assert_close(row[:, outside], expected[:, outside], atol=3e-4, rtol=0)
 
 
-@pytest.mark.parametrize("scheduler", ["ddim", "euler", "ddpm", "heun"])
+@pytest.mark.parametrize(
+    "scheduler", ["ddim", *(pytest.param(name, marks=pytest.mark.slow) for name in ("euler", "ddpm", "heun"))]
+)
 def test_a_soft_cell_is_the_sources_for_a_share_of_the_steps(stage: Stage, scheduler: str) -> None:
     """The softer, the nearer to the source; what weighs nothing is its own, what weighs one is as with a hard mask."""
     one = drawing(stage, scheduler)

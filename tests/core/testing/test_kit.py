@@ -49,13 +49,18 @@ def test_a_lie_fails_the_check_of_honesty(toys: Registry, kind: Kind, name: str)
         report.raise_if_failed()
 
 
-@pytest.mark.parametrize(("kind", "name"), [("encoder", "liar_first_image"), ("attention", "liar_first_mask")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("encoder", "liar_first_image"), pytest.param("attention", "liar_first_mask", marks=pytest.mark.slow)],
+)
 def test_what_the_first_photo_leaves_for_good_is_found(toys: Registry, kind: Kind, name: str) -> None:
     (outcome,) = check_part(kind, name, registry=toys, only=[keeps_nothing_of_a_call]).outcomes
     assert outcome.status == "failed" and "where it is the first" in outcome.reason, outcome
 
 
-@pytest.mark.parametrize(("kind", "name"), [("encoder", "toy_wide"), ("attention", "toy_ip")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("encoder", "toy_wide"), pytest.param("attention", "toy_ip", marks=pytest.mark.slow)]
+)
 def test_what_keeps_nothing_is_as_it_was(toys: Registry, kind: Kind, name: str) -> None:
     subject = Subject(toys.find(kind, name), toys, {})
     method = subject.small_method()

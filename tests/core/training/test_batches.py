@@ -30,7 +30,7 @@ def patient() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_a_worker_outlives_interrupts_and_one_termination(method: str, patient: None) -> None:
     numbers = TensorDataset(torch.arange(64))
     loader = DataLoader(numbers, num_workers=1, worker_init_fn=leave_signals_alone, multiprocessing_context=method)

@@ -54,11 +54,13 @@ def test_checkpointing_lowers_it(plain: TrainingMemory) -> None:
     assert estimate("train.checkpointing=true").step < 0.8 * plain.step
 
 
+@pytest.mark.slow
 def test_without_the_second_loss_half_of_the_activations_are_gone(plain: TrainingMemory) -> None:
     large, half = (estimate("train.batch_size=16", *weight) for weight in ((), ("train.loss.reconstruction=0.0",)))
     assert half.step < 0.65 * large.step
 
 
+@pytest.mark.slow
 def test_half_precision_holds_less_of_activations_but_copies_of_weights() -> None:
     whole, half = (estimate("train.batch_size=16", *name) for name in ((), ("train.precision=bf16",)))
     assert 0.4 * whole.step < half.step < 0.95 * whole.step
@@ -71,6 +73,7 @@ def test_accumulation_holds_gradients_beside_activations(plain: TrainingMemory) 
     assert 0.5 * plain.average < more <= 1.1 * plain.average, "one number for each that trains"
 
 
+@pytest.mark.slow
 def test_an_average_that_is_off_and_moments_in_eight_bits_save_theirs(plain: TrainingMemory) -> None:
     without, in_bits = estimate("train.ema=0"), estimate("train.optimizer=adamw8bit")
     assert without.average == 0 and plain.total - without.total == plain.average
@@ -117,6 +120,7 @@ def test_what_changes_what_trains_comes_last_and_no_step_is_taken_twice(monkeypa
     assert all(spec.train.ema and spec.train.optimizer == "adamw" for spec in taken)
 
 
+@pytest.mark.slow
 def test_what_is_set_already_is_not_suggested() -> None:
     set_already = ("train.checkpointing=true", "train.batch_size=1", "train.precision=bf16", "train.ema=0")
     composition = compose(*SMALL, *set_already, "train.optimizer=adamw8bit")

@@ -307,7 +307,7 @@ def test_checkpointed_gives_the_same_bits(hpfa: Callable[..., HPFA]) -> None:
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_compiled_equals_eager(batch: int, hpfa: Callable[..., HPFA]) -> None:
     part, call = hpfa(), make_call("13x11", batch)
     inputs = [call.hidden, call.conditioning.reference["source:self:layer"], *part.parameters()]
@@ -345,6 +345,7 @@ print(json.dumps(peak_bytes() - before))
 """
 
 
+@pytest.mark.slow
 @needs_peak
 def test_it_never_holds_the_matrix() -> None:
     """32x32 tokens: the matrix has 128 MiB, of which the dense form holds several."""

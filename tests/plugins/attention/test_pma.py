@@ -234,7 +234,7 @@ def test_views_leave_out_a_role_that_no_query_has_and_what_stands_beside(pma: Ca
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("rule", ["eq5", "eq9"])
+@pytest.mark.parametrize("rule", ["eq5", pytest.param("eq9", marks=pytest.mark.slow)])
 def test_compiled_equals_eager(rule: str, pma: Callable[..., PMA]) -> None:
     call = make_call("22x16", body="no body")
     processor = pma(call, mask=rule)

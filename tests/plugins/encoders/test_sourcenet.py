@@ -353,7 +353,11 @@ def test_activation_checkpointing_gives_bitwise_the_same(shape: str, read: str, 
 @pytest.mark.compiled
 @pytest.mark.parametrize(
     ("backend", "read", "trains"),
-    [("inductor", "middle", False), ("aot_eager", "all", True), ("aot_eager", "up", True)],
+    [
+        ("inductor", "middle", False),
+        pytest.param("aot_eager", "all", True, marks=pytest.mark.slow),
+        ("aot_eager", "up", True),
+    ],
 )
 def test_compiled_equals_eager(backend: str, read: str, trains: bool, pair: Make) -> None:
     """In one graph, the mapping that is filled on the way included; generating code for all of it takes minutes."""
