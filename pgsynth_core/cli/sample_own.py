@@ -255,9 +255,9 @@ class _Writer:
         else:
             path = self._written(one.image, self._folder, f"{photo}-{one.frame.name}-{seed}", about)
         self.pictures.append(path)
+        self._show(one)
         if self._back:
             self._backs.append(self._written(one.back(), path.parent, f"{path.stem}-photo", about))
-        self._show(one)
 
     def _about(self, one: Drawn) -> dict[str, Any]:
         from pgsynth_core.api.stamping import about_picture

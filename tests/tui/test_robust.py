@@ -537,7 +537,7 @@ def test_two_apps_agree(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_two_terminals_agree_on_what_one_of_them_does(root: Path, roots: str) -> None:
     """As two users' terminals: one replays a run, the other sees it run, stops it and removes it."""
-    folder = make_run(root, "played", 3, of=3, state="finished")
+    folder = make_run(root, "played", 20, of=20, state="finished")  # played in minutes: it is stopped long before
     lines = folder.events_file.read_text(encoding="utf-8").splitlines(keepends=True)
     events = [json.loads(line) | {"t": 1000.0 + 3000 * number} for number, line in enumerate(lines)]
     folder.events_file.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
