@@ -22,9 +22,8 @@ from pgsynth_core.runs.durable import json_text, read_json, refusing, replace_te
 from pgsynth_core.spec.scalars import scalar_value
 from pgsynth_core.sweeps import Row, SweepFolder, standings
 
-__all__ = ["Job", "in_slurm", "parameters_of", "refuse_slurm", "require_submitit", "submit_sweep", "was_sent"]
+__all__ = ["Job", "in_slurm", "parameters_of", "refuse_slurm", "require_submitit", "submit_sweep"]
 
-_JOBS: Final = "slurm.json"
 _CLUSTER: Final = "cluster"
 _REQUEUES: Final = "max_num_timeout"
 _MANY: Final = 1000
@@ -141,9 +140,7 @@ def submit_sweep(sweep: SweepFolder, words: Sequence[str], evaluate: Sequence[st
     jobs, known = in_slurm(sweep), _known(sweep)
     if "" in known.values():
         message = f"jobs of {sweep.id} were being sent when that was cut off: whether Slurm has them is not known."
-        cure = (
-            f"See: squeue --name={sweep.id}; end what is there (scancel), delete {sweep.path / _JOBS}, and send again."
-        )
+        cure = f"See: squeue --name={sweep.id}; end what is there (scancel), delete {sweep.jobs_file}, and send again."
         raise UserError(message, where="--slurm", cure=cure)
     rows = [one.row for one in standings(sweep, jobs) if one.open]
     if not rows:
@@ -165,12 +162,12 @@ def submit_sweep(sweep: SweepFolder, words: Sequence[str], evaluate: Sequence[st
 
 def _known(sweep: SweepFolder) -> dict[str, str]:
     """Id of each run that was sent -> its job; empty while that is being sent."""
-    return read_json(sweep.path / _JOBS) or {}
+    return read_json(sweep.jobs_file) or {}
 
 
 def _note(sweep: SweepFolder, jobs: Mapping[str, str]) -> None:
-    with refusing("which jobs are sent cannot be written", sweep.path / _JOBS):
-        replace_text(sweep.path / _JOBS, json_text(jobs))
+    with refusing("which jobs are sent cannot be written", sweep.jobs_file):
+        replace_text(sweep.jobs_file, json_text(jobs))
 
 
 def refuse_slurm(words: Sequence[str]) -> None:
@@ -207,11 +204,6 @@ def _sent(executor: Any, sweep: SweepFolder, rows: Sequence[Row], evaluate: Sequ
     with executor.batch():
         sent = [executor.submit(job) for job in jobs]
     return {row.run: str(job.job_id) for row, job in zip(rows, sent, strict=True)}
-
-
-def was_sent(sweep: SweepFolder) -> bool:
-    """Whether jobs of it were ever sent to Slurm."""
-    return (sweep.path / _JOBS).exists()
 
 
 def in_slurm(sweep: SweepFolder) -> Mapping[str, str]:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pgsynth_core.runs.compared import ABSENT, Cell, Comparison, Number, SettingRow, Variant
-from pgsynth_core.runs.intervals import LEVEL, Difference
+from pgsynth_core.runs.compared import ABSENT, LEVEL, Cell, Comparison, Difference, Number, SettingRow, Variant
 from pgsynth_core.runs.written import number_text
 
 __all__ = [

@@ -19,8 +19,7 @@ from pgsynth_core.reports.cells import (
     value_text,
 )
 from pgsynth_core.reports.marking import ARROWS, latex_row, latex_text, markdown_row, markdown_text
-from pgsynth_core.runs.compared import ABSENT, Comparison, Number, SettingRow, Variant
-from pgsynth_core.runs.intervals import Difference
+from pgsynth_core.runs.compared import ABSENT, Comparison, Difference, Number, SettingRow, Variant
 from pgsynth_core.runs.written import inert
 
 __all__ = ["FORMATS", "comparison_facts", "comparison_text"]

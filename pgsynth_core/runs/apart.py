@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from pgsynth_core.runs.compared import Variant
-from pgsynth_core.runs.intervals import Difference, difference
+from pgsynth_core.runs.compared import Difference, Variant
+from pgsynth_core.runs.intervals import difference
 from pgsynth_core.runs.settings import SEED
 
 __all__ = ["Values", "ahead", "differences"]

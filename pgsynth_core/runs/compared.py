@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pgsynth_core.runs.intervals import Difference
 from pgsynth_core.runs.reader import RunFacts
 from pgsynth_core.runs.settings import SEED
 
 __all__ = [
     "ABSENT",
+    "LEVEL",
     "Cell",
     "Comparison",
+    "Difference",
     "Notes",
     "Number",
     "SettingRow",
@@ -34,6 +35,38 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
+LEVEL: Final = 0.95
+"""Of every interval."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far the mean of one method is from that of another.
+
+    Attributes:
+        mean: Second less first.
+        low: Of the interval.
+        high: Of the interval.
+        over: What the interval is over: ``pairs``, ``seeds``, or ``pairs and seeds``.
+        pairs: How many pairs it is of; 0 where there are no single values.
+        groups: How many groups these are.
+        runs: How many runs of each method.
+        matched: Whether they differ seed by seed.
+    """
+
+    mean: float
+    low: float
+    high: float
+    over: str
+    pairs: int
+    groups: int
+    runs: tuple[int, int]
+    matched: bool
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out no difference at all; never where nothing varied, so that it has no width."""
+        return self.low < self.high and (self.low > 0 or self.high < 0)
 
 
 @dataclass(frozen=True)

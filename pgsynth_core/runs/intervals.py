@@ -18,15 +18,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-__all__ = ["DRAWS", "LEVEL", "Difference", "bootstrap_intervals", "difference"]
+from pgsynth_core.runs.compared import LEVEL, Difference
 
-LEVEL: Final = 0.95
+__all__ = ["DRAWS", "bootstrap_intervals", "difference"]
+
 DRAWS: Final = 2000
 """So often pairs are drawn again: the ends of an interval are then good to a few hundredths of its width."""
 
@@ -83,36 +83,6 @@ def _summed(
 ) -> Float64[np.ndarray, "n groups"]:
     """Sums over the pairs of each group."""
     return np.array([np.bincount(groups, weights=row) for row in values], np.float64)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far the mean of one method is from that of another.
-
-    Attributes:
-        mean: Second less first.
-        low: Of the interval.
-        high: Of the interval.
-        over: What the interval is over: ``pairs``, ``seeds``, or ``pairs and seeds``.
-        pairs: How many pairs it is of; 0 where there are no single values.
-        groups: How many groups these are.
-        runs: How many runs of each method.
-        matched: Whether they differ seed by seed.
-    """
-
-    mean: float
-    low: float
-    high: float
-    over: str
-    pairs: int
-    groups: int
-    runs: tuple[int, int]
-    matched: bool
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval leaves out no difference at all; never where nothing varied, so that it has no width."""
-        return self.low < self.high and (self.low > 0 or self.high < 0)
 
 
 def difference(

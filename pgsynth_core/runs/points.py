@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 __all__ = ["reduced", "smoothed"]
@@ -22,7 +23,12 @@ def smoothed(values: Any, weight: float) -> Any:
     if not weight or not len(given):
         return given
     counts = np.isfinite(given)
-    sums, shares = _averaged(np.where(counts, given, 0.0), weight), _averaged(counts.astype(float), weight)
+    sums = _averaged(np.where(counts, given, 0.0), weight)
+    if counts.all():  # nearly always, and then only the first of them are biased
+        first = np.arange(1, min(len(sums), math.ceil(math.log(1e-17, weight))) + 1.0)
+        sums[: len(first)] /= 1 - weight**first
+        return sums
+    shares = _averaged(counts.astype(float), weight)
     return np.where(shares > 0, sums / np.maximum(shares, 1e-300), given)
 
 

@@ -92,6 +92,11 @@ class SweepFolder:
         """Those that are not pruned."""
         return tuple(row for row in self.rows if row.run)
 
+    @property
+    def jobs_file(self) -> Path:
+        """The jobs of it that were sent to Slurm; there is none before the first."""
+        return self.path / "slurm.json"
+
     def folder(self, row: Row) -> RunFolder:
         """The run of a row, which need not have been made."""
         return RunFolder(self.root / row.run)

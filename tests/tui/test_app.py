@@ -573,6 +573,44 @@ print([name for name in ("torch", "diffusers", "transformers", "timm") if name i
     assert json.loads(done.stdout.replace("'", '"')) == []
 
 
+def test_the_first_view_needs_no_numpy(roots: str) -> None:
+    code = "import sys, pgsynth_tui.app; sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": roots}, check=True)
+
+
+def test_nothing_is_looked_through_for_garbage_again_and_again(roots: str) -> None:
+    script = """
+import gc
+from pgsynth_tui import app, command
+def run(self):
+    print(gc.isenabled())
+    self.settled()
+    print(gc.isenabled(), gc.get_freeze_count() > len(gc.get_objects()))
+app.PgsynthApp.run, command._refuse_nowhere = run, lambda: None
+command.main([])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": roots},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["False", "True", "True"]
+
+
+def test_each_view_says_once_that_it_is_there(drive: Drive) -> None:
+    async def scenario(app: PgsynthApp, pilot: Pilot[None]) -> None:
+        told = []
+        app.settled = lambda: told.append(app.current_mode)
+        for key in ("3", "4", "3", "4"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert told == ["watch", "look"]
+
+    drive(scenario)
+
+
 @pytest.mark.parametrize(("view", "entry"), [("1", "#search"), ("2", "#filter"), ("6", "#filter")])
 def test_keys_that_come_at_once_are_typed_and_not_done(drive: Drive, root: Path, view: str, entry: str) -> None:
     make_run(root, "b", 2)

@@ -37,6 +37,21 @@ def test_axes_say_the_range() -> None:
     assert rows[11].split() == ["1", "3"]
 
 
+def test_the_same_curves_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(Plot, "refresh", lambda self: drawn.append(self))
+    plot, steps, values = Plot(), [1, 2], [3.0, 2.0]
+    for _ in range(3):
+        plot.show([Line(steps, values, "red")])
+    assert len(drawn) == 1
+    plot.show([Line([1, 2, 3], [*values, 1.0], "red")])
+    plot.show([])
+    plot.empty = "why"
+    plot.show([])
+    plot.show([], log=True)
+    assert len(drawn) == 5
+
+
 def test_a_falling_curve_falls() -> None:
     rows = drawn(line([float(-number) for number in range(80)]))
     firsts = [next(column for column, char in enumerate(row[10:]) if char != " ") for row in rows[:-1]]

@@ -75,6 +75,9 @@ def test_curves_grow_with_their_runs(root: Path, store: WatchStore) -> None:
         events.write("checkpoint", step=7, path="checkpoints/step-00000007")
     assert store.read(1.0)[0]
     assert store.drawn(0.0)[0].last == (7, 1 / 7) and store.drawn(0.0)[0].smooth is None
+    again = store.drawn(0.0)
+    read(store)
+    assert store.drawn(0.0)[0] is again[0]
     assert [event["kind"] for event in store.events()] == ["run", "checkpoint"]
     store.close()
     assert store.runs == [] and store.events() == ()

@@ -112,11 +112,13 @@ class PgsynthApp(PanelApp):
         runs: Where runs are; None for ``$PGSYNTH_RUNS`` or ``./runs``.
         settings: The user's.
         faults: What was wrong with them, to be told.
+        settled: Called whenever a view is drawn for the first time.
 
     Attributes:
         store: The runs.
         marked: Runs to watch or compare together, in the order in which they were marked.
         chosen: The run that is looked at; None if there is none.
+        settled: Called whenever a view is drawn for the first time.
         plain: Whether only ASCII is drawn.
         images: How pictures are drawn: ``auto``, or what was asked for.
         warm: Runs commands that need torch, sooner than a shell.
@@ -144,9 +146,11 @@ class PgsynthApp(PanelApp):
         runs: str | None = None,
         settings: Settings | None = None,
         faults: tuple[str, ...] = (),
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self.registry = registry
+        self.settled = settled
         self.settings = settings or Settings()
         self.runs_given = runs
         self.store = RunStore(runs_root(runs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import os
 import sys
@@ -64,6 +65,7 @@ def main(words: list[str]) -> int:
         _refuse_nowhere()
     if importlib.util.find_spec("textual") is None:
         raise UserError("the terminal UI needs Textual.", cure='Install it: pip install "pgsynth[tui]".')
+    gc.disable()  # until there is something to see: nothing that is imported or built is garbage
     from pgsynth_core.registry import discover
     from pgsynth_tui.app import PgsynthApp
     from pgsynth_tui.settings import read_settings
@@ -71,11 +73,22 @@ def main(words: list[str]) -> int:
     settings, faults = read_settings()
     if arguments.ascii:
         settings = settings.model_copy(update={"ascii": True})
-    app = PgsynthApp(discover(), runs=arguments.runs, settings=settings, faults=tuple(faults))
-    app.run()
+    app = PgsynthApp(discover(), runs=arguments.runs, settings=settings, faults=tuple(faults), settled=_settled)
+    try:
+        app.run()
+    finally:
+        gc.enable()
     if app.unkept:
         tell(one_line(app.unkept))
     return app.return_code or 0
+
+
+def _settled() -> None:
+    """A view that is made stays until the app ends. To look for garbage in it again and again takes a tenth of a second
+    each time, in which no key is answered.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -100,6 +100,10 @@ class View(Screen[None]):
         yield Static("", id="small", markup=False)
         yield _Keys(show_command_palette=False)
 
+    def on_mount(self) -> None:
+        """It is made once, and stays."""
+        self.call_after_refresh(self.ours.settled)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where somebody types, a key is a letter."""
         if action in TYPED and isinstance(self.focused, Input):
@@ -128,7 +132,7 @@ class View(Screen[None]):
         """The command line that does what the view shows, or what was just done."""
         for command in self.query("#command").results(Static):
             command.styles.text_overflow = "clip" if self.ours.plain else "ellipsis"  # Textual's is no ASCII
-            command.update(f"$ {line}" if line else "")
+            command.update(f"$ {line}" if line else "", layout=False)
 
     @property
     def there(self) -> bool:

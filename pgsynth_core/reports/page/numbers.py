@@ -19,8 +19,7 @@ from pgsynth_core.reports.cells import (
 )
 from pgsynth_core.reports.markup import Child, Markup, element
 from pgsynth_core.reports.page.found import Evaluated, Scores
-from pgsynth_core.runs.compared import Comparison, Number, SettingRow
-from pgsynth_core.runs.intervals import Difference
+from pgsynth_core.runs.compared import Comparison, Difference, Number, SettingRow
 from pgsynth_core.runs.written import number_text
 
 __all__ = ["numbers_part", "scores_part", "settings_part", "table"]

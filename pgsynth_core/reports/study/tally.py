@@ -22,7 +22,8 @@ from jaxtyping import Bool, Float64
 from pgsynth_core.reports.study.agreement import fleiss_kappa, krippendorff_alpha
 from pgsynth_core.reports.study.answers import Rated
 from pgsynth_core.reports.study.key import Key, Question
-from pgsynth_core.runs.intervals import DRAWS, LEVEL
+from pgsynth_core.runs.compared import LEVEL
+from pgsynth_core.runs.intervals import DRAWS
 
 __all__ = ["Asked", "Share", "Tally", "Versus", "tally", "wilson"]
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from pgsynth_core.reports import FORMATS, comparison_facts, comparison_text, difference_text, over_text, verdict
-from pgsynth_core.runs.compared import Comparison, Number
+from pgsynth_core.runs.compared import Comparison, Difference, Number
 from pgsynth_core.runs.comparing import compare
-from pgsynth_core.runs.intervals import Difference
 from pgsynth_core.runs.reader import read_facts
 
 from ...fixtures.compared_runs import write_run, write_scores

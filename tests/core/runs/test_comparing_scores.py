@@ -13,10 +13,10 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from pgsynth_core.errors import UserError
 from pgsynth_core.reports.cells import over_text
-from pgsynth_core.runs.compared import Number
+from pgsynth_core.runs.compared import Difference, Number
 from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.evaluations import read_evaluation
-from pgsynth_core.runs.intervals import Difference, difference
+from pgsynth_core.runs.intervals import difference
 from pgsynth_core.runs.reader import read_facts
 from pgsynth_core.runs.scores import number_of
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, ttest_ind, ttest_rel
 
+from pgsynth_core.runs.compared import Difference
 from pgsynth_core.runs.grouping import groups_of
-from pgsynth_core.runs.intervals import Difference, bootstrap_intervals, difference
+from pgsynth_core.runs.intervals import bootstrap_intervals, difference
 
 SEEDS, PAIRS = 3, 30
 

@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from PIL import Image as Pillow
 
-from pgsynth_core.data.sheet import GAP, HEADING_HEIGHT, TILE_HEIGHT
 from pgsynth_core.runs import RunFolder
 from pgsynth_core.runs.durable import read_json
 from pgsynth_tui.stores.reading import Piece, Unreadable, read_picture
@@ -154,6 +153,8 @@ def sheet_pieces(folder: Path, outputs: Mapping[str, Path]) -> Mapping[str, tupl
         folder: Holds ``sheet.png``.
         outputs: Row to picture, in the order of the sheet.
     """
+    from pgsynth_core.data.sheet import GAP, HEADING_HEIGHT, TILE_HEIGHT  # numpy, as in `stores.compare`
+
     sheet = folder / "sheet.png"
     try:
         with Pillow.open(next(iter(outputs.values())), formats=("PNG",)) as opened:

@@ -12,7 +12,6 @@ from pathlib import Path
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunFolder
 from pgsynth_core.runs.compared import Comparison
-from pgsynth_core.runs.comparing import compare
 from pgsynth_core.runs.reader import RunFacts, RunReader
 
 __all__ = ["CompareStore", "Read"]
@@ -63,6 +62,8 @@ class CompareStore:
         Returns:
             All that is read; None if it is as before, or was no longer wanted.
         """
+        from pgsynth_core.runs.comparing import compare  # numpy, which the first view can do without
+
         folders = self.folders
         found, problems = list[RunFacts](), list[str]()
         for folder in folders if len(folders) > 1 else ():

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgsynth_core.api.slurm import was_sent
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import RunStatus
 from pgsynth_core.sweeps import Standing, SweepFolder, list_sweeps, read_sweep
@@ -86,4 +85,4 @@ class SweepStore:
 
 def _row(sweep: SweepFolder, statuses: Mapping[Path, RunStatus]) -> SweepRow:
     now = tuple(Standing(row, statuses.get(sweep.root / row.run) if row.run else None) for row in sweep.rows)
-    return SweepRow(sweep, now, was_sent(sweep))
+    return SweepRow(sweep, now, sweep.jobs_file.exists())

@@ -18,6 +18,7 @@ from typing import Any, Final
 from pgsynth_core.cli.console import visible
 from pgsynth_core.errors import UserError
 from pgsynth_core.runs import Curve, RunFolder
+from pgsynth_core.runs.curves import Points
 from pgsynth_core.runs.points import reduced, smoothed
 
 __all__ = ["NUMBERS", "Drawn", "LogTail", "WatchStore", "Watched"]
@@ -38,11 +39,13 @@ class Watched:
         folder: The run.
         curve: What is read of it.
         problem: Why it cannot be read; empty if it can.
+        kept: What was made ready of which points, smoothed by which weight.
     """
 
     folder: RunFolder
     curve: Curve
     problem: str = ""
+    kept: tuple[Points, float, Drawn] | None = None
 
 
 class LogTail:
@@ -178,9 +181,12 @@ class WatchStore:
 
 
 def _drawn(one: Watched, weight: float) -> Drawn:
-    steps, values = one.curve.points()
+    points = steps, values = one.curve.points()
+    if one.kept and one.kept[0] is points and one.kept[1] == weight:
+        return one.kept[2]
     last = (steps[-1], values[-1]) if steps else None
-    smooth = None
     raw = reduced(steps, values, POINTS)
     smooth = reduced(steps, smoothed(values, weight), POINTS) if weight and steps else None
-    return Drawn(one.folder.id, raw, smooth, last)
+    drawn = Drawn(one.folder.id, raw, smooth, last)
+    one.kept = points, weight, drawn
+    return drawn

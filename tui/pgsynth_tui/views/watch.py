@@ -167,14 +167,15 @@ class WatchView(View):
         if [one.folder for one in self.store.runs] != wanted:
             self.store.watch(wanted, self.store.number)
             self._drawn = ()
-            self._show_curves()
+            self._again.set()
         folder = wanted[0] if wanted else None
         if folder != self._folder:
             self._folder = folder
             self._samples.show(wanted[:1])
             self._tail = LogTail(folder.log_file) if folder else None
             self.query_one(Log).clear()
-        self._again.set()
+            self._again.set()
+        self._show_curves()
         self._say()
 
     @work(thread=True, exclusive=True, group="watch", exit_on_error=False)
@@ -296,7 +297,7 @@ class WatchView(View):
         rows += [status.reason] if status.reason else []
         rows += [""]
         rows += [line for event in reversed(self.store.events()) if (line := _line(event))][:40]
-        self.query_one("#what", Static).update("\n".join(rows))
+        self.query_one("#what", Static).update("\n".join(rows), layout=False)
         self.ours.say_command("runs", "follow", row.id)
 
     # ---------------------------------------------------------------- actions

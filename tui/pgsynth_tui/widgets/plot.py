@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from rich.segment import Segment
@@ -61,25 +62,28 @@ class Plot(Widget):
         self._log = False
         self._plain = False
         self._strips: list[Strip] = []
-        self._drawn: tuple[object, ...] = ()
+        self._drawn = Size()
+        self._wanted: tuple[object, ...] = ()
 
     def show(self, lines: Sequence[Line], *, log: bool = False, plain: bool = False) -> None:
-        """Draw these.
+        """Draw these, unless they are drawn.
 
         Args:
             lines: The curves; later ones before earlier ones.
             log: Over a logarithmic scale; what is not above zero is left out.
             plain: In ASCII.
         """
+        wanted = self._wanted
         self._lines, self._log, self._plain = lines, log, plain
-        self._drawn = ()
-        self.refresh()
+        self._wanted = self.empty, log, plain, [(id(one.steps), id(one.values), one.label) for one in lines]
+        if self._wanted != wanted:
+            self._drawn = Size()
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One row; all are drawn when the first is asked for."""
-        key = (id(self._lines), self._log, self._plain, self.size)
-        if key != self._drawn:
-            self._strips, self._drawn = self._draw(self.size), key
+        if self.size != self._drawn:
+            self._strips, self._drawn = self._draw(self.size), self.size
         strip = self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
         return strip.apply_style(self.rich_style)
 
@@ -144,7 +148,7 @@ def _figure(value: float) -> str:
 
 
 class _Canvas:
-    """Dots, two to a column and four to a row, and the colour of each cell."""
+    """Dots, two to a column and four to a row, and the style of each cell."""
 
     def __init__(self, columns: int, rows: int, steps: tuple[float, float], values: tuple[float, float]) -> None:
         import numpy as np
@@ -152,8 +156,9 @@ class _Canvas:
         self.columns, self.rows, self.steps = columns, rows, steps
         self._values = values
         self._bits = np.zeros((rows, columns), dtype=np.uint8)
-        self._colours: dict[tuple[int, int], Style] = {}
-        self._marks: dict[tuple[int, int], tuple[str, Style]] = {}
+        self._marks = np.zeros((rows, columns), dtype="<u4")
+        self._styles = [Style()]
+        self._style_of = np.zeros((rows, columns), dtype=int)
 
     def line(self, steps: Any, values: Any, colour: str, *, faint: bool) -> None:
         """Of each column of dots, from the lowest to the highest value, joined to the column before."""
@@ -166,53 +171,62 @@ class _Canvas:
         heights = ((values - self._values[0]) / (self._values[1] - self._values[0]) * (height - 1)).round().astype(int)
         starts = np.flatnonzero(np.diff(places, prepend=-1))
         lowest, highest = np.minimum.reduceat(heights, starts), np.maximum.reduceat(heights, starts)
-        lasts = heights[np.append(starts[1:], len(heights)) - 1]
-        style = Style(color=colour, dim=faint)
-        before: tuple[int, int] | None = None
-        columns = (places[starts], lowest, highest, heights[starts], lasts)
-        for place, low, high, first, last in zip(*(column.tolist() for column in columns), strict=True):
-            if before:
-                self._join(before, (place, first), style)
-            for dot in range(low, high + 1):
-                self._dot(place, dot, style)
-            before = (place, last)
+        firsts, lasts = heights[starts], heights[np.append(starts[1:], len(heights)) - 1]
+        places = places[starts]
+        self._styles.append(Style(color=colour, dim=faint))
+        which, number = _each(highest - lowest + 1)
+        self._dots(places[which], lowest[which] + number)
+        across, up = np.diff(places), firsts[1:] - lasts[:-1]
+        length = np.maximum(across, abs(up))
+        which, number = _each(length - 1)
+        share = (number + 1) / length[which]
+        self._dots(
+            (places[which] + across[which] * share).round().astype(int),
+            (lasts[which] + up[which] * share).round().astype(int),
+        )
 
-    def _join(self, one: tuple[int, int], other: tuple[int, int], style: Style) -> None:
-        """A straight way between two dots."""
-        count = max(abs(other[0] - one[0]), abs(other[1] - one[1]))
-        for number in range(1, count):
-            share = number / count
-            self._dot(round(one[0] + (other[0] - one[0]) * share), round(one[1] + (other[1] - one[1]) * share), style)
+    def _dots(self, places: Any, heights: Any) -> None:
+        """Set them, in the style that came last."""
+        import numpy as np
 
-    def _dot(self, place: int, height: int, style: Style) -> None:
-        (row, dot), column = divmod(self.rows * 4 - 1 - height, 4), place // 2
-        self._bits[row, column] |= _DOTS[dot][place % 2]
-        self._colours[row, column] = style
+        rows, dots = np.divmod(self.rows * 4 - 1 - heights, 4)
+        np.bitwise_or.at(self._bits, (rows, places // 2), np.array(_DOTS, np.uint8)[dots, places % 2])
+        self._style_of[rows, places // 2] = len(self._styles) - 1
 
     def mark(self, steps: Any, colour: str) -> None:
         """A sign on the upper edge for each step whose value is not finite."""
         for step in steps[:: max(1, len(steps) // (self.columns * 2) or 1)]:
             share = (float(step) - self.steps[0]) / (self.steps[1] - self.steps[0])
             column = min(self.columns - 1, max(0, round(share * (self.columns - 1))))
-            self._marks[0, column] = _NOT_FINITE, Style(color=colour, bold=True)
+            self._set(0, column, _NOT_FINITE, Style(color=colour, bold=True))
 
     def label(self, step: float, value: float, text: str, colour: str) -> None:
         """A character at a point; beside it where another stands there already."""
         column = round((step - self.steps[0]) / (self.steps[1] - self.steps[0]) * (self.columns - 1))
         row = round((self._values[1] - value) / (self._values[1] - self._values[0]) * (self.rows - 1))
-        while (row, column) in self._marks and column:
+        while self._marks[row, column] and column:
             column -= 1
-        self._marks[row, column] = text, Style(color=colour, bold=True, reverse=True)
+        self._set(row, column, text, Style(color=colour, bold=True, reverse=True))
+
+    def _set(self, row: int, column: int, text: str, style: Style) -> None:
+        self._styles.append(style)
+        self._marks[row, column], self._style_of[row, column] = ord(text), len(self._styles) - 1
 
     def segments(self, row: int, *, plain: bool) -> list[Segment]:
-        """A row, cells of one colour together."""
-        found: list[Segment] = []
-        nothing = Style()
-        for column, bits in enumerate(self._bits[row].tolist()):
-            dots = " " if not bits else "*" if plain else chr(0x2800 + bits)
-            text, style = self._marks.get((row, column)) or (dots, self._colours.get((row, column), nothing))
-            if found and found[-1].style == style:
-                found[-1] = Segment(found[-1].text + text, style)
-            else:
-                found.append(Segment(text, style))
-        return found
+        """A row, cells of one style together."""
+        import numpy as np
+
+        bits, marks, styles = self._bits[row], self._marks[row], self._style_of[row]
+        dots = ord("*") if plain else 0x2800 + bits.astype("<u4")
+        cells = np.where(marks, marks, np.where(bits, dots, ord(" "))).astype("<u4")
+        edges = [0, *(np.flatnonzero(np.diff(styles)) + 1).tolist(), self.columns]
+        text = cells.tobytes().decode("utf-32-le")
+        return [Segment(text[one:other], self._styles[styles[one]]) for one, other in pairwise(edges)]
+
+
+def _each(counts: Any) -> tuple[Any, Any]:
+    """Of so many things of each kind: the kind of each, and its number among its kind."""
+    import numpy as np
+
+    which = np.repeat(np.arange(len(counts)), counts)
+    return which, np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
