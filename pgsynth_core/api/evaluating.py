@@ -232,9 +232,8 @@ def evaluate(  # noqa: PLR0913 - the words of a command, all but one optional
         on_scored: Told how far scoring is.
 
     Raises:
-        UserError: What `load` and `sample_pairs` raise; or if another process works on this evaluation,
-            pictures are too small to be scored, or the protocol
-            does not suit how the run fits photos.
+        UserError: What `load` and `sample_pairs` raise; or if another process works on this evaluation, pictures are
+            too small to be scored, or the protocol does not suit how the run fits photos.
     """
     model = run if isinstance(run, Model) else load(run, runs=runs)
     scoring = scoring or Scoring()
