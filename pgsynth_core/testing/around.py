@@ -19,7 +19,7 @@ from pgsynth_core.errors import ContractError, UserError
 from pgsynth_core.interfaces import Conditioning, Grid, SourceInputs
 from pgsynth_core.manifest import SLOTS
 from pgsynth_core.registry import Entry, Registry
-from pgsynth_core.spec import Spec, resolve
+from pgsynth_core.spec import KIND_OF_SLOT, Spec, resolve
 
 ODD_GRID = (13, 11)
 """Rows and columns of the latent: odd, and not square."""
@@ -176,13 +176,35 @@ def _cured(overrides: Sequence[str], entry: Entry, registry: Registry) -> Around
             spec = with_adapters(spec, verdict.adapters)
             verdict = check(spec, registry)
         if verdict.ok:
-            return Around(spec, verdict, registry)
+            return _small(Around(spec, verdict, registry), overrides, entry)
         remedies = (remedy for misfit in verdict.problems for remedy in misfit.remedies)
         remedy = next((words for words in remedies if _holds([*overrides, *words], entry, registry)), None)
         if remedy is None:
             break
         overrides += remedy
     raise ContractError(verdict.problems)
+
+
+def _small(around: Around, overrides: Sequence[str], entry: Entry) -> Around:
+    """With the options of a preset on the same base for the parts around the one under test, where they fit so: on the
+    lightest base, presets are small.
+    """
+    spec, registry = around.spec, around.registry
+    parts = {(slot, choice.part): choice.label for slot, choice in spec.choices() if choice.part != entry.qualified}
+    words: dict[str, str] = {}
+    for preset in registry.presets:
+        with suppress(UserError):  # one that cannot be read is not this part's fault
+            other = resolve(preset.qualified, [], registry).spec
+            for slot, choice in other.choices() if other.base.part == spec.base.part else ():
+                if (label := parts.get((slot, choice.part))) and slot not in ("base", "data"):
+                    defaults = registry.find(KIND_OF_SLOT[slot], choice.part).component.defaults()
+                    changed = {name: value for name, value in choice.options.items() if value != defaults.get(name)}
+                    words |= {f"{slot}.{label}.{name}": _written(value) for name, value in changed.items()}
+    with suppress(UserError):
+        small = resolve(None, [*overrides, *(f"{path}={value}" for path, value in words.items())], registry).spec
+        if (verdict := check(small, registry)).ok:
+            return Around(small, verdict, registry)
+    return around
 
 
 def _holds(overrides: Sequence[str], entry: Entry, registry: Registry) -> bool:

@@ -178,9 +178,6 @@ def _made(folder: Path, repository: Path) -> Pair:
     made = Pair(folder)
     made.train("whole", *WORDS, steps=4)
     made.train("sharded", *WORDS, steps=4, sharded=True)
-    made.train("resumed", *WORDS, steps=2, sharded=True)
-    made.train("resumed", steps=4, sharded=True)
-    made.train("spoiled", *SMALL, "train.ema=0", "train.checkpoint_every=1", steps=2, sharded=True, inf=[2])
     made.train("ended", *photos(made.folder), "train.checkpoint_every=2", steps=9, inf=[2, 3, 4], code=1)
     return made.do(repository)
 
@@ -203,6 +200,9 @@ def more(tmp_path_factory: pytest.TempPathFactory, repository: Path, checkpoint:
     made.train("unseen_sharded", *WORDS, "train.drop.qfft=1", steps=4, sharded=True)
     made.train("changed", *WORDS, steps=2, sharded=True)
     made.train("changed", steps=4)
+    made.train("resumed", *WORDS, steps=2, sharded=True)
+    made.train("resumed", steps=4, sharded=True)
+    made.train("spoiled", *SMALL, "train.ema=0", "train.checkpoint_every=1", steps=2, sharded=True, inf=[2])
     made.train("truepose", *TRUEPOSE, steps=4)
     made.train("truepose_sharded", *TRUEPOSE, steps=4, sharded=True)
     made.train("bf16", *WORDS, *BF16, steps=4)
@@ -241,14 +241,16 @@ def test_a_checkpoint_made_of_halves_is_that_of_one_process(pair: Pair, one: Run
     assert drawn.output.std() > 0
 
 
-def test_halves_resume_bitwise(pair: Pair) -> None:
-    run, whole = pair.run("resumed"), pair.run("sharded")
+@pytest.mark.slow
+def test_halves_resume_bitwise(pair: Pair, more: Pair) -> None:
+    run, whole = more.run("resumed"), pair.run("sharded")
     assert run.losses() == whole.losses()
     assert apart(tensors(run, 4, *FILES), tensors(whole, 4, *FILES)) == 0
 
 
-def test_a_gradient_of_one_half_that_is_no_number_leaves_both_as_they_were(pair: Pair) -> None:
-    run = pair.run("spoiled")
+@pytest.mark.slow
+def test_a_gradient_of_one_half_that_is_no_number_leaves_both_as_they_were(more: Pair) -> None:
+    run = more.run("spoiled")
     assert [event.get("skipped", False) for event in events(run, "step")] == [False, True]
     assert apart(*(tensors(run, step, "weights", "optimizer") for step in (1, 2))) == 0
 
@@ -310,7 +312,7 @@ def test_halves_compute_in_bf16_what_wholes_do(more: Pair) -> None:
 
 @pytest.mark.slow
 def test_all_of_that_was_sharded_where_it_was_to_be(more: Pair) -> None:
-    sharded = {name for name in more.names if name == "few" or name.endswith("sharded")}
+    sharded = {name for name in more.names if name in ("few", "resumed", "spoiled") or name.endswith("sharded")}
     assert all(max(more.shares(name)) < 0.6 for name in sharded)
     assert all(min(more.shares(name)) == 1.0 for name in {*more.names} - sharded - {"changed"})
     assert min(more.shares("changed")) < 0.6 and max(more.shares("changed")) == 1.0
