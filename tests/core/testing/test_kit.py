@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +88,19 @@ def test_a_plain_installation_has_all_it_takes(toys: Registry) -> None:
     around = compose_around(toys.find("attention", "pma"), toys)
     entries = [toys.find("base", around.spec.base.part), toys.find("encoder", around.spec.encoder[0].part)]
     assert [entry.name for entry in entries] == ["tiny", "qfft"] and not any(entry.component.extra for entry in entries)
+
+
+def test_what_stands_around_a_part_is_as_small_as_in_a_preset(toys: Registry, tmp_path: Path) -> None:
+    def qfft(kind: Kind, name: str, registry: Registry = toys) -> Mapping[str, Any]:
+        return compose_around(registry.find(kind, name), registry).spec.encoder[0].options
+
+    defaults = toys.find("encoder", "qfft").component.defaults()
+    small = {"backbone": "conv4", "local_queries": 16, "depth": 2}
+    assert {name: qfft("attention", "pma")[name] for name in small} == small
+    assert defaults.items() <= qfft("encoder", "qfft").items(), "the part that is checked keeps its own"
+    (tmp_path / "no.yaml").write_text("base: [", encoding="utf-8")
+    presets = tuple(replace(preset, path=tmp_path / "no.yaml") for preset in toys.presets)
+    assert defaults.items() <= qfft("attention", "pma", replace(toys, presets=presets)).items()
 
 
 def test_the_lightest_base_is_taken_whatever_its_name(toys: Registry) -> None:
