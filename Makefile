@@ -23,16 +23,19 @@ help: ## this list
 
 install: $(STAMP) ## .venv with pgsynth, every extra but bnb, and the tools, at the tested versions
 
+# Python compiles what is imported; all of torch and transformers, beforehand, would take a minute.
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "pgsynth needs Python 3.11 or newer and none was found: make PYTHON=/path/to/python"; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --constraint constraints.txt --editable '.[all,dev]'
+	$(PY) -m pip install --no-compile --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 
 demo: install ## a small method, composed, trained, sampled and scored on this machine, in minutes
 	$(VENV)/bin/pgsynth demo
 
-test: lint test-main test-compiled test-matrix ## lint, then every test a bare CPU machine can run in minutes
+test: install ## lint, beside it the combinations, then every other test a bare CPU machine can run in minutes
+	@$(MAKE) --no-print-directory --jobs=2 lint test-matrix
+	@$(MAKE) --no-print-directory test-main test-compiled
 
 test-main: install ## the tests, shapes checked
 	$(PYTEST) -n $(WORKERS) --dist worksteal --durations=25

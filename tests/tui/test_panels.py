@@ -183,7 +183,21 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("case", BROKEN)
+SOON = (
+    "cannot be imported",
+    "exits when made",
+    "compose raises",
+    "a child's mount",
+    "styles",
+    "a timer",
+    "a worker's thread",
+)
+"""One of each way; the others are in the slow lane."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in SOON else pytest.mark.slow) for case in BROKEN]
+)
 def test_a_panel_that_fails_is_told_in_its_place_and_the_app_goes_on(case: str, fake_packages: FakePackages) -> None:
     body, reason = BROKEN[case]
     with_panels(fake_packages, f"{body}\n", "Broken", "Good")

@@ -67,7 +67,10 @@ def losses(rows: list[Any], before: tuple[int | None, str | None]) -> list[Any]:
 
 
 # ------------------------------------------------------------------------------------------- kills
-@pytest.fixture(scope="module", params=SCENES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=pytest.mark.slow if one in ("same_step", "back") else ()) for one in SCENES],
+)
 def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
     """A scene, and what stood after a kill at each step from there."""
     return request.param, faults("ours", request.param, "kill", tmp_path_factory.mktemp("killed"))

@@ -131,7 +131,10 @@ def test_scales_by_step_are_the_sum_of_every_branch(
     assert (latents - drawn(scene, plan_of({"all": 1.0}))[0]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(("guidance", "scales", "branches"), CASES[:6])
+@pytest.mark.parametrize(
+    ("guidance", "scales", "branches"),
+    [pytest.param(*case, marks=() if number in (0, 3) else pytest.mark.slow) for number, case in enumerate(CASES[:6])],
+)
 @pytest.mark.usefixtures("exact")
 def test_what_is_prepared_follows_the_branches(
     stage: Stage,

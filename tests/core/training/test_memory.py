@@ -67,6 +67,7 @@ def test_half_precision_holds_less_of_activations_but_copies_of_weights() -> Non
     assert half.weights == whole.weights
 
 
+@pytest.mark.slow
 def test_accumulation_holds_gradients_beside_activations(plain: TrainingMemory) -> None:
     large = estimate("train.batch_size=16")
     more = estimate("train.batch_size=16", "train.accumulate=2").step - large.step
