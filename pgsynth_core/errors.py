@@ -6,8 +6,11 @@ Floor 0. Imports nothing but the standard library.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "SpecError",
     "UserError",
     "nearest",
+    "not_there",
     "suggestion",
 ]
 
@@ -114,3 +118,22 @@ def suggestion(word: str, allowed: Sequence[str], *, what: str = "") -> str:
     hit = nearest(word, allowed)
     listing = f"{what[0].upper() + what[1:] if what else 'Allowed'}: {', '.join(allowed)}."
     return f"Did you mean {hit!r}? {listing}" if hit else listing
+
+
+def not_there(path: str | Path, *, folders: bool = False) -> str:
+    """The cure for a path where nothing is: the nearest name beside it, or the folder that is not there either.
+
+    Args:
+        path: What was given.
+        folders: Whether a folder is wanted.
+    """
+    path = Path(path)
+    beside: list[str] = []
+    with suppress(OSError):  # it is not there, or may not be listed
+        beside = [one.name for one in path.parent.iterdir() if not folders or one.is_dir()]
+    if hit := nearest(path.name, beside):
+        return f"Did you mean {shlex.quote(str(path.parent / hit))}?"
+    with suppress(OSError):
+        if not path.parent.is_dir():
+            return f"There is no folder {str(path.parent)!r} either."
+    return "Give the path of one that is there."

@@ -234,7 +234,8 @@ def _retargeted(
         if mode == "on":
             raise
         if on_warning:
-            on_warning(f"{_names(frames)} is not retargeted: {error.problems[0].message}")
+            problem = error.problems[0]
+            on_warning(f"{_names(frames)} is not retargeted: {problem.message} {problem.cure}".rstrip())
         return []
 
 

@@ -179,6 +179,7 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
     Raises:
         UserError: With the photo that cannot be read, or what it lacks and nobody finds.
     """
+    cured = {""}
     for file in photo_files(paths):
         own = _of_photo(joints, file.path, POSE_SUFFIX), _of_photo(parsing, file.path, PARSING_SUFFIX)
         try:
@@ -188,7 +189,10 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
         except UserError as error:
             if on_skip is None:
                 raise
-            on_skip(f"{file.path} is left out: {error.problems[0]}")
+            problem = error.problems[0]
+            said = problem.message if problem.where == str(file.path) else f"{problem.where}: {problem.message}"
+            on_skip(f"{file.path} is left out: {said}" + (f" {problem.cure}" if problem.cure not in cured else ""))
+            cured.add(problem.cure)
             continue
         yield photo
 
@@ -249,6 +253,8 @@ def own_joints(source: Source, image: Image, looking: Looking, given: Pose | Non
     if needed and not present(known).any():
         cure = "Give the joints of the person in the photo."
         raise UserError("nobody is in the pose of the photo.", where=shown_as(source), cure=cure)
+    if not present(known).any():
+        looking.tell(f"{shown_as(source)}: by its pose nobody is in it: all of it is shown, and no pose is retargeted.")
     return known
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from pgsynth_core.data import PARSING_SUFFIX
 from pgsynth_core.data.stamp import is_sheet
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import Problem, UserError, not_there
 from pgsynth_core.runs import refusing
 
 __all__ = ["IMAGE_SUFFIXES", "PhotoFile", "photo_files", "require_photos"]
@@ -50,7 +50,7 @@ def require_photos(paths: Sequence[str | Path], out: Path | None) -> None:
         UserError: With each of them.
     """
     missing = [
-        Problem("there is no such file or folder.", str(path), "Give the path of a photo, or of a folder of them.")
+        Problem("there is no such file or folder.", str(path), not_there(path))
         for path in paths
         if not Path(path).exists()
     ]

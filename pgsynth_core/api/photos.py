@@ -17,7 +17,7 @@ from pgsynth_core.data.poses import FoundIn, PoseFrame, read_poses
 from pgsynth_core.data.poses.frames import Scene
 from pgsynth_core.data.poses.json_forms import scenes_in
 from pgsynth_core.data.records import BadRecord
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import UserError, not_there
 
 __all__ = [
     "OnWarning",
@@ -45,7 +45,7 @@ OnWarning = Callable[[str], None]
 
 _PHOTO_CURE: Final = (
     "Give a photo that other programs open, JPEG or PNG of 8 bits a channel; if this one was cut off on its way, copy "
-    "or download it again. A telephone's HEIC is saved as JPEG first; what is too large is scaled down."
+    "or download it again. A telephone's HEIC is saved as JPEG first; scale down what is too large."
 )
 _PARSING_CURE: Final = "Give a PNG of one channel, of the photo's size, whose values are labels."
 _POSE_CURE: Final = (
@@ -64,7 +64,8 @@ def photo_of(source: Source) -> np.ndarray:
         try:
             return read_image(Path(source), managed=True)
         except DataError as failure:
-            raise DataError.of(failure.records, cure=_PHOTO_CURE) from failure
+            cure = _PHOTO_CURE if Path(source).exists() else not_there(source)
+            raise DataError.of(failure.records, cure=cure) from failure
     if isinstance(source, Image.Image):
         try:
             return as_rgb(source, managed=True)

@@ -75,10 +75,20 @@ class Parser(argparse.ArgumentParser):
         except argparse.ArgumentError as error:
             where = f"argument {error.argument_name}" if error.argument_name else ""
             raise ArgumentsError(_sentence(error.message), where=where, cure=self._help_cure()) from None
+        self._settings_among_files(namespace)
         unknown = [word for word in extra if word.startswith("-")]  # a word besides may be the value of one
         if problems := [self._unknown(word) for word in unknown or extra]:
             raise ArgumentsError(problems)
         return namespace
+
+    def _settings_among_files(self, namespace: argparse.Namespace) -> None:
+        """A setting behind a flag that takes several words, ``--pose kick.json sample.steps=9``, is a setting."""
+        for action in self._actions if self._override_keys else ():
+            if action.option_strings and action.nargs == "+" and (given := getattr(namespace, action.dest)):
+                keys = {word: word.partition("=")[0].partition(".")[0] for word in given if "=" in word}
+                settings = [word for word in given if keys.get(word) in self._override_keys]
+                setattr(namespace, action.dest, [word for word in given if word not in settings])
+                namespace.words += settings
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse for what is missing.

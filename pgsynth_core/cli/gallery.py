@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from pgsynth_core.cli.page_file import add_open, page_place, write_page
 from pgsynth_core.cli.progress import follow
 from pgsynth_core.cli.report import broken_facts, tell_note
 from pgsynth_core.cli.verbs import Command, Session
-from pgsynth_core.errors import UserError, nearest
+from pgsynth_core.errors import UserError, not_there
 from pgsynth_core.runs.durable import amount
 
 __all__ = ["COMMAND"]
@@ -98,13 +97,7 @@ def _folder(given: str) -> Path:
     if folder.exists():
         cure = f"Give the folder it is in: {shlex.quote(str(folder.parent))}."
         raise UserError(f"{given} is no folder.", where="pgsynth gallery", cure=cure)
-    parent = folder.parent
-    beside = list[str]()
-    with suppress(OSError):  # it is not there, or may not be listed
-        beside = [one.name for one in parent.iterdir() if one.is_dir()]
-    hit = nearest(folder.name, beside)
-    cure = f"Did you mean {shlex.quote(str(parent / hit))}?" if hit else "Give the path of one that is there."
-    raise UserError(f"there is no folder {given}.", where="pgsynth gallery", cure=cure)
+    raise UserError(f"there is no folder {given}.", where="pgsynth gallery", cure=not_there(folder, folders=True))
 
 
 def _command(arguments: argparse.Namespace) -> str:

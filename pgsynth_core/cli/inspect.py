@@ -27,7 +27,7 @@ from pgsynth_core.cli.sample import (
 )
 from pgsynth_core.cli.verbs import Command, Session
 from pgsynth_core.contract import SitePattern
-from pgsynth_core.errors import Problem, UserError, nearest, suggestion
+from pgsynth_core.errors import Problem, UserError, nearest, not_there, suggestion
 from pgsynth_core.runs import LATEST, find_checkpoint, list_runs, runs_root
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _check_files(arguments: argparse.Namespace) -> None:
     """Read the photo and the pose once before anything is loaded."""
     files = {"--source": arguments.source, "--pose": arguments.pose, "--parsing": arguments.parsing}
     missing = [
-        Problem("there is no such file.", f"{flag} {name}", "Give the path of one that is there.")
+        Problem("there is no such file.", f"{flag} {name}", not_there(name))
         for flag, name in files.items()
         if name is not None and not Path(name).is_file()
     ]

@@ -222,6 +222,8 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
         return 0
     for path in facts["pictures"] if "folder" not in facts else ():
         say(one_line(path))
+    for path in facts.get("back", ()):
+        say(f"{'back':<8}{one_line(path)}")
     for path in facts.get("animations", ()):
         say(f"{'moving':<8}{one_line(path)}")
     for name in ("grid", "sheet", "folder"):

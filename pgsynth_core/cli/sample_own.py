@@ -15,7 +15,8 @@ from pgsynth_core.cli.arguments import Parser, at_least, frames_a_second
 from pgsynth_core.cli.new_files import new_folder, write_new
 from pgsynth_core.cli.own_flags import add_framing, add_looking, framing_of, looking_of, window_facts
 from pgsynth_core.cli.progress import Follower
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.cli.report import tell_note
+from pgsynth_core.errors import Problem, UserError, not_there
 
 if TYPE_CHECKING:
     from pgsynth_core.api import Model
@@ -91,7 +92,7 @@ def _require_there(arguments: argparse.Namespace) -> None:
     named += [(flag, word and re.sub(r"(?i)(\.csv):.*", r"\1", word)) for flag, word in poses]
     named.append(("--parsing", arguments.parsing))
     missing = [
-        Problem("there is no such file or folder.", f"{flag} {word}", "Give the path of one that is there.")
+        Problem("there is no such file or folder.", f"{flag} {word}", not_there(word))
         for flag, word in named
         if word is not None and not Path(word).exists()
     ]
@@ -199,15 +200,24 @@ class Own:
             for count, one in enumerate(found, 1):
                 writer.add(one)
                 follower.on_event({"kind": "count", "doing": "drawing", "done": count, "of": self._total})
+        except KeyboardInterrupt:
+            if writer.pictures:
+                number, last = len(writer.pictures), writer.pictures[-1]
+                tell_note(f"{number} {'pictures were' if number > 1 else 'picture was'} drawn, the last is {last}.")
+            raise
         except UserError:
             if writer.pictures:
                 with suppress(UserError):
                     writer.finish()  # what was drawn is not lost
             raise
         if not writer.pictures:
-            cure = "Give other photos or poses."
+            from pgsynth_core.api.photo_files import IMAGE_SUFFIXES
+
+            folders = ", ".join(map(str, self._sources))
             raise UserError(
-                f"nothing was drawn: {lost[0] if lost else 'no photo is there.'}", where="--source", cure=cure
+                f"nothing was drawn: {lost[0] if lost else f'no photo is in {folders}.'}",
+                where="--source",
+                cure="Give other photos or poses." if lost else f"Photos are files {', '.join(IMAGE_SUFFIXES)}.",
             )
         Hooks(model.assembly.registry).sampled(model.home, model.checkpoint.step, writer.pictures)
         return writer.finish()
@@ -289,7 +299,7 @@ class _Writer:
             facts["grid"] = str(self._grid())
         if self._moving:
             facts["animations"] = [
-                str(self._animation(name, frames)) for (_, name), (_, frames) in self._moving.items()
+                str(self._animation(folder.name, frames)) for folder, frames in self._moving.values()
             ]
         if self._backs:
             facts["back"] = [str(path) for path in self._backs]

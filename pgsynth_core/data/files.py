@@ -138,6 +138,8 @@ def _decoding(path: Path | bytes, shown: str) -> Iterator[Pillow.Image]:
 
 def unread(failure: Exception, picture: Path | bytes) -> str:
     """Why a picture cannot be read, in the same words each time: Pillow's hold the place of an object in memory."""
+    if isinstance(failure, Pillow.DecompressionBombError):  # that a photo is an attack would be said too soon
+        return f"it has more than {MOST_PIXELS:,} pixels, the most that are read"
     if isinstance(failure, UnidentifiedImageError):
         if isinstance(picture, bytes):
             return f"it is none of {', '.join(_FROM_BYTES)}"

@@ -49,7 +49,7 @@ def no_work(*_: object) -> None:
     ("words", "why"),
     [
         (["output"], "Did you mean outputs?"),
-        (["nowhere/at/all"], "Give the path of one that is there."),
+        (["nowhere/at/all"], "There is no folder 'nowhere/at' either."),
         (["outputs/plain.webp"], "Give the folder it is in: outputs."),
         (["empty"], "there is no picture in this folder"),
         (["broken"], "cannot be read: no picture that can be read"),

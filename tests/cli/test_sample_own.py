@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pgsynth_core.api import drawing
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data import write_pose
 from pgsynth_core.data.poses import PoseFrame, poses_as
@@ -222,7 +223,57 @@ def test_a_plugin_is_told_of_what_was_drawn(sample: Run, monkeypatch: pytest.Mon
     assert told == [["me-kick-seed0.png", "me-kick-seed1.png"]]
 
 
+def test_a_setting_may_stand_behind_the_files(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    said = sample("--source", "me.png", "--pose", "kick.json", "sample.scheduler=dpm", "--json")
+    assert said.code == 0 and names(said.facts) == ["me-kick-seed0.png"], said.err
+    assert "dpm" in str(stamp_of(Path(said.facts["pictures"][0])))
+    said = sample("--source", "me.png", "--pose", "kick.json", "sample.schedular=dpm")
+    assert said.code == 2 and "'scheduler'" in said.err
+
+
+def test_what_was_drawn_before_ctrl_c_is_told_and_what_comes_next_has_one_name(
+    sample: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photo(Path("me.png"))
+    np.save("dance.npy", np.stack([standing()] * 2))
+    words = ("--source", "me.png", "--pose", "dance.npy", "--back")
+
+    def broken_off(*given: Any, **more: Any) -> Iterator[Any]:
+        yield next(whole(*given, **more))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        whole = drawing.draw_own
+        patched.setattr(drawing, "draw_own", broken_off)
+        said = sample(*words)
+    assert said.code == 130 and "1 picture was drawn, the last is out/me-dance-seed0/dance-0000.png." in said.err
+    said = sample(*words)
+    assert said.code == 0, said.err
+    assert "back    out/me-dance-seed0.2/dance-0001-photo.png" in said.out
+    assert "moving  out/me-dance-seed0.2.webp" in said.out and "sheet   out/me-dance-seed0.2-sheet.png" in said.out
+
+
 # ------------------------------------------------------------------------------------------- bad input
+def test_a_misspelt_file_is_guessed(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    said = sample("--source", "mee.png", "--pose", "kick.jsn")
+    assert said.code == 2 and "Did you mean me.png?" in said.err and "Did you mean kick.json?" in said.err
+
+
+def test_a_folder_without_photos_is_named(sample: Run) -> None:
+    Path("nothing").mkdir()
+    said = sample("--source", "nothing", "--pose", "kick.json")
+    assert said.code == 2 and "no photo is in nothing." in said.err and ".jpg" in said.err and not Path("out").exists()
+
+
+def test_a_pose_of_the_photo_with_nobody_in_it_is_told(sample: Run) -> None:
+    write_photo(Path("me.png"))
+    Path("nobody.json").write_text('{"people": []}', encoding="utf-8")
+    said = sample("--source", "me.png", "--source-pose", "nobody.json", "--pose", "kick.json")
+    assert said.code == 0 and "nobody is in it" in said.err and "no pose is retargeted" in said.err
+
+
 def write_bad(kind: str) -> Path:
     """A photo that is odd, or none."""
     path = Path(f"{kind}.png")
@@ -234,17 +285,18 @@ def write_bad(kind: str) -> Path:
         path.write_bytes(path.read_bytes()[:2000])
     elif kind == "sixteen-bit":
         Image.fromarray(np.full((72, 48), 40_000, np.uint16)).save(path)
-    elif kind == "huge":
-        Image.new("1", (20_000, 20_000)).save(path)
+    elif kind in ("huge", "large"):
+        Image.new("1", (20_000, 20_000) if kind == "huge" else (9_000, 9_000)).save(path)
     elif kind == "text":
         path.write_text("<html>", encoding="utf-8")
     return path
 
 
-@pytest.mark.parametrize("kind", ["zero-byte", "cut-off", "sixteen-bit", "huge", "text", "missing"])
+@pytest.mark.parametrize("kind", ["zero-byte", "cut-off", "sixteen-bit", "huge", "large", "text", "missing"])
 def test_a_photo_that_cannot_be_read_is_refused_and_nothing_is_written(sample: Run, kind: str) -> None:
     said = sample("--source", write_bad(kind), "--pose", "kick.json")
     assert said.code == 2 and f"{kind}.png" in said.err and "cure:" in said.err and "Traceback" not in said.err
+    assert "attack" not in said.err
     assert not Path("out").exists()
 
 

@@ -20,7 +20,7 @@ from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene,
 from pgsynth_core.data.poses.json_forms import read_json, scenes_in
 from pgsynth_core.data.records import BadRecord, DataError, Image, Keypoints
 from pgsynth_core.data.stamp import is_sheet
-from pgsynth_core.errors import UserError
+from pgsynth_core.errors import UserError, not_there
 
 __all__ = ["FoundIn", "natural", "read_poses"]
 
@@ -221,7 +221,8 @@ def _start(path: Path) -> bytes:
         with open(path, "rb") as file:
             return file.read(512)
     except FileNotFoundError:
-        raise DataError.of(BadRecord(str(path), 0, "there is no such file.", "missing")) from None
+        record = BadRecord(str(path), 0, "there is no such file.", "missing")
+        raise DataError.of(record, cure=not_there(path)) from None
     except (OSError, ValueError) as failure:
         raise DataError.of(BadRecord(str(path), 0, f"it cannot be read: {failure}.", "unreadable")) from failure
 
