@@ -23,7 +23,7 @@ help: ## this list
 
 install: $(STAMP) ## .venv with pgsynth, every extra but bnb, and the tools, at the tested versions
 
-# Python compiles what is imported; all of torch and transformers, beforehand, would take a minute.
+# Python compiles what is imported, and need not compile all of torch and transformers beforehand.
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "pgsynth needs Python 3.11 or newer and none was found: make PYTHON=/path/to/python"; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)

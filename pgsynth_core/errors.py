@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "ContractError",
@@ -25,6 +26,10 @@ __all__ = [
     "not_there",
     "suggestion",
 ]
+
+
+_MOST_BESIDE: Final = 10_000
+"""Of a folder of millions, the first: a cure must come at once."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +125,17 @@ def suggestion(word: str, allowed: Sequence[str], *, what: str = "") -> str:
     return f"Did you mean {hit!r}? {listing}" if hit else listing
 
 
-def not_there(path: str | Path, *, folders: bool = False) -> str:
+def not_there(path: str | Path, *, wanted: Callable[[Path], bool] = lambda beside: True) -> str:
     """The cure for a path where nothing is: the nearest name beside it, or the folder that is not there either.
 
     Args:
         path: What was given.
-        folders: Whether a folder is wanted.
+        wanted: Whether a path beside it could have been meant, e.g. `Path.is_dir`; asked of the first 10,000.
     """
     path = Path(path)
     beside: list[str] = []
     with suppress(OSError):  # it is not there, or may not be listed
-        beside = [one.name for one in path.parent.iterdir() if not folders or one.is_dir()]
+        beside = [one.name for one in islice(path.parent.iterdir(), _MOST_BESIDE) if wanted(one)]
     if hit := nearest(path.name, beside):
         return f"Did you mean {shlex.quote(str(path.parent / hit))}?"
     with suppress(OSError):

@@ -7,7 +7,7 @@ photo, poses --> retargeted onto the photo's body --> window around the person -
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal, get_args
 
@@ -235,7 +235,7 @@ def _retargeted(
             raise
         if on_warning:
             problem = error.problems[0]
-            on_warning(f"{_names(frames)} is not retargeted: {problem.message} {problem.cure}".rstrip())
+            on_warning(f"{_names(frames)} is not retargeted: {replace(problem, where='')}")
         return []
 
 

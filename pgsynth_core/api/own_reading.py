@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -179,7 +179,7 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
     Raises:
         UserError: With the photo that cannot be read, or what it lacks and nobody finds.
     """
-    cured = {""}
+    cured: set[str] = set()
     for file in photo_files(paths):
         own = _of_photo(joints, file.path, POSE_SUFFIX), _of_photo(parsing, file.path, PARSING_SUFFIX)
         try:
@@ -190,8 +190,9 @@ def own_photos(  # noqa: PLR0913 - photos, and all that may be given of them
             if on_skip is None:
                 raise
             problem = error.problems[0]
-            said = problem.message if problem.where == str(file.path) else f"{problem.where}: {problem.message}"
-            on_skip(f"{file.path} is left out: {said}" + (f" {problem.cure}" if problem.cure not in cured else ""))
+            where = "" if problem.where == str(file.path) else problem.where
+            said = replace(problem, where=where, cure="" if problem.cure in cured else problem.cure)
+            on_skip(f"{file.path} is left out: {said}")
             cured.add(problem.cure)
             continue
         yield photo

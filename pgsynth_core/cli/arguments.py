@@ -82,11 +82,18 @@ class Parser(argparse.ArgumentParser):
         return namespace
 
     def _settings_among_files(self, namespace: argparse.Namespace) -> None:
-        """A setting behind a flag that takes several words, ``--pose kick.json sample.steps=9``, is a setting."""
+        """A setting behind a flag that takes several words, ``--pose kick.json sample.steps=9``, is a setting.
+
+        Raises:
+            ArgumentsError: If nothing else is behind the flag.
+        """
         for action in self._actions if self._override_keys else ():
             if action.option_strings and action.nargs == "+" and (given := getattr(namespace, action.dest)):
                 keys = {word: word.partition("=")[0].partition(".")[0] for word in given if "=" in word}
                 settings = [word for word in given if keys.get(word) in self._override_keys]
+                if len(settings) == len(given):
+                    where = f"argument {action.option_strings[-1]}"
+                    raise ArgumentsError("expected at least one argument.", where=where, cure=self._help_cure())
                 setattr(namespace, action.dest, [word for word in given if word not in settings])
                 namespace.words += settings
 

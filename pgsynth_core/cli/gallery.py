@@ -97,7 +97,7 @@ def _folder(given: str) -> Path:
     if folder.exists():
         cure = f"Give the folder it is in: {shlex.quote(str(folder.parent))}."
         raise UserError(f"{given} is no folder.", where="pgsynth gallery", cure=cure)
-    raise UserError(f"there is no folder {given}.", where="pgsynth gallery", cure=not_there(folder, folders=True))
+    raise UserError(f"there is no folder {given}.", where="pgsynth gallery", cure=not_there(folder, wanted=Path.is_dir))
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from pgsynth_core.errors import Problem, UserError
+from pgsynth_core.errors import Problem, UserError, not_there
 from pgsynth_core.packages.libraries import core_requirements
 from pgsynth_core.registry import OWN_NAME, KeptPackage
 
@@ -139,7 +139,7 @@ def _at(word: str, path: Path, *, editable: bool) -> Wanted:
             raise UserError("this folder is no Python project: it has no pyproject.toml.", where=word, cure=cure)
         return Wanted(word, path=path, editable=editable)
     if not path.exists():
-        raise UserError("there is no such file or folder.", where=word, cure="Check the path.")
+        raise UserError("there is no such file or folder.", where=word, cure=not_there(path))
     if editable or path.suffix != ".whl":
         cure = "Give its project folder; unpack an archive first." if editable else "Unpack it, and give the folder."
         raise UserError("this is no wheel and no project folder.", where=word, cure=cure)

@@ -258,7 +258,7 @@ def _numbers(found: list[Any]) -> Points | None:
     """Steps and values as the pattern found them; None where they are no numbers: written over on the disk."""
     text = b",".join(chain.from_iterable(found) if isinstance(found[0], tuple) else found)
     try:
-        both = json.loads(b"[" + text.replace(_LOSS, b"").replace(b'"', b"") + b"]")  # a third sooner than one by one
+        both = json.loads(b"[" + text.replace(_LOSS, b"").replace(b'"', b"") + b"]")  # sooner than one by one
         return Points(array("q", both[::2]), array("d", both[1::2]))
     except (ValueError, TypeError, OverflowError):
         return None

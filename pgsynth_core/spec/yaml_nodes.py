@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from pgsynth_core.errors import Problem, nearest
+from pgsynth_core.errors import Problem, not_there
 from pgsynth_core.spec.nodes import MAX_DEPTH, Mark, Node, Problems, shortened
 from pgsynth_core.spec.scalars import scalar_value
 
@@ -87,18 +87,14 @@ def _fault(path: Path) -> tuple[str, str] | None:
     if path.is_dir():
         return "this is a directory.", "Give a .yaml file."
     if not path.is_file():
-        return "there is no such file.", _missing_cure(path)
+        return "there is no such file.", not_there(path, wanted=_is_yaml)
     if path.stat().st_size > MAX_BYTES:
         return f"the file has more than {MAX_BYTES // 1024} KiB.", "A spec is a page or two of YAML."
     return None
 
 
-def _missing_cure(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"There is no folder {str(path.parent)!r} either."
-    siblings = {file.stem: file.name for file in sorted(path.parent.glob("*.y*ml"))}
-    hit = nearest(path.stem, siblings)
-    return f"Did you mean {siblings[hit]!r}?" if hit else f"Check the name; it was looked for in {str(path.parent)!r}."
+def _is_yaml(path: Path) -> bool:
+    return path.suffix in (".yaml", ".yml")
 
 
 def read_text(text: str, source: str, problems: Problems) -> Node | None:

@@ -190,16 +190,17 @@ def _small(around: Around, overrides: Sequence[str], entry: Entry) -> Around:
     lightest base, presets are small.
     """
     spec, registry = around.spec, around.registry
-    parts = {(slot, choice.part): choice.label for slot, choice in spec.choices() if choice.part != entry.qualified}
+    around_it = [each for each in spec.choices() if each[0] not in ("base", "data") and each[1].part != entry.qualified]
+    parts = {(slot, choice.part): choice.label for slot, choice in around_it}
     words: dict[str, str] = {}
     for preset in registry.presets:
         with suppress(UserError):  # one that cannot be read is not this part's fault
             other = resolve(preset.qualified, [], registry).spec
             for slot, choice in other.choices() if other.base.part == spec.base.part else ():
-                if (label := parts.get((slot, choice.part))) and slot not in ("base", "data"):
+                if label := parts.get((slot, choice.part)):
                     defaults = registry.find(KIND_OF_SLOT[slot], choice.part).component.defaults()
                     changed = {name: value for name, value in choice.options.items() if value != defaults.get(name)}
-                    words |= {f"{slot}.{label}.{name}": _written(value) for name, value in changed.items()}
+                    words = {f"{slot}.{label}.{name}": _written(value) for name, value in changed.items()} | words
     with suppress(UserError):
         small = resolve(None, [*overrides, *(f"{path}={value}" for path, value in words.items())], registry).spec
         if (verdict := check(small, registry)).ok:

@@ -230,6 +230,8 @@ def test_a_setting_may_stand_behind_the_files(sample: Run) -> None:
     assert "dpm" in str(stamp_of(Path(said.facts["pictures"][0])))
     said = sample("--source", "me.png", "--pose", "kick.json", "sample.schedular=dpm")
     assert said.code == 2 and "'scheduler'" in said.err
+    said = sample("--source", "me.png", "--pose", "sample.scheduler=dpm")
+    assert said.code == 2 and "argument --pose\n  expected at least one argument." in said.err
 
 
 def test_what_was_drawn_before_ctrl_c_is_told_and_what_comes_next_has_one_name(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,16 @@ def text_of(app: PgsynthApp) -> str:
 def roots(repository: Path) -> str:
     """PYTHONPATH for a process that runs this checkout."""
     return os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))
+
+
+def printed_by(roots: str, code: str) -> list[str]:
+    """What some Python prints in a process of its own, in words."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": roots},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()

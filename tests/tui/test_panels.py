@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from pgsynth_tui.panels import PanelApp, PanelPlace, Panels
 
 from ..fixtures.fake_packages import FakePackages
 from ..fixtures.generated import put_in_place, write_package
+from .conftest import printed_by
 
 NAME = "pgsynth-plugin-x"
 CURE = f"Mend it if it is yours, or remove it: pgsynth plugins uninstall {NAME}."
@@ -304,17 +303,9 @@ def test_an_app_that_panels_could_end_is_refused(fake_packages: FakePackages) ->
         asyncio.run(run())
 
 
-def test_it_loads_no_torch(repository: Path) -> None:
-    code = "import sys, pgsynth_tui.panels\nprint(*sys.modules)"
-    roots = os.pathsep.join(map(str, (repository, repository / "plugins", repository / "tui")))
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": roots},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert not {"torch", "diffusers", "transformers", "timm", "safetensors"} & set(done.stdout.split())
+def test_it_loads_no_torch(roots: str) -> None:
+    loaded = printed_by(roots, "import sys, pgsynth_tui.panels; print(*sys.modules)")
+    assert not {"torch", "diffusers", "transformers", "timm", "safetensors"} & set(loaded)
 
 
 # ------------------------------------------------------------------------------------------- as `plugins new` writes it

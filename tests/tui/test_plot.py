@@ -50,6 +50,9 @@ def test_the_same_curves_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None
     plot.show([])
     plot.show([], log=True)
     assert len(drawn) == 5
+    for changed in ({"faint": True}, {"label": "a"}, {"colour": "green"}):
+        plot.show([Line(steps, values, **{"colour": "red", **changed})])
+    assert len(drawn) == 8
 
 
 def test_a_falling_curve_falls() -> None:

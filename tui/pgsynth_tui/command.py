@@ -66,15 +66,15 @@ def main(words: list[str]) -> int:
     if importlib.util.find_spec("textual") is None:
         raise UserError("the terminal UI needs Textual.", cure='Install it: pip install "pgsynth[tui]".')
     gc.disable()  # until there is something to see: nothing that is imported or built is garbage
-    from pgsynth_core.registry import discover
-    from pgsynth_tui.app import PgsynthApp
-    from pgsynth_tui.settings import read_settings
-
-    settings, faults = read_settings()
-    if arguments.ascii:
-        settings = settings.model_copy(update={"ascii": True})
-    app = PgsynthApp(discover(), runs=arguments.runs, settings=settings, faults=tuple(faults), settled=_settled)
     try:
+        from pgsynth_core.registry import discover
+        from pgsynth_tui.app import PgsynthApp
+        from pgsynth_tui.settings import read_settings
+
+        settings, faults = read_settings()
+        if arguments.ascii:
+            settings = settings.model_copy(update={"ascii": True})
+        app = PgsynthApp(discover(), runs=arguments.runs, settings=settings, faults=tuple(faults), settled=_settled)
         app.run()
     finally:
         gc.enable()

@@ -43,7 +43,7 @@ def test_wheels_and_folders(tmp_path: Path) -> None:
         ("pgsynth", ["pgsynth itself", "pip install --upgrade pgsynth"]),
         ("Torch==2.0", ["stands on", "torch<2.16,>=2.11"]),
         ("transformers", ["stands on"]),
-        ("./nowhere", ["no such file", "Check the path"]),
+        ("./nowhere", ["no such file", "Give the path of one that is there."]),
         ("nowhere.whl", ["no such file"]),
         ("~nobody-at-all/x.whl", ["Write the path without"]),
     ],

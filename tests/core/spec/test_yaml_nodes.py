@@ -127,7 +127,8 @@ def problems_of(path: Path) -> tuple[Problem, ...]:
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "method.yaml").write_text("a: 1\n")
-    assert "Did you mean 'method.yaml'?" in problems_of(tmp_path / "metod.yaml")[0].cure
+    (tmp_path / "metod.json").touch()
+    assert f"Did you mean {tmp_path / 'method.yaml'}?" in problems_of(tmp_path / "metod.yaml")[0].cure
     assert "folder" in problems_of(tmp_path / "no" / "method.yaml")[0].cure
     assert "directory" in problems_of(tmp_path)[0].message
     (tmp_path / "latin.yaml").write_bytes(b"a: caf\xe9\n")

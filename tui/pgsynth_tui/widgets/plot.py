@@ -75,7 +75,8 @@ class Plot(Widget):
         """
         wanted = self._wanted
         self._lines, self._log, self._plain = lines, log, plain
-        self._wanted = self.empty, log, plain, [(id(one.steps), id(one.values), one.label) for one in lines]
+        curves = [(id(one.steps), id(one.values), one.colour, one.faint, one.label) for one in lines]
+        self._wanted = self.empty, log, plain, curves
         if self._wanted != wanted:
             self._drawn = Size()
             self.refresh()
