@@ -298,6 +298,21 @@ def test_shards_that_are_fetched_at_the_same_time_keep_within_the_room_too(serve
     assert all(get(server, number, keep).exists() for number in range(3)), "and one after the other there is room"
 
 
+def test_a_shard_gets_its_name_while_nobody_counts(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, free = os.replace, list[bool]()
+
+    def seen(half: Path, place: Path) -> None:
+        with locked(room.shard_place("0" * 32), wait=False) as ours:
+            free.append(ours)
+        replace(half, place)
+
+    monkeypatch.setattr(os, "replace", seen)
+    get(server, 0, PLENTY)
+    assert free == [False], "one who counts meanwhile waits: in a listing, the shard may stand under neither name"
+
+
 def tried(server: Server, number: int, keep: int) -> None:
     with suppress(UserError):
         fetch(Remote(f"{server.url}/train/s-00000{number}.tar"), keep=keep, patient=False)

@@ -26,7 +26,7 @@ from pgsynth_core.data import SHARD_DIGEST, UNFINISHED, BadRecord, DataError, lo
 from pgsynth_core.errors import UserError
 from pgsynth_plugins.datasets.shards.clients import Answer, Failure, Means, opened, shown_url, without_secrets
 from pgsynth_plugins.datasets.shards.headers import read_table
-from pgsynth_plugins.datasets.shards.room import MOVE, reserve, shard_place
+from pgsynth_plugins.datasets.shards.room import MOVE, finish, reserve, shard_place
 
 __all__ = ["Remote", "download", "fetch", "is_here"]
 
@@ -181,7 +181,7 @@ def _fetch(remote: Remote, place: Path, keep: int) -> None:
                 _check_form(remote, answer, half)
                 if not os.path.samestat(os.fstat(written.fileno()), half.stat()):
                     raise FileNotFoundError("another process writes there now, for somebody removed the cache")
-                os.replace(half, place)
+                finish(half, place)
     except FileNotFoundError as error:
         raise Failure("somebody removed the cache while it was fetched", "outage") from error
     finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from io import BufferedWriter
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from pgsynth_core.data import (
 from pgsynth_core.errors import UserError
 from pgsynth_plugins.datasets.shards.clients import Failure
 
-__all__ = ["MOVE", "RESERVE", "reserve", "shard_place"]
+__all__ = ["MOVE", "RESERVE", "finish", "reserve", "shard_place"]
 
 RESERVE: Final = 2**30
 """Bytes of the disk that shards leave free: runs write there too."""
@@ -54,7 +54,7 @@ def reserve(file: BufferedWriter, size: int, keep: int, *, shown: str) -> None:
         UserError: If it is larger than what they may take, or than the disk.
         OSError: If the disk refuses.
     """
-    with locked(shard_place("0" * 32)):  # what is reserved by one is seen by the next
+    with _counting():  # what is reserved by one is seen by the next
         has = os.fstat(file.fileno()).st_size
         _make_room(size, size - has, keep, shown)
         try:
@@ -63,6 +63,21 @@ def reserve(file: BufferedWriter, size: int, keep: int, *, shown: str) -> None:
             if error.errno not in _FULL or not _remove_oldest(size - has):
                 raise
             _grow(file.fileno(), has, size)
+
+
+def finish(half: Path, place: Path) -> None:
+    """Give a shard that is fetched its name; not while somebody counts, who might see neither name.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
+    with _counting():
+        os.replace(half, place)
+
+
+def _counting() -> AbstractContextManager[bool]:
+    """The lock of everybody who counts the shards or changes what they are called."""
+    return locked(shard_place("0" * 32))
 
 
 def _grow(descriptor: int, has: int, size: int) -> None:
