@@ -133,10 +133,11 @@ def not_there(path: str | Path, *, wanted: Callable[[Path], bool] = lambda besid
         wanted: Whether a path beside it could have been meant, e.g. `Path.is_dir`; asked of the first 10,000.
     """
     path = Path(path)
-    beside: list[str] = []
+    beside: list[Path] = []
     with suppress(OSError):  # it is not there, or may not be listed
-        beside = [one.name for one in islice(path.parent.iterdir(), _MOST_BESIDE) if wanted(one)]
-    if hit := nearest(path.name, beside):
+        beside = [one for one in islice(path.parent.iterdir(), _MOST_BESIDE) if wanted(one)]
+    stem = nearest(path.stem, [one.stem for one in beside])  # endings are alike by themselves
+    if hit := nearest(path.name, [one.name for one in beside if one.stem == stem]):
         return f"Did you mean {shlex.quote(str(path.parent / hit))}?"
     with suppress(OSError):
         if not path.parent.is_dir():

@@ -5,7 +5,7 @@ What lies beside a photo counts where nothing is given, and what neither gives i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
@@ -27,6 +27,7 @@ from pgsynth_core.api.photos import (
 )
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import (
+    LABELS,
     PARSING_SUFFIX,
     DataError,
     Fit,
@@ -83,6 +84,7 @@ class Edit:
         pose: The source's own; None: the one beside the photo, or what an annotator finds.
         parsing: Label map of the source, where regions are named; None: the one beside the photo, or what an
             annotator finds.
+        label_set: What its labels are of, where the file does not say it and the method reads none.
         soft: Width of a soft edge around what changes, in pixels of the photo.
         keep: What is outside of it, see `Keep`.
         frame: How much of the photo the method is shown, see `own.Framing`; what is to change is always in it.
@@ -94,6 +96,7 @@ class Edit:
     regions: Sequence[str] = ()
     pose: Pose | None = None
     parsing: str | Path | None = None
+    label_set: str = ""
     soft: float = 0.0
     keep: str = "photo"
     frame: str = "auto"
@@ -147,7 +150,7 @@ def read_edit(
         UserError: If a file cannot be read, sizes differ, a region is unknown or not in the photo, or something that
             is needed is not given.
     """
-    _check_words(wanted)
+    _check_words(wanted, verdict)
     image = photo_of(wanted.source)
     size = image.shape[0], image.shape[1]
     people = tuple(_person(one, verdict, looking) for one in wanted.references)
@@ -196,7 +199,7 @@ def _leaves_a_rest(weights: Sequence[Mapping[int | None, float]]) -> bool:
     return sum(one.get(None, 0) for one in weights) < 1
 
 
-def _check_words(wanted: Edit) -> None:
+def _check_words(wanted: Edit, verdict: Verdict) -> None:
     """What can be said of an edit before any file is read.
 
     Raises:
@@ -212,14 +215,22 @@ def _check_words(wanted: Edit) -> None:
         raise UserError("nothing says what is to change.", where="mask", cure=cure)
     if not 0 <= wanted.soft < np.inf:
         raise UserError(f"soft is {wanted.soft}; it is a width in pixels, 0 or more.", where="soft", cure="Write 0.")
-    for name, value, allowed in (("keep", wanted.keep, get_args(Keep)), ("frame", wanted.frame, get_args(FrameMode))):
+    words: dict[str, tuple[str, Sequence[str]]] = {
+        "keep": (wanted.keep, get_args(Keep)),
+        "frame": (wanted.frame, get_args(FrameMode)),
+        "label_set": (wanted.label_set, ("", *LABELS)),
+    }
+    for name, (value, allowed) in words.items():
         if value not in allowed:
-            raise UserError(f"{name} is {value!r}.", where=name, cure=suggestion(str(value), allowed))
+            raise UserError(f"{name} is {value!r}.", where=name, cure=suggestion(str(value), [*filter(None, allowed)]))
     for one in wanted.references:
         wrong = [f"{name}={weight:g}" for name, weight in one.weights.items() if not 0 < weight <= 1]
         if wrong or not one.weights:
             message = f"weights are above 0 and at most 1; given: {', '.join(wrong) or 'none'}."
             raise UserError(message, where="reference", cure="Write e.g. upper-clothes=0.5.")
+    label_set = wanted.label_set or verdict.label_set
+    for name in _named(wanted):
+        _check_region(name, label_set, [label_set_of(label_set)] if label_set else LABELS.values())
 
 
 def _regions(wanted: Edit) -> tuple[str, ...]:
@@ -227,6 +238,12 @@ def _regions(wanted: Edit) -> tuple[str, ...]:
     if wanted.mask is not None or wanted.regions:
         return tuple(wanted.regions)
     return tuple(name for one in wanted.references for name in one.weights if name != EVERYWHERE)
+
+
+def _named(wanted: Edit) -> list[str]:
+    """All regions that are named, each once."""
+    weighted = (name for one in wanted.references for name in one.weights if name != EVERYWHERE)
+    return [*dict.fromkeys((*wanted.regions, *weighted))]
 
 
 def _person(reference: Reference, verdict: Verdict, looking: Looking) -> Person:
@@ -243,17 +260,18 @@ def _label_map(
     wanted: Edit, image: np.ndarray, verdict: Verdict, looking: Looking
 ) -> tuple[np.ndarray | None, LabelSet | None]:
     """The source's label map and its labels, where regions are named or one is given."""
-    named = [*wanted.regions, *(name for one in wanted.references for name in one.weights if name != EVERYWHERE)]
+    named = _named(wanted)
     given = wanted.parsing if wanted.parsing is not None else file_beside(wanted.source, PARSING_SUFFIX)
     if given is None and not named:
         return None, None
     if given is None:
-        needed = f"regions are named ({', '.join(dict.fromkeys(named))}), and there is no label map of the source."
+        needed = f"regions are named ({', '.join(named)}), and there is no label map of the source."
         cure = f"Give one, put it beside the photo as NAME{PARSING_SUFFIX}, or draw a mask instead"
         where = shown_as(wanted.source, "parsing")
         parsing, label_set = looking.label_map(image, verdict.label_set, where, needed=needed, cure=cure)
     else:
-        read, label_set = label_map_of(given, (image.shape[0], image.shape[1]), verdict)
+        size = image.shape[0], image.shape[1]
+        read, label_set = label_map_of(given, size, verdict, label_set=wanted.label_set)
         assert read is not None, "one is given"
         parsing = read
     return parsing, label_set_of(label_set)
@@ -273,11 +291,16 @@ def _label(name: str, known: LabelSet) -> int:
     Raises:
         UserError: If there is none.
     """
-    if name not in known.names:
-        names = (*known.names, EVERYWHERE)
-        cure = suggestion(name, names, what=f"regions of {known.name}")
-        raise UserError(f"there is no region {name!r}.", where="region", cure=cure)
+    _check_region(name, known.name, [known])
     return known.index(name)
+
+
+def _check_region(name: str, of: str, known: Iterable[LabelSet]) -> None:
+    """Refuse what is no region of any of these label sets, `of` being how they are called."""
+    names = [*dict.fromkeys(name for one in known for name in one.names), EVERYWHERE]
+    if name not in names:
+        cure = suggestion(name, names, what=f"regions of {of}" if of else "regions")
+        raise UserError(f"there is no region {name!r}.", where="region", cure=cure)
 
 
 def _inside(

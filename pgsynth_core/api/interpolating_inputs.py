@@ -60,7 +60,8 @@ def read_ends(
 ) -> Ends:
     """Read what is given, and put each pose into the photo of its end, as `own.place` does for a single picture.
 
-    A photo that stands at both ends is shown alike at both: in one window, its poses fitted as one body's.
+    A photo that stands at both ends is shown alike at both: in one window, and its poses are fitted as one body's, if
+    they are of pictures of one size.
 
     Args:
         wanted: What is asked for.
@@ -81,12 +82,20 @@ def read_ends(
     ]
     theirs = photos * len(wanted.poses) if len(photos) == 1 else photos[: len(wanted.poses)]
     frames = [
-        frame_of(pose, photo.size, person=looking.person, found_in=looking.people)
+        frame_of(pose, photo.size, person=looking.person, found_in=looking.people, on_warning=on_warning)
         for pose, photo in zip(wanted.poses, theirs, strict=True)
     ]
 
     def placed(photo: OwnPhoto, these: Sequence[PoseFrame]) -> Placed:
-        return place(photo, these, size=spec.size, fit=spec.fit, framing=wanted.framing, on_warning=on_warning)
+        return place(
+            photo,
+            these,
+            size=spec.size,
+            fit=spec.fit,
+            framing=wanted.framing,
+            moving=False,
+            on_warning=on_warning,
+        )
 
     if len(photos) == 1:
         both = (placed(photos[0], frames),) * 2

@@ -238,6 +238,7 @@ class Model:
         regions: Sequence[str] = (),
         pose: Pose | None = None,
         parsing: str | Path | None = None,
+        label_set: str = "",
         soft: float = 0.0,
         keep: str = "photo",
         frame: str = "auto",
@@ -257,6 +258,7 @@ class Model:
             regions: Or that, by names of labels of the source's label map. With neither, the references' regions.
             pose: The source's own pose; None: the one beside the photo, or what an annotator finds.
             parsing: The source's label map, where regions are named; None: as for the pose.
+            label_set: What its labels are of, e.g. ``lip20``, where the file does not say it and the method reads none.
             soft: Width of a soft edge around the mask, in pixels of the photo.
             keep: What stands outside of the mask: ``photo``, its own pixels, and the picture is of the photo's size;
                 ``codec``, the source as the codec gives it back, at the method's size.
@@ -282,6 +284,7 @@ class Model:
             regions=regions,
             pose=pose,
             parsing=parsing,
+            label_set=label_set,
             soft=soft,
             keep=keep,
             frame=frame,
@@ -310,7 +313,8 @@ class Model:
         Args:
             sources: One photo or two.
             poses: One pose or two, each in pixels of the photo of its place, where it names no canvas. A photo that
-                stands at both ends is framed once for both poses, and they are fitted as one body's.
+                stands at both ends is framed once for both poses, and they are fitted as one body's if they are of
+                pictures of one size.
             frames: How many pictures, 2 at least.
             parsings: Label maps of the photos, for methods that read them; none: as for `sample`.
             source_poses: Joints of the people in the photos, as for `sample`.
@@ -374,7 +378,8 @@ class Model:
         self, photo: OwnPhoto, pose: Pose, framing: Framing | None, on_warning: OnWarning | None = None
     ) -> Placed:
         """The photo with the pose, as the method is shown them."""
-        spec, frame = self.assembly.spec, frame_of(pose, photo.size, found_in=self.looking(on_warning).people)
+        spec, people = self.assembly.spec, self.looking(on_warning).people
+        frame = frame_of(pose, photo.size, found_in=people, on_warning=on_warning)
         return place(photo, [frame], size=spec.size, fit=spec.fit, framing=framing, on_warning=on_warning)
 
     def sample_pairs(  # noqa: PLR0913 - which pairs, and the settings of `sample`

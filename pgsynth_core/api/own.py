@@ -14,7 +14,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from jaxtyping import Shaped
 
-from pgsynth_core.api.photos import OnWarning, require_inside
+from pgsynth_core.api.photos import OnWarning, require_inside, require_somebody
 from pgsynth_core.data.draw import skeleton
 from pgsynth_core.data.fit import PADDING, Fit, FitMode, Picture, fit_person
 from pgsynth_core.data.keypoints import no_keypoints, present
@@ -161,6 +161,7 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
     size: tuple[int, int],
     fit: FitMode,
     framing: Framing | None = None,
+    moving: bool = True,
     on_warning: OnWarning | None = None,
 ) -> Placed:
     """Put poses of one body, a sequence or a single one, into a photo.
@@ -174,6 +175,8 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
         size: (height, width) that the method works at.
         fit: As the run's spec says.
         framing: How; by default ``auto``.
+        moving: Whether several poses are of a sequence, whose camera is one; otherwise those of pictures of several
+            sizes are retargeted each by itself.
         on_warning: Told if most joints of a pose lie outside what is seen.
 
     Raises:
@@ -186,10 +189,13 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
         if asked and not known:
             cure = "Write them beside it, NAME.pose.json (pgsynth annotate does), or give them by --source-pose FILE."
             raise UserError(f"the joints of the photo {photo.name} are not known.", where=word, cure=cure)
-    if not any(present(frame.joints).any() for frame in frames):
-        cure = "Give a pose with some joints of confidence above 0."
-        raise UserError("the target pose has no joint.", where=_names(frames), cure=cure)
-    fitted = _retargeted(photo, frames, framing.retarget, on_warning) if known and framing.retarget != "off" else []
+    require_somebody([frame.joints for frame in frames], where=_names(frames))
+    fitted: list[Keypoints] = []
+    if known and framing.retarget != "off":
+        one_body = moving or len({frame.canvas for frame in frames}) == 1
+        fitted = _retargeted(
+            photo, [frames] if one_body else [[frame] for frame in frames], framing.retarget, on_warning
+        )
     theirs = fitted or [frame.joints for frame in frames if frame.canvas in (None, photo.size)]
     everybody = np.concatenate([one[present(one), :2] for one in (photo.joints, *theirs)])
     window = window_of(everybody, size, of=photo.size, mode=framing.frame) if known else None
@@ -199,9 +205,14 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
     poses = tuple(map(window.joints, fitted)) if window and fitted else tuple(fitted) or given
     how: FitMode = "squash" if window else framing.fit or fit  # a window has the method's proportions, to a pixel
     placed = Placed(photo, source, poses, given, bool(fitted), window, how, size)
-    of = "window" if window else "photo"
+    of, whose = "window" if window else "photo", f"{photo.file}: " if photo.file else ""
+
+    def told(sentence: str) -> None:
+        if on_warning:
+            on_warning(whose + sentence)
+
     for frame, joints in zip(frames, poses, strict=True):
-        require_inside(frame, joints, source.size, on_warning=on_warning, of=of)
+        require_inside(frame, joints, source.size, on_warning=told, of=of)
     return placed
 
 
@@ -224,18 +235,18 @@ def _names(frames: Sequence[PoseFrame]) -> str:
 
 
 def _retargeted(
-    photo: OwnPhoto, frames: Sequence[PoseFrame], mode: RetargetMode, on_warning: OnWarning | None
+    photo: OwnPhoto, bodies: Sequence[Sequence[PoseFrame]], mode: RetargetMode, on_warning: OnWarning | None
 ) -> list[Keypoints]:
     """The poses as the photo's body takes them; none where no part of the body is in both, and nobody insists."""
     try:
-        made = retarget_frames(frames, [PoseFrame(photo.name, photo.joints)])
-        return [frame.joints for frame in made]
+        source = [PoseFrame(photo.name, photo.joints)]
+        return [frame.joints for frames in bodies for frame in retarget_frames(frames, source)]
     except UserError as error:
         if mode == "on":
             raise
         if on_warning:
-            problem = error.problems[0]
-            on_warning(f"{_names(frames)} is not retargeted: {replace(problem, where='')}")
+            problem, everything = error.problems[0], [frame for frames in bodies for frame in frames]
+            on_warning(f"{_names(everything)} is not retargeted: {replace(problem, where='')}")
         return []
 
 

@@ -12,11 +12,20 @@ from pgsynth_core.annotators import ParsingAnnotator, PoseAnnotator, parsings_of
 from pgsynth_core.api.annotating import annotators_for
 from pgsynth_core.api.own import Framing, OwnPhoto
 from pgsynth_core.api.photo_files import photo_files
-from pgsynth_core.api.photos import OnWarning, Pose, Source, joints_of, needs_parsing, parsing_of, photo_of
+from pgsynth_core.api.photos import (
+    OnWarning,
+    Pose,
+    Source,
+    joints_of,
+    needs_parsing,
+    parsing_of,
+    photo_of,
+    require_somebody,
+)
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX, beside
 from pgsynth_core.data.keypoints import no_keypoints, present
-from pgsynth_core.data.people import chosen_person
+from pgsynth_core.data.people import chosen_person, other_people, said_choice
 from pgsynth_core.data.poses import PoseFrame, read_poses
 from pgsynth_core.data.records import Image, Keypoints, LabelMap
 from pgsynth_core.errors import Problem, UserError
@@ -88,12 +97,13 @@ class Looking:
         people = [joints for joints in found if present(joints).any()]
         place = chosen_person(people, self.person) if people else None
         if place is None:
-            seen = f"{len(people)} people are" if people else "nobody is"
-            cure = "Give another photo, or the person's joints: NAME.pose.json beside it."
-            raise UserError(f"{seen} seen in it, and no person {self.person}.", where=where, cure=cure)
+            if not people:
+                cure = f"Give another photo, or the person's joints: NAME{POSE_SUFFIX} beside it."
+                raise UserError("nobody is seen in it.", where=where, cure=cure)
+            seen = f"{len(people)} {'person is' if len(people) == 1 else 'people are'} seen in it"
+            raise UserError(f"{seen}, and no person {self.person}.", where=where, cure=other_people(len(people)))
         if len(people) > 1:
-            others = "Another by --person: largest, leftmost, rightmost or a number."
-            self.tell(f"{where}: {len(people)} people are seen, and number {place + 1} is taken. {others}")
+            self.tell(said_choice(where, len(people), place))
         return people[place]
 
     def labels(self, image: Image, label_set: str, where: str) -> LabelMap:
@@ -289,10 +299,9 @@ def own_poses(
     """
     read = []
     for path in paths:
-        frames = tuple(read_poses(path, person=looking.person, fractions_of=fractions_of, found_in=looking.people))
-        if not any(present(frame.joints).any() for frame in frames):
-            cure = "Give a pose with some joints of confidence above 0."
-            raise UserError("the target pose has no joint.", where=str(path), cure=cure)
+        who, found_in, tell = looking.person, looking.people, looking.tell
+        frames = tuple(read_poses(path, person=who, fractions_of=fractions_of, found_in=found_in, tell=tell))
+        require_somebody([frame.joints for frame in frames], where=str(path))
         read.append(OwnPoses(_name(path), frames, len(frames) > 1 and (moving or not path.is_dir()), path.name))
     names = [each.name for each in read]
     if twice := sorted({name for name in names if names.count(name) > 1}):

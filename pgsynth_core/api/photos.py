@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,6 @@ from pgsynth_core.contract import Verdict
 from pgsynth_core.data import LABELS, DataError, Keypoints, LabelMap, present, read_image, read_label_map
 from pgsynth_core.data.files import as_rgb, said_label_set
 from pgsynth_core.data.poses import FoundIn, PoseFrame, read_poses
-from pgsynth_core.data.poses.frames import Scene
 from pgsynth_core.data.poses.json_forms import scenes_in
 from pgsynth_core.data.records import BadRecord
 from pgsynth_core.errors import UserError, not_there
@@ -31,6 +30,7 @@ __all__ = [
     "photo_of",
     "pose_of",
     "require_inside",
+    "require_somebody",
 ]
 
 Source = str | Path | Image.Image | np.ndarray
@@ -101,36 +101,68 @@ def pose_of(
         UserError: If a file cannot be read, JSON or an array is of another form, no joint is known, or none lies in
             the photo.
     """
-    frame = frame_of(pose, size, person=person)
+    frame = frame_of(pose, size, person=person, on_warning=on_warning)
     joints = frame.scaled(size)
     require_inside(frame, joints, size, on_warning=on_warning)
     return joints
 
 
 def frame_of(
-    pose: Pose, size: tuple[int, int], *, person: str = "most-certain", found_in: FoundIn | None = None
+    pose: Pose,
+    size: tuple[int, int],
+    *,
+    person: str = "most-certain",
+    found_in: FoundIn | None = None,
+    on_warning: OnWarning | None = None,
 ) -> PoseFrame:
-    """A pose as it was made; fractions are of a picture of `size`, (height, width), and `person` is as in `pose_of`.
+    """A pose as it was made.
 
-    Of a file that is a photo, `found_in` says who is in it.
+    Args:
+        pose: As `Pose` says.
+        size: (height, width) of the picture that fractions are of.
+        person: Which of several people in a file or mapping, see `data.people`.
+        found_in: Says who is in a file that is a photo.
+        on_warning: Told who of several people in a file is taken.
 
     Raises:
-        UserError: If a file cannot be read or holds several poses, JSON or an array is of another form, or no joint is
-            known.
+        UserError: If a file cannot be read or holds several poses, JSON or an array is of another form, or as
+            `require_somebody`.
     """
-    frame = _frame(pose, size, person, found_in)
-    if not present(frame.joints).any():
-        none = "Give a pose with some joints of confidence above 0."
-        raise UserError("the target pose has no joint.", where=_shown(pose), cure=none)
+    frame = _frame(pose, size, person, found_in, on_warning)
+    require_somebody([frame.joints], where=_shown(pose))
     return frame
 
 
-def _frame(pose: Pose, size: tuple[int, int], person: str, found_in: FoundIn | None = None) -> PoseFrame:
+def require_somebody(poses: Sequence[Keypoints], *, where: str, what: str = "target pose") -> None:
+    """Refuse poses, a sequence or a single one, in which nobody is, or whose joints all lie at one point.
+
+    Args:
+        poses: In pixels.
+        where: What they were read from.
+        what: What they are.
+
+    Raises:
+        UserError: As said.
+    """
+    places = [joints[present(joints), :2] for joints in poses]
+    if not sum(map(len, places)):
+        cure = "Give a pose with some joints of confidence above 0."
+        raise UserError(f"nobody is in the {what}: it has no joint.", where=where, cure=cure)
+    several = [known for known in places if len(known) > 1]
+    if several and max(float(np.ptp(known, axis=0).max()) for known in several) < 1:
+        message = f"all {len(several[0])} joints of the {what} lie at one point."
+        cure = "Give joints in pixels of the picture they are of, or as fractions of it, and 0, 0, 0 for a missing one."
+        raise UserError(message, where=where, cure=cure)
+
+
+def _frame(
+    pose: Pose, size: tuple[int, int], person: str, found_in: FoundIn | None, tell: OnWarning | None
+) -> PoseFrame:
     if isinstance(pose, str | Path):
-        return _of_file(str(pose), size, person, found_in)
+        return _of_file(str(pose), size, person, found_in, tell)
     if isinstance(pose, Mapping):
         try:
-            return _of_scene(scenes_in(pose, "pose")[0], size, person)
+            return scenes_in(pose, "pose")[0].frame(person, None, size)
         except ValueError as failure:
             record = BadRecord("pose", 0, f"no keypoints in it: {failure}.", "unreadable")
             raise DataError.of(record, cure=_POSE_CURE) from failure
@@ -151,22 +183,22 @@ def joints_of(
     Raises:
         UserError: As `pose_of`, but for a pose without joints.
     """
-    frame = _frame(pose, size, person)
+    frame = _frame(pose, size, person, None, on_warning)
     joints = frame.scaled(size)
+    if present(joints).any():
+        require_somebody([joints], where=_shown(pose), what="photo's pose")
     require_inside(frame, joints, size, on_warning=on_warning)
     return joints
 
 
-def _of_file(path: str, size: tuple[int, int], person: str, found_in: FoundIn | None) -> PoseFrame:
-    frames = read_poses(path, person=person, fractions_of=size, found_in=found_in)
+def _of_file(
+    path: str, size: tuple[int, int], person: str, found_in: FoundIn | None, tell: OnWarning | None
+) -> PoseFrame:
+    frames = read_poses(path, person=person, fractions_of=size, found_in=found_in, tell=tell)
     if len(frames) > 1:
         cure = "Name one of them, of a table as file.csv:NAME; or draw them all: pgsynth sample RUN --pose FILE."
         raise UserError(f"there are {len(frames)} poses in it, and one is wanted.", where=path, cure=cure)
     return replace(frames[0], name=path)
-
-
-def _of_scene(scene: Scene, size: tuple[int, int], person: str) -> PoseFrame:
-    return scene.frame(person, None, size)
 
 
 def require_inside(
@@ -251,21 +283,37 @@ def needs_parsing(verdict: Verdict) -> bool:
     return "source_parsing" in verdict.data_ports
 
 
-def label_map_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdict) -> tuple[LabelMap | None, str]:
+def label_map_of(
+    parsing: str | Path | None, size: tuple[int, int], verdict: Verdict, *, label_set: str | None = None
+) -> tuple[LabelMap | None, str]:
     """The label map of a photo of (height, width) `size` and its label set, whether or not the method reads one.
 
+    Args:
+        parsing: The label map.
+        size: Of the photo.
+        verdict: On the method, which may read label maps of one set.
+        label_set: What its labels are of, where the file does not say it; empty where nobody says it, None where
+            nobody can.
+
     Raises:
-        UserError: If it is needed and not given, cannot be read, or does not say its label set where the method has
-            none either.
+        UserError: If it is needed and not given, cannot be read, does not say its label set where the method has
+            none either and nobody does, or is said to be of another than the file or the method says.
     """
-    if parsing is None or verdict.label_set:
+    if parsing is None:
         return parsing_of(parsing, size, verdict), verdict.label_set
     said = said_label_set(parsing)
-    if said is None:
-        said = next(iter(LABELS))  # reading it says what is wrong with it
+    known = verdict.label_set or said
+    if label_set and known and known != label_set:
+        message = f"{'this method reads' if verdict.label_set else 'it says that its labels are of'} {known}."
+        raise UserError(message, where=f"{parsing} as {label_set}", cure="Leave the label set out.")
+    if verdict.label_set:
+        return parsing_of(parsing, size, verdict), verdict.label_set
+    said = next(iter(LABELS)) if said is None else said or label_set or ""  # reading says what is wrong with a file
     if said not in LABELS:
+        otherwise = "" if label_set is None else "; or say it: --label-set lip20, in Python label_set="
         cure = (
-            f"Write {' or '.join(LABELS)} into the PNG's text chunk label_set; pgsynth_core.data.write_label_map does."
+            f"Write {' or '.join(LABELS)} into the PNG's text chunk label_set, as pgsynth_core.data.write_label_map "
+            f"does{otherwise}."
         )
         raise UserError("this label map does not say what its labels mean.", where=str(parsing), cure=cure)
     return read_label_map(Path(parsing), label_set=said, size=size), said

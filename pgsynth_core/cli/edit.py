@@ -51,7 +51,8 @@ rest is the source's own appearance; where they are more, each is divided by the
 
 The pose is the source's own: by --pose, in me.pose.json beside me.jpg, or found by an
 annotator; of several people, --person says which. Label maps are found beside photos, too,
-me.parsing.png, or by an annotator. --frame person shows the method the window around the
+me.parsing.png, or by an annotator; of one that does not say so, --label-set atr18, lip20 or
+cihp20 says what its labels mean. --frame person shows the method the window around the
 person and what changes, whole all of the photo; auto does as pgsynth sample.
 
 Outside of the mask no pixel changes. With --keep codec the picture is of the method's size
@@ -81,6 +82,7 @@ def _parser() -> Parser:
     parser.add_argument("--soft", metavar="PIXELS", type=_pixels, default=0.0, help="a soft edge around it, so wide")
     parser.add_argument("--pose", metavar="POSE", help="the pose of the person in the photo, in any form")
     parser.add_argument("--parsing", metavar="PNG", help="label map of the photo, where regions are named")
+    parser.add_argument("--label-set", metavar="SET", help="what its labels are of, where the file does not say it")
     parser.add_argument("--keep", choices=_KEEPS, default="photo", help="what is outside of the mask, see below")
     add_frame(parser)
     add_looking(parser)
@@ -135,6 +137,7 @@ def _wanted(arguments: argparse.Namespace) -> Edit:
         regions=tuple(arguments.region),
         pose=arguments.pose,
         parsing=arguments.parsing,
+        label_set=arguments.label_set or "",
         soft=arguments.soft,
         keep=arguments.keep,
         frame=arguments.frame or "auto",

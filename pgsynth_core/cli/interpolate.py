@@ -41,7 +41,8 @@ examples:
 
 A pose is anything that pgsynth sample takes, a single one, and photos are framed and poses
 retargeted as there: by joints beside a photo, NAME.pose.json, or --source-pose. A single
-photo is framed once for both poses, which are fitted as one body's, as of a sequence.
+photo is framed once for both poses, which are fitted as one body's, as of a sequence, if they
+are of pictures of one size; otherwise each by itself.
 
 Between poses every limb of an arm or a leg turns the shorter way round and changes its length
 evenly; the trunk moves on straight lines. Between photos, what the run's encoders give of

@@ -101,6 +101,7 @@ def _parser() -> Parser:
     size = size_of(1, 99_999)
     parser.add_argument("--canvas", metavar="HxW", type=size, help="size of the picture the poses are in, if unsaid")
     parser.add_argument("--onto-canvas", metavar="HxW", type=size, help="size of the source's picture, if unsaid")
+    parser.add_argument("--onto-person", metavar="WHICH", help="of several in the source's pose, as --person")
     parser.add_argument(
         "--annotator", metavar="NAME[.OPTION=VALUE]", action="append", default=[], help="who looks for people in photos"
     )
@@ -121,25 +122,27 @@ class _Result:
 
 
 def _run(arguments: argparse.Namespace, session: Session) -> int:
-    if (arguments.root or arguments.onto_canvas) and not arguments.onto:
-        flag = "--root" if arguments.root else "--onto-canvas"
+    meant = {"--root": arguments.root, "--onto-canvas": arguments.onto_canvas, "--onto-person": arguments.onto_person}
+    if not arguments.onto and (flag := next((flag for flag, value in meant.items() if value), "")):
         message = f"{flag} is for retargeting, and nothing is retargeted."
         raise ArgumentsError(message, where="pgsynth pose", cure="Give --onto POSE too, or leave it out.")
     from pgsynth_core.data.poses import read_poses
     from pgsynth_core.data.retarget import body_of, ratios_of, retarget_frames
 
     out = _out(arguments)
-    found_in = _people(arguments, session)
+    warnings = list[str]()
+    asked: dict[str, Any] = {"found_in": _people(arguments, session), "exact": True}
+    theirs = {"person": arguments.person, "canvas": arguments.canvas, "tell": warnings.append}
+    ours = {"person": arguments.onto_person or "most-certain", "canvas": arguments.onto_canvas}
+    ours["tell"] = lambda sentence: warnings.append(sentence.replace("--person", "--onto-person"))
     with progress("Reading poses"):
-        frames = read_poses(
-            arguments.words, person=arguments.person, canvas=arguments.canvas, found_in=found_in, exact=True
-        )
-        source = read_poses(arguments.onto, canvas=arguments.onto_canvas, found_in=found_in) if arguments.onto else []
+        frames = read_poses(arguments.words, **asked, **theirs)
+        source = read_poses(arguments.onto, **asked, **ours) if arguments.onto else []
     made, ratios = frames, None
     if source:
         ratios = ratios_of(body_of([one.joints for one in source]), body_of([one.joints for one in frames]))
         made = retarget_frames(frames, source, root=arguments.root or "source")
-    warnings = _warnings(frames, source)
+    warnings += _warnings(frames, source)
     result = _result(arguments, out, made)
     pictures = {result.sheet: _sheet(frames, source, made)} if result.sheet else {}
     _write(arguments, result, pictures)
@@ -275,14 +278,18 @@ def _sheet(frames: list[PoseFrame], source: list[PoseFrame], made: list[PoseFram
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
         rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
         names = [one_line(frame.name) for frame in shown]
-        captions = [", ".join(names[start : start + columns]) for start in range(0, len(names), columns)]
-        return _png(Sheet([""] * columns, rows, captions, title="poses"))
+        below = [names[start : start + columns] for start in range(0, len(names), columns)]
+        return _png(Sheet([""] * columns, rows, below, title=_title(frames) or "poses"))
     rows = [
         [_drawn(given), _drawn(source[min(number, len(source) - 1)]), _drawn(result)]
         for number, (given, result) in enumerate(zip(frames[:_SHEET_ROWS], made, strict=False))
     ]
     captions = [one_line(frame.name) for frame in frames[:_SHEET_ROWS]]
-    return _png(Sheet(("pose", "source", "retargeted"), rows, captions))
+    return _png(Sheet(("pose", "source", "retargeted"), rows, captions, title=_title(frames)))
+
+
+def _title(frames: list[PoseFrame]) -> str:
+    return f"the first {_SHEET_ROWS} of {len(frames)} poses" if len(frames) > _SHEET_ROWS else ""
 
 
 def _png(sheet: Sheet) -> bytes:

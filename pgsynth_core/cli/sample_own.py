@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -46,7 +46,8 @@ body: limbs keep their directions, and get the photo's proportions. They also sa
 the photo the person is: --frame person shows the method the window around them, grey past
 the photo's edges; whole shows all of it, fitted by --fit or as the run was trained. auto
 does both where the joints are known, but for a person who fills the photo anyway. --back
-writes each output in the photo's own frame and size, too.
+writes each output in the photo's own frame and size, too, and of a sequence an animation of
+these. Of a long sequence the sheet shows twelve pictures from all of it.
 """
 
 
@@ -238,7 +239,7 @@ class _Writer:
         self._model, self._folder = model, folder
         self._photo: object = None
         self._photos = 0
-        self._back, self._fps = arguments.back, arguments.fps or 12.0
+        self._back, self._fps, self._seeds = arguments.back, arguments.fps or 12.0, arguments.number or 1
         self._first: dict[str, Any] = {}
         self.pictures: list[Path] = []
         self._backs: list[Path] = []
@@ -246,7 +247,7 @@ class _Writer:
         self._cells: dict[int, dict[str, Any]] = {}
         self._sources: dict[int, Any] = {}
         self._poses: dict[str, Any] = {}
-        self._moving: dict[tuple[int, str], tuple[Path, list[Path]]] = {}
+        self._moving: dict[tuple[int, str], tuple[Path, list[Path], list[Path]]] = {}
 
     def add(self, one: Drawn) -> None:
         """Write a picture."""
@@ -258,16 +259,17 @@ class _Writer:
         if one.poses.moving:
             key = self._photos, f"{photo}-{one.poses.name}-{seed}"
             if key not in self._moving:
-                self._moving[key] = new_folder(self._folder, key[1]), []
-            folder, frames = self._moving[key]
+                self._moving[key] = new_folder(self._folder, key[1]), [], []
+            folder, frames, backs = self._moving[key]
             path = self._written(one.image, folder, one.frame.name, about)
             frames.append(path)
         else:
+            backs = self._backs
             path = self._written(one.image, self._folder, f"{photo}-{one.frame.name}-{seed}", about)
         self.pictures.append(path)
         self._show(one)
         if self._back:
-            self._backs.append(self._written(one.back(), path.parent, f"{path.stem}-photo", about))
+            backs.append(self._written(one.back(), path.parent, f"{path.stem}-photo", about))
 
     def _about(self, one: Drawn) -> dict[str, Any]:
         from pgsynth_core.api.stamping import about_picture
@@ -281,13 +283,23 @@ class _Writer:
     def _show(self, one: Drawn) -> None:
         """Keep what the sheets show: the first pictures, and of a grid the first of each cell."""
         photo, pose = one.placed.photo.name, one.frame.name
-        if len(self._rows) < _SHEET_ROWS:
+        if len(self._rows) < _SHEET_ROWS and one.number in self._sheet_frames(one.poses):
             self._rows.append((f"{photo}, {pose}, seed {one.seed}", one.tiles, one.placed.retargeted))
         row = self._cells.setdefault(self._photos, {}) if self._photos <= _GRID else None
         if row is not None and pose not in row and len(row) < _GRID:
             seen, _, drawn, row[pose] = one.tiles
             self._sources.setdefault(self._photos, seen)
             self._poses.setdefault(pose, drawn)
+
+    def _sheet_frames(self, poses: OwnPoses) -> Collection[int]:
+        """Which of some poses the sheet shows: of a sequence the first, the last and some evenly between."""
+        from pgsynth_core.data.keypoints import present
+
+        somebody = [number for number, frame in enumerate(poses.frames) if present(frame.joints).any()]
+        most = max(2, _SHEET_ROWS // self._seeds)
+        if not poses.moving or len(somebody) <= most:
+            return somebody
+        return {somebody[round(place * (len(somebody) - 1) / (most - 1))] for place in range(most)}
 
     def finish(self) -> dict[str, Any]:
         """Write sheets and animations."""
@@ -299,10 +311,13 @@ class _Writer:
             facts["grid"] = str(self._grid())
         if self._moving:
             facts["animations"] = [
-                str(self._animation(folder.name, frames)) for folder, frames in self._moving.values()
+                str(self._animation(f"{folder.name}{what}", frames))
+                for folder, *both in self._moving.values()
+                for what, frames in zip(("", "-photo"), both, strict=True)
+                if frames
             ]
-        if self._backs:
-            facts["back"] = [str(path) for path in self._backs]
+        if backs := [*self._backs, *(path for _, _, paths in self._moving.values() for path in paths)]:
+            facts["back"] = [str(path) for path in backs]
         return facts
 
     def _sheet(self, stem: str) -> Path:
@@ -312,7 +327,8 @@ class _Writer:
         headings = ("source", "pose", "retargeted", "output") if retargeted else ("source", "pose", "output")
         rows = [tiles if retargeted else (tiles[0], *tiles[2:]) for _, tiles, _ in self._rows]
         captions = [name for name, _, _ in self._rows] if len(self._rows) > 1 else ()
-        return self._shown(Sheet(headings, rows, captions).picture(), f"{stem}-sheet")
+        title = f"{len(rows)} of {len(self.pictures)} pictures" if len(rows) < len(self.pictures) else ""
+        return self._shown(Sheet(headings, rows, captions, title).picture(), f"{stem}-sheet")
 
     def _grid(self) -> Path:
         """Photos down, poses across."""

@@ -11,7 +11,7 @@ from pgsynth_core.data.keypoints import present
 from pgsynth_core.data.records import Keypoints
 from pgsynth_core.errors import UserError, suggestion
 
-__all__ = ["PERSON_RULES", "chosen_person", "require_person_rule"]
+__all__ = ["PERSON_RULES", "chosen_person", "other_people", "require_person_rule", "said_choice"]
 
 
 def _area(joints: Keypoints) -> float:
@@ -60,6 +60,25 @@ def chosen_person(people: Sequence[Keypoints], rule: str) -> int | None:
     if number := _number(rule):
         return number - 1 if number <= len(people) else None
     return max(range(len(people)), key=lambda place: _HIGHEST[rule](people[place]), default=None)
+
+
+def said_choice(where: str, count: int, place: int) -> str:
+    """The sentence that tells who of several was taken.
+
+    Args:
+        where: The photo or file.
+        count: How many are in it.
+        place: Of the one who was taken, from 0 on.
+    """
+    others = "Another by --person: largest, leftmost, rightmost or a number."
+    return f"{where}: {count} people are in it, and number {place + 1} is taken. {others}"
+
+
+def other_people(count: int) -> str:
+    """The cure where somebody who is not there is asked for, of `count` people, one at least."""
+    if count == 1:
+        return "Leave the choice out: there is one."
+    return f"Give a number from 1 to {count}, or largest, leftmost or rightmost; left out, the most certain is taken."
 
 
 def _number(rule: str) -> int:

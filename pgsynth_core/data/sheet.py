@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from jaxtyping import UInt8
@@ -34,13 +35,14 @@ class Sheet:
     Attributes:
         headings: One per column.
         rows: Pictures, as many in a row as there are headings, each uint8 [H, W, 3]; sizes may differ.
-        captions: One per row, written below it; empty for none.
+        captions: One per row, written below it; or one per picture of the row, each cut to the picture's width; empty
+            for none.
         title: Written above all, at the left; empty for none.
     """
 
     headings: Sequence[str]
     rows: Sequence[Sequence[Tile]]
-    captions: Sequence[str] = field(default=())
+    captions: Sequence[str | Sequence[str]] = field(default=())
     title: str = ""
 
     def picture(self) -> Pillow.Image:
@@ -73,8 +75,10 @@ class Sheet:
             for left, tile in zip(lefts, row, strict=True):
                 sheet.paste(tile, (left, top))
             if self.captions:
-                middle = top + height - HEADING_HEIGHT / 2
-                pen.text((GAP, middle), self.captions[number], INK, font=font, anchor="lm")
+                said, middle = self.captions[number], top + height - HEADING_HEIGHT / 2
+                texts = [said] if isinstance(said, str) else map(partial(_cut, font=font), said, widths)
+                for left, text in zip(lefts, texts, strict=False):
+                    pen.text((left, middle), text, INK, font=font, anchor="lm")
             top += height + GAP
         return sheet
 
@@ -92,6 +96,18 @@ def label_legend(parsing: LabelMap, label_set: str) -> Tile:
         share = f"{100 * count / parsing.size:.1f} %"
         pen.text((_LEGEND_WIDTH - 4, top + _ROW / 2), share, INK, font=font, anchor="rm")
     return np.asarray(legend)
+
+
+def _cut(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """A text, or its beginning and end where it is wider than so many pixels: what differs is often the end."""
+    keep = len(text)
+    while keep > 2 and font.getlength(_shortened(text, keep)) > width:
+        keep -= 1
+    return _shortened(text, keep)
+
+
+def _shortened(text: str, keep: int) -> str:
+    return text if keep == len(text) else f"{text[: keep // 2]}...{text[len(text) - (keep - keep // 2) :]}"
 
 
 def _scaled(picture: Tile) -> Pillow.Image:

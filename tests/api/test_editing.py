@@ -217,6 +217,17 @@ def test_regions_are_of_the_label_map_beside_the_photo(model: Model, photos: Pat
         assert changed[wanted].mean() > 0.9 and not changed[~wanted].any()
 
 
+def test_a_label_map_that_does_not_say_its_labels_is_read_as_one_says(model: Model, photos: Path) -> None:
+    plain = np.where(labels() == 4, 5, 0).astype(np.uint8)  # LIP's upper-clothes
+    Image.fromarray(plain).save(photos / "plain.png")
+    given: dict[str, Any] = {"regions": ["upper-clothes"], "parsing": photos / "plain.png", "steps": 1}
+    with pytest.raises(UserError, match=r"does not say what its labels mean.*label_set=") as refused:
+        model.edit(photos / "me.png", photos / "you.png", **given)
+    (made,) = model.edit(photos / "me.png", photos / "you.png", **given, label_set="lip20")
+    (same,) = model.edit(photos / "me.png", photos / "you.png", regions=["upper-clothes"], steps=1)
+    assert np.array_equal(array(made), array(same)) and "atr18" in str(refused.value)
+
+
 def test_each_region_has_its_reference(model: Model, photos: Path) -> None:
     """What changes is the references' regions; a reference of a region alone is there as with that reference alone."""
     me, you, they = (photos / f"{name}.png" for name in ("me", "you", "they"))
@@ -288,6 +299,10 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"regions": ["pants"]}, ["said twice", "Leave one out"]),
     ({"mask": None, "regions": ["upper-cloths"]}, ["'upper-cloths'", "Did you mean 'upper-clothes'"]),
     ({"mask": None, "regions": ["dress"]}, ["no dress", "There is: upper-clothes, pants"]),
+    ({"source": PHOTO, "mask": None, "regions": ["pant"]}, ["no region 'pant'", "Did you mean 'pants'"]),
+    ({"mask": None, "regions": ["scarf"], "label_set": "lip2"}, ["label_set is 'lip2'", "Did you mean 'lip20'"]),
+    ({"mask": None, "regions": ["pant"], "label_set": "cihp20"}, ["'pant'", "Regions of cihp20"]),
+    ({"mask": None, "regions": ["pants"], "label_set": "cihp20"}, ["its labels are of atr18", "Leave the label set"]),
     ({"source": PHOTO, "mask": None, "regions": ["pants"]}, ["no label map of the source", "NAME.parsing.png"]),
     ({"source": PHOTO, "pose": None}, ["needed, and not given", "NAME.pose.json"]),
     ({"reference": []}, ["no reference"]),

@@ -15,6 +15,8 @@ from pgsynth_core import load
 from pgsynth_core.api.interpolating import Interpolated, interpolated
 from pgsynth_core.api.interpolating_inputs import Between
 from pgsynth_core.api.model import Model
+from pgsynth_core.api.own import Framing
+from pgsynth_core.data.poses import PoseFrame, poses_as
 from pgsynth_core.errors import UserError
 from pgsynth_core.interfaces import Conditioning, Regions, Tokens
 from pgsynth_core.sampling.interpolation import between
@@ -55,6 +57,18 @@ def test_between_poses_of_one_photo(model: Model) -> None:
     np.testing.assert_allclose(made.poses[1], middle, atol=1e-3)
     (alone,) = model.sample(PHOTO, (POSE + MOVED) / 2, **GIVEN)
     assert np.abs(made.pictures[1].astype(int) - array(alone)).max() <= 1
+
+
+def test_poses_of_pictures_of_several_sizes_are_retargeted_each_by_itself(model: Model, tmp_path: Path) -> None:
+    poses = []
+    for name, canvas in (("small", (72, 48)), ("large", (144, 96))):
+        (content,) = poses_as([PoseFrame(name, standing(canvas), canvas)], "dwpose").values()
+        poses.append(tmp_path / f"{name}.json")
+        poses[-1].write_bytes(content)
+    how: dict[str, Any] = {"source_poses": [POSE], "framing": Framing(retarget="on")}
+    made = interpolated(model, Between(sources=[PHOTO], poses=poses, frames=3, **how), **GIVEN)
+    for joints in made.poses[1:]:
+        np.testing.assert_allclose(joints, made.poses[0], atol=0.5)
 
 
 def test_a_frame_is_the_same_in_any_batch(model: Model) -> None:

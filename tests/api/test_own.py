@@ -135,11 +135,18 @@ def test_what_cannot_be_is_told() -> None:
         place(photo(), [frame(no_keypoints())], size=SIZE, fit="pad")
     with pytest.raises(UserError, match="18 of the 18 known joints of the pose lie outside the photo"):
         place(photo(), [frame(small((500, 500)))], size=SIZE, fit="pad")
+    point = standing()
+    point[:, :2] = 20
+    with pytest.raises(UserError, match="all 18 joints of the target pose lie at one point"):
+        place(photo(standing()), [frame(point)], size=SIZE, fit="pad")
     head = no_keypoints()
     head[0] = 20, 20, 1
     told: list[str] = []
     placed = place(photo(standing()), [frame(head)], size=SIZE, fit="pad", on_warning=told.append)
     assert not placed.retargeted and "is not retargeted" in told[0]
+    told.clear()
+    place(replace(photo(), file="me.png"), [frame(small((30, 10)))], size=SIZE, fit="pad", on_warning=told.append)
+    assert re.match(r"me.png: kick: \d+ of the 18 known joints of the pose lie outside the photo", told[0])
 
 
 def test_a_pose_that_was_made_somewhere_else_is_shown_all_the_same() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pgsynth_core.data import read_image
 from pgsynth_core.data.poses import PoseFrame, poses_as, read_poses
+from pgsynth_core.data.sheet import Sheet
 
 from ..fixtures.fake_packages import FakePackages
 from ..fixtures.finders import install_finders, photo_of
@@ -88,6 +90,34 @@ def test_annotators_look_for_people_in_photos(run: Said, fake_packages: FakePack
         ).out
     )
     assert facts["ratios"]["whole"] == pytest.approx(1)
+
+
+def test_who_of_several_is_taken_is_told_and_another_can_be(run: Said, kick: Path, tmp_path: Path) -> None:
+    alone = standing((256, 176)) - np.array([0.5, 0.5, 0], np.float32)
+    people = [{"pose_keypoints_2d": (alone * (size, size, 1)).reshape(-1).tolist()} for size in (0.5, 1)]
+    couple = tmp_path / "couple.json"
+    couple.write_text(json.dumps({"people": people, "canvas_height": 256, "canvas_width": 176}), encoding="utf-8")
+    words = ("pose", str(kick), "--onto", str(couple), "--json", "-o", str(tmp_path / "out"))
+    facts = run(*words).facts
+    assert facts["ratios"]["whole"] == pytest.approx(0.5, rel=0.01)
+    (told,) = facts["warnings"]
+    assert told.startswith(f"{couple}: 2 people are in it, and number 1 is taken. Another by --onto-person: largest,")
+    facts = run(*words, "--onto-person", "largest", "--force").facts
+    assert facts["ratios"]["whole"] == pytest.approx(1, rel=0.01) and "number 2 is taken" in facts["warnings"][0]
+    assert run(*words, "--onto-person", "2", "--force").facts["warnings"] == []
+    said = run(*words, "--onto-person", "3", "--force")
+    assert said.code == 2 and "Give a number from 1 to 2" in said.facts["problems"][0]["cure"]
+
+
+def test_the_sheet_says_how_many_poses_there_are(run: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Sheet] = []
+    monkeypatch.setattr(Sheet, "picture", lambda self: made.append(self) or Image.new("RGB", (4, 4)))  # type: ignore[func-returns-value]
+    for number in (3, 20):
+        np.save(tmp_path / "dance.npy", np.stack([standing()] * number))
+        words = ("pose", str(tmp_path / "dance.npy"), "--canvas", "72x48", "-o", str(tmp_path / "out"), "--force")
+        assert run(*words).code == 0
+    assert [sheet.title for sheet in made] == ["poses", "the first 16 of 20 poses"]
+    assert [list(names) for names in made[0].captions] == [["dance-0000", "dance-0001", "dance-0002"]]
 
 
 def test_a_single_joint_is_drawn_on_the_sheet(run: Said, tmp_path: Path) -> None:

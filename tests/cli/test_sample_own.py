@@ -15,6 +15,7 @@ from pgsynth_core.api import drawing
 from pgsynth_core.api.telling import Hooks
 from pgsynth_core.data import write_pose
 from pgsynth_core.data.poses import PoseFrame, poses_as
+from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.stamp import stamp_of
 
 from ..fixtures.fake_packages import FakePackages
@@ -74,7 +75,7 @@ def test_somebody_who_moves_is_an_animation(sample: Run) -> None:
     facts = said.facts
     assert names(facts) == ["dance-0000.png", "dance-0001.png", "dance-0002.png"]
     assert {Path(path).parent.name for path in facts["pictures"]} == {"me-dance-seed0"}
-    (animation,) = facts["animations"]
+    animation, back = facts["animations"]
     with Image.open(animation) as moving:
         assert moving.n_frames == 3
         for number, path in enumerate(facts["pictures"]):
@@ -82,7 +83,24 @@ def test_somebody_who_moves_is_an_animation(sample: Run) -> None:
             moving.load()
             assert moving.info["duration"] == 200
             assert np.array_equal(np.asarray(moving.convert("RGB")), np.asarray(opened(path)))
-    assert opened(facts["back"][0]).size == (48, 72)
+    assert len(facts["back"]) == 3 and opened(facts["back"][0]).size == (48, 72)
+    assert Path(back).name == "me-dance-seed0-photo.webp"
+    with Image.open(back) as moving:
+        assert moving.n_frames == 3 and moving.size == (48, 72)
+
+
+def test_the_sheet_of_somebody_who_moves_shows_some_of_all_frames(sample: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Sheet] = []
+    monkeypatch.setattr(Sheet, "picture", lambda self: made.append(self) or Image.new("RGB", (4, 4)))  # type: ignore[func-returns-value]
+    write_photo(Path("me.png"))
+    frames = np.stack([standing()] * 26)
+    frames[0] = 0
+    np.save("dance.npy", frames)
+    assert sample("--source", "me.png", "--pose", "dance.npy", "--steps", "1").code == 0
+    (sheet,) = made
+    shown = [str(name).split(", ")[1] for name in sheet.captions]
+    assert len(shown) == 12 and (shown[0], shown[1], shown[-1]) == ("dance-0001", "dance-0003", "dance-0025")
+    assert sheet.title == "12 of 25 pictures"
 
 
 def test_poses_of_a_folder_are_apart_unless_they_are_a_sequence(sample: Run) -> None:
@@ -141,7 +159,9 @@ def test_an_annotator_finds_who_is_in_a_photo_of_a_pose(sample: Run, fake_packag
     both = sample(
         "--source", "couple.png", "--pose", "friend.png", "--annotator", "finder", "--frame", "person", "--json"
     )
-    assert any("2 people are seen, and number 1 is taken. Another by --person" in one for one in both.facts["warnings"])
+    assert any(
+        "2 people are in it, and number 1 is taken. Another by --person" in one for one in both.facts["warnings"]
+    )
     third = ("--annotator", "finder", "--frame", "person", "--person", "3")
     for words, expected in (
         (

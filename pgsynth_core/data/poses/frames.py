@@ -10,7 +10,7 @@ import numpy as np
 
 from pgsynth_core.data.formats import PIXEL_CENTRE, from_coco, from_openpose
 from pgsynth_core.data.keypoints import no_keypoints, present
-from pgsynth_core.data.people import chosen_person, require_person_rule
+from pgsynth_core.data.people import chosen_person, other_people, require_person_rule
 from pgsynth_core.data.records import Keypoints
 
 __all__ = ["LEAST_SCORE", "NoCanvas", "NoPerson", "PoseFrame", "Scene", "followed", "joints_of", "matrix", "meant"]
@@ -23,7 +23,15 @@ ViTPose's and DWPose's own."""
 
 
 class NoPerson(ValueError):
-    """There is no such person among those in a frame."""
+    """There is no such person among those in a frame.
+
+    Attributes:
+        cure: Who there is.
+    """
+
+    def __init__(self, person: str, count: int) -> None:
+        super().__init__(f"there is no person {person}; {count} {'is' if count == 1 else 'are'} in it")
+        self.cure = other_people(count)
 
 
 class NoCanvas(ValueError):
@@ -133,7 +141,7 @@ def meant(people: Sequence[Keypoints], person: str) -> int | None:
         return None
     place = chosen_person([people[place] for place in order], person)
     if place is None:
-        raise NoPerson(f"there is no person {person}; {len(people)} {'is' if len(people) == 1 else 'are'} in it")
+        raise NoPerson(person, len(people))
     return order[place]
 
 

@@ -82,7 +82,9 @@ def scenes_in(content: Any, name: str) -> list[Scene]:
     Raises:
         ValueError: If it is of none of the forms above, or its numbers are no places.
     """
-    if isinstance(content, list) and content and all(isinstance(item, Mapping) for item in content):
+    if content == []:
+        raise ValueError("it is an empty list: there is no pose in it")
+    if isinstance(content, list) and all(isinstance(item, Mapping) for item in content):
         if all("image_id" in item for item in content):
             return _results(content, name)
         return _numbered([_scene(item, name) for item in content], name)

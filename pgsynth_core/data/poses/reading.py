@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,10 +14,10 @@ import numpy as np
 
 from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX, beside, image_size, read_image
 from pgsynth_core.data.keypoints import no_keypoints, present
-from pgsynth_core.data.people import require_person_rule
+from pgsynth_core.data.people import require_person_rule, said_choice
 from pgsynth_core.data.poses.csv_forms import read_csv
 from pgsynth_core.data.poses.drawn import joints_drawn
-from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, followed, joints_of
+from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, followed, joints_of, meant
 from pgsynth_core.data.poses.json_forms import read_json, scenes_in
 from pgsynth_core.data.records import BadRecord, DataError, Image, Keypoints
 from pgsynth_core.data.stamp import is_sheet
@@ -46,6 +47,7 @@ class _Asked:
     fractions_of: tuple[int, int] | None
     found_in: FoundIn | None
     exact: bool
+    tell: Callable[[str], None] | None
 
 
 def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
@@ -56,6 +58,7 @@ def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
     fractions_of: tuple[int, int] | None = None,
     found_in: FoundIn | None = None,
     exact: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> list[PoseFrame]:
     """The poses of a file, of a folder's files in natural order (2 before 10), or of several of these.
 
@@ -77,6 +80,7 @@ def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
         found_in: Finds the people of a photo.
         exact: A number above 1 is refused of somebody who is alone in a single pose; otherwise they are meant, as who
             chooses one of several in a photo chooses nobody of the pose beside it.
+        tell: Told who is taken where several are in a file, and no number says who; of a sequence, in its first frame.
 
     Returns:
         At least one frame. Where nobody is in a frame of several, or nobody has that number, all joints are missing.
@@ -85,7 +89,7 @@ def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
         DataError: If something cannot be read, or there is no pose at all; it names the file and the cure.
     """
     require_person_rule(person, where="person")
-    asked = _Asked(person, canvas, fractions_of, found_in, exact)
+    asked = _Asked(person, canvas, fractions_of, found_in, exact, tell)
     paths = [path] if isinstance(path, str | Path) else path
     frames = [frame for one in paths for frame in _frames_of(one, asked)]
     if not frames:
@@ -106,8 +110,18 @@ def _frames_of(given: str | Path, asked: _Asked) -> Iterator[PoseFrame]:
     before: PoseFrame | None = None
     for path, scene in scenes:
         with _said_of(path):
+            if before is None:
+                _tell_of_choice(path, scene, asked)
             before = frame = _followed(scene, before, asked) if len(scenes) > 1 else _single(scene, asked)
         yield frame
+
+
+def _tell_of_choice(path: Path, scene: Scene, asked: _Asked) -> None:
+    people = scene.shown()
+    if asked.tell and len(people) > 1 and not asked.person.isdigit():
+        place = meant(people, asked.person)
+        assert place is not None, "somebody is in it"
+        asked.tell(said_choice(str(path), len(people), place))
 
 
 def _single(scene: Scene, asked: _Asked) -> PoseFrame:
@@ -196,8 +210,7 @@ def _said_of(path: Path) -> Iterator[None]:
         cure = "Give the size of that picture: canvas=(HEIGHT, WIDTH), or --canvas HEIGHTxWIDTH."
         raise DataError.of(BadRecord(shown, 0, f"{failure}.", "unreadable"), cure=cure) from failure
     except NoPerson as failure:
-        cure = "Leave the choice out: the most certain is taken."
-        raise DataError.of(BadRecord(shown, 0, f"{failure}.", "missing"), cure=cure) from failure
+        raise DataError.of(BadRecord(shown, 0, f"{failure}.", "missing"), cure=failure.cure) from failure
     except ValueError as failure:
         raise DataError.of(BadRecord(shown, 0, f"no pose of it: {failure}.", "unreadable"), cure=_CURE) from failure
 
@@ -250,9 +263,9 @@ def _picture(path: Path, name: str, asked: _Asked) -> Scene:
                 first = error.problems[0]
                 unseen = f" Nor can the person in it be found: {first.message} {first.cure}".rstrip()
         cure = (
-            f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {path.name} --pose. A skeleton is "
-            "read if it is of the body alone, without hands and face, in ControlNet's colours on black, joints as "
-            "discs, as pgsynth pose --to png draws it; OpenPose's own rendering, with white joints, is not."
+            f"Of a photo, write NAME{POSE_SUFFIX} beside it first: pgsynth annotate {shlex.quote(str(path))} --pose. A "
+            "skeleton is read if it is of the body alone, without hands and face, in ControlNet's colours on black, "
+            "joints as discs, as pgsynth pose --to png draws it; OpenPose's own rendering, with white joints, is not."
         )
         reason = f"this picture is no drawn skeleton that can be read: {failure}.{unseen}"
         raise DataError.of(BadRecord(str(path), 0, reason, "unreadable"), cure=cure) from failure

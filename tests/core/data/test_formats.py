@@ -200,7 +200,7 @@ def test_a_canvas_that_is_none_scales_nothing(canvas: str, tmp_path: Path) -> No
     [
         ("{", "it is no JSON file"),
         ("[" * 100_000, "it is no JSON file"),
-        ("[]", "keypoints are a list"),
+        ("[]", "an empty list"),
         ('{"shapes": 1}', "but 'shapes'"),
         ('{"people": [1]}', "`people` is a list of objects"),
         ('{"people": [{"pose_keypoints_2d": "x"}]}', "keypoints are a list"),

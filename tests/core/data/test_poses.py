@@ -163,7 +163,9 @@ def test_every_pose_of_deepfashion_is_read_back_within_a_pixel(shared: Shared) -
 
 def test_a_picture_that_is_no_skeleton_is_refused_with_the_cure(tmp_path: Path) -> None:
     photo = write_photo(tmp_path / "me.png")
-    with pytest.raises(DataError, match=r"no drawn skeleton .*background is not black.*pgsynth annotate me.png"):
+    with pytest.raises(
+        DataError, match=r"no drawn skeleton .*background is not black.*pgsynth annotate .*me.png --pose"
+    ):
         read_poses(photo)
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "b.png")
     with pytest.raises(DataError, match="black all over"):
@@ -309,6 +311,24 @@ def test_which_of_several_people(tmp_path: Path) -> None:
     for person, message in {"3": "no person 3; 2 are in it", "leftest": "Did you mean 'leftmost'"}.items():
         with pytest.raises(UserError, match=message):
             read_poses(path, person=person)
+
+
+def test_who_of_several_is_taken_is_told(tmp_path: Path) -> None:
+    path, told = put(tmp_path / "couple.json", couple(0, 100, 1)), list[str]()
+    for person, number in {"most-certain": 2, "leftmost": 1}.items():
+        read_poses(path, person=person, tell=told.append)
+        assert told.pop().startswith(f"{path}: 2 people are in it, and number {number} is taken. Another by --person")
+    read_poses(path, person="2", tell=told.append)
+    read_poses(put(tmp_path / "one.json", {"people": couple(0, 100, 0)["people"][:1]}), tell=told.append)
+    assert told == []
+    read_poses(put(tmp_path / "dance.json", [couple(0, 100, 0)] * 3), tell=told.append)
+    assert len(told) == 1, "a sequence, once"
+    with pytest.raises(DataError) as refused:
+        read_poses(path, person="3")
+    assert refused.value.problems[0].cure.startswith("Give a number from 1 to 2, or largest")
+    with pytest.raises(DataError) as refused:
+        read_poses(put(tmp_path / "empty.json", []))  # type: ignore[arg-type]
+    assert "an empty list" in refused.value.problems[0].message
 
 
 def couple(left: float, right: float, surer: int, canvas: int = 200) -> dict[str, Any]:

@@ -25,6 +25,20 @@ def test_captions_are_written_below_their_rows() -> None:
     assert told.shape[0] > bare.shape[0] and (told[-30:] < 100).any() and not (bare[-6:] < 100).any()
 
 
+def test_each_picture_of_a_row_has_a_caption_which_is_cut_to_its_width() -> None:
+    tiles, blank = [noise((200, 150), seed=number) for number in (0, 1)], [""] * 2
+    bare, one, other, long = (
+        np.asarray(Sheet(["a", "b"], [tiles], [names]).picture())
+        for names in (blank, ["left", ""], ["", "right"], ["a name that is too long " * 3 + "left", ""])
+    )
+    half = bare.shape[1] // 2
+    for told, here, there in ((one, slice(half), slice(half, None)), (other, slice(half, None), slice(half))):
+        assert (told[-30:, here] != bare[-30:, here]).any() and (told[:, there] == bare[:, there]).all()
+    assert (long[:, half:] == bare[:, half:]).all() and (
+        long[-30:, half - 40 : half] != bare[-30:, half - 40 : half]
+    ).any()
+
+
 def test_rows_are_as_long_as_the_headings() -> None:
     with pytest.raises(ValueError, match=r"rows of 2 pictures; wrong rows: \[1\]"):
         Sheet(["a", "b"], [[noise((4, 4))] * 2, [noise((4, 4))]]).picture()

@@ -154,7 +154,7 @@ def test_extends_has_an_end(refused: Refused, tmp_path: Path) -> None:
     ("text", "message", "cure"),
     [
         ("extends: qne", "no preset 'qne'", "Did you mean 'qen'?"),
-        ("extends: nothing.yaml", "no such file", "name"),
+        ("extends: nothing.yaml", "no such file", "Give the path"),
         ("extends: [qen, tiny]", "extends is a list", "extends: NAME"),
         ("extends: 5", "extends is 5", "extends: NAME"),
     ],
