@@ -23,11 +23,12 @@ help: ## this list
 
 install: $(STAMP) ## .venv with pgsynth, every extra but bnb, and the tools, at the tested versions
 
-# Python compiles what is imported, and need not compile all of torch and transformers beforehand.
+# Compiled on all cores, which pip does on one; some files are templates, and of no Python.
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "pgsynth needs Python 3.11 or newer and none was found: make PYTHON=/path/to/python"; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --no-compile --constraint constraints.txt --editable '.[all,dev]'
+	-@$(PY) -m compileall -qq -j 0 $(VENV)/lib
 	@touch $@
 
 demo: install ## a small method, composed, trained, sampled and scored on this machine, in minutes

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-_MOST_BESIDE: Final = 10_000
+_MOST_BESIDE: Final = 2_000
 """Of a folder of millions, the first: a cure must come at once."""
 
 
@@ -130,7 +130,7 @@ def not_there(path: str | Path, *, wanted: Callable[[Path], bool] = lambda besid
 
     Args:
         path: What was given.
-        wanted: Whether a path beside it could have been meant, e.g. `Path.is_dir`; asked of the first 10,000.
+        wanted: Whether a path beside it could have been meant, e.g. `Path.is_dir`; asked of the first 2,000.
     """
     path = Path(path)
     beside: list[Path] = []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import torch
 from PIL import Image
 
 from pgsynth_core.api.own import Framing, OwnPhoto
@@ -50,6 +51,15 @@ class Drawn(Unseen):
         return *self.placed.tiles(self.number), self.picture
 
 
+_MOST: Final = 64
+"""Pictures at once: beyond, a GPU is full, and the first would be long in coming."""
+
+
+def _gains(method: torch.nn.Module) -> bool:
+    """Whether more pictures at once are quicker."""
+    return next(method.parameters()).device.type != "cpu" and method._compiled_call_impl is None
+
+
 def draw_own(  # noqa: PLR0913 - what of whom, and how
     model: Model,
     photos: Iterable[OwnPhoto],
@@ -69,7 +79,8 @@ def draw_own(  # noqa: PLR0913 - what of whom, and how
         poses: Of each photo all of them, in order; the frames of one that moves are one body's.
         n: Pictures of each pose, from the spec's seed on.
         framing: How a person is shown.
-        batch: Pictures at once; None: the spec's ``sample.batch_size``. Fewer where memory ends.
+        batch: Pictures at once; fewer where memory ends. None: the spec's ``sample.batch_size``, and on a GPU more as
+            long as they fit, but for a compiled model, which another number would compile anew.
         on_warning: Told what is odd.
         on_skip: Told of each pose that cannot be put into a photo, and why, and the others are drawn; None: it ends
             all of it.
@@ -89,6 +100,7 @@ def draw_own(  # noqa: PLR0913 - what of whom, and how
                     waiting.append((one, seed))
                     yield made, seed
 
-    for picture in drawn(assembly, wanted(), plan=plan_of(settings), size=batch, tell=on_warning):
+    most = _MOST if batch is None and _gains(assembly.method) else 0
+    for picture in drawn(assembly, wanted(), plan=plan_of(settings), size=batch, most=most, tell=on_warning):
         one, seed = waiting.popleft()
         yield Drawn(one.placed, one.poses, one.number, one.frame, seed, picture)

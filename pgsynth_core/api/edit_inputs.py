@@ -85,6 +85,7 @@ class Edit:
         parsing: Label map of the source, where regions are named; None: the one beside the photo, or what an
             annotator finds.
         label_set: What its labels are of, where the file does not say it and the method reads none.
+        person: Which of several people is meant, in the photo or a pose, see `data.people`.
         soft: Width of a soft edge around what changes, in pixels of the photo.
         keep: What is outside of it, see `Keep`.
         frame: How much of the photo the method is shown, see `own.Framing`; what is to change is always in it.
@@ -97,6 +98,7 @@ class Edit:
     pose: Pose | None = None
     parsing: str | Path | None = None
     label_set: str = ""
+    person: str | int = "most-certain"
     soft: float = 0.0
     keep: str = "photo"
     frame: str = "auto"
@@ -231,6 +233,9 @@ def _check_words(wanted: Edit, verdict: Verdict) -> None:
     label_set = wanted.label_set or verdict.label_set
     for name in _named(wanted):
         _check_region(name, label_set, [label_set_of(label_set)] if label_set else LABELS.values())
+    if wanted.label_set and wanted.mask is not None and wanted.parsing is None and not _named(wanted):
+        message = "it says what the labels of a label map mean, and none is read."
+        raise UserError(message, where="label_set", cure="Leave it out, or name regions.")
 
 
 def _regions(wanted: Edit) -> tuple[str, ...]:
@@ -261,14 +266,17 @@ def _label_map(
 ) -> tuple[np.ndarray | None, LabelSet | None]:
     """The source's label map and its labels, where regions are named or one is given."""
     named = _named(wanted)
-    given = wanted.parsing if wanted.parsing is not None else file_beside(wanted.source, PARSING_SUFFIX)
+    given = wanted.parsing
+    if given is None and (named or verdict.label_set):
+        given = file_beside(wanted.source, PARSING_SUFFIX)
     if given is None and not named:
         return None, None
     if given is None:
         needed = f"regions are named ({', '.join(named)}), and there is no label map of the source."
         cure = f"Give one, put it beside the photo as NAME{PARSING_SUFFIX}, or draw a mask instead"
         where = shown_as(wanted.source, "parsing")
-        parsing, label_set = looking.label_map(image, verdict.label_set, where, needed=needed, cure=cure)
+        asked = verdict.label_set or wanted.label_set
+        parsing, label_set = looking.label_map(image, asked, where, needed=needed, cure=cure)
     else:
         size = image.shape[0], image.shape[1]
         read, label_set = label_map_of(given, size, verdict, label_set=wanted.label_set)
@@ -297,7 +305,7 @@ def _label(name: str, known: LabelSet) -> int:
 
 def _check_region(name: str, of: str, known: Iterable[LabelSet]) -> None:
     """Refuse what is no region of any of these label sets, `of` being how they are called."""
-    names = [*dict.fromkeys(name for one in known for name in one.names), EVERYWHERE]
+    names = [*dict.fromkeys(name for one in known for name in one.names)]
     if name not in names:
         cure = suggestion(name, names, what=f"regions of {of}" if of else "regions")
         raise UserError(f"there is no region {name!r}.", where="region", cure=cure)

@@ -91,7 +91,7 @@ def edited(  # noqa: PLR0913 - an edit, and one argument a setting
     spec, verdict = adjusted_spec(
         assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
     )
-    inputs = read_edit(wanted, spec, verdict, model.looking(on_warning), on_warning=on_warning)
+    inputs = read_edit(wanted, spec, verdict, model.looking(on_warning, person=wanted.person), on_warning=on_warning)
     return drawn_edit(model, inputs, spec.sample, n=n, on_warning=on_warning)
 
 

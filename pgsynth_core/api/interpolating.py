@@ -39,22 +39,29 @@ class Interpolated:
     Attributes:
         pictures: uint8 [H, W, 3] each.
         poses: The joints of each, in pixels of its picture.
+        ends: What they go between.
     """
 
     pictures: tuple[np.ndarray, ...]
     poses: tuple[Keypoints, ...]
+    ends: Ends
 
     def images(self) -> list[Image.Image]:
         """The frames as Pillow's."""
         return [Image.fromarray(one) for one in self.pictures]
 
     def sheet(self) -> Image.Image:
-        """Frames side by side, the first and the last among them: how far each is, its pose, its picture."""
+        """Frames side by side, the first and the last among them: how far each is, its pose, its picture.
+
+        At the left and the right what they go between: the pose as it was given, and what was seen of the photo.
+        """
         last = len(self.pictures) - 1
         chosen = np.unique(np.linspace(0, last, min(_SHOWN, last + 1)).round().astype(int)).tolist()
         size = (self.pictures[0].shape[0], self.pictures[0].shape[1])
-        rows = [[skeleton(self.poses[place], size) for place in chosen], [self.pictures[place] for place in chosen]]
-        return Sheet([f"{place / last:.2f}" for place in chosen], rows).picture()
+        first, other = self.ends.placed[0].tiles(0), self.ends.placed[1].tiles(-1)
+        poses = [first[1], *(skeleton(self.poses[place], size) for place in chosen), other[1]]
+        pictures = [first[0], *(self.pictures[place] for place in chosen), other[0]]
+        return Sheet(["from", *(f"{place / last:.2f}" for place in chosen), "to"], [poses, pictures]).picture()
 
 
 def interpolated(  # noqa: PLR0913 - what is wanted, and one argument a setting
@@ -72,7 +79,8 @@ def interpolated(  # noqa: PLR0913 - what is wanted, and one argument a setting
     spec, verdict = adjusted_spec(
         assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
     )
-    ends = read_ends(wanted, spec, verdict, model.looking(on_warning), on_warning=on_warning)
+    looking = model.looking(on_warning, person=wanted.person)
+    ends = read_ends(wanted, spec, verdict, looking, on_warning=on_warning)
     return drawn_between(model, ends, spec.sample, frames=wanted.frames, on_warning=on_warning)
 
 
@@ -108,4 +116,4 @@ def drawn_between(
             return to_pictures(method.base.codec.decode(latents))
 
         pictures = tuple(as_many_as_fit(range(frames), made, settings.batch_size, tell=on_warning))
-    return Interpolated(pictures, joints)
+    return Interpolated(pictures, joints, ends)

@@ -44,6 +44,7 @@ class Between:
         parsings: Label maps of the photos, in their order; none, or None for one: what lies beside it or is found.
         source_poses: The same of the joints of the people in them.
         framing: How they are shown.
+        person: Which of several people is meant, in a photo or a pose, see `data.people`.
         frames: How many pictures.
     """
 
@@ -52,6 +53,7 @@ class Between:
     parsings: Sequence[str | Path | None] = ()
     source_poses: Sequence[Pose | None] = ()
     framing: Framing = field(default_factory=Framing)
+    person: str | int = "most-certain"
     frames: int = 9
 
 

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from pgsynth_core.api.adjust import Guidance, adjusted, adjusted_spec, refuse_differences
+from pgsynth_core.api.annotating import named_annotators
 from pgsynth_core.api.assembly import Assembly
 from pgsynth_core.api.datasets import dataset_of
 from pgsynth_core.api.devices import device_named
@@ -30,6 +31,7 @@ from pgsynth_core.api.run import Run
 from pgsynth_core.composition.hub import Weights, made_with
 from pgsynth_core.composition.weights import load_kept
 from pgsynth_core.contract import check
+from pgsynth_core.data.people import require_person_rule
 from pgsynth_core.data.records import Split
 from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.data.tensors import example
@@ -62,6 +64,7 @@ class Model:
         ema: Whether its weights are the moving average.
         weights: Where its pretrained weights were found.
         lock: What it was trained with, as its checkpoint said when it was loaded: that may be gone by now.
+        annotators: Who looks at photos for what nobody gives, as ``--annotator`` names them; by default who there is.
     """
 
     assembly: Assembly
@@ -70,6 +73,7 @@ class Model:
     ema: bool = False
     weights: Weights = field(default_factory=Weights, repr=False)
     lock: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    annotators: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: step {self.checkpoint.step}{', moving average' if self.ema else ''}>"
@@ -121,14 +125,20 @@ class Model:
         self.assembly.method.compile(**how)
         return self
 
-    def looking(self, tell: Callable[[str], None] | None = None) -> Looking:
+    def looking(self, tell: Callable[[str], None] | None = None, *, person: str | int = "most-certain") -> Looking:
         """Who looks at photos for what neither is given nor lies beside them: the annotators that are installed.
 
         Args:
             tell: Told what was found that somebody may have meant otherwise.
+            person: Which of several people is meant: ``most-certain``, ``largest``, ``leftmost``, ``rightmost``, or a
+                number from 1 on.
+
+        Raises:
+            UserError: If `person` is none of these.
         """
+        require_person_rule(str(person), where="person")
         device = str(next(self.assembly.method.parameters()).device)
-        return Looking(self.assembly.registry, device=device, tell=tell or (lambda sentence: None))
+        return Looking(self.assembly.registry, self.annotators, str(person), device, tell or (lambda sentence: None))
 
     def sample(  # noqa: PLR0913 - a person's words for one picture, all but two optional
         self,
@@ -142,6 +152,7 @@ class Model:
         steps: int | None = None,
         guidance: Guidance | None = None,
         n: int = 1,
+        person: str | int = "most-certain",
         on_warning: OnWarning | None = None,
     ) -> list[Image.Image]:
         """The person of a photo in a pose.
@@ -162,7 +173,9 @@ class Model:
             guidance: One scale, or scales by condition in nesting order; None: the spec's. A scale by step is a mapping
                 as in a spec, e.g. ``{"all": {"scale": [5.0, 1.0], "from": 0.2, "until": 0.8}}``.
             n: How many pictures.
-            on_warning: Told if most joints lie outside the photo, or a setting has no effect.
+            person: Which of several people is meant, in a photo or a pose: see `looking`.
+            on_warning: Told if most joints lie outside the photo, which of several people is taken, or if a setting has
+                no effect.
 
         Returns:
             n pictures of the method's size.
@@ -178,9 +191,9 @@ class Model:
         spec, _ = adjusted_spec(
             assembly.spec, assembly.registry, guidance=guidance, on_warning=on_warning, seed=seed, steps=steps
         )
-        settings, looking = spec.sample, self.looking(on_warning)
+        settings, looking = spec.sample, self.looking(on_warning, person=person)
         photo = own_photo(source, assembly.verdict, looking, framing=framing, joints=source_pose, parsing=parsing)
-        placed = self._placed(photo, pose, framing, on_warning)
+        placed = self._placed(photo, pose, framing, looking, on_warning)
         batch, how = example(placed.pair(0), assembly.plan(source_pose=False)), plan_of(settings)
         seeds = range(settings.seed, settings.seed + n)
         made = sampled_often(assembly, batch, plan=how, seeds=seeds, tell=on_warning)
@@ -197,6 +210,7 @@ class Model:
         seed: int | None = None,
         steps: int | None = None,
         guidance: Guidance | None = None,
+        person: str | int = "most-certain",
         on_warning: OnWarning | None = None,
         on_skip: OnWarning | None = None,
     ) -> Iterator[Drawn]:
@@ -211,6 +225,7 @@ class Model:
             seed: As for `sample`.
             steps: As for `sample`.
             guidance: As for `sample`.
+            person: As for `sample`.
             on_warning: As for `sample`.
             on_skip: Told of each photo or pose that cannot be used, and why, and the others follow; None: it ends all.
 
@@ -223,7 +238,8 @@ class Model:
         """
         if n < 1:
             raise UserError(f"n is {n}; it is the number of pictures, at least 1.", where="n", cure="Write n=1.")
-        model, looking = adjusted(self, guidance=guidance, seed=seed, steps=steps), self.looking(on_warning)
+        model = adjusted(self, guidance=guidance, seed=seed, steps=steps)
+        looking = self.looking(on_warning, person=person)
         framing, verdict = framing or Framing(), self.assembly.verdict
         photos = own_photos([Path(one) for one in sources], verdict, looking, framing=framing, on_skip=on_skip)
         read = own_poses([Path(one) for one in poses], looking, moving=moving)
@@ -246,6 +262,7 @@ class Model:
         steps: int | None = None,
         guidance: Guidance | None = None,
         n: int = 1,
+        person: str | int = "most-certain",
         on_warning: OnWarning | None = None,
     ) -> list[Image.Image]:
         """A photo, changed inside a mask after the appearance of others; outside, no pixel changes.
@@ -267,6 +284,7 @@ class Model:
             steps: As for `sample`.
             guidance: As for `sample`.
             n: How many pictures.
+            person: As for `sample`.
             on_warning: Told what is odd and done all the same, such as a mask that is empty.
 
         Returns:
@@ -285,6 +303,7 @@ class Model:
             pose=pose,
             parsing=parsing,
             label_set=label_set,
+            person=person,
             soft=soft,
             keep=keep,
             frame=frame,
@@ -303,6 +322,7 @@ class Model:
         seed: int | None = None,
         steps: int | None = None,
         guidance: Guidance | None = None,
+        person: str | int = "most-certain",
         on_warning: OnWarning | None = None,
     ) -> list[Image.Image]:
         """Pictures between two photos, between two poses, or both at once; of two photos the ends are `sample`'s.
@@ -322,6 +342,7 @@ class Model:
             seed: As for `sample`, of all frames.
             steps: As for `sample`.
             guidance: As for `sample`.
+            person: As for `sample`.
             on_warning: As for `sample`.
 
         Returns:
@@ -337,12 +358,13 @@ class Model:
             parsings=parsings,
             source_poses=source_poses,
             framing=framing or Framing(),
+            person=person,
             frames=frames,
         )
         made = interpolated(self, wanted, seed=seed, steps=steps, guidance=guidance, on_warning=on_warning)
         return made.images()
 
-    def sheet(
+    def sheet(  # noqa: PLR0913 - as `sample`
         self,
         source: Source,
         pose: Pose,
@@ -350,6 +372,7 @@ class Model:
         *,
         source_pose: Pose | None = None,
         framing: Framing | None = None,
+        person: str | int = "most-certain",
     ) -> Image.Image:
         """Pictures that `sample` made of a photo in a pose, to compare: each in a row of source, pose, output.
 
@@ -359,27 +382,33 @@ class Model:
             pictures: One at least.
             source_pose: As for `sample`; a pose that was retargeted is drawn so, too.
             framing: As for `sample`.
+            person: As for `sample`.
 
         Raises:
             UserError: As `sample`, about the photo and the pose; or if there is no picture.
         """
         if not pictures:
             raise UserError("there is no picture to show.", where="pictures", cure="Give what `sample` returned.")
-        image, looking, how = photo_of(source), self.looking(), framing or Framing()
+        image, looking, how = photo_of(source), self.looking(person=person), framing or Framing()
         needed = how.frame == "person" or how.retarget == "on"
         photo = OwnPhoto("source", image, own_joints(source, image, looking, source_pose, needed=needed))
-        placed = self._placed(photo, pose, framing)
+        placed = self._placed(photo, pose, framing, looking)
         headings = ("source", "pose", "retargeted", "output") if placed.retargeted else ("source", "pose", "output")
         tiles = placed.tiles(0)
         before = tiles if placed.retargeted else (tiles[0], tiles[2])
         return Sheet(headings, [(*before, np.asarray(one)) for one in pictures]).picture()
 
     def _placed(
-        self, photo: OwnPhoto, pose: Pose, framing: Framing | None, on_warning: OnWarning | None = None
+        self,
+        photo: OwnPhoto,
+        pose: Pose,
+        framing: Framing | None,
+        looking: Looking,
+        on_warning: OnWarning | None = None,
     ) -> Placed:
         """The photo with the pose, as the method is shown them."""
-        spec, people = self.assembly.spec, self.looking(on_warning).people
-        frame = frame_of(pose, photo.size, found_in=people, on_warning=on_warning)
+        spec = self.assembly.spec
+        frame = frame_of(pose, photo.size, person=looking.person, found_in=looking.people, on_warning=looking.tell)
         return place(photo, [frame], size=spec.size, fit=spec.fit, framing=framing, on_warning=on_warning)
 
     def sample_pairs(  # noqa: PLR0913 - which pairs, and the settings of `sample`
@@ -427,11 +456,12 @@ class Model:
         yield from sampled(assembly, examples, plan=plan_of(settings), seed=settings.seed, tell=on_warning)
 
 
-def load(
+def load(  # noqa: PLR0913 - which run, and a choice each of how
     run: Run | str | Path,
     *,
     device: str | torch.device | None = None,
     ema: bool = True,
+    annotators: Sequence[str] = (),
     runs: str | Path | None = None,
     registry: Registry | None = None,
 ) -> Model:
@@ -441,15 +471,17 @@ def load(
         run: A run, its id, a unique prefix, ``latest``, a run's folder or a checkpoint's.
         device: Where to, e.g. ``cpu`` or ``cuda:1``, or as `torch.device`; a GPU if there is one.
         ema: The moving average of the weights, where the run has one.
+        annotators: Who looks at photos for what nobody gives, as ``--annotator`` says it: ``vitpose.network=FOLDER``.
         runs: Where runs are; by default as the shell finds them.
         registry: What exists; found anew if None.
 
     Raises:
         UserError: If it cannot be found, is damaged, or a part of it is missing; with the command that mends it. Or
-            if there is no such device.
+            there is no such device or annotator.
     """
     device = device_named(device)
     registry = registry or discover()
+    named_annotators(registry, annotators)
     if not isinstance(run, Run | str | Path):
         cure = "Give what train() returned, a run's id, latest, or the path of a run or of a checkpoint."
         raise UserError(f"{run!r:.80} is a {type(run).__name__}, and no run.", where="load", cure=cure)
@@ -471,4 +503,5 @@ def load(
         load_kept(assembly.method, spec.base.label, tensors, where=str(checkpoint.path / name), partial=partial)
     assembly.method.eval()
     others = map(str, check_weights(lock, weights.identities(known=True)))
-    return Model(assembly, checkpoint, (*warnings, *resolved.changed_options, *others), ema, weights, lock)
+    told = (*warnings, *resolved.changed_options, *others)
+    return Model(assembly, checkpoint, told, ema, weights, lock, tuple(annotators))

@@ -189,7 +189,7 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
         if asked and not known:
             cure = "Write them beside it, NAME.pose.json (pgsynth annotate does), or give them by --source-pose FILE."
             raise UserError(f"the joints of the photo {photo.name} are not known.", where=word, cure=cure)
-    require_somebody([frame.joints for frame in frames], where=_names(frames))
+    require_somebody([frame.joints for frame in frames], where=_names(frames, photo))
     fitted: list[Keypoints] = []
     if known and framing.retarget != "off":
         one_body = moving or len({frame.canvas for frame in frames}) == 1
@@ -205,14 +205,10 @@ def place(  # noqa: PLR0913 - a photo, poses, and how each is to be shown
     poses = tuple(map(window.joints, fitted)) if window and fitted else tuple(fitted) or given
     how: FitMode = "squash" if window else framing.fit or fit  # a window has the method's proportions, to a pixel
     placed = Placed(photo, source, poses, given, bool(fitted), window, how, size)
-    of, whose = "window" if window else "photo", f"{photo.file}: " if photo.file else ""
-
-    def told(sentence: str) -> None:
-        if on_warning:
-            on_warning(whose + sentence)
-
+    of = "window" if window else "photo"
     for frame, joints in zip(frames, poses, strict=True):
-        require_inside(frame, joints, source.size, on_warning=told, of=of)
+        named = replace(frame, name=_names([frame], photo))
+        require_inside(named, joints, source.size, on_warning=on_warning, of=of)
     return placed
 
 
@@ -230,8 +226,9 @@ def _filling(joints: Keypoints, size: tuple[int, int]) -> Keypoints:
     return Fit((window.height, window.width), size, "squash").keypoints(window.joints(moved))
 
 
-def _names(frames: Sequence[PoseFrame]) -> str:
-    return frames[0].name if len(frames) == 1 else f"{frames[0].name} to {frames[-1].name}"
+def _names(frames: Sequence[PoseFrame], photo: OwnPhoto) -> str:
+    names = frames[0].name if len(frames) == 1 else f"{frames[0].name} to {frames[-1].name}"
+    return f"{names} in {photo.file}" if photo.file else names
 
 
 def _retargeted(
@@ -246,7 +243,7 @@ def _retargeted(
             raise
         if on_warning:
             problem, everything = error.problems[0], [frame for frames in bodies for frame in frames]
-            on_warning(f"{_names(everything)} is not retargeted: {replace(problem, where='')}")
+            on_warning(f"{_names(everything, photo)} is not retargeted: {replace(problem, where='')}")
         return []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pgsynth_core.api.own import Framing, OwnPhoto, Placed, place
 from pgsynth_core.api.own_reading import OwnPoses
@@ -59,7 +59,9 @@ def placed_in(  # noqa: PLR0913 - a photo, poses, and whom to tell
             except UserError as error:
                 if on_skip is None:
                     raise
-                on_skip(f"{photo.file or photo.name} in {group.name} is left out: {error.problems[0]}")
+                on_skip(
+                    f"{photo.file or photo.name} in {group.name} is left out: {replace(error.problems[0], where='')}"
+                )
                 continue
             for number, frame in enumerate(frames):
                 if present(frame.joints).any():

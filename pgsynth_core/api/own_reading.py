@@ -299,8 +299,16 @@ def own_poses(
     """
     read = []
     for path in paths:
-        who, found_in, tell = looking.person, looking.people, looking.tell
-        frames = tuple(read_poses(path, person=who, fractions_of=fractions_of, found_in=found_in, tell=tell))
+        frames = tuple(
+            read_poses(
+                path,
+                person=looking.person,
+                fractions_of=fractions_of,
+                found_in=looking.people,
+                follow=moving,
+                on_choice=lambda *choice: looking.tell(said_choice(*choice)),
+            )
+        )
         require_somebody([frame.joints for frame in frames], where=str(path))
         read.append(OwnPoses(_name(path), frames, len(frames) > 1 and (moving or not path.is_dir()), path.name))
     names = [each.name for each in read]

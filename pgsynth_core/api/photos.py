@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +14,8 @@ from PIL import Image
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import LABELS, DataError, Keypoints, LabelMap, present, read_image, read_label_map
 from pgsynth_core.data.files import as_rgb, said_label_set
-from pgsynth_core.data.poses import FoundIn, PoseFrame, read_poses
-from pgsynth_core.data.poses.json_forms import scenes_in
-from pgsynth_core.data.records import BadRecord
+from pgsynth_core.data.people import said_choice
+from pgsynth_core.data.poses import FoundIn, PoseFrame, poses_in, read_poses
 from pgsynth_core.errors import UserError, not_there
 
 __all__ = [
@@ -48,10 +48,6 @@ _PHOTO_CURE: Final = (
     "or download it again. A telephone's HEIC is saved as JPEG first; scale down what is too large."
 )
 _PARSING_CURE: Final = "Give a PNG of one channel, of the photo's size, whose values are labels."
-_POSE_CURE: Final = (
-    "Give OpenPose JSON: people[0].pose_keypoints_2d, 18 or 25 joints, each x, y in pixels and a confidence; "
-    "0, 0, 0 for one that is missing."
-)
 
 
 def photo_of(source: Source) -> np.ndarray:
@@ -158,15 +154,21 @@ def require_somebody(poses: Sequence[Keypoints], *, where: str, what: str = "tar
 def _frame(
     pose: Pose, size: tuple[int, int], person: str, found_in: FoundIn | None, tell: OnWarning | None
 ) -> PoseFrame:
-    if isinstance(pose, str | Path):
-        return _of_file(str(pose), size, person, found_in, tell)
+    if not isinstance(pose, str | Path | Mapping):
+        return PoseFrame("pose", _keypoints(np.asarray(pose)))
+    shown, several = _shown(pose), None if tell is None else partial(_tell_choice, tell)
     if isinstance(pose, Mapping):
-        try:
-            return scenes_in(pose, "pose")[0].frame(person, None, size)
-        except ValueError as failure:
-            record = BadRecord("pose", 0, f"no keypoints in it: {failure}.", "unreadable")
-            raise DataError.of(record, cure=_POSE_CURE) from failure
-    return PoseFrame("pose", _keypoints(np.asarray(pose)))
+        frames = poses_in(pose, name=shown, person=person, fractions_of=size, on_choice=several)
+    else:
+        frames = read_poses(pose, person=person, fractions_of=size, found_in=found_in, on_choice=several)
+    if len(frames) > 1:
+        cure = "Name one of them, of a table as file.csv:NAME; or draw them all: pgsynth sample RUN --pose FILE."
+        raise UserError(f"there are {len(frames)} poses in it, and one is wanted.", where=shown, cure=cure)
+    return replace(frames[0], name=shown)
+
+
+def _tell_choice(tell: OnWarning, where: str, count: int, place: int) -> None:
+    tell(said_choice(where, count, place))
 
 
 def _shown(pose: Pose) -> str:
@@ -189,16 +191,6 @@ def joints_of(
         require_somebody([joints], where=_shown(pose), what="photo's pose")
     require_inside(frame, joints, size, on_warning=on_warning)
     return joints
-
-
-def _of_file(
-    path: str, size: tuple[int, int], person: str, found_in: FoundIn | None, tell: OnWarning | None
-) -> PoseFrame:
-    frames = read_poses(path, person=person, fractions_of=size, found_in=found_in, tell=tell)
-    if len(frames) > 1:
-        cure = "Name one of them, of a table as file.csv:NAME; or draw them all: pgsynth sample RUN --pose FILE."
-        raise UserError(f"there are {len(frames)} poses in it, and one is wanted.", where=path, cure=cure)
-    return replace(frames[0], name=path)
 
 
 def require_inside(
@@ -266,8 +258,7 @@ def parsing_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdi
     if parsing is not None:
         if (said := said_label_set(parsing)) and said != verdict.label_set:
             message = f"its labels are of {said}, and this method reads {verdict.label_set}."
-            cure = f"Give a label map in {verdict.label_set}: the same index means something else in each."
-            raise UserError(message, where=str(parsing), cure=cure)
+            raise UserError(message, where=str(parsing), cure=_other_labels(verdict.label_set))
         try:
             return read_label_map(Path(parsing), label_set=verdict.label_set, size=size)
         except DataError as failure:
@@ -276,6 +267,10 @@ def parsing_of(parsing: str | Path | None, size: tuple[int, int], verdict: Verdi
         message = f"this method reads a label map of the photo, in {verdict.label_set}."
         raise UserError(message, where="parsing", cure="Give one: parsing=PATH.")
     return None
+
+
+def _other_labels(wanted: str) -> str:
+    return f"Give a label map in {wanted}: the same index means something else in each."
 
 
 def needs_parsing(verdict: Verdict) -> bool:
@@ -305,7 +300,8 @@ def label_map_of(
     known = verdict.label_set or said
     if label_set and known and known != label_set:
         message = f"{'this method reads' if verdict.label_set else 'it says that its labels are of'} {known}."
-        raise UserError(message, where=f"{parsing} as {label_set}", cure="Leave the label set out.")
+        cure = _other_labels(known) if verdict.label_set else "Leave the label set out."
+        raise UserError(message, where=f"{parsing} as {label_set}", cure=cure)
     if verdict.label_set:
         return parsing_of(parsing, size, verdict), verdict.label_set
     said = next(iter(LABELS)) if said is None else said or label_set or ""  # reading says what is wrong with a file

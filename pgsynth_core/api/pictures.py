@@ -118,12 +118,13 @@ def sampled_often(
     return list(drawn(assembly, ((batch, seed) for seed in seeds), plan=plan, tell=tell))
 
 
-def drawn(
+def drawn(  # noqa: PLR0913 - what, how, and how many at once
     assembly: Assembly,
     wanted: Iterable[tuple[Batch, int]],
     *,
     plan: SamplePlan,
     size: int | None = None,
+    most: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """Pictures, each uint8 [H, W, 3], of pairs that are batches of one, each from its seed.
@@ -136,13 +137,14 @@ def drawn(
         wanted: Pairs with their seeds.
         plan: Sampler, steps, guidance.
         size: How many are drawn together; None: the spec's.
+        most: As of `together.as_many_as_fit`.
         tell: Told when memory ended, and how many are drawn together from then on.
 
     Raises:
         UserError: If there is not the memory for a single one.
     """
     made = partial(_together, assembly, plan)
-    return as_many_as_fit(wanted, made, size or assembly.spec.sample.batch_size, tell=tell)
+    return as_many_as_fit(wanted, made, size or assembly.spec.sample.batch_size, most=most, tell=tell)
 
 
 def _together(assembly: Assembly, plan: SamplePlan, chunk: Sequence[tuple[Batch, int]]) -> list[np.ndarray]:

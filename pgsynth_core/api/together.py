@@ -24,6 +24,7 @@ def as_many_as_fit(
     make: Callable[[Sequence[T]], Sequence[R]],
     size: int,
     *,
+    most: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[R]:
     """What is made of each thing, in order, several of them at once.
@@ -32,12 +33,14 @@ def as_many_as_fit(
         wanted: Taken as they are needed.
         make: Given some of them; of each it makes one, and the same among any others.
         size: How many at once, at least 1.
+        most: Twice as many are tried each time that so many fitted, up to this; where memory ends then, those that
+            fitted stay, without a word. None are added where it is at most `size`.
         tell: Told when memory ended, and how many are made together from then on.
 
     Raises:
         UserError: If there is not the memory for a single one.
     """
-    waiting = iter(wanted)
+    waiting, fitted = iter(wanted), 0
     chunk = list(islice(waiting, size))
     while chunk:
         try:
@@ -48,10 +51,17 @@ def as_many_as_fit(
                 raise
         else:
             yield from made
-            chunk = chunk[size:] or list(islice(waiting, size))
+            fitted = max(fitted, len(made))
+            if size <= fitted < most:
+                size = min(2 * size, most)
+            chunk = chunk[len(made) :]
+            chunk += islice(waiting, max(0, size - len(chunk)))
             continue
         clear_device_cache(garbage_collection=True)  # here, where no traceback holds what was made any more
-        tried = min(size, len(chunk))
+        tried, most = min(size, len(chunk)), 0
+        if fitted and fitted < tried:  # it was more than was asked for
+            size = fitted
+            continue
         if tried == 1:
             cure = "Draw on a device with more memory (--device cpu is slow and has most), or at a smaller size."
             raise UserError(f"{lacking}", where="one picture at a time", cure=cure)

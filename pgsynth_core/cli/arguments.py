@@ -89,13 +89,18 @@ class Parser(argparse.ArgumentParser):
         """
         for action in self._actions if self._override_keys else ():
             if action.option_strings and action.nargs == "+" and (given := getattr(namespace, action.dest)):
-                keys = {word: word.partition("=")[0].partition(".")[0] for word in given if "=" in word}
-                settings = [word for word in given if keys.get(word) in self._override_keys]
+                settings = [word for word in given if self._is_setting(word)]
                 if len(settings) == len(given):
                     where = f"argument {action.option_strings[-1]}"
                     raise ArgumentsError("expected at least one argument.", where=where, cure=self._help_cure())
                 setattr(namespace, action.dest, [word for word in given if word not in settings])
                 namespace.words += settings
+
+    def _is_setting(self, word: str) -> bool:
+        """Whether it is ``sample.KEY=value``, and no file that is called so."""
+        key, equals, _ = word.partition("=")
+        first, dot, _ = key.partition(".")
+        return bool(equals and dot) and first in self._override_keys and not Path(word).exists()
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse for what is missing.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pgsynth_core.api.telling import Hooks
-from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least
+from pgsynth_core.axes import LABEL_SETS
+from pgsynth_core.cli.arguments import ArgumentsError, Parser, add_common, at_least, one_of
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.new_files import write_new
 from pgsynth_core.cli.own_flags import add_frame, add_looking, looking_of, window_facts
@@ -82,7 +83,8 @@ def _parser() -> Parser:
     parser.add_argument("--soft", metavar="PIXELS", type=_pixels, default=0.0, help="a soft edge around it, so wide")
     parser.add_argument("--pose", metavar="POSE", help="the pose of the person in the photo, in any form")
     parser.add_argument("--parsing", metavar="PNG", help="label map of the photo, where regions are named")
-    parser.add_argument("--label-set", metavar="SET", help="what its labels are of, where the file does not say it")
+    sets = one_of(tuple(LABEL_SETS), "label set", "label sets")
+    parser.add_argument("--label-set", metavar="SET", type=sets, help="what its labels are of, if it does not say it")
     parser.add_argument("--keep", choices=_KEEPS, default="photo", help="what is outside of the mask, see below")
     add_frame(parser)
     add_looking(parser)
@@ -138,6 +140,7 @@ def _wanted(arguments: argparse.Namespace) -> Edit:
         pose=arguments.pose,
         parsing=arguments.parsing,
         label_set=arguments.label_set or "",
+        person=arguments.person or "most-certain",
         soft=arguments.soft,
         keep=arguments.keep,
         frame=arguments.frame or "auto",
@@ -195,6 +198,8 @@ def _written(wanted: Edit, model: Model, made: Edited, folder: Path) -> dict[str
         regions=list(wanted.regions),
         soft=wanted.soft,
         keep=wanted.keep,
+        label_set=wanted.label_set or None,
+        person=str(wanted.person),
         window=window_facts(made.inputs.window),
     )
     name = f"{source.stem}-edit"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pgsynth_core.cli.arguments import Parser, add_common, at_least, frames_a_second
 from pgsynth_core.cli.console import one_line, progress, say, say_json
 from pgsynth_core.cli.new_files import write_new
-from pgsynth_core.cli.own_flags import add_framing, add_looking, framing_of, looking_of
+from pgsynth_core.cli.own_flags import add_framing, add_looking, framing_of, looking_of, window_facts
 from pgsynth_core.cli.report import broken_facts, tell_warning
 from pgsynth_core.cli.sample import add_sampling, check_folder, loaded, run_word
 from pgsynth_core.cli.verbs import Command, Session
@@ -31,8 +31,7 @@ Draw the pictures between two photos, between two poses, or both at once, with a
 run: an animated file, and a sheet to look at."""
 
 _EPILOG = """\
-RUN is as for pgsynth sample; so are words such as sample.scheduler=dpm. They stand before
-the flags, or behind one that takes a single word.
+RUN is as for pgsynth sample; so are words such as sample.scheduler=dpm.
 
 examples:
   pgsynth interpolate latest --source me.jpg --pose stand.json kick.json --frames 16
@@ -48,10 +47,11 @@ Between poses every limb of an arm or a leg turns the shorter way round and chan
 evenly; the trunk moves on straight lines. Between photos, what the run's encoders give of
 them is mixed evenly; label maps cannot be mixed and are the nearer photo's. All frames begin
 with the same noise, that of --seed: between two photos, the ends are what pgsynth sample
-draws; of one, what it draws of both poses as a --sequence.
+draws; of one and poses of one size, what it draws of both as a --sequence.
 
 The files go to outputs/RUN: NAME.webp, which keeps every pixel, or NAME.gif, of 256 colours;
-NAME-sheet.png with up to eight of the frames and their poses; with --png each frame, too.
+NAME-sheet.png with the photos, the poses as they were given, and up to eight of the frames with
+theirs; with --png each frame, too.
 Nothing is written over.
 
 With --json: ok, run, step, animation (its path), sheet (its path), pictures (paths, with
@@ -130,7 +130,10 @@ def _written(arguments: argparse.Namespace, model: Model, made: Interpolated, fo
 
     seed, last = model.assembly.spec.sample.seed, len(made.pictures) - 1
     names = {"source": [Path(one).name for one in arguments.source], "pose": [Path(one).name for one in arguments.pose]}
-    about = about_picture(model, made_with="interpolate", seed=seed, **names, frames=last + 1)
+    how = [
+        {"retargeted": one.retargeted, "fit": one.fit, "window": window_facts(one.window)} for one in made.ends.placed
+    ]
+    about = about_picture(model, made_with="interpolate", seed=seed, **names, frames=last + 1, ends=how)
     name = "-".join(dict.fromkeys(Path(one).stem[:30] for one in (*arguments.source, *arguments.pose)))
     suffix = f".{arguments.format}"
     moving = partial(write_animation, frames=made.images(), suffix=suffix, fps=arguments.fps, about=about)

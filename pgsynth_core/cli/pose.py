@@ -19,7 +19,7 @@ from pgsynth_core.runs import require_writable
 if TYPE_CHECKING:
     import numpy as np
 
-    from pgsynth_core.data.poses import FoundIn, PoseFrame
+    from pgsynth_core.data.poses import FoundIn, OnChoice, PoseFrame
     from pgsynth_core.data.sheet import Sheet
 
 __all__ = ["COMMAND"]
@@ -126,18 +126,25 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
     if not arguments.onto and (flag := next((flag for flag, value in meant.items() if value), "")):
         message = f"{flag} is for retargeting, and nothing is retargeted."
         raise ArgumentsError(message, where="pgsynth pose", cure="Give --onto POSE too, or leave it out.")
+    from pgsynth_core.data.people import require_person_rule, said_choice
     from pgsynth_core.data.poses import read_poses
     from pgsynth_core.data.retarget import body_of, ratios_of, retarget_frames
 
     out = _out(arguments)
     warnings = list[str]()
     asked: dict[str, Any] = {"found_in": _people(arguments, session), "exact": True}
-    theirs = {"person": arguments.person, "canvas": arguments.canvas, "tell": warnings.append}
-    ours = {"person": arguments.onto_person or "most-certain", "canvas": arguments.onto_canvas}
-    ours["tell"] = lambda sentence: warnings.append(sentence.replace("--person", "--onto-person"))
+    theirs, ours = arguments.person, arguments.onto_person or "most-certain"
+    require_person_rule(theirs, where="--person")
+    require_person_rule(ours, where="--onto-person")
+
+    def telling(flag: str) -> OnChoice:
+        return lambda *choice: warnings.append(said_choice(*choice, by=flag))
+
     with progress("Reading poses"):
-        frames = read_poses(arguments.words, **asked, **theirs)
-        source = read_poses(arguments.onto, **asked, **ours) if arguments.onto else []
+        how = {**asked, "on_choice": telling("--person")}
+        frames = read_poses(arguments.words, person=theirs, canvas=arguments.canvas, **how)
+        how = {**asked, "on_choice": telling("--onto-person")}
+        source = read_poses(arguments.onto, person=ours, canvas=arguments.onto_canvas, **how) if arguments.onto else []
     made, ratios = frames, None
     if source:
         ratios = ratios_of(body_of([one.joints for one in source]), body_of([one.joints for one in frames]))

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -47,7 +48,7 @@ the photo the person is: --frame person shows the method the window around them,
 the photo's edges; whole shows all of it, fitted by --fit or as the run was trained. auto
 does both where the joints are known, but for a person who fills the photo anyway. --back
 writes each output in the photo's own frame and size, too, and of a sequence an animation of
-these. Of a long sequence the sheet shows twelve pictures from all of it.
+these. The sheet has twelve rows; of long sequences it shows pictures from all of each.
 """
 
 
@@ -67,7 +68,7 @@ def add_own(parser: Parser) -> None:
     own.add_argument("--sequence", action="store_true", help="the poses of a folder are one person's who moves")
     own.add_argument("--fps", metavar="N", type=frames_a_second, help="frames a second of animations; by default 12")
     add_looking(own)
-    own.add_argument("--batch", metavar="N", type=at_least(1), help="pictures at once; fewer where memory ends")
+    own.add_argument("--batch", metavar="N", type=at_least(1), help="pictures at once; by default as many as fit")
 
 
 def given_of_own(arguments: argparse.Namespace) -> dict[str, object]:
@@ -181,7 +182,7 @@ class Own:
         from pgsynth_core.api.drawing import draw_own
 
         arguments, lost = self._arguments, list[str]()
-        writer = _Writer(model, folder, arguments)
+        writer = _Writer(model, folder, arguments, sequences=len(self._poses) * len(self._sources))
 
         def skipped(sentence: str) -> None:
             lost.append(sentence)
@@ -232,14 +233,33 @@ class Own:
         return len(self._sources) * each * (self._arguments.number or 1)
 
 
+@dataclass(frozen=True)
+class _Moving:
+    """One person who moves.
+
+    Attributes:
+        folder: Of the frames.
+        about: What the animation was made of.
+        frames: As they were drawn.
+        backs: The same in the photo.
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+    frames: list[Path] = field(default_factory=list)
+    backs: list[Path] = field(default_factory=list)
+
+
 class _Writer:
     """Writes pictures as they come, and in the end what shows several."""
 
-    def __init__(self, model: Model, folder: Path, arguments: argparse.Namespace) -> None:
+    def __init__(self, model: Model, folder: Path, arguments: argparse.Namespace, *, sequences: int) -> None:
         self._model, self._folder = model, folder
+        self._of_each = max(2, _SHEET_ROWS // (sequences * (arguments.number or 1)))
+        self._on_sheet: dict[int, Collection[int]] = {}
         self._photo: object = None
         self._photos = 0
-        self._back, self._fps, self._seeds = arguments.back, arguments.fps or 12.0, arguments.number or 1
+        self._back, self._fps = arguments.back, arguments.fps or 12.0
         self._first: dict[str, Any] = {}
         self.pictures: list[Path] = []
         self._backs: list[Path] = []
@@ -247,7 +267,7 @@ class _Writer:
         self._cells: dict[int, dict[str, Any]] = {}
         self._sources: dict[int, Any] = {}
         self._poses: dict[str, Any] = {}
-        self._moving: dict[tuple[int, str], tuple[Path, list[Path], list[Path]]] = {}
+        self._moving: dict[tuple[int, str], _Moving] = {}
 
     def add(self, one: Drawn) -> None:
         """Write a picture."""
@@ -259,10 +279,11 @@ class _Writer:
         if one.poses.moving:
             key = self._photos, f"{photo}-{one.poses.name}-{seed}"
             if key not in self._moving:
-                self._moving[key] = new_folder(self._folder, key[1]), [], []
-            folder, frames, backs = self._moving[key]
-            path = self._written(one.image, folder, one.frame.name, about)
-            frames.append(path)
+                self._moving[key] = _Moving(new_folder(self._folder, key[1]), {**about, "pose": one.poses.file})
+            moving = self._moving[key]
+            backs = moving.backs
+            path = self._written(one.image, moving.folder, one.frame.name, about)
+            moving.frames.append(path)
         else:
             backs = self._backs
             path = self._written(one.image, self._folder, f"{photo}-{one.frame.name}-{seed}", about)
@@ -283,7 +304,9 @@ class _Writer:
     def _show(self, one: Drawn) -> None:
         """Keep what the sheets show: the first pictures, and of a grid the first of each cell."""
         photo, pose = one.placed.photo.name, one.frame.name
-        if len(self._rows) < _SHEET_ROWS and one.number in self._sheet_frames(one.poses):
+        if id(one.poses) not in self._on_sheet:
+            self._on_sheet[id(one.poses)] = self._sheet_frames(one.poses)
+        if len(self._rows) < _SHEET_ROWS and one.number in self._on_sheet[id(one.poses)]:
             self._rows.append((f"{photo}, {pose}, seed {one.seed}", one.tiles, one.placed.retargeted))
         row = self._cells.setdefault(self._photos, {}) if self._photos <= _GRID else None
         if row is not None and pose not in row and len(row) < _GRID:
@@ -296,27 +319,31 @@ class _Writer:
         from pgsynth_core.data.keypoints import present
 
         somebody = [number for number, frame in enumerate(poses.frames) if present(frame.joints).any()]
-        most = max(2, _SHEET_ROWS // self._seeds)
-        if not poses.moving or len(somebody) <= most:
-            return somebody
-        return {somebody[round(place * (len(somebody) - 1) / (most - 1))] for place in range(most)}
+        if not poses.moving or len(somebody) <= self._of_each:
+            return frozenset(somebody)
+        last, steps = len(somebody) - 1, self._of_each - 1
+        return {somebody[round(place * last / steps)] for place in range(self._of_each)}
 
     def finish(self) -> dict[str, Any]:
         """Write sheets and animations."""
         facts: dict[str, Any] = {"pictures": [str(path) for path in self.pictures]}
         first, count = self.pictures[0], len({path.stem.rpartition("-seed")[0] for path in self.pictures})
-        stem = first.parent.name if self._moving else first.stem.rpartition("-seed")[0] if count == 1 else "own"
+        moving = [*self._moving.values()]
+        if len(moving) == 1 and len(moving[0].frames) == len(self.pictures):
+            stem = moving[0].folder.name
+        else:
+            stem = first.stem.rpartition("-seed")[0] if count == 1 and not moving else "own"
         facts["sheet"] = str(self._sheet(stem))
         if len(self._cells) > 1 and max(map(len, self._cells.values())) > 1:
             facts["grid"] = str(self._grid())
-        if self._moving:
+        if moving:
             facts["animations"] = [
-                str(self._animation(f"{folder.name}{what}", frames))
-                for folder, *both in self._moving.values()
-                for what, frames in zip(("", "-photo"), both, strict=True)
+                str(self._animation(f"{one.folder.name}{what}", frames, one.about))
+                for one in moving
+                for what, frames in (("", one.frames), ("-photo", one.backs))
                 if frames
             ]
-        if backs := [*self._backs, *(path for _, _, paths in self._moving.values() for path in paths)]:
+        if backs := [*self._backs, *(path for one in moving for path in one.backs)]:
             facts["back"] = [str(path) for path in backs]
         return facts
 
@@ -352,9 +379,9 @@ class _Writer:
 
         return write_new(stamped(picture, about), folder, name, ".png")
 
-    def _animation(self, name: str, frames: Sequence[Path]) -> Path:
+    def _animation(self, name: str, frames: Sequence[Path], about: Mapping[str, Any]) -> Path:
         """Frames in order, as WebP without loss."""
         from pgsynth_core.data.animation import write_animation
 
-        moving = partial(write_animation, frames=frames, suffix=".webp", fps=self._fps, about=self._first)
+        moving = partial(write_animation, frames=frames, suffix=".webp", fps=self._fps, about=about)
         return write_new(moving, self._folder, name, ".webp")

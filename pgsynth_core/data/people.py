@@ -62,15 +62,16 @@ def chosen_person(people: Sequence[Keypoints], rule: str) -> int | None:
     return max(range(len(people)), key=lambda place: _HIGHEST[rule](people[place]), default=None)
 
 
-def said_choice(where: str, count: int, place: int) -> str:
+def said_choice(where: str, count: int, place: int, *, by: str = "--person, in Python person=") -> str:
     """The sentence that tells who of several was taken.
 
     Args:
         where: The photo or file.
         count: How many are in it.
         place: Of the one who was taken, from 0 on.
+        by: How another is chosen.
     """
-    others = "Another by --person: largest, leftmost, rightmost or a number."
+    others = f"Another by {by}: largest, leftmost, rightmost or a number."
     return f"{where}: {count} people are in it, and number {place + 1} is taken. {others}"
 
 

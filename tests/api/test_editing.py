@@ -171,7 +171,7 @@ def test_somebody_small_is_edited_in_a_window_that_holds_the_mask(model: Model, 
 def test_in_a_window_everything_is_sampling_there(model: Model) -> None:
     large, pose = noise((200, 300)), POSE + np.array([100, 60, 0], np.float32)
     (plain,) = model.sample(large, pose, source_pose=pose, steps=2)
-    placed = model._placed(OwnPhoto("me", large, pose), pose, None)
+    placed = model._placed(OwnPhoto("me", large, pose), pose, None, model.looking())
     assert placed.window is not None
     mask = np.zeros((200, 300), np.bool_)
     window = placed.window
@@ -226,6 +226,13 @@ def test_a_label_map_that_does_not_say_its_labels_is_read_as_one_says(model: Mod
     (made,) = model.edit(photos / "me.png", photos / "you.png", **given, label_set="lip20")
     (same,) = model.edit(photos / "me.png", photos / "you.png", regions=["upper-clothes"], steps=1)
     assert np.array_equal(array(made), array(same)) and "atr18" in str(refused.value)
+
+
+def test_a_label_map_beside_the_photo_that_nobody_needs_is_not_read(model: Model, photos: Path) -> None:
+    (photos / "me.parsing.png").write_bytes(b"none")
+    assert model.edit(photos / "me.png", photos / "you.png", mask=block(), steps=1)
+    with pytest.raises(UserError, match="me.parsing.png"):
+        model.edit(photos / "me.png", photos / "you.png", regions=["pants"], steps=1)
 
 
 def test_each_region_has_its_reference(model: Model, photos: Path) -> None:
@@ -312,6 +319,8 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"reference": "nobody.png"}, ["nobody.png", "no such file"]),
     ({"soft": -1.0}, ["soft is -1.0"]),
     ({"soft": float("nan")}, ["soft is nan"]),
+    ({"label_set": "lip20"}, ["label_set", "none is read", "Leave it out"]),
+    ({"mask": None, "regions": ["all"]}, ["no region 'all'"]),
     ({"keep": "foto"}, ["'foto'", "Did you mean 'photo'"]),
     ({"frame": "persn"}, ["'persn'", "Did you mean 'person'"]),
     ({"frame": "person", "pose": {"people": []}}, ["nobody is in the pose"]),

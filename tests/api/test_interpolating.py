@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import torch
 from PIL import Image
 
 from pgsynth_core import load
-from pgsynth_core.api.interpolating import Interpolated, interpolated
+from pgsynth_core.api.interpolating import interpolated
 from pgsynth_core.api.interpolating_inputs import Between
 from pgsynth_core.api.model import Model
-from pgsynth_core.api.own import Framing
-from pgsynth_core.data.poses import PoseFrame, poses_as
+from pgsynth_core.api.own import Framing, OwnPhoto, place
+from pgsynth_core.data.poses import PoseFrame, poses_as, read_poses
+from pgsynth_core.data.sheet import Sheet
 from pgsynth_core.errors import UserError
 from pgsynth_core.interfaces import Conditioning, Regions, Tokens
 from pgsynth_core.sampling.interpolation import between
@@ -60,15 +62,25 @@ def test_between_poses_of_one_photo(model: Model) -> None:
 
 
 def test_poses_of_pictures_of_several_sizes_are_retargeted_each_by_itself(model: Model, tmp_path: Path) -> None:
-    poses = []
-    for name, canvas in (("small", (72, 48)), ("large", (144, 96))):
-        (content,) = poses_as([PoseFrame(name, standing(canvas), canvas)], "dwpose").values()
+    poses, kick = [], standing()
+    kick[4, :2] = kick[3, :2] + (8, 0)  # another pose of another body, whose legs are half as long
+    kick[[9, 10, 12, 13], 1] -= np.float32([7, 14, 7, 14])
+    for name, joints, canvas in (("small", standing(), (72, 48)), ("large", 2 * kick * (1, 1, 0.5), (144, 96))):
+        (content,) = poses_as([PoseFrame(name, joints.astype(np.float32), canvas)], "dwpose").values()
         poses.append(tmp_path / f"{name}.json")
         poses[-1].write_bytes(content)
     how: dict[str, Any] = {"source_poses": [POSE], "framing": Framing(retarget="on")}
     made = interpolated(model, Between(sources=[PHOTO], poses=poses, frames=3, **how), **GIVEN)
-    for joints in made.poses[1:]:
-        np.testing.assert_allclose(joints, made.poses[0], atol=0.5)
+    apart = [
+        place(
+            OwnPhoto("me", PHOTO, POSE), [read_poses(pose)[0]], size=(72, 48), fit="pad", framing=Framing(retarget="on")
+        )
+        for pose in poses
+    ]
+    for joints, alone in zip((made.poses[0], made.poses[-1]), apart, strict=True):
+        scaled = alone.poses[0] * (model.assembly.spec.size[1] / 48, model.assembly.spec.size[0] / 72, 1)
+        np.testing.assert_allclose(joints, scaled, atol=1e-3)
+    assert np.abs(made.poses[0] - made.poses[-1])[4].max() > 1
 
 
 def test_a_frame_is_the_same_in_any_batch(model: Model) -> None:
@@ -111,8 +123,9 @@ def test_what_encoders_give_is_mixed_evenly_and_labels_are_the_nearers() -> None
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])
-def test_the_animation_holds_the_frames(suffix: str) -> None:
-    made = Interpolated(tuple(noise((32, 24), seed) for seed in range(4)), (POSE,) * 4)
+def test_the_animation_holds_the_frames(model: Model, suffix: str) -> None:
+    made = interpolated(model, between_poses(4), steps=1)
+    made = replace(made, pictures=tuple(noise((32, 24), seed) for seed in range(4)))
     with Image.open(io.BytesIO(animated(made.images(), suffix, fps=10.0))) as opened:
         assert getattr(opened, "n_frames", 1) == 4 and opened.size == (24, 32) and opened.info["loop"] == 0
         for frame, picture in enumerate(made.pictures):
@@ -122,12 +135,19 @@ def test_the_animation_holds_the_frames(suffix: str) -> None:
             assert np.abs(shown - picture).mean() <= (0 if suffix == ".webp" else 30)
 
 
-def test_the_sheet_shows_eight_frames_at_most_and_their_poses(model: Model) -> None:
+def test_the_sheet_shows_eight_frames_at_most_and_their_poses(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     made = interpolated(model, between_poses(12), steps=1)
     few = interpolated(model, between_poses(4), steps=1)
     wide, narrow = np.asarray(made.sheet()), np.asarray(few.sheet())
-    assert wide.shape[0] == narrow.shape[0] and 1.9 < wide.shape[1] / narrow.shape[1] < 2.1
+    assert wide.shape[0] == narrow.shape[0] and 1.6 < wide.shape[1] / narrow.shape[1] < 1.75, "of ten, and of six"
     assert (narrow[: len(narrow) // 2] == 0).all(axis=2).sum() > 10000, "poses are on black"
+    shown: list[Sheet] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(Sheet, "picture", lambda sheet: shown.append(sheet) or few.images()[0])  # type: ignore[func-returns-value]
+        few.sheet()
+    poses, pictures = shown[0].rows
+    assert np.array_equal(pictures[0], few.ends.placed[0].seen.image) and np.array_equal(pictures[0], pictures[-1])
+    assert not np.array_equal(poses[0], poses[-1]) and np.array_equal(poses[0], poses[1]), "not retargeted"
 
 
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [

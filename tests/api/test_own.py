@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from dataclasses import replace
@@ -145,8 +146,13 @@ def test_what_cannot_be_is_told() -> None:
     placed = place(photo(standing()), [frame(head)], size=SIZE, fit="pad", on_warning=told.append)
     assert not placed.retargeted and "is not retargeted" in told[0]
     told.clear()
-    place(replace(photo(), file="me.png"), [frame(small((30, 10)))], size=SIZE, fit="pad", on_warning=told.append)
-    assert re.match(r"me.png: kick: \d+ of the 18 known joints of the pose lie outside the photo", told[0])
+    mine = replace(photo(standing()), file="me.png")
+    place(mine, [frame(small((30, 10)))], size=SIZE, fit="pad", framing=Framing(retarget="off"), on_warning=told.append)
+    assert re.match(r"kick in me.png: \d+ of the 18 known joints of the pose lie outside the photo", told[0])
+    place(mine, [frame(head)], size=SIZE, fit="pad", on_warning=told.append)
+    assert told[1].startswith("kick in me.png is not retargeted: there is no part")
+    with pytest.raises(UserError, match=r"kick in me.png: 18 of the 18"):
+        place(mine, [frame(small((500, 500)))], size=SIZE, fit="pad", framing=Framing(retarget="off"))
 
 
 def test_a_pose_that_was_made_somewhere_else_is_shown_all_the_same() -> None:
@@ -164,6 +170,35 @@ def model(lively_run: Path) -> Model:
 
 def drawn(model: Model, photos: list[OwnPhoto], poses: list[OwnPoses], **how: Any) -> list[Drawn]:
     return list(draw_own(model, photos, poses, **how))
+
+
+def test_which_of_several_people_is_meant_can_be_said_in_python(model: Model, tmp_path: Path) -> None:
+    told: list[str] = []
+    flats = [
+        (joints - np.array([0.5, 0.5, 0], np.float32)).reshape(-1).tolist() for joints in (standing(), small((5, 3)))
+    ]
+    couple = {"people": [{"pose_keypoints_2d": flat} for flat in flats]}
+    (tmp_path / "couple.json").write_text(json.dumps(couple), encoding="utf-8")
+    for pose in (couple, tmp_path / "couple.json"):
+        (first,), (second,) = (
+            model.sample(noise((72, 48)), pose, person=person, steps=1, on_warning=told.append)
+            for person in ("largest", 2)
+        )
+        (alone,) = model.sample(noise((72, 48)), small((5, 3)), steps=1)
+        assert np.array_equal(np.asarray(second), np.asarray(alone)) and not np.array_equal(first, second)
+        assert "number 1 is taken. Another by --person, in Python person=" in told.pop() and not told
+    with pytest.raises(UserError, match="no person 3"):
+        model.sample(noise((72, 48)), couple, person=3)
+    with pytest.raises(UserError, match="person: 'largst' says of no one"):
+        model.edit(noise((72, 48)), noise((72, 48)), mask=np.ones((72, 48), np.bool_), pose=couple, person="largst")
+    with pytest.raises(UserError, match="all 18 joints of the photo's pose lie at one point"):
+        model.sample(noise((72, 48)), standing(), source_pose=np.full((18, 3), 1, np.float32))
+
+
+def test_who_looks_at_photos_is_said_when_a_model_is_loaded(lively_run: Path) -> None:
+    with pytest.raises(UserError, match="no annotator 'vitpos'"):
+        load(lively_run, annotators=["vitpos"])
+    assert load(lively_run, annotators=["vitpose.least_joint=0.5"]).looking().words == ("vitpose.least_joint=0.5",)
 
 
 def test_a_picture_is_the_same_alone_and_in_a_grid_of_any_batch(model: Model) -> None:

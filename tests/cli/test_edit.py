@@ -77,6 +77,7 @@ def test_references_have_weights_by_region(run: Run, lively_trained: Made, photo
         (["--mask", "you.pose.json"], "no such file"),
         (["--mask", "mask.png", "--region", "pants"], "said twice"),
         (["--region", "pant"], "'pants'"),
+        (["--region", "pants", "--label-set", "lip2"], "'lip20'"),
         (["--mask", "mask.png", "--soft", "-1"], "no width in pixels"),
         (["--mask", "mask.png", "--keep", "all"], "photo"),
         (["--mask", "mask.png", "--source", "you.png"], "needed, and not given"),
@@ -89,6 +90,18 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     said = run("edit", *lively_trained.run, *EDIT, *words)
     assert said.code == 2 and expected in said.err and "Traceback" not in said.err
     assert not (photos / "outputs").exists()
+
+
+def test_labels_that_a_file_does_not_say_are_said(run: Run, lively_trained: Made, photos: Path) -> None:
+    Image.fromarray(np.where(array("mask.png") > 0, 5, 0).astype(np.uint8)).save("plain.png")
+    words = ("--region", "upper-clothes", "--parsing", "plain.png", "--json")
+    refused = run("edit", *lively_trained.run, *EDIT, *words)
+    assert refused.code == 2 and "--label-set lip20" in refused.facts["problems"][0]["cure"]
+    facts = run("edit", *lively_trained.run, *EDIT, *words, "--label-set", "lip20").facts
+    changed = (array(facts["pictures"][0]) != array("me.png")).any(axis=2)
+    assert changed.any() and not changed[array("mask.png") == 0].any()
+    about = stamp_of(Path(facts["pictures"][0]))
+    assert about is not None and (about["label_set"], about["person"]) == ("lip20", "most-certain")
 
 
 def test_an_empty_mask_is_told(run: Run, lively_trained: Made, photos: Path) -> None:

@@ -126,7 +126,7 @@ def test_nobody_and_several_people_in_real_photos_are_told(
         said = run("sample", *trained.run, "--source", str(couple), *words, *drawn)
         assert said.code == 0, said.err
         told = " ".join(said.facts["warnings"])
-        assert bool(words) or "2 people are seen, and number 1 is taken. Another by --person" in told
+        assert bool(words) or "2 people are in it, and number 1 is taken. Another by --person" in told
         about = stamp_of(Path(said.facts["pictures"][0]))
         assert about is not None
         lefts.append(about["window"]["left"])

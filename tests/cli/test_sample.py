@@ -302,7 +302,7 @@ REFUSED = [
     (["{run}", "--source", "{pose}", "--pose", "{pose}"], ["kick.json", "cannot be read", "JPEG or PNG"]),
     (
         ["{run}", "--source", "{photo}", "--pose", "{photo}"],
-        ["me.png", "no drawn skeleton", "are not on this machine", "pgsynth annotate me.png"],
+        ["me.png", "no drawn skeleton", "are not on this machine", "pgsynth annotate ", "me.png --pose"],
     ),
     (["{run}", "--source", "{photo}", "--pose", "{table}"], ["x.csv", "the header of no poses"]),
     (
@@ -339,8 +339,13 @@ def test_what_is_refused(
     write_pose(tmp_path / "empty.json", no_keypoints())
     names = {"run": trained.id, "photo": one[1], "pose": one[3]}
     names |= {"cut": str(tmp_path / "cut.png"), "empty": str(tmp_path / "empty.json")}
-    names |= {"away": posed(tmp_path / "away.json", [(900, 900)] * 18), "table": str(tmp_path / "x.csv")}
-    names["canvas"] = posed(tmp_path / "named.json", [(900, 900)] * 18, canvas_width=100, canvas_height=200)
+    names |= {
+        "away": posed(tmp_path / "away.json", [(900 + joint, 900) for joint in range(18)]),
+        "table": str(tmp_path / "x.csv"),
+    }
+    names["canvas"] = posed(
+        tmp_path / "named.json", [(900 + joint, 900) for joint in range(18)], canvas_width=100, canvas_height=200
+    )
     (tmp_path / "x.csv").write_text("x,y\n1,2\n", encoding="utf-8")
     out = tmp_path / "out"
     said = run("sample", *(word.format(**names) for word in words), "--runs", str(trained.runs), "-o", str(out))

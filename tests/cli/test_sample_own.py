@@ -89,6 +89,20 @@ def test_somebody_who_moves_is_an_animation(sample: Run) -> None:
         assert moving.n_frames == 3 and moving.size == (48, 72)
 
 
+def test_each_animation_says_what_it_was_made_of(sample: Run) -> None:
+    for number, name in enumerate(("me", "you")):
+        write_photo(Path(f"{name}.png"), seed=number)
+    for name in ("dance", "walk"):
+        np.save(f"{name}.npy", np.stack([standing()] * 2))
+    words = ("--source", "me.png", "you.png", "--pose", "kick.json", "dance.npy", "walk.npy", "-n", "2", "--back")
+    facts = sample(*words, "--steps", "1", "--json").facts
+    made = {Path(path).name: stamp_of(Path(path)) or {} for path in facts["animations"]}
+    assert len(made) == 16 and Path(facts["sheet"]).name == "own-sheet.png"
+    for name, about in made.items():
+        photo, pose, seed = name.removesuffix(".webp").split("-")[:3]
+        assert (about["source"], about["pose"], f"seed{about['seed']}") == (f"{photo}.png", f"{pose}.npy", seed), name
+
+
 def test_the_sheet_of_somebody_who_moves_shows_some_of_all_frames(sample: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Sheet] = []
     monkeypatch.setattr(Sheet, "picture", lambda self: made.append(self) or Image.new("RGB", (4, 4)))  # type: ignore[func-returns-value]
@@ -250,6 +264,9 @@ def test_a_setting_may_stand_behind_the_files(sample: Run) -> None:
     assert "dpm" in str(stamp_of(Path(said.facts["pictures"][0])))
     said = sample("--source", "me.png", "--pose", "kick.json", "sample.schedular=dpm")
     assert said.code == 2 and "'scheduler'" in said.err
+    write_photo(Path("data.a=b.png"))
+    said = sample("--source", "data.a=b.png", "me.png", "--pose", "kick.json", "--json")
+    assert said.code == 0 and names(said.facts)[0] == "data.a=b-kick-seed0.png", "a file that is called so"
     said = sample("--source", "me.png", "--pose", "sample.scheduler=dpm")
     assert said.code == 2 and "argument --pose\n  expected at least one argument." in said.err
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from pgsynth_core.data.files import PARSING_SUFFIX, POSE_SUFFIX, beside, image_size, read_image
 from pgsynth_core.data.keypoints import no_keypoints, present
-from pgsynth_core.data.people import require_person_rule, said_choice
+from pgsynth_core.data.people import require_person_rule
 from pgsynth_core.data.poses.csv_forms import read_csv
 from pgsynth_core.data.poses.drawn import joints_drawn
 from pgsynth_core.data.poses.frames import NoCanvas, NoPerson, PoseFrame, Scene, followed, joints_of, meant
@@ -23,10 +25,13 @@ from pgsynth_core.data.records import BadRecord, DataError, Image, Keypoints
 from pgsynth_core.data.stamp import is_sheet
 from pgsynth_core.errors import UserError, not_there
 
-__all__ = ["FoundIn", "natural", "read_poses"]
+__all__ = ["FoundIn", "OnChoice", "natural", "poses_in", "read_poses"]
 
 FoundIn = Callable[[Image], Sequence[Keypoints]]
 """Finds the people in a photo: what `read_poses` asks where a picture is no drawn skeleton; of an annotator."""
+
+OnChoice = Callable[[str, int, int], None]
+"""Told who is taken of several: the file, how many are in it, and the place, from 0 on, of the one who is taken."""
 
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _TWINS: Final = (POSE_SUFFIX, ".json")
@@ -43,11 +48,12 @@ class _Asked:
     """What `read_poses` was asked, for every file of it."""
 
     person: str
-    canvas: tuple[int, int] | None
-    fractions_of: tuple[int, int] | None
-    found_in: FoundIn | None
-    exact: bool
-    tell: Callable[[str], None] | None
+    canvas: tuple[int, int] | None = None
+    fractions_of: tuple[int, int] | None = None
+    found_in: FoundIn | None = None
+    exact: bool = False
+    follow: bool = True
+    on_choice: OnChoice | None = None
 
 
 def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
@@ -58,7 +64,8 @@ def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
     fractions_of: tuple[int, int] | None = None,
     found_in: FoundIn | None = None,
     exact: bool = False,
-    tell: Callable[[str], None] | None = None,
+    follow: bool = True,
+    on_choice: OnChoice | None = None,
 ) -> list[PoseFrame]:
     """The poses of a file, of a folder's files in natural order (2 before 10), or of several of these.
 
@@ -80,7 +87,9 @@ def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
         found_in: Finds the people of a photo.
         exact: A number above 1 is refused of somebody who is alone in a single pose; otherwise they are meant, as who
             chooses one of several in a photo chooses nobody of the pose beside it.
-        tell: Told who is taken where several are in a file, and no number says who; of a sequence, in its first frame.
+        follow: Whether the files of a folder are a sequence; otherwise each is a pose, or a sequence, by itself.
+        on_choice: Told who is taken of several where no number says who; of a sequence, in the first frame that has
+            somebody.
 
     Returns:
         At least one frame. Where nobody is in a frame of several, or nobody has that number, all joints are missing.
@@ -89,12 +98,30 @@ def read_poses(  # noqa: PLR0913 - a path, and what it may leave unsaid
         DataError: If something cannot be read, or there is no pose at all; it names the file and the cure.
     """
     require_person_rule(person, where="person")
-    asked = _Asked(person, canvas, fractions_of, found_in, exact, tell)
+    asked = _Asked(person, canvas, fractions_of, found_in, exact, follow, on_choice)
     paths = [path] if isinstance(path, str | Path) else path
-    frames = [frame for one in paths for frame in _frames_of(one, asked)]
+    frames = [frame for one in paths for scenes in _sequences(one, asked) for frame in _frames_of(scenes, asked)]
     if not frames:
         raise DataError.of(BadRecord(", ".join(map(str, paths))[:200], 0, "there is no pose.", "missing"), cure=_CURE)
     return frames
+
+
+def poses_in(
+    content: Mapping[str, Any],
+    *,
+    name: str,
+    person: str = "most-certain",
+    fractions_of: tuple[int, int] | None = None,
+    on_choice: OnChoice | None = None,
+) -> list[PoseFrame]:
+    """The poses of JSON that was read already, for which `name` stands in messages; otherwise as `read_poses`."""
+    require_person_rule(person, where="person")
+    place, asked = Path(name), _Asked(person, fractions_of=fractions_of, on_choice=on_choice)
+    with _said_of(place):
+        scenes = scenes_in(content, name)
+    if not scenes:
+        raise DataError.of(BadRecord(name, 0, "there is no pose in it.", "missing"), cure=_CURE)
+    return list(_frames_of([(place, scene) for scene in scenes], asked))
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -104,24 +131,33 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 # ------------------------------------------------------------------------------------------- files
-def _frames_of(given: str | Path, asked: _Asked) -> Iterator[PoseFrame]:
-    """The frames of one path, a person followed through them."""
+def _sequences(given: str | Path, asked: _Asked) -> Iterator[list[tuple[Path, Scene]]]:
+    """The frames that are of one sequence each."""
     scenes = list(_all_scenes(given, asked))
+    if asked.follow:
+        yield scenes
+    else:
+        yield from (list(of_file) for _, of_file in groupby(scenes, key=itemgetter(0)))
+
+
+def _frames_of(scenes: Sequence[tuple[Path, Scene]], asked: _Asked) -> Iterator[PoseFrame]:
+    """The frames of a sequence, a person followed through them: where nobody is seen, from the last one before."""
     before: PoseFrame | None = None
     for path, scene in scenes:
         with _said_of(path):
+            frame = _followed(scene, before, asked) if len(scenes) > 1 else _single(scene, asked)
             if before is None:
                 _tell_of_choice(path, scene, asked)
-            before = frame = _followed(scene, before, asked) if len(scenes) > 1 else _single(scene, asked)
+        before = frame if present(frame.joints).any() else before
         yield frame
 
 
 def _tell_of_choice(path: Path, scene: Scene, asked: _Asked) -> None:
     people = scene.shown()
-    if asked.tell and len(people) > 1 and not asked.person.isdigit():
+    if asked.on_choice and len(people) > 1 and not asked.person.isdigit():
         place = meant(people, asked.person)
         assert place is not None, "somebody is in it"
-        asked.tell(said_choice(str(path), len(people), place))
+        asked.on_choice(str(path), len(people), place)
 
 
 def _single(scene: Scene, asked: _Asked) -> PoseFrame:
@@ -136,7 +172,7 @@ def _chosen(scene: Scene, asked: _Asked) -> PoseFrame:
 def _followed(scene: Scene, before: PoseFrame | None, asked: _Asked) -> PoseFrame:
     """A frame of a sequence."""
     try:
-        if before is None or asked.person.isdigit() or not present(before.joints).any():
+        if before is None or asked.person.isdigit():
             return _chosen(scene, asked)
     except NoPerson:
         return PoseFrame(scene.name, no_keypoints(), scene.of(no_keypoints(), asked.canvas).canvas)

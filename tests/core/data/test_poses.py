@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from pgsynth_core.data import JOINTS, DataError, Keypoints, present, read_image, read_pose, skeleton, write_label_map
-from pgsynth_core.data.poses import POSE_FORMS, PoseFrame, poses_as, read_poses
+from pgsynth_core.data.people import said_choice
+from pgsynth_core.data.poses import POSE_FORMS, PoseFrame, poses_as, poses_in, read_poses
 from pgsynth_core.data.stamp import stamped
 from pgsynth_core.errors import UserError
 from pgsynth_plugins.datasets.figures.body.bones import pose_bones, rest_joints
@@ -314,21 +315,49 @@ def test_which_of_several_people(tmp_path: Path) -> None:
 
 
 def test_who_of_several_is_taken_is_told(tmp_path: Path) -> None:
-    path, told = put(tmp_path / "couple.json", couple(0, 100, 1)), list[str]()
-    for person, number in {"most-certain": 2, "leftmost": 1}.items():
-        read_poses(path, person=person, tell=told.append)
-        assert told.pop().startswith(f"{path}: 2 people are in it, and number {number} is taken. Another by --person")
-    read_poses(path, person="2", tell=told.append)
-    read_poses(put(tmp_path / "one.json", {"people": couple(0, 100, 0)["people"][:1]}), tell=told.append)
-    assert told == []
-    read_poses(put(tmp_path / "dance.json", [couple(0, 100, 0)] * 3), tell=told.append)
-    assert len(told) == 1, "a sequence, once"
+    path, told = put(tmp_path / "couple.json", couple(0, 100, 1)), list[tuple[str, int, int]]()
+
+    def read(given: Path, **how: Any) -> tuple[str, int, int] | None:
+        told.clear()
+        read_poses(given, **how, on_choice=lambda *choice: told.append(choice))
+        assert len(told) < 2, "a sequence, once"
+        return told[0] if told else None
+
+    assert read(path) == (str(path), 2, 1) and read(path, person="leftmost") == (str(path), 2, 0)
+    assert read(path, person="2") is None
+    assert read(put(tmp_path / "one.json", {"people": couple(0, 100, 0)["people"][:1]})) is None
+    nobody = {"people": [], "canvas_height": 100, "canvas_width": 200}
+    dance = put(tmp_path / "dance.json", [nobody, *[couple(0, 100, 0)] * 3])
+    assert read(dance) == (str(dance), 2, 0), "in the first frame that has somebody"
+    assert said_choice("a.json", 2, 0).startswith("a.json: 2 people are in it, and number 1 is taken. Another by --per")
     with pytest.raises(DataError) as refused:
         read_poses(path, person="3")
     assert refused.value.problems[0].cure.startswith("Give a number from 1 to 2, or largest")
     with pytest.raises(DataError) as refused:
         read_poses(put(tmp_path / "empty.json", []))  # type: ignore[arg-type]
     assert "an empty list" in refused.value.problems[0].message
+
+
+def test_files_of_a_folder_that_is_no_sequence_are_read_each_by_itself(tmp_path: Path) -> None:
+    for name, surer in (("a", 0), ("b", 1)):
+        put(tmp_path / f"{name}.json", couple(0, 100, surer))
+    told: list[tuple[str, int, int]] = []
+    followed, apart = (
+        read_poses(tmp_path, follow=follow, on_choice=lambda *choice: told.append(choice)) for follow in (True, False)
+    )
+    assert [round(frame.joints[1, 0] - 25) for frame in followed] == [0, 0]
+    assert [round(frame.joints[1, 0] - 25) for frame in apart] == [0, 100]
+    assert told[1:] == [(str(tmp_path / "a.json"), 2, 0), (str(tmp_path / "b.json"), 2, 1)]
+
+
+def test_what_is_read_already_is_read_as_its_file_is(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    (frame,) = poses_in(couple(0, 100, 1), name="pose", on_choice=lambda *choice: told.append(choice))
+    assert round(frame.joints[1, 0] - 25) == 100 and told == [("pose", 2, 1)]
+    for content in ({"instance_info": []}, {"people": 5}, {}):
+        with pytest.raises(DataError) as refused:
+            poses_in(content, name="pose")
+        assert refused.value.problems[0].where == "pose" and refused.value.problems[0].cure
 
 
 def couple(left: float, right: float, surer: int, canvas: int = 200) -> dict[str, Any]:
@@ -352,6 +381,8 @@ def test_through_a_sequence_one_person_is_followed(tmp_path: Path) -> None:
     assert second[2].canvas == (100, 200) and round(second[3].joints[1, 0] - 25) == 80
     other = read_poses(put(tmp_path / "other.json", [couple(0, 100, 0), couple(10, 90, 1, canvas=400)]))
     assert round(other[1].joints[1, 0] - 25) == 90, "a picture of another size is no frame of the same camera"
+    gap = put(tmp_path / "gap.json", [couple(0, 100, 0), {**frames[2], "people": []}, couple(10, 90, 1)])
+    assert round(read_poses(gap)[2].joints[1, 0] - 25) == 10, "who was not seen in a frame is followed from before it"
     alone = put(tmp_path / "one.json", frames[2])
     with pytest.raises(DataError, match="no person 2; 1 is in it"):
         read_poses(alone, person="2", exact=True)

@@ -29,11 +29,12 @@ def drawn(scene: Scene, *indices: int, scheduler: str = "ddim", **guidance: floa
     return sample_latents(scene.assembly.method, batch.source_inputs(), batch.conditioning(), plan, generators)
 
 
-def test_a_picture_is_the_same_in_any_batch(stage: Stage) -> None:
+def test_a_picture_is_the_same_in_any_batch_and_order(stage: Stage) -> None:
     scene = stage(*METHOD)
     together = drawn(scene, 0, 1, 2)
     for index in range(3):
         torch.testing.assert_close(drawn(scene, index)[0], together[index], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(drawn(scene, 2, 0, 1), together[[2, 0, 1]], atol=1e-5, rtol=1e-5)
     assert (together[0] - together[1]).abs().max() > 0.1
 
 
