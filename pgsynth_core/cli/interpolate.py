@@ -50,9 +50,8 @@ with the same noise, that of --seed: between two photos, the ends are what pgsyn
 draws; of one and poses of one size, what it draws of both as a --sequence.
 
 The files go to outputs/RUN: NAME.webp, which keeps every pixel, or NAME.gif, of 256 colours;
-NAME-sheet.png with the photos, the poses as they were given, and up to eight of the frames with
-theirs; with --png each frame, too.
-Nothing is written over.
+NAME-sheet.png with the photos, the poses as they were given, and up to eight of the frames
+with theirs; with --png each frame, too. Nothing is written over.
 
 With --json: ok, run, step, animation (its path), sheet (its path), pictures (paths, with
 --png), frames, fps, warnings, broken."""

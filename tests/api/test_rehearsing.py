@@ -99,6 +99,7 @@ def test_a_part_that_does_not_load_what_it_saved_is_found(runs: Path, monkeypatc
     assert [*runs.parent.parent.iterdir()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_advice")
 def test_a_failure_leaves_nothing_either(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Stepper, batches: object) -> None:

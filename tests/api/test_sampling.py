@@ -52,7 +52,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"pose": np.full((18, 3), np.nan)}, ["finite"]),
     ({"pose": np.zeros((18, 3))}, ["no joint"]),
     ({"pose": POSE + np.float32(900)}, ["18 of the 18", "48 wide and 72 high", "x from 0 to 48"]),
-    ({"pose": {"shapes": 1}}, ["pose: no keypoints in it", "'shapes'", "people[0].pose_keypoints_2d"]),
+    ({"pose": {"shapes": 1}}, ["pose: no pose of it", "'shapes'", "OpenPose, DWPose"]),
     ({"parsing": "labels.png"}, ["labels.png", "reads no label map", "Leave it out"]),
 ]
 

@@ -71,7 +71,7 @@ def same(run: Run, other: Run) -> bool:
     ("reader", "settings"),
     [
         ("reference", {"sample_every": 1}),
-        ("reference", {"checkpointing": "true"}),
+        pytest.param("reference", {"checkpointing": "true"}, marks=pytest.mark.slow),
         pytest.param("hpfa", {"sample_every": 1, "checkpointing": "true"}, marks=pytest.mark.slow),
     ],
 )

@@ -180,6 +180,7 @@ def test_a_run_says_in_a_line_how_it_stands(run: Run) -> None:
     assert repr(run) == f"<Run {run.id}: finished, step 6 of 6>"
 
 
+@pytest.mark.slow
 def test_continuing_from_an_earlier_checkpoint_joins_bitwise(tmp_path: Path, train: Train) -> None:
     whole = train(tmp_path, "train.checkpoint_every=2")
     losses, last = whole.losses(), whole.path / "checkpoints" / "step-00000006" / "weights.safetensors"

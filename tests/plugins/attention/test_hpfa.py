@@ -231,7 +231,7 @@ def test_scores_of_regions_are_not_rounded_by_autocast(hpfa: Callable[..., HPFA]
     assert plain is not None and cast is not None and torch.equal(plain, cast)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_operations_are_well_formed(batch: int) -> None:
     """Shapes, strides and aliases are as the meta device is told: what torch.compile relies on."""
     tokens = torch.randn(batch, 6, 8)

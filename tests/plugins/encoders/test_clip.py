@@ -420,7 +420,7 @@ def test_importing_the_part_does_not_import_open_clip() -> None:
 QFFT = {"part": "qfft", "backbone": "conv4", "local_queries": 5, "global_queries": 2}
 
 
-@pytest.mark.parametrize("order", [("qfft", "clip"), ("clip", "qfft")])
+@pytest.mark.parametrize("order", [("qfft", "clip"), pytest.param(("clip", "qfft"), marks=pytest.mark.slow)])
 def test_tokens_join_those_of_another_encoder(
     order: tuple[str, str], checkpoint: Path, composed: Callable[..., Any]
 ) -> None:
