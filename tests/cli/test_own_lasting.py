@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -178,6 +179,45 @@ def test_pictures_are_the_same_in_however_many_processes(spawn: Run, trained: Ma
             assert apart.max() <= 1 and (apart > 0).mean() < 1e-3, name
         stacked = np.stack([*alone.values()])
         assert all((stacked[0] != one).mean() > 0.05 for one in stacked[1:]), "canary: they differ"
+
+
+FLOATS = """\
+import sys
+import numpy as np
+from pgsynth_core import load
+from pgsynth_core.api import pictures
+decoded, plain = [], pictures.to_pictures
+
+def keep(images):
+    decoded.append(images.detach().numpy())
+    return plain(images)
+
+pictures.to_pictures = keep
+run, out, *photos = sys.argv[1:]
+names = [one.placed.photo.name for one in load(run, device="cpu").draw(photos, ["kick.json"], steps=3)]
+np.savez(out, **dict(zip(names, np.concatenate(decoded), strict=True)))
+"""
+
+
+def test_before_they_are_rounded_pictures_differ_by_a_hundred_thousandth(
+    roots: str, lively_trained: Made, tmp_path: Path
+) -> None:
+    """In another order, in batches of other numbers, and in processes of their own."""
+    for number, name in enumerate("abcde"):
+        write_photo(tmp_path / f"{name}.png", seed=number)
+    write_pose(tmp_path / "kick.json", standing())
+
+    def floats(*names: str) -> dict[str, np.ndarray]:
+        out, photos = f"{''.join(names)}.npz", [f"{name}.png" for name in names]
+        words = [sys.executable, "-c", FLOATS, str(lively_trained.runs / lively_trained.id), out, *photos]
+        subprocess.run(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": roots}, check=True)
+        with np.load(tmp_path / out) as found:
+            return dict(found)
+
+    whole = floats(*"abcde")
+    parts = floats(*"ec") | floats(*"dba")
+    assert whole.keys() == parts.keys() and np.abs(whole["a"] - whole["b"]).max() > 0.1
+    assert max(np.abs(whole[name] - parts[name]).max() for name in whole) <= 1e-5
 
 
 # ------------------------------------------------------------------------------------------- nothing half-written

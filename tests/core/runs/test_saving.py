@@ -69,7 +69,9 @@ def losses(rows: list[Any], before: tuple[int | None, str | None]) -> list[Any]:
 # ------------------------------------------------------------------------------------------- kills
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(one, marks=pytest.mark.slow if one in ("same_step", "back", "second") else ()) for one in SCENES],
+    params=[
+        pytest.param(one, marks=pytest.mark.slow if one in ("same_step", "back", "second") else ()) for one in SCENES
+    ],
 )
 def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
     """A scene, and what stood after a kill at each step from there."""
