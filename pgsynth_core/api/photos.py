@@ -14,6 +14,7 @@ from PIL import Image
 from pgsynth_core.contract import Verdict
 from pgsynth_core.data import LABELS, DataError, Keypoints, LabelMap, present, read_image, read_label_map
 from pgsynth_core.data.files import as_rgb, said_label_set
+from pgsynth_core.data.keypoints import at_one_point
 from pgsynth_core.data.people import said_choice
 from pgsynth_core.data.poses import FoundIn, PoseFrame, poses_in, read_poses
 from pgsynth_core.errors import UserError, not_there
@@ -140,13 +141,12 @@ def require_somebody(poses: Sequence[Keypoints], *, where: str, what: str = "tar
     Raises:
         UserError: As said.
     """
-    places = [joints[present(joints), :2] for joints in poses]
-    if not sum(map(len, places)):
+    if not any(present(joints).any() for joints in poses):
         cure = "Give a pose with some joints of confidence above 0."
         raise UserError(f"nobody is in the {what}: it has no joint.", where=where, cure=cure)
-    several = [known for known in places if len(known) > 1]
-    if several and max(float(np.ptp(known, axis=0).max()) for known in several) < 1:
-        message = f"all {len(several[0])} joints of the {what} lie at one point."
+    several = [joints for joints in poses if present(joints).sum() > 1]
+    if several and all(map(at_one_point, several)):
+        message = f"all {present(several[0]).sum()} joints of the {what} lie at one point."
         cure = "Give joints in pixels of the picture they are of, or as fractions of it, and 0, 0, 0 for a missing one."
         raise UserError(message, where=where, cure=cure)
 

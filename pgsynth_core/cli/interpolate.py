@@ -124,6 +124,7 @@ def _run(arguments: argparse.Namespace, session: Session) -> int:
 def _written(arguments: argparse.Namespace, model: Model, made: Interpolated, folder: Path) -> dict[str, Any]:
     """Write the animation, the sheet, and the frames where they are asked for; what and where."""
     from pgsynth_core.api.stamping import about_picture
+    from pgsynth_core.data import POSE_SUFFIX
     from pgsynth_core.data.animation import write_animation
     from pgsynth_core.data.stamp import stamped
 
@@ -133,7 +134,9 @@ def _written(arguments: argparse.Namespace, model: Model, made: Interpolated, fo
         {"retargeted": one.retargeted, "fit": one.fit, "window": window_facts(one.window)} for one in made.ends.placed
     ]
     about = about_picture(model, made_with="interpolate", seed=seed, **names, frames=last + 1, ends=how)
-    name = "-".join(dict.fromkeys(Path(one).stem[:30] for one in (*arguments.source, *arguments.pose)))
+    photos, poses = dict.fromkeys(arguments.source), dict.fromkeys(arguments.pose)
+    stems = (Path(one).name.removesuffix(POSE_SUFFIX) for one in (*photos, *poses))
+    name = "-".join(Path(stem).stem[:30] for stem in stems)
     suffix = f".{arguments.format}"
     moving = partial(write_animation, frames=made.images(), suffix=suffix, fps=arguments.fps, about=about)
     animation = write_new(moving, folder, name, suffix)

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import traceback
+import warnings
 from itertools import takewhile
 
 from pgsynth_core.cli import extras
@@ -69,6 +70,7 @@ def _run(words: list[str], session: Session) -> int:
         arguments = _read(command.parser(), rest[len(verb.words) :])
         if not arguments:
             return DONE
+        warnings.filterwarnings("ignore", message="Image size .* exceeds limit")  # Pillow says it, and so do we
         with only_results():
             return command.run(arguments, session)
     if rest[0] in groups() and (len(rest) == 1 or rest[1] in ("-h", "--help")):

@@ -198,10 +198,14 @@ def _ratio_facts(ratios: Any) -> dict[str, Any] | None:
 
 
 def _warnings(frames: list[PoseFrame], source: list[PoseFrame]) -> list[str]:
+    from pgsynth_core.data.keypoints import at_one_point
+
     empty = [frame.name for frame in frames if not frame.joints.any()]
     found = []
     if empty:
         found.append(f"nobody is in {len(empty)} of {len(frames)} frames: {', '.join(empty[:5])}.")
+    if points := [frame.name for frame in frames if at_one_point(frame.joints)]:
+        found.append(f"all joints lie at one point in {len(points)} of {len(frames)} frames: {', '.join(points[:5])}.")
     if source and not any(frame.canvas for frame in source):
         found.append("the source's pose does not say the size of its picture; give --onto-canvas HEIGHTxWIDTH.")
     return found
@@ -250,8 +254,7 @@ def _result(arguments: argparse.Namespace, given: _Out, frames: list[PoseFrame])
             raise UserError(message, where=str(out), cure="Give a folder by -o, or --to coco, dwpose, csv or npy.")
         sheet = Path(arguments.sheet) if arguments.sheet else None
         return _Result({out: next(iter(files.values()))}, sheet, folder=False)
-    drawable = any(frame.canvas for frame in frames) or arguments.sheet
-    sheet = (Path(arguments.sheet) if arguments.sheet else out / _SHEET) if drawable else None
+    sheet = Path(arguments.sheet) if arguments.sheet else out / _SHEET
     return _Result({out / name: content for name, content in files.items()}, sheet, folder=True)
 
 

@@ -64,9 +64,9 @@ examples:
 {OWN_EPILOG}Pictures go to outputs/RUN: PHOTO-POSE-seedN.png, of a person who moves a folder of frames.
 A sheet shows the first: source, pose, output; of several photos and poses a grid, too. Of
 pairs of the dataset, each is NAME.png, and sheet.png shows the first with their targets. A
-picture that is there is never written over: the new one gets a number. Each picture has its
-own seed, so neither batch nor order changes it. How it was made stands in it: the PNG's text
-chunk pgsynth, which pgsynth gallery shows.
+picture that is there is never written over: the new one gets a number. Each begins from
+--seed, and of -n several from those after it; neither batch nor order changes it. How it was
+made stands in it: the PNG's text chunk pgsynth, which pgsynth gallery shows.
 
 A label map is a PNG of one channel, of the photo's size, whose values are labels of the set
 the run was trained with; a text chunk label_set that names another is refused.

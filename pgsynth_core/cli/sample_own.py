@@ -40,7 +40,8 @@ OWN_EPILOG = """\
 A pose is anything that pgsynth pose reads: JSON (OpenPose, DWPose, COCO), CSV, .npy, a drawn
 skeleton, or a photo, in which an annotator finds the person. Several photos and poses are
 drawn each with each. A file of several frames, or with --sequence a folder, is one person
-who moves: fitted as one body, and written as an animation, too.
+who moves: fitted as one body, and written as an animation, too. Without it every pose in a
+folder is one by itself.
 
 Joints of the photo, NAME.pose.json beside it or --source-pose, let poses be retargeted to its
 body: limbs keep their directions, and get the photo's proportions. They also say where in

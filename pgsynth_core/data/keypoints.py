@@ -20,6 +20,7 @@ __all__ = [
     "LIMB_COLOURS",
     "MIRRORED_JOINTS",
     "OPENPOSE_18",
+    "at_one_point",
     "flip_keypoints",
     "no_keypoints",
     "present",
@@ -111,6 +112,12 @@ def present(keypoints: Keypoints) -> Bool[np.ndarray, " 18"]:
     """Which joints there are: those with a confidence above 0."""
     found: np.ndarray = keypoints[:, 2] > 0
     return found
+
+
+def at_one_point(keypoints: Keypoints) -> bool:
+    """Whether several joints are known, and no two are a pixel apart: that is no pose."""
+    known = keypoints[present(keypoints), :2]
+    return len(known) > 1 and bool(np.ptp(known, axis=0).max() < 1)
 
 
 def no_keypoints() -> Keypoints:

@@ -155,14 +155,14 @@ def test_frames_between_photos_and_poses(run: Run, lively_trained: Made, photos:
     assert set(facts) == {
         "ok", "run", "step", "animation", "sheet", "pictures", "frames", "fps", "warnings", "broken",
     }  # fmt: skip
-    assert facts["animation"] == f"out/me-you-me.pose-kick.{form}" and facts["fps"] == 20
+    assert facts["animation"] == f"out/me-you-me-kick.{form}" and facts["fps"] == 20
     assert len(facts["pictures"]) == facts["frames"] == 5 and Path(facts["sheet"]).is_file()
     with Image.open(facts["animation"]) as opened:
         assert opened.format == form.upper() and opened.size == (24, 32)
     shares = [about["share"] for about in map(stamp_of, map(Path, facts["pictures"])) if about is not None]
     assert shares == [0, 0.25, 0.5, 0.75, 1]
     again = run("interpolate", *lively_trained.run, *words)
-    assert f"out/me-you-me.pose-kick.2.{form}" in again.out.splitlines(), "nothing is written over"
+    assert f"out/me-you-me-kick.2.{form}" in again.out.splitlines(), "nothing is written over"
 
 
 def test_the_ends_are_what_sample_draws(run: Run, lively_trained: Made, photos: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_photo_tells_a_pose_between_which_is_drawn(
     photo_of(photos / "friend.png")
     words = ("--source", "me.png", "--pose", "me.pose.json", "friend.png", "--frames", "3", "--steps", "1")
     said = run("interpolate", *lively_trained.run, *words, "--annotator", "finder", "--json")
-    assert said.code == 0 and said.facts["animation"].endswith("me-me.pose-friend.webp"), said.err
+    assert said.code == 0 and said.facts["animation"].endswith("me-me-friend.webp"), said.err
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def _sequences(given: str | Path, asked: _Asked) -> Iterator[list[tuple[Path, Sc
 def _frames_of(scenes: Sequence[tuple[Path, Scene]], asked: _Asked) -> Iterator[PoseFrame]:
     """The frames of a sequence, a person followed through them: where nobody is seen, from the last one before."""
     before: PoseFrame | None = None
+    most = max((len(scene.shown()) for _, scene in scenes), default=0)
     for path, scene in scenes:
         with _said_of(path):
             frame = _followed(scene, before, asked) if len(scenes) > 1 else _single(scene, asked)
@@ -150,6 +151,9 @@ def _frames_of(scenes: Sequence[tuple[Path, Scene]], asked: _Asked) -> Iterator[
                 _tell_of_choice(path, scene, asked)
         before = frame if present(frame.joints).any() else before
         yield frame
+    if before is None and most:  # so many are in no frame
+        with _said_of(scenes[0][0]):
+            raise NoPerson(asked.person, most)
 
 
 def _tell_of_choice(path: Path, scene: Scene, asked: _Asked) -> None:

@@ -381,6 +381,8 @@ def test_through_a_sequence_one_person_is_followed(tmp_path: Path) -> None:
     assert second[2].canvas == (100, 200) and round(second[3].joints[1, 0] - 25) == 80
     other = read_poses(put(tmp_path / "other.json", [couple(0, 100, 0), couple(10, 90, 1, canvas=400)]))
     assert round(other[1].joints[1, 0] - 25) == 90, "a picture of another size is no frame of the same camera"
+    with pytest.raises(DataError, match="no person 3; 2 are in it"):
+        read_poses(path, person="3")
     gap = put(tmp_path / "gap.json", [couple(0, 100, 0), {**frames[2], "people": []}, couple(10, 90, 1)])
     assert round(read_poses(gap)[2].joints[1, 0] - 25) == 10, "who was not seen in a frame is followed from before it"
     alone = put(tmp_path / "one.json", frames[2])
